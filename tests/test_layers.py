@@ -1,0 +1,150 @@
+"""A package imports only from floors below its own, or from itself."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import eureka_agent
+
+NAME = "eureka_agent"
+FLOORS = {
+    "cli": 7,
+    "search": 6,
+    "judge": 5,
+    "sandbox": 4,
+    "training": 3,
+    "critic": 3,
+    "designer": 3,
+    "analysis": 2,
+    "environment": 2,
+    "ui": 2,
+    "reward": 1,
+    "simulation": 1,
+    "llm": 1,
+    "store": 1,
+    "doctor": 1,
+    "errors": 0,
+    "paths": 0,
+    "__init__": 0,  # the version
+}
+UI_KNOWS = {"store"}  # of the floors above the ground
+
+
+def imported_modules(path: Path, root: Path) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of every import, wherever in the file it stands."""
+    package = [NAME, *path.relative_to(root).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            for alias in node.names:
+                yield node.lineno, f"{module}.{alias.name}"
+
+
+def unit_of(dotted: str, root: Path) -> str | None:
+    """The module or package under the root that a dotted name lies in; None for foreign ones."""
+    parts = dotted.split(".")
+    if parts[0] != NAME:
+        return None
+    named = parts[1] if len(parts) > 1 else "__init__"
+    is_module = named in FLOORS or (root / named).is_dir() or (root / f"{named}.py").is_file()
+    return named if is_module else "__init__"  # from eureka_agent import __version__
+
+
+def may_import(importer: str, imported: str) -> bool:
+    """Whether the floors allow it."""
+    if importer == imported:
+        return True
+    if importer == "__main__":
+        return imported == "cli"
+    if importer not in FLOORS or imported not in FLOORS:
+        return False
+    if FLOORS[importer] == FLOORS[imported] == 0:
+        return True  # the ground is one floor for all
+    if importer == "ui" and FLOORS[imported] > 0:
+        return imported in UI_KNOWS
+    return FLOORS[imported] < FLOORS[importer]
+
+
+def violations(root: Path) -> list[str]:
+    """One line for each import under `root`, the folder of the package, that breaks the rule."""
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        relative = path.relative_to(root)
+        importer = relative.parts[0].removesuffix(".py")
+        for line, dotted in imported_modules(path, root):
+            imported = unit_of(dotted, root)
+            if imported is not None and not may_import(importer, imported):
+                found.append(f"{relative}:{line}: {importer} must not import {dotted}")
+    return found
+
+
+def plant(root: Path, path: str, text: str) -> None:
+    """Write one module of a pretended package."""
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def test_every_import_points_to_a_lower_floor() -> None:
+    root = Path(eureka_agent.__file__).parent
+    assert violations(root) == []
+
+
+def test_every_module_has_a_floor() -> None:
+    root = Path(eureka_agent.__file__).parent
+    units = {path.relative_to(root).parts[0].removesuffix(".py") for path in root.rglob("*.py")}
+    assert units - {"__main__"} <= FLOORS.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("store/run.py", "from eureka_agent.search.loop import search"),
+        ("store/run.py", "import eureka_agent.search.loop as loop"),
+        ("store/run.py", "from eureka_agent import search"),
+        ("store/run.py", "from ..search import loop"),
+        ("store/deep/run.py", "from ...search.loop import search"),
+        ("store/run.py", "def late():\n    from eureka_agent.judge import judge"),
+        (
+            "store/run.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import eureka_agent.judge",
+        ),
+        ("reward/check.py", "from eureka_agent.store import Run"),
+        ("training/ppo.py", "from eureka_agent.designer.base import Designer"),
+        ("ui/live.py", "from eureka_agent.reward.program import parse"),
+        ("search/loop.py", "from eureka_agent.cli import main"),
+        ("search/loop.py", "from eureka_agent.unheard_of import thing"),
+        ("errors.py", "from eureka_agent.store import Run"),
+        ("__init__.py", "from eureka_agent.search import loop"),
+        ("__main__.py", "from eureka_agent.search import loop"),
+    ],
+)
+def test_an_import_against_the_floors_is_found(tmp_path: Path, path: str, text: str) -> None:
+    plant(tmp_path, "unheard_of.py", "")
+    plant(tmp_path, path, text)
+    (violation,) = violations(tmp_path)
+    assert violation.startswith(f"{path}:{len(text.splitlines())}: ")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("search/loop.py", "from eureka_agent.store import Run"),
+        ("search/loop.py", "from eureka_agent.search.archive import Archive"),
+        ("search/loop.py", "from .archive import Archive"),
+        ("search/loop.py", "from eureka_agent import __version__"),
+        ("training/ppo.py", "from ..environment import Worlds\nimport torch"),
+        ("ui/live.py", "from eureka_agent.store import Run\nfrom eureka_agent import paths"),
+        ("paths.py", "from eureka_agent.errors import MissingError"),
+        ("__main__.py", "from eureka_agent.cli import main"),
+    ],
+)
+def test_an_import_within_the_floors_passes(tmp_path: Path, path: str, text: str) -> None:
+    plant(tmp_path, path, text)
+    assert violations(tmp_path) == []
