@@ -1,0 +1,298 @@
+"""The check of a whole program: a pure function over text that never runs any of it."""
+
+import ast
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from eureka_agent.reward.findings import Finding, Report
+from eureka_agent.reward.kinds import Kind
+from eureka_agent.reward.language import (
+    BUILTINS,
+    MAX_COMPONENTS,
+    MAX_HELPERS,
+    MAX_WORK,
+    NAME_PATTERN,
+    TABLES,
+    WEIGHT_RANGE,
+)
+from eureka_agent.reward.parameters import columns_of, did_you_mean, parameter_names
+from eureka_agent.reward.rewrite import compile_tree, lower, normalise
+from eureka_agent.reward.scope import Scope, check_new_name, stored_names
+from eureka_agent.reward.signals import Signal
+from eureka_agent.reward.source import read_tree
+from eureka_agent.reward.statements import always_returns, check_block
+
+ENTRY = "compute_reward"
+
+
+@dataclass
+class Outline:
+    """What a program consists of, apart from its text.
+
+    Attributes:
+        findings: everything wrong with it; the rest is complete only if there is no error.
+        thought: the docstring's first paragraph.
+        weights: `WEIGHTS`.
+        scales: `SCALES`.
+        parameters: those of `compute_reward`, in order.
+        tree: the checked and rewritten functions; without any if there is an error.
+    """
+
+    findings: list[Finding]
+    thought: str = ""
+    weights: dict[str, float] = field(default_factory=dict)
+    scales: dict[str, float] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
+    tree: ast.Module = field(default_factory=lambda: ast.Module(body=[], type_ignores=[]))
+
+
+def check(text: str, signals: Sequence[Signal]) -> list[Finding]:
+    """Everything that is wrong with a program, in the order of its text.
+
+    Never executes the program and never raises, whatever the text is.
+    """
+    return outline(text, signals).findings
+
+
+def outline(text: str, signals: Sequence[Signal]) -> Outline:
+    """Check a program and take it apart."""
+    report = Report()
+    result = Outline([])
+    tree = read_tree(text, report)
+    if tree is not None:
+        functions = _ProgramCheck(report, signals, result).run(tree)
+        if not report.failed:
+            result.tree = lower(ast.Module(body=[*functions], type_ignores=[]))
+            _check_compiles(result.tree, report)
+    result.findings = report.sorted()
+    return result
+
+
+class _ProgramCheck:
+    """One walk over the module: tables first, then the functions in order."""
+
+    def __init__(self, report: Report, signals: Sequence[Signal], result: Outline) -> None:
+        self._report = report
+        self._signals = signals
+        self._result = result
+        self._helpers: dict[str, int] = {}
+        self._tables: set[str] = set()
+
+    def run(self, tree: ast.Module) -> list[ast.FunctionDef]:
+        """Check the module; returns its functions."""
+        self._result.thought = _first_paragraph(ast.get_docstring(tree))
+        if not self._result.thought:
+            message = "The program does not begin with a docstring that says its idea."
+            self._report.warning("no-thought", 1, message, 'Begin with """Run fast, stay up."""')
+        functions: list[ast.FunctionDef] = []
+        for statement in normalise(tree).body:
+            if isinstance(statement, ast.FunctionDef):
+                functions.append(statement)
+            elif not _is_idle(statement):
+                self._check_statement(statement)
+        if "WEIGHTS" not in self._tables:
+            hint = 'Write WEIGHTS = {"name": 1.0} with one entry per component.'
+            self._report.error("no-weights", 1, "The program has no WEIGHTS.", hint)
+        self._check_function_names(functions)
+        names = frozenset(function.name for function in functions)
+        for function in functions:
+            self._check_function(function, names)
+        return functions
+
+    def _check_statement(self, node: ast.stmt) -> None:
+        """A statement of the module that is neither a function nor without effect."""
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        name = targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else ""
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            hint = "torch, math, F and the reward library are simply there."
+            self._report.error("import", node, "This import is not possible.", hint)
+        elif name not in TABLES:
+            message = "Only WEIGHTS, SCALES and functions can stand outside a function."
+            hint = "Put numbers into SCALES and ask for them by name." if targets else ""
+            self._report.error("module-statement", node, message, hint)
+        elif name in self._tables:
+            self._report.error("module-statement", node, f"{name} is there twice.")
+        elif isinstance(node, ast.Assign):
+            self._tables.add(name)
+            numbers = self._numbers(name, node.value)
+            if name == "WEIGHTS":
+                self._result.weights = numbers
+                self._check_weights(node, numbers)
+            else:
+                self._result.scales = numbers
+
+    def _numbers(self, table: str, node: ast.expr) -> dict[str, float]:
+        """The entries of a literal dict of numbers; findings for all others."""
+        if not isinstance(node, ast.Dict):
+            message = f"{table} is not a dict written out."
+            self._report.error("table", node, message, f'Write {table} = {{"name": 1.0}}.')
+            return {}
+        numbers: dict[str, float] = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            name = key.value if isinstance(key, ast.Constant) else None
+            if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
+                message = f"A key of {table} is no name of at most 40 letters, digits and _."
+                self._report.error("table", key or value, message)
+                continue
+            if name in numbers:
+                message = f'"{name}" is in {table} twice.'
+                self._report.error("table", key or value, message, "Keep one of them.")
+            number = _literal_number(value)
+            if number is None:
+                message = f'{table}["{name}"] is not a plain finite number.'
+                self._report.error("table", value, message, "Write the number itself.")
+            numbers[name] = 1.0 if number is None else number
+        return numbers
+
+    def _check_weights(self, node: ast.Assign, weights: dict[str, float]) -> None:
+        low, high = WEIGHT_RANGE
+        if not 0 < len(weights) <= MAX_COMPONENTS:
+            message = f"WEIGHTS must have 1 to {MAX_COMPONENTS} entries."
+            self._report.error("weights", node, message)
+        elif not any(weights.values()):
+            message = "All weights are 0, so that nothing is paid."
+            self._report.error("weights", node, message, "Give one component a weight.")
+        for name, weight in weights.items():
+            if weight and not low <= abs(weight) <= high:
+                message = f'The weight of "{name}" is not between {low:g} and {high:g}.'
+                self._report.error("weights", node, message)
+
+    def _check_function_names(self, functions: list[ast.FunctionDef]) -> None:
+        names = [function.name for function in functions]
+        if ENTRY not in names:
+            message = f"The program has no function {ENTRY}."
+            hint = did_you_mean(ENTRY, names) and f'Call the function "{ENTRY}".'
+            self._report.error("no-compute-reward", 1, message, hint)
+        if len(names) - 1 > MAX_HELPERS:
+            message = f"The program has more than {MAX_HELPERS} helper functions."
+            self._report.error("too-long", functions[-1], message, "Join some of them.")
+        for place, function in enumerate(functions):
+            check_new_name(function.name, function, self._report)
+            if function.name in names[:place]:
+                message = f'The function "{function.name}" is there twice.'
+                self._report.error("reserved-name", function, message)
+            elif function.name in BUILTINS:
+                message = f'"{function.name}" is a function of Python.'
+                self._report.error("reserved-name", function, message, "Choose another name.")
+
+    def _check_function(self, function: ast.FunctionDef, names: frozenset[str]) -> None:
+        entry = function.name == ENTRY
+        parameters = self._check_parameters(function, entry)
+        kinds: dict[str, Kind] = dict.fromkeys(parameters, "unknown")
+        stored = frozenset(stored_names(function))
+        columns: dict[str, float | None] = {}
+        if entry:
+            self._result.parameters = tuple(parameters)
+            scales = self._result.scales
+            kinds = {name: "number" if name in scales else "rows" for name in parameters}
+            self._check_offered(function, parameters)
+            asked = [n for n in parameters if n not in stored and n not in scales]
+            columns = {name: columns_of(name, self._signals) for name in asked}
+        scope = Scope(
+            report=self._report,
+            kinds=kinds,
+            variables=stored | frozenset(parameters),
+            columns=columns,
+            helpers=dict(self._helpers),
+            functions=names,
+            offered=frozenset(parameter_names(self._signals)) | frozenset(self._result.scales),
+            components=frozenset(self._result.weights) if entry else None,
+        )
+        check_block(function.body, scope)
+        if not always_returns(function.body):
+            message = f'The function "{function.name}" can end without a return.'
+            self._report.error("return", function, message, "End it with a return.")
+        if scope.work > MAX_WORK:
+            message = f"One call executes more than {MAX_WORK} statements."
+            self._report.error("loop", function, message, "Write tensor operations instead.")
+        if not entry:
+            self._helpers[function.name] = scope.work
+
+    def _check_parameters(self, function: ast.FunctionDef, entry: bool) -> list[str]:
+        """Names of the parameters; findings for all but plain ones."""
+        arguments = function.args
+        if function.decorator_list:
+            message = "This decorator is not part of the reward language."
+            self._report.error("decorator", function.decorator_list[0], message, "Leave it out.")
+        if arguments.vararg or arguments.kwarg or arguments.posonlyargs:
+            message = "Parameters cannot have *, ** or / in the reward language."
+            self._report.error("parameters", function, message, "Write their names.")
+        if getattr(function, "type_params", None):
+            message = "Type parameters are not part of the reward language."
+            self._report.error("unknown-syntax", function, message, "Leave them out.")
+        for default in (*arguments.defaults, *arguments.kw_defaults):
+            if default is None:
+                continue
+            if entry:
+                message = f"Parameters of {ENTRY} cannot have defaults."
+                hint = "Put the number into SCALES under the parameter's name."
+                self._report.error("default", default, message, hint)
+            elif _literal_number(default) is None and not _is_flag(default):
+                message = "A default must be a plain number."
+                self._report.error("default", default, message)
+        parameters = [*arguments.args, *arguments.kwonlyargs]
+        for parameter in parameters:
+            check_new_name(parameter.arg, parameter, self._report)
+        return [parameter.arg for parameter in parameters]
+
+    def _check_offered(self, function: ast.FunctionDef, parameters: Iterable[str]) -> None:
+        """Whether the environment, or SCALES, offers what `compute_reward` asks for."""
+        scales, offered = self._result.scales, parameter_names(self._signals)
+        nodes = {a.arg: a for a in (*function.args.args, *function.args.kwonlyargs)}
+        for name in parameters:
+            if name not in offered and name not in scales:
+                message = f'"{name}" is neither a signal nor a key of SCALES.'
+                hint = did_you_mean(name, [*offered, *scales])
+                self._report.error("unknown-parameter", nodes[name], message, hint)
+        for name in scales:
+            if name in offered:
+                message = f'The key "{name}" of SCALES is the name of a signal.'
+                self._report.error("scale-name", function, message, "Give it another name.")
+            elif name not in nodes:
+                message = f'"{name}" of SCALES is not asked for.'
+                hint = "Add it to the parameters, or drop it."
+                self._report.warning("unused-scale", function, message, hint)
+        if all(name in scales for name in parameters):
+            message = f"{ENTRY} asks for no signal, so that it pays the same for everything."
+            self._report.error("no-signal", function, message, "Name signals as its parameters.")
+
+
+def _check_compiles(tree: ast.Module, report: Report) -> None:
+    """The few errors that only Python's compiler sees, such as an argument that is there twice."""
+    try:
+        compile_tree(tree)
+    except SyntaxError as error:
+        report.error("syntax", error.lineno or 1, f"This is not valid Python: {error.msg}.")
+
+
+def _literal_number(node: ast.expr) -> float | None:
+    """A finite number with or without a sign; None for anything else."""
+    sign = 1.0
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
+        node = node.operand
+    if not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
+        return None
+    try:
+        number = sign * float(node.value)  # type: ignore[arg-type]
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _is_flag(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool))
+
+
+def _is_idle(node: ast.stmt) -> bool:
+    """A docstring, or what normalisation left of an import."""
+    match node:
+        case ast.Pass() | ast.Expr(value=ast.Constant(value=str())):
+            return True
+    return False
+
+
+def _first_paragraph(docstring: str | None) -> str:
+    return " ".join((docstring or "").strip().split("\n\n")[0].split())

@@ -1,0 +1,104 @@
+"""The namespace in which a checked program runs: listed functions only, and no module objects."""
+
+import builtins
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from eureka_agent.reward.helpers import LIBRARY
+from eureka_agent.reward.language import (
+    BUILTINS,
+    MATH_CONSTANTS,
+    MATH_FUNCTIONS,
+    NN_FUNCTIONS,
+    TORCH_CONSTANTS,
+    TORCH_FUNCTIONS,
+)
+from eureka_agent.reward.rewrite import POWER, SET_ITEM, SLICE
+
+_EXACT = 2.0**53
+
+
+class Facade:
+    """Stands in for a module and holds what the language lists; it cannot be changed."""
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        self.__dict__.update(members)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{name} cannot be deleted")
+
+
+def namespace() -> dict[str, Any]:
+    """Fresh globals for one program."""
+    return {
+        "__builtins__": {
+            **{name: getattr(builtins, name) for name in BUILTINS},
+            "__import__": _import_nothing,
+        },
+        **_modules(),
+        **LIBRARY,
+        SET_ITEM: _set_item,
+        SLICE: slice,
+        POWER: _power,
+    }
+
+
+def _import_nothing(name: str, *_: object) -> None:
+    """Stands in for `__import__`, which torch's C++ code looks up here, in its caller's builtins.
+
+    It then takes the module from `sys.modules` by itself; a program would get nothing. Without
+    this, a process's first `torch.tensor([1.0])` fails when it stands in a program.
+    """
+
+
+@functools.cache
+def _modules() -> dict[str, Facade]:
+    """`torch`, `math` and `F`, shared by all programs: they cannot be changed."""
+    functions = {path: _find(torch, path) for path in TORCH_FUNCTIONS | TORCH_CONSTANTS}
+    # The originals without `dim` take the first dimension of size 3: that of the rows if M is 3.
+    functions["cross"] = functions["linalg.cross"] = _cross
+    nn = Facade({name: getattr(torch.nn.functional, name) for name in NN_FUNCTIONS})
+    linalg = {p.removeprefix("linalg."): f for p, f in functions.items() if "." in p}
+    plain = {name: function for name, function in functions.items() if "." not in name}
+    return {
+        "torch": Facade(
+            {**plain, "linalg": Facade(linalg), "nn": Facade({"functional": nn})},
+        ),
+        "math": Facade({name: getattr(math, name) for name in MATH_FUNCTIONS | MATH_CONSTANTS}),
+        "F": nn,
+    }
+
+
+def _find(module: object, path: str) -> Any:
+    return functools.reduce(getattr, path.split("."), module)
+
+
+def _cross(input: Tensor, other: Tensor, dim: int = -1) -> Tensor:
+    """`torch.cross` along the last dimension, whatever the sizes."""
+    return torch.linalg.cross(input, other, dim=dim)
+
+
+def _set_item(container: Any, index: Any, value: Any) -> Any:
+    """What `container` is after `container[index] = value`, which itself stays as it is."""
+    if not isinstance(container, Tensor | list | dict):
+        kind = type(container).__name__
+        raise TypeError(f"only tensors, lists and dicts have items to assign to, not a {kind}")
+    changed: Any = container.clone() if isinstance(container, Tensor) else container.copy()
+    changed[index] = value
+    return changed
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """`base ** exponent`, a float where an integer would grow beyond what a float holds exactly."""
+    if isinstance(base, int) and isinstance(exponent, int):
+        power = float(base) ** exponent
+        return base**exponent if abs(power) < _EXACT else power
+    return base**exponent

@@ -1,0 +1,194 @@
+"""Compiled reward programs: one call evaluates many transitions and holds them to the contract."""
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType, TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eureka_agent.errors import EurekaError
+from eureka_agent.reward.facade import namespace
+from eureka_agent.reward.rewrite import FILE, compile_tree
+
+_MAX_MESSAGE = 300
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
+_PATH = re.compile(r"(?:/[\w.+-]+){2,}/?")
+
+
+class RewardFailed(EurekaError):
+    """Raised when a program raises, or returns what the contract does not allow.
+
+    Attributes:
+        line: the line of the program's text that is to blame.
+    """
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass
+class Evaluation:
+    """What a reward pays for `M` transitions.
+
+    Attributes:
+        total: weighted sum of the components `[M]` float32.
+        components: each without its weight `[M]` float32.
+    """
+
+    total: Tensor
+    components: dict[str, Tensor]
+
+
+class RewardFunction:
+    """A compiled reward program; made by `RewardProgram.compile`.
+
+    Attributes:
+        weights: weight of each component.
+        parameters: names of the arguments that it reads, without the keys of SCALES.
+    """
+
+    def __init__(
+        self,
+        tree: ast.Module,
+        weights: Mapping[str, float],
+        scales: Mapping[str, float],
+        parameters: tuple[str, ...],
+    ) -> None:
+        self.weights: Mapping[str, float] = MappingProxyType(dict(weights))
+        self.parameters = tuple(name for name in parameters if name not in scales)
+        self._scales = {name: scales[name] for name in parameters if name in scales}
+        self._lines = _component_lines(tree, weights)
+        scope: dict[str, Any] = namespace()
+        exec(compile_tree(tree), scope)
+        self._compute = scope["compute_reward"]
+
+    def __call__(self, arguments: Mapping[str, Tensor]) -> Evaluation:
+        """Evaluate `M` transitions; the arguments stay as they are.
+
+        Args:
+            arguments: a tensor `[M]` or `[M, d]` for each of `parameters`; others are ignored.
+
+        Raises:
+            RewardFailed: the program raised, or broke the contract.
+            ValueError: an argument is missing, or numbers of rows differ.
+        """
+        missing = [name for name in self.parameters if name not in arguments]
+        if missing:
+            raise ValueError(f"missing arguments: {', '.join(missing)}")
+        asked = {name: arguments[name] for name in self.parameters}
+        rows = {len(value) for value in asked.values()}
+        if len(rows) != 1:
+            raise ValueError(f"the arguments have different numbers of rows: {sorted(rows)}")
+        with torch.no_grad():
+            return self._evaluate(self._run(asked), rows.pop())
+
+    def _run(self, arguments: Mapping[str, Tensor]) -> object:
+        try:
+            return self._compute(**arguments, **self._scales)
+        except Exception as error:
+            line = _line(error.__traceback__)
+            raise RewardFailed(f"{type(error).__name__}: {_clean(str(error))}", line) from None
+
+    def _evaluate(self, result: object, rows: int) -> Evaluation:
+        """Hold what the program returned to the contract, and weigh it."""
+        if type(result) is not dict:
+            message = f"compute_reward returned a {_type_name(result)}; expected a dict."
+            raise RewardFailed(message, self._lines[""])
+        self._check_names(result)
+        components = {name: self._component(name, result[name], rows) for name in self.weights}
+        self._check_finite(components)
+        total = torch.zeros_like(next(iter(components.values())))
+        # One after the other in the order of WEIGHTS: scaling all weights by a power of two then
+        # scales every intermediate result, and so the total, exactly.
+        for name, weight in self.weights.items():
+            total = total + components[name] * weight
+        if not bool(total.isfinite().all()):
+            message = "The weighted sum of the components is too large for float32."
+            raise RewardFailed(message, self._lines[""])
+        return Evaluation(total, components)
+
+    def _check_names(self, result: dict[Any, Any]) -> None:
+        missing = [name for name in self.weights if name not in result]
+        extra = [name for name in result if name not in self.weights]
+        if missing:
+            message = f'The component "{missing[0]}" of WEIGHTS was not returned.'
+            raise RewardFailed(message, self._lines[missing[0]])
+        if extra:
+            message = f'The returned component "{_clean(str(extra[0]))}" has no weight in WEIGHTS.'
+            raise RewardFailed(message, self._lines[""])
+
+    def _component(self, name: str, value: object, rows: int) -> Tensor:
+        """A component as float32 `[M]`, in memory of its own."""
+        line = self._lines[name]
+        if type(value) is not Tensor:
+            message = (
+                f'The component "{name}" is a {_type_name(value)}; expected a tensor [{rows}].'
+            )
+            raise RewardFailed(message, line)
+        if tuple(value.shape) != (rows,):
+            message = f'The component "{name}" has shape {list(value.shape)}; expected [{rows}]'
+            raise RewardFailed(f"{message}{_shape_advice(value, rows)}.", line)
+        if value.is_complex():
+            raise RewardFailed(f'The component "{name}" is complex; expected real numbers.', line)
+        return value.to(torch.float32).clone(memory_format=torch.contiguous_format)
+
+    def _check_finite(self, components: Mapping[str, Tensor]) -> None:
+        finite = torch.stack(list(components.values())).isfinite()
+        if bool(finite.all()):  # the only wait for a GPU
+            return
+        name, good = next((n, g) for n, g in zip(components, finite, strict=True) if not g.all())
+        first = int((~good).nonzero()[0])
+        value, count = float(components[name][first]), int((~good).sum())
+        message = f'The component "{name}" is not finite in {count} of {len(good)} rows'
+        raise RewardFailed(f"{message}: row {first} is {value}.", self._lines[name])
+
+
+def _component_lines(tree: ast.Module, weights: Mapping[str, float]) -> dict[str, int]:
+    """The line on which each component is returned; "" stands for the return itself."""
+    entry = next(
+        f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "compute_reward"
+    )
+    returns = [node.lineno for node in ast.walk(entry) if isinstance(node, ast.Return)]
+    lines = dict.fromkeys((*weights, ""), returns[-1])
+    for node in ast.walk(entry):
+        if isinstance(node, ast.Constant) and node.value in weights and isinstance(node.value, str):
+            lines[node.value] = node.lineno
+    return lines
+
+
+def _line(traceback: TracebackType | None) -> int:
+    """The innermost line of the program in a traceback."""
+    line = 1
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == FILE:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _shape_advice(value: Tensor, rows: int) -> str:
+    """What to do about a wrong shape."""
+    if value.dim() == 0:
+        return ": it is one number for all rows"
+    if tuple(value.shape) == (rows, 1):
+        return ": squeeze or index it, as in x[:, 0]"
+    if value.dim() == 2 and value.shape[0] == rows:
+        return ": reduce its columns, as in x.sum(-1), or choose one"
+    return ""
+
+
+def _type_name(value: object) -> str:
+    return "tensor" if isinstance(value, Tensor) else type(value).__name__
+
+
+def _clean(message: str) -> str:
+    """The first sentence of an error, safe to print and to show to a language model."""
+    first = message.strip().split("\n")[0]
+    plain = "".join(c if " " <= c <= "~" else " " for c in first)
+    plain = _PATH.sub("(path)", _ADDRESS.sub("(address)", plain))
+    return " ".join(plain.split())[:_MAX_MESSAGE] or "no reason given"
