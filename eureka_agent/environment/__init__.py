@@ -1,0 +1,42 @@
+"""Environments: the base class, discovery, and worlds that run one in many copies."""
+
+from eureka_agent.environment import pools
+from eureka_agent.environment.base import Environment, State, TaskDescription, signal
+from eureka_agent.environment.discovery import (
+    find_environment,
+    list_environments,
+    load_environment,
+    load_module,
+)
+from eureka_agent.environment.episodes import Episodes
+from eureka_agent.environment.fitness import Fitness, load_fitness
+from eureka_agent.environment.random import ResetNoise, mix
+from eureka_agent.environment.settings import TrainingSettings
+from eureka_agent.environment.stateful import Stateful, under
+from eureka_agent.environment.transitions import Memory, SignalLayout, Transitions
+from eureka_agent.environment.worlds import Step, Worlds
+
+__all__ = [
+    "Environment",
+    "Episodes",
+    "Fitness",
+    "Memory",
+    "ResetNoise",
+    "SignalLayout",
+    "State",
+    "Stateful",
+    "Step",
+    "TaskDescription",
+    "TrainingSettings",
+    "Transitions",
+    "Worlds",
+    "find_environment",
+    "list_environments",
+    "load_environment",
+    "load_fitness",
+    "load_module",
+    "mix",
+    "pools",
+    "signal",
+    "under",
+]

@@ -1,0 +1,225 @@
+"""The base class of environments: everything about a task but its fitness."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import mujoco
+import torch
+from torch import Tensor
+
+from eureka_agent.environment.random import ResetNoise
+from eureka_agent.environment.settings import TrainingSettings
+from eureka_agent.errors import UsageError
+from eureka_agent.reward import Signal
+from eureka_agent.reward.signals import Kind
+from eureka_agent.simulation import Simulator
+
+E = TypeVar("E")
+_DECLARED = "__signal__"
+
+
+@dataclass(frozen=True)
+class TaskDescription:
+    """What a designer of rewards may know of an environment: no code, no fitness, no human reward.
+
+    Attributes:
+        environment: its name.
+        task: the task in one sentence.
+        signals: what a program may read.
+        actuators: one phrase per column of `action`.
+        control_step: seconds between two actions.
+        episode_steps: control steps until the time limit.
+        termination: when an episode ends early, in words; empty if it never does.
+    """
+
+    environment: str
+    task: str
+    signals: tuple[Signal, ...]
+    actuators: tuple[str, ...]
+    control_step: float
+    episode_steps: int
+    termination: str
+
+
+def signal(
+    *, unit: str, kind: Kind, size: int | None = None, axes: tuple[str, ...] = ()
+) -> Callable[[Callable[[E, "State"], Tensor]], Callable[[E, "State"], Tensor]]:
+    """Declare a method `(self, state) -> [N]` or `[N, size]` a signal named and explained as it is.
+
+    Args:
+        unit: SI unit, "1" for a pure number.
+        kind: the physical kind.
+        size: number of columns; None for a plain `[N]` signal.
+        axes: what each column is.
+    """
+
+    def declare(method: Callable[[E, "State"], Tensor]) -> Callable[[E, "State"], Tensor]:
+        meaning = " ".join((inspect.getdoc(method) or "").split()).rstrip(".")
+        if not meaning:
+            raise UsageError(
+                f"Signal {method.__name__!r} has no docstring.",
+                "Say in one phrase what it is: it becomes part of the designer's prompt.",
+            )
+        if axes and len(axes) != size:
+            raise UsageError(
+                f"Signal {method.__name__!r} has size {size} but names {len(axes)} axes.",
+                "Name every column, or none.",
+            )
+        declared = Signal(method.__name__, size, unit, meaning, kind, axes)
+        setattr(method, _DECLARED, declared)
+        return method
+
+    return declare
+
+
+class State:
+    """What signals and observations read: the worlds' physics as float32 tensors.
+
+    Every attribute that is an `mjData` field gives `[N, ...]` float32, converted once per step:
+    `state.qpos`, `state.xpos`, `state.cvel`, ... Named parts have methods.
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    def __getattr__(self, field: str) -> Tensor:
+        if field.startswith("_"):
+            raise AttributeError(field)
+        value = self._simulator.view(field).float()
+        self.__dict__[field] = value
+        return value
+
+    def geom_position(self, name: str) -> Tensor:
+        """World position of a geom's centre, m, `[N, 3]`."""
+        return self.geom_xpos[:, self._simulator.model.geom(name).id]
+
+    def body_position(self, name: str) -> Tensor:
+        """World position of a body's frame, m, `[N, 3]`."""
+        return self.xpos[:, self._simulator.model.body(name).id]
+
+    def sensor(self, name: str) -> Tensor:
+        """Reading of a named sensor, `[N, d]`."""
+        sensor = self._simulator.model.sensor(name)
+        start = int(sensor.adr[0])
+        return self.sensordata[:, start : start + int(sensor.dim[0])]
+
+
+class Environment:
+    """A task for a simulated robot: subclass it in `env.py` of an environment's folder.
+
+    Class attributes to set: `task`, `substeps`, `episode_steps`, `training`, and `termination` if
+    episodes can end early. Methods to write: `build`, signals (see `signal`), `observation`,
+    `reset`, and `terminated` if episodes can end early.
+    """
+
+    task: ClassVar[str]
+    """The task in one sentence, as a person would put it."""
+    substeps: ClassVar[int]
+    """Physics steps per control step."""
+    episode_steps: ClassVar[int]
+    """Control steps until the time limit."""
+    termination: ClassVar[str] = ""
+    """When an episode ends early, in words; empty if it never does."""
+    training: ClassVar[TrainingSettings] = TrainingSettings()
+    """Training settings that suit the task, fixed before any search."""
+
+    folder: Path
+    """Where the environment lies; set by discovery."""
+
+    def build(self) -> mujoco.MjModel | mujoco.MjSpec:
+        """The model, compiled or as a spec; by default `scene.xml` of the environment's folder."""
+        return mujoco.MjModel.from_xml_path(str(self.folder / "scene.xml"))
+
+    def observation(self, state: State) -> Tensor:
+        """What the policy sees, `[N, D]`."""
+        raise NotImplementedError
+
+    def terminated(self, state: State) -> Tensor:
+        """Which episodes end here, before their time limit, `[N]` bool."""
+        return torch.zeros(state.qpos.shape[0], dtype=torch.bool)
+
+    def reset(self, noise: ResetNoise) -> tuple[Tensor, Tensor]:
+        """First states of `m = len(noise)` episodes: qpos `[m, nq]`, qvel `[m, nv]`."""
+        raise NotImplementedError
+
+    # What follows is the same for every environment.
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @functools.cached_property
+    def model(self) -> mujoco.MjModel:
+        """The compiled model."""
+        built = self.build()
+        return built.compile() if isinstance(built, mujoco.MjSpec) else built
+
+    @functools.cached_property
+    def signals_described(self) -> tuple[Signal, ...]:
+        """All signals in the order of their declaration, base classes first."""
+        found: dict[str, Signal] = {}
+        for cls in reversed(type(self).__mro__):
+            for member in vars(cls).values():
+                declared: Any = getattr(member, _DECLARED, None)
+                if isinstance(declared, Signal):
+                    found[declared.name] = declared
+        return tuple(found.values())
+
+    def signals(self, state: State) -> dict[str, Tensor]:
+        """All signals of the present state, each `[N]` or `[N, size]`."""
+        return {s.name: getattr(self, s.name)(state) for s in self.signals_described}
+
+    @property
+    def control_step(self) -> float:
+        """Seconds between two actions."""
+        return float(self.model.opt.timestep) * self.substeps
+
+    @property
+    def actuators(self) -> tuple[str, ...]:
+        """One phrase per column of `action`: the actuator's name."""
+        names = (self.model.actuator(i).name for i in range(self.model.nu))
+        return tuple(name or f"actuator {i}" for i, name in enumerate(names))
+
+    def action_range(self) -> tuple[Tensor, Tensor]:
+        """Control values at action -1 and +1, each `[nu]`; the map between is linear.
+
+        Raises:
+            UsageError: an actuator has no control range.
+        """
+        limited = self.model.actuator_ctrllimited.astype(bool)
+        if not limited.all():
+            name = self.actuators[int((~limited).argmax())]
+            raise UsageError(
+                f"Environment {self.name!r}: {name!r} has no control range.",
+                "Give every actuator a ctrlrange in the model: actions in [-1, 1] map onto it.",
+            )
+        bounds = torch.as_tensor(self.model.actuator_ctrlrange)
+        return bounds[:, 0].clone(), bounds[:, 1].clone()
+
+    def describe(self) -> TaskDescription:
+        """What a designer of rewards may know."""
+        return TaskDescription(
+            environment=self.name,
+            task=self.task,
+            signals=self.signals_described,
+            actuators=self.actuators,
+            control_step=self.control_step,
+            episode_steps=self.episode_steps,
+            termination=self.termination,
+        )
+
+    @property
+    def fitness_path(self) -> Path:
+        """The file with what the task is really about; only the judge loads it."""
+        return self.folder / "fitness.py"
+
+    @property
+    def human_reward_path(self) -> Path | None:
+        """The expert's reward program, if there is one."""
+        path = self.folder / "human_reward.py"
+        return path if path.is_file() else None

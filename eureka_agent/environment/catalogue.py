@@ -1,0 +1,42 @@
+"""What environments there are, as a plain document."""
+
+from typing import Any
+
+from eureka_agent.environment.discovery import find_environment, list_environments
+from eureka_agent.errors import UsageError
+
+
+def environments_document() -> list[dict[str, Any]]:
+    """The document of `envs --json`, an entry per environment; a broken one says its `failure`."""
+    entries = []
+    for name in list_environments():
+        try:
+            found = find_environment(name)
+            task = found.describe()
+        except UsageError as error:
+            entries.append({"name": name, "task": "", "signals": [], "failure": error.message})
+            continue
+        entries.append(
+            {
+                "name": name,
+                "task": task.task,
+                "signals": [
+                    {
+                        "name": signal.name,
+                        "shape": signal.shape,
+                        "unit": signal.unit,
+                        "meaning": signal.meaning,
+                        "kind": signal.kind,
+                        "axes": list(signal.axes),
+                    }
+                    for signal in task.signals
+                ],
+                "actuators": list(task.actuators),
+                "control_step": task.control_step,
+                "episode_steps": task.episode_steps,
+                "termination": task.termination,
+                "human_reward": found.human_reward_path is not None,
+                "path": str(found.folder),
+            }
+        )
+    return entries

@@ -1,0 +1,112 @@
+"""Finding environments: by name, by path, and on the search path."""
+
+import difflib
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from eureka_agent.environment.base import Environment
+from eureka_agent.errors import UsageError
+from eureka_agent.paths import data_folder
+
+ENTRY_POINTS = "eureka_agent.environments"
+
+
+def find_environment(name: str) -> Environment:
+    """Load the environment called `name`, or the one in the folder `name`.
+
+    A name is looked up in `envs/`, in the folders of the `EUREKA_ENVS` path list and among the
+    entry points of the group `eureka_agent.environments`, in this order.
+
+    Raises:
+        UsageError: there is no such environment, or its folder is not one.
+    """
+    if "/" in name or os.sep in name or name.startswith("."):
+        return load_environment(Path(name))
+    folders = dict(reversed(list(_folders())))
+    if name not in folders:
+        close = difflib.get_close_matches(name, folders, n=1)
+        hint = f"Did you mean {close[0]!r}? " if close else ""
+        raise UsageError(
+            f"There is no environment called {name!r}.",
+            f"{hint}Known: {', '.join(sorted(folders))}; or give the path of a folder with env.py.",
+        )
+    return load_environment(folders[name])
+
+
+def list_environments() -> list[str]:
+    """Names of all environments that can be found, sorted."""
+    return sorted({name for name, _ in _folders()})
+
+
+def load_environment(folder: Path) -> Environment:
+    """Load `env.py` of a folder.
+
+    Raises:
+        UsageError: the folder has no env.py, or env.py does not define exactly one environment.
+    """
+    folder = folder.expanduser().resolve()
+    path = folder / "env.py"
+    if not path.is_file():
+        raise UsageError(
+            f"{folder} is not an environment: it has no env.py.",
+            "An environment is a folder with env.py, fitness.py and a model.",
+        )
+    if not (folder / "fitness.py").is_file():
+        raise UsageError(
+            f"Environment {folder.name!r} has no fitness.py.",
+            "Write one: it says what the task is really about.",
+        )
+    module = load_module(path)
+    classes = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, Environment)
+        and value.__module__ == module.__name__
+    ]
+    if len(classes) != 1:
+        raise UsageError(
+            f"{path} defines {len(classes)} subclasses of Environment.",
+            "Define exactly one.",
+        )
+    environment = classes[0]()
+    environment.folder = folder
+    return environment
+
+
+def load_module(path: Path) -> ModuleType:
+    """Execute a Python file of an environment as a module of its own, under no importable name.
+
+    Raises:
+        UsageError: the file cannot be executed.
+    """
+    name = f"_eureka_environment_{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _folders() -> Iterator[tuple[str, Path]]:
+    """All (name, folder) pairs; where a name occurs twice, the first counts."""
+    roots = [data_folder("envs")]
+    listed = os.environ.get("EUREKA_ENVS", "")
+    roots += [Path(part).expanduser() for part in listed.split(os.pathsep) if part]
+    for root in roots:
+        if root.is_dir():
+            for path in sorted(root.iterdir()):
+                if (path / "env.py").is_file():
+                    yield path.name, path
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        module = importlib.util.find_spec(entry.value.partition(":")[0])
+        if module is not None and module.origin is not None:
+            yield entry.name, Path(module.origin).parent

@@ -1,0 +1,93 @@
+"""Fitness: what a task is really about. Loaded by the judge, and to train on it bare."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from eureka_agent.environment.discovery import load_module
+from eureka_agent.errors import UsageError
+from eureka_agent.reward import Evaluation
+
+Reduce = Literal["mean", "sum", "last", "max", "any"]
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """A fitness per step and how an episode reduces it over the full time limit; higher is better.
+
+    It has the interface of a reward function, so that a policy can be trained on it bare.
+
+    Attributes:
+        function: `(**signals) -> [M]`.
+        parameters: the signals that it reads, with `prev_` and the like as in reward programs.
+        reduce: how an episode's steps become one number.
+        after_end: what each step after an early end counts as.
+        meaning: the file's docstring: what the number is, with its unit.
+    """
+
+    function: Callable[..., Tensor]
+    parameters: tuple[str, ...]
+    reduce: Reduce
+    after_end: float
+    meaning: str
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """As of a reward program with one component."""
+        return {"fitness": 1.0}
+
+    def __call__(self, arguments: Mapping[str, Tensor]) -> Evaluation:
+        """Fitness of each transition `[M]`."""
+        total = self.function(**arguments).float()
+        return Evaluation(total=total, components={"fitness": total})
+
+    def episode(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        """One number per episode `[E]`.
+
+        Args:
+            steps: fitness of each step `[L, E]`, `L` the time limit; what lies past an early end
+                is ignored.
+            lengths: steps until the end of each episode `[E]`.
+        """
+        alive = torch.arange(len(steps))[:, None] < lengths
+        values = torch.where(alive, steps, torch.full_like(steps, self.after_end))
+        match self.reduce:
+            case "mean":
+                return values.mean(0)
+            case "sum":
+                return values.sum(0)
+            case "last":
+                return values[-1]
+            case "max":
+                return values.amax(0)
+            case "any":
+                return (values > 0).any(0).float()
+
+
+def load_fitness(path: Path) -> Fitness:
+    """Load `fitness.py`.
+
+    Raises:
+        UsageError: the file lacks `fitness`, or REDUCE is not a known way to reduce.
+    """
+    module = load_module(path)
+    function: Callable[..., Tensor] | None = getattr(module, "fitness", None)
+    reduce: Any = getattr(module, "REDUCE", "mean")
+    if function is None or not callable(function):
+        raise UsageError(f"{path} defines no function called fitness.", "Write fitness(<signals>).")
+    if reduce not in get_args(Reduce):
+        raise UsageError(
+            f"{path}: REDUCE is {reduce!r}.", f"Use one of {', '.join(get_args(Reduce))}."
+        )
+    return Fitness(
+        function=function,
+        parameters=tuple(inspect.signature(function).parameters),
+        reduce=reduce,
+        after_end=float(getattr(module, "AFTER_END", 0.0)),
+        meaning=" ".join((module.__doc__ or "").split()),
+    )

@@ -1,0 +1,17 @@
+"""Simulators: many worlds of one MuJoCo model, stepped together.
+
+Importing this package silences the engine's own log: by default MuJoCo appends every warning to
+MUJOCO_LOG.TXT in the working folder. Divergence is detected and counted by the simulators instead.
+"""
+
+import mujoco
+
+from eureka_agent.simulation.cpu import CpuSimulator
+from eureka_agent.simulation.simulator import Simulator
+
+__all__ = ["CpuSimulator", "Simulator"]
+
+_log = mujoco.MjLogConfig.get()
+_log.logto_file = False
+_log.logto_console = False
+mujoco.MjLogConfig.set(_log)

@@ -1,0 +1,119 @@
+"""The environments that come with the program keep their contract."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+
+from eureka_agent.environment import (
+    ResetNoise,
+    Worlds,
+    find_environment,
+    list_environments,
+    load_fitness,
+    mix,
+    pools,
+)
+from eureka_agent.errors import UsageError
+from eureka_agent.reward import parse
+
+
+@pytest.mark.parametrize("name", list_environments())
+def test_signals_have_their_stated_shapes_and_are_finite(name: str) -> None:
+    environment = find_environment(name)
+    worlds = Worlds(environment, 4, threads=1)
+    worlds.start(
+        slice(0, 4), pools.streams(pools.TRAINING, 0, 4), torch.zeros(4, dtype=torch.int64)
+    )
+    for _ in range(50):
+        worlds.step(torch.rand(4, worlds.action_size) * 2 - 1)
+    for signal in environment.signals_described:
+        value = worlds.layout.read(worlds.signals, signal.name)
+        assert value.shape == ((4,) if signal.size is None else (4, signal.size))
+        assert torch.isfinite(value).all()
+        assert value.dtype == torch.float32
+    assert torch.isfinite(worlds.observation).all()
+
+
+@pytest.mark.parametrize("name", list_environments())
+def test_the_human_reward_is_a_reward_program_like_any_other(name: str) -> None:
+    environment = find_environment(name)
+    path = environment.human_reward_path
+    assert path is not None
+    assert parse(path.read_text(), environment.signals_described).weights
+
+
+@pytest.mark.parametrize("name", list_environments())
+def test_what_the_designer_reads_says_nothing_of_fitness_or_human_reward(name: str) -> None:
+    environment = find_environment(name)
+    source = (environment.folder / "env.py").read_text()
+    assert "fitness" not in source
+    assert "reward" not in source
+
+
+def test_an_unknown_name_is_answered_with_the_closest() -> None:
+    with pytest.raises(UsageError, match="half_cheetah"):
+        find_environment("half_cheeta")
+
+
+def test_a_folder_is_found_by_path_and_by_search_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my_robot"
+    folder.mkdir()
+    cartpole = find_environment("cartpole").folder
+    for file in ("scene.xml", "fitness.py"):
+        (folder / file).write_text((cartpole / file).read_text())
+    (folder / "env.py").write_text((cartpole / "env.py").read_text())
+    assert find_environment(str(folder)).name == "my_robot"
+    monkeypatch.setenv("EUREKA_ENVS", str(tmp_path))
+    assert "my_robot" in list_environments()
+    assert find_environment("my_robot").model.nu == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("x = 1", "0 subclasses"),
+    ],
+)
+def test_a_broken_folder_says_what_is_wrong(tmp_path: Path, source: str, problem: str) -> None:
+    (tmp_path / "env.py").write_text(source)
+    (tmp_path / "fitness.py").write_text("def fitness(x): return x")
+    with pytest.raises(UsageError, match=problem):
+        find_environment(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("reduce", "expected"),
+    [("mean", 1.5), ("sum", 6.0), ("last", -1.0), ("max", 5.0), ("any", 1.0)],
+)
+def test_fitness_counts_the_full_time_limit(tmp_path: Path, reduce: str, expected: float) -> None:
+    path = tmp_path / "fitness.py"
+    path.write_text(
+        textwrap.dedent(f"""
+        REDUCE = "{reduce}"
+        AFTER_END = -1.0
+        def fitness(height): return height
+        """)
+    )
+    steps = torch.tensor([[3.0], [5.0], [9.0], [9.0]])
+    assert load_fitness(path).episode(steps, torch.tensor([2])).item() == expected
+
+
+def test_seed_pools_are_disjoint_and_grow_at_the_end() -> None:
+    drawn = {pool: pools.streams(pool, 3, 200).tolist() for pool in (1, 2, 3)}
+    assert len({key for keys in drawn.values() for key in keys}) == 600
+    assert pools.streams(2, 3, 5).tolist() == drawn[2][:5]
+
+
+def test_reset_noise_is_uniform_and_normal() -> None:
+    noise = ResetNoise(mix(0, torch.arange(4000).numpy()))
+    uniform, normal = noise.uniform(2, -1.0, 3.0), noise.normal(2, 0.5)
+    assert uniform.min() >= -1.0
+    assert uniform.max() < 3.0
+    assert uniform.mean().item() == pytest.approx(1.0, abs=0.06)
+    assert normal.std().item() == pytest.approx(0.5, abs=0.02)
+    assert abs(torch.corrcoef(torch.cat([uniform, normal], 1).T)[0, 1:]).max() < 0.06
