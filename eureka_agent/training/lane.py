@@ -1,0 +1,119 @@
+"""One lane of a population: what it is trained on, and what is reported of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from eureka_agent.environment import Memory
+from eureka_agent.reward import Evaluation
+
+
+class Reward(Protocol):
+    """What a lane is trained on: a compiled reward program, or a bare fitness."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the arguments that it reads."""
+        ...
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Weight of each component."""
+        ...
+
+    def __call__(self, arguments: Mapping[str, Tensor]) -> Evaluation:
+        """Evaluate `M` transitions."""
+        ...
+
+
+@dataclass
+class ComponentStatistics:
+    """A component's weighted value over the steps of an advance."""
+
+    mean: float
+    minimum: float
+    maximum: float
+    share: float
+    """Its part of the summed absolute means of all components, 0 to 1."""
+
+
+@dataclass
+class LaneReport:
+    """What happened to a lane during an advance.
+
+    Attributes:
+        lane: which.
+        steps: environment steps since it was loaded.
+        evicted: why the lane stopped, in one sentence; None while it trains.
+        line: line of the program that failed, 0 if unknown.
+        diagnostics: means over the rollouts: `kl`, `learning_rate`, `clip_share`, `value_loss`,
+            `gradient_norm`, `explained_variance`, `action_spread`, `entropy`, `reward`, `diverged`.
+        components: by name.
+    """
+
+    lane: int
+    steps: int
+    evicted: str | None = None
+    line: int = 0
+    diagnostics: dict[str, float] = field(default_factory=dict)
+    components: dict[str, ComponentStatistics] = field(default_factory=dict)
+
+
+@dataclass
+class Lane:
+    """What belongs to one loaded lane.
+
+    Attributes:
+        reward: what it is trained on.
+        generator: its action noise and the order of its minibatches.
+        memory: what its running episodes have seen.
+        steps: environment steps since it was loaded.
+        warm: whether the normalisers know what numbers to expect.
+    """
+
+    reward: Reward
+    generator: torch.Generator
+    memory: Memory
+    steps: int = 0
+    warm: bool = False
+    _totals: dict[str, Tensor] = field(default_factory=dict)
+    _extremes: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    _measured: dict[str, float] = field(default_factory=dict)
+    _updates: int = 0
+    _rollouts: int = 0
+
+    def count_rewards(self, evaluation: Evaluation) -> None:
+        """Add a rollout to the component statistics of the running advance."""
+        self._rollouts += 1
+        for name, value in evaluation.components.items():
+            weighted = value * self.reward.weights[name]
+            low, high = weighted.aminmax()
+            if name in self._totals:
+                before = self._extremes[name]
+                low, high = torch.minimum(before[0], low), torch.maximum(before[1], high)
+                self._totals[name] += weighted.mean()
+            else:
+                self._totals[name] = weighted.mean()
+            self._extremes[name] = (low, high)
+
+    def count_update(self, lane: int, measured: Mapping[str, Tensor]) -> None:
+        """Add an update's diagnostics `[K]`, of which this is lane `lane`."""
+        self._updates += 1
+        for name, value in measured.items():
+            self._measured[name] = self._measured.get(name, 0.0) + float(value[lane])
+
+    def summarise(self, report: LaneReport) -> None:
+        """Turn what was counted into the report, and start anew."""
+        report.steps = self.steps
+        report.diagnostics = {k: v / max(self._updates, 1) for k, v in self._measured.items()}
+        size = sum(abs(float(total)) for total in self._totals.values()) or 1.0
+        for name, total in self._totals.items():
+            low, high = self._extremes[name]
+            report.components[name] = ComponentStatistics(
+                float(total) / self._rollouts, float(low), float(high), abs(float(total)) / size
+            )
+        self._measured, self._totals, self._extremes = {}, {}, {}
+        self._updates = self._rollouts = 0
