@@ -1,0 +1,87 @@
+"""The child's side of the conversation: read a request, answer it, until the parent hangs up."""
+
+import math
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from eureka_agent.errors import EurekaError
+from eureka_agent.sandbox.blame import BlameWriter
+from eureka_agent.sandbox.clean import clean_text
+from eureka_agent.sandbox.protocol import Message, encode, read_message, write_message, write_parts
+
+HEARTBEAT_PERIOD_S = 0.25
+ERROR_LIMIT = 1000
+"""Characters of an error's message."""
+
+
+class Reporter:
+    """What a handler tells the parent while it works.
+
+    Attributes:
+        blame: `blame(lane)` before a lane's program runs, `blame(-1)` after it.
+    """
+
+    def __init__(self, sink: BinaryIO, blame: BlameWriter) -> None:
+        self._sink = sink
+        self._last = -math.inf
+        self.blame = blame
+
+    def heartbeat(self, **progress: Any) -> None:
+        """Show that work goes on; what comes within a quarter of a second of the last is dropped.
+
+        Call it where progress is made, never from a timer: a beating heart must mean that.
+
+        Args:
+            progress: JSON values for whoever watches.
+        """
+        now = time.monotonic()
+        if now - self._last >= HEARTBEAT_PERIOD_S:
+            self._last = now
+            write_message(self._sink, Message("heartbeat", progress))
+
+
+Handler = Callable[[Message, Reporter], Message]
+
+
+def serve(handlers: Mapping[str, Handler]) -> None:
+    """Answer requests by kind until the parent hangs up; for the `__main__` of a child's module.
+
+    A handler that raises is answered with kind "error" and fields `type` and `message`, and the
+    child goes on: an `EurekaError` speaks for itself, of anything else the traceback's end is sent.
+
+    Raises:
+        ProtocolError: the parent sent something that is not a message.
+    """
+    source, sink, blame_path = sys.argv[1:4]
+    with os.fdopen(int(source), "rb") as requests, os.fdopen(int(sink), "wb") as replies:
+        reporter = Reporter(replies, BlameWriter(Path(blame_path)))
+        write_message(replies, Message("ready"))
+        while (request := read_message(requests)) is not None:
+            write_parts(replies, _answer(handlers, request, reporter))
+
+
+def _answer(
+    handlers: Mapping[str, Handler], request: Message, reporter: Reporter
+) -> list[bytes | memoryview]:
+    """Return the encoded reply: encoding is within the try, as a reply can be too large."""
+    try:
+        if request.kind not in handlers:
+            raise EurekaError(f"There is no job '{request.kind}' here.")
+        return encode(handlers[request.kind](request, reporter))
+    except EurekaError as error:
+        return encode(_error(error, str(error)))
+    except Exception as error:
+        return encode(_error(error, "".join(traceback.format_exception(error)[-3:])))
+    finally:
+        reporter.blame(-1)
+
+
+def _error(error: Exception, text: str) -> Message:
+    # The end of a long traceback is its best part.
+    message = clean_text(text[-ERROR_LIMIT:], ERROR_LIMIT, newlines=True)
+    return Message("error", {"type": type(error).__name__, "message": message})

@@ -1,0 +1,121 @@
+"""What keeps a child in hand: its environment, its pipes, its memory and its end."""
+
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from eureka_agent.sandbox.protocol import Message, ProtocolError, read_message, write_parts
+
+Incoming = queue.Queue[Message | ProtocolError | None]
+"""Messages of a child, then None if its stream ended cleanly or the error if it did not."""
+
+_INHERITED = ("LD_LIBRARY_PATH", "MKL_CBWR")
+
+
+class Closable(Protocol):
+    """What can be closed."""
+
+    def close(self) -> None:
+        """Give it back."""
+
+
+def child_environment(scratch: Path, threads: int) -> dict[str, str]:
+    """Everything a child sees of the environment: nothing that is not named here, so no keys."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return inherited | {
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "PYTHONHASHSEED": "0",
+        # Waiting threads sleep: spinning ones would starve whoever shares the machine.
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+
+
+def receive(stream: BinaryIO, incoming: Incoming, payload_limit: int) -> None:
+    """Read frames until the stream ends (None comes last) or is none (the error comes last)."""
+    with stream:
+        try:
+            while (message := read_message(stream, payload_limit)) is not None:
+                incoming.put(message)
+        except ProtocolError as error:
+            incoming.put(error)
+        else:
+            incoming.put(None)
+
+
+def send(stream: BinaryIO, parts: list[bytes | memoryview]) -> None:
+    """Write a frame to a child; one that is gone is noticed by who waits for its answer."""
+    with suppress(OSError, ValueError):  # ValueError: the pipe was closed under a stuck write
+        write_parts(stream, parts)
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory that is in RAM; 0 where the kernel does not say."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def has_ended(process: subprocess.Popen[bytes], patience_s: float = 0.0) -> bool:
+    """Wait for a process that may end by itself; what it forked ends with it.
+
+    Here and in `end_group` the group is killed where its leader is reaped and never again: later,
+    the same number may be another process's.
+    """
+    if process.returncode is None:
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            return False
+        _kill_group(process.pid)
+    return True
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and its group; nothing if it has ended."""
+    if process.returncode is None:
+        _kill_group(process.pid)
+        process.wait()
+
+
+def _kill_group(group: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # there is nobody left
+        os.killpg(group, signal.SIGKILL)
+
+
+def clean_up(
+    owner: int,
+    process: subprocess.Popen[bytes],
+    reader: threading.Thread,
+    incoming: Incoming,
+    resources: Iterable[Closable],
+    scratch: Path,
+) -> None:
+    """Take back everything a child was given; `owner` is the pid of the parent that gave it."""
+    if os.getpid() != owner:  # a fork of the parent ends, not the parent
+        return
+    end_group(process)
+    assert process.stdin is not None
+    process.stdin.close()
+    # The reader may stand before a full queue; empty it until the reader has met the stream's end.
+    patience = time.monotonic() + 1.0
+    while reader.is_alive() and time.monotonic() < patience:
+        with suppress(queue.Empty):
+            incoming.get(timeout=0.01)
+    for resource in resources:
+        resource.close()
+    shutil.rmtree(scratch, ignore_errors=True)

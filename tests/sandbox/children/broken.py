@@ -1,0 +1,3 @@
+"""A child that cannot even be imported."""
+
+raise RuntimeError("no such luck")
