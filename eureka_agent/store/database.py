@@ -1,0 +1,238 @@
+"""The run's database: one SQLite file, the only truth about the state of a run.
+
+Every write is one transaction in write-ahead mode, so a process that is killed at any moment leaves
+the state after its last commit, and others can read while it writes.
+"""
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from eureka_agent.errors import UsageError
+from eureka_agent.store.rows import CANDIDATE_STATES, ROLES, RUN_STATUSES, TRAINING_STATES
+
+VERSION = 1
+BUSY_SECONDS = 20.0
+
+Record = TypeVar("Record")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"CHECK ({column} IN ({', '.join(repr(value) for value in values)}))"
+
+
+# Evaluations and events are numbered with AUTOINCREMENT: a viewer that asks for all since number n
+# must not miss rows because a training began again and its old rows, with their numbers, went.
+SCHEMA = f"""
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    environment TEXT NOT NULL,
+    environment_source TEXT NOT NULL,
+    goal TEXT NOT NULL,
+    status TEXT NOT NULL {_one_of("status", RUN_STATUSES)},
+    created REAL NOT NULL,
+    updated REAL NOT NULL,
+    seed INTEGER NOT NULL,
+    config TEXT NOT NULL,
+    sandbox TEXT NOT NULL DEFAULT '',
+    wall_seconds REAL NOT NULL DEFAULT 0,
+    env_steps INTEGER NOT NULL DEFAULT 0,
+    train_seconds REAL NOT NULL DEFAULT 0,
+    best_candidate INTEGER REFERENCES candidates (id),
+    phase TEXT NOT NULL DEFAULT '',
+    failure TEXT
+);
+CREATE TABLE candidates (
+    id INTEGER PRIMARY KEY,
+    generation INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
+    parents TEXT NOT NULL,
+    designer TEXT NOT NULL,
+    text TEXT NOT NULL,
+    thought TEXT NOT NULL,
+    note TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'proposed' {_one_of("state", CANDIDATE_STATES)},
+    verdict TEXT NOT NULL DEFAULT '[]',
+    fitness REAL,
+    own_return REAL,
+    checkpoint_step INTEGER,
+    failure TEXT,
+    created REAL NOT NULL,
+    finished REAL,
+    UNIQUE (generation, slot)
+);
+CREATE TABLE trainings (
+    id INTEGER PRIMARY KEY,
+    role TEXT NOT NULL {_one_of("role", ROLES)},
+    candidate_id INTEGER REFERENCES candidates (id),
+    seed INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting' {_one_of("state", TRAINING_STATES)},
+    steps_done INTEGER NOT NULL DEFAULT 0,
+    steps_total INTEGER NOT NULL,
+    ranking_fitness REAL,
+    reporting_fitness REAL,
+    own_return REAL,
+    checkpoint_step INTEGER,
+    reproduced INTEGER,
+    failure TEXT
+);
+-- NULLs are distinct to UNIQUE, so the baselines, which have no candidate, count as candidate 0.
+CREATE UNIQUE INDEX one_training ON trainings (role, ifnull(candidate_id, 0), seed);
+CREATE INDEX trainings_of_candidate ON trainings (candidate_id);
+CREATE TABLE evaluations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    training_id INTEGER NOT NULL REFERENCES trainings (id) ON DELETE CASCADE,
+    step INTEGER NOT NULL,
+    fitness REAL,
+    own_return REAL,
+    episode_length REAL,
+    ended_early REAL,
+    components TEXT NOT NULL,
+    diagnostics TEXT NOT NULL,
+    UNIQUE (training_id, step)
+);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time REAL NOT NULL,
+    kind TEXT NOT NULL,
+    candidate_id INTEGER REFERENCES candidates (id),
+    text TEXT NOT NULL
+);
+PRAGMA user_version = {VERSION};
+"""
+JSON_COLUMNS = {"config", "parents", "verdict", "components", "diagnostics"}
+
+
+class Database:
+    """A connection to a run's database; a thread that wants to use it opens its own.
+
+    Args:
+        path: the file; it must exist.
+        read_only: refuse to write, for viewers.
+
+    Raises:
+        UsageError: there is no such file, it is no run database, or a newer program wrote it.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        if not path.is_file():
+            raise UsageError(f"There is no run in {path.parent}: {path.name} is missing.")
+        self._begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
+        self.connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        self.connection.row_factory = sqlite3.Row
+        try:
+            self._prepare(path)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise UsageError(f"{path} cannot be read: {error}.") from error
+        except UsageError:
+            self.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
+        self.connection.execute("PRAGMA foreign_keys = ON")
+        # Safe against a killed process; a power cut may cost the last commits, never consistency.
+        self.connection.execute("PRAGMA synchronous = NORMAL")
+        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            raise UsageError(f"{path} is not the database of a run.")
+        if version > VERSION:
+            raise UsageError(
+                f"{path} was written by a newer eureka-agent "
+                f"(schema {version}, this one reads up to {VERSION}).",
+                "Upgrade eureka-agent to look at it.",
+            )
+
+    @classmethod
+    def create(cls, path: Path) -> "Database":
+        """Make the file with empty tables and open it."""
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+        connection.close()
+        return cls(path)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; within another transaction, part of it. For readers: one moment."""
+        if self.connection.in_transaction:
+            yield
+            return
+        self.connection.execute(self._begin)
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
+        """Run one statement; dicts, lists and tuples among the parameters are stored as JSON."""
+        return self.connection.execute(sql, [_encode(value) for value in parameters])
+
+    def insert(self, table: str, **values: object) -> int:
+        """Add a row and return its number."""
+        marks = ", ".join("?" * len(values))
+        cursor = self.execute(
+            f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", *values.values()
+        )
+        return cursor.lastrowid or 0
+
+    def update(self, table: str, row: int, **values: object) -> None:
+        """Set columns of the row with that number.
+
+        Raises:
+            UsageError: there is no such row.
+        """
+        columns = ", ".join(f"{name} = ?" for name in values)
+        cursor = self.execute(f"UPDATE {table} SET {columns} WHERE id = ?", *values.values(), row)
+        if cursor.rowcount != 1:
+            raise UsageError(f"There is no row {row} in {table}.")
+
+    def select(self, record: type[Record], sql: str, *parameters: object) -> list[Record]:
+        """The rows of a query as records; the query must yield a column for each field."""
+        return [_decode(record, row) for row in self.execute(sql, *parameters)]
+
+
+def _encode(value: object) -> Any:
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(_plain(value), allow_nan=False)
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """The value as it can be stored: numbers that are not finite as None, text as valid UTF-8."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        # Through float(), as numpy's float64 passes for a float but SQLite would store its repr.
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _decode(record: type[Record], row: sqlite3.Row) -> Record:
+    values: dict[str, Any] = {}
+    for field in fields(record):  # pyright: ignore[reportArgumentType]
+        value = row[field.name]
+        if field.name in JSON_COLUMNS:
+            value = json.loads(value)
+        if field.name == "parents":
+            value = tuple(value)
+        if field.name == "reproduced" and value is not None:
+            value = bool(value)
+        values[field.name] = value
+    return record(**values)

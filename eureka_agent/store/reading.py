@@ -1,0 +1,156 @@
+"""Reading a run: everything a viewer may ask, whether or not some process is searching it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from eureka_agent.errors import UsageError
+from eureka_agent.store import lock
+from eureka_agent.store.database import Database
+from eureka_agent.store.folder import DATABASE
+from eureka_agent.store.rows import (
+    CandidateRow,
+    EvaluationRow,
+    EventRow,
+    GenerationRow,
+    Role,
+    RunRow,
+    RunStatus,
+    TrainingRow,
+)
+
+LOCK = "lock"
+
+
+class RunReader:
+    """A run folder to look at, made by `RunReader.open`; each thread opens its own.
+
+    Attributes:
+        path: the run folder.
+        name: the folder's name, by which people refer to the run.
+    """
+
+    def __init__(self, path: Path, database: Database) -> None:
+        self.path = path
+        self.name = path.resolve().name
+        self._database = database
+        self._data_version: int | None = None
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open an existing run folder without being able to change it.
+
+        Raises:
+            UsageError: it is no run folder, or one that this version cannot read.
+        """
+        return cls(path, Database(path / DATABASE, read_only=True))
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Read everything in the block from one moment; make all that is written in it one step."""
+        with self._database.transaction():
+            yield
+
+    def changed(self) -> bool:
+        """Whether another connection has written since this was last asked; true the first time."""
+        version = self._database.execute("PRAGMA data_version").fetchone()[0]
+        before, self._data_version = self._data_version, version
+        return version != before
+
+    def row(self) -> RunRow:
+        """The run's own record."""
+        return self._database.select(RunRow, "SELECT * FROM run")[0]
+
+    def status(self) -> RunStatus:
+        """The status as it is now: a run whose process was killed is interrupted."""
+        stored = self.row().status
+        gone = stored == "running" and not lock.held(self.path / LOCK)
+        return "interrupted" if gone else stored
+
+    def candidate_folder(self, candidate: int) -> Path:
+        """Where the files of a candidate are."""
+        return self.path / "candidates" / str(candidate)
+
+    def candidate(self, candidate: int) -> CandidateRow:
+        """One candidate.
+
+        Raises:
+            UsageError: there is none of that number.
+        """
+        rows = self._database.select(
+            CandidateRow, "SELECT * FROM candidates WHERE id = ?", candidate
+        )
+        if not rows:
+            last = self._database.execute("SELECT max(id) FROM candidates").fetchone()[0]
+            there = f"It has 1 to {last}." if last else "It has none yet."
+            raise UsageError(f"Run {self.name} has no candidate {candidate}.", there)
+        return rows[0]
+
+    def candidates(self, generation: int | None = None) -> list[CandidateRow]:
+        """The candidates of one generation, or all, in the order of proposal."""
+        if generation is None:
+            return self._database.select(CandidateRow, "SELECT * FROM candidates ORDER BY id")
+        sql = "SELECT * FROM candidates WHERE generation = ? ORDER BY id"
+        return self._database.select(CandidateRow, sql, generation)
+
+    def generations(self) -> list[GenerationRow]:
+        """The generations in numbers, first to last."""
+        # SQLite takes a bare column beside a single max() from the row that holds the maximum.
+        return self._database.select(
+            GenerationRow,
+            "SELECT generation, candidates, finished, rejected, failed, best, mean, "
+            "iif(best IS NULL, NULL, id) AS best_candidate FROM ("
+            "SELECT generation, count(*) AS candidates, sum(state = 'finished') AS finished, "
+            "sum(state = 'rejected') AS rejected, sum(state = 'failed') AS failed, "
+            "max(fitness) AS best, avg(fitness) AS mean, id FROM candidates GROUP BY generation) "
+            "ORDER BY generation",
+        )
+
+    def trainings(
+        self, role: Role | None = None, candidate: int | None = None
+    ) -> list[TrainingRow]:
+        """Trainings in the order of entry, all or those of a role or a candidate."""
+        sql = (
+            "SELECT * FROM trainings WHERE (?1 IS NULL OR role = ?1) "
+            "AND (?2 IS NULL OR candidate_id = ?2) ORDER BY id"
+        )
+        return self._database.select(TrainingRow, sql, role, candidate)
+
+    def steps_left(self) -> int:
+        """Environment steps that the trainings entered so far still have to do."""
+        sql = (
+            "SELECT ifnull(sum(steps_total - steps_done), 0) FROM trainings "
+            "WHERE state IN ('waiting', 'training')"
+        )
+        return self._database.execute(sql).fetchone()[0]
+
+    def evaluations(self, training: int | None = None, *, since: int = 0) -> list[EvaluationRow]:
+        """Evaluations of a training by step, or all by number; only those numbered past `since`."""
+        sql = (
+            "SELECT * FROM evaluations WHERE id > ?2 AND (?1 IS NULL OR training_id = ?1) "
+            "ORDER BY iif(?1 IS NULL, id, step)"
+        )
+        return self._database.select(EvaluationRow, sql, training, since)
+
+    def events(self, *, since: int = 0, last: int | None = None) -> list[EventRow]:
+        """Events numbered above `since`, oldest first; at most the `last` ones if given."""
+        sql = "SELECT * FROM events WHERE id > ? ORDER BY id DESC LIMIT ?"
+        rows = self._database.select(EventRow, sql, since, -1 if last is None else last)
+        return rows[::-1]

@@ -1,0 +1,200 @@
+"""What the tables of a run hold, as typed records."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+RunStatus = Literal["running", "interrupted", "finished", "failed"]
+CandidateState = Literal["proposed", "accepted", "rejected", "training", "finished", "failed"]
+TrainingState = Literal["waiting", "training", "finished", "failed"]
+Role = Literal["candidate", "winner", "human", "fitness"]
+
+RUN_STATUSES: tuple[str, ...] = get_args(RunStatus)
+CANDIDATE_STATES: tuple[str, ...] = get_args(CandidateState)
+TRAINING_STATES: tuple[str, ...] = get_args(TrainingState)
+ROLES: tuple[str, ...] = get_args(Role)
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """The run itself.
+
+    Attributes:
+        environment: the environment's name.
+        environment_source: how the user named it, a name or a path; `resume` finds it by this.
+        goal: the task in one sentence.
+        status: as the searching process left it; see `Run.status` for what is true now.
+        created: when the run began, in unix seconds.
+        updated: when it was last written to, in unix seconds.
+        seed: the search's seed.
+        config: the resolved configuration.
+        sandbox: the level of isolation that candidates were trained under, in words.
+        wall_seconds: time spent searching, over all sittings.
+        env_steps: environment steps taken in training.
+        train_seconds: time in which they were taken.
+        best_candidate: the candidate that leads so far.
+        phase: what happens now, in words.
+        failure: why the run failed.
+    """
+
+    environment: str
+    environment_source: str
+    goal: str
+    status: RunStatus
+    created: float
+    updated: float
+    seed: int
+    config: dict[str, Any]
+    sandbox: str
+    wall_seconds: float
+    env_steps: int
+    train_seconds: float
+    best_candidate: int | None
+    phase: str
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class CandidateRow:
+    """A reward program in the search.
+
+    Attributes:
+        id: counts from 1 in the order of proposal.
+        generation: counts from 0.
+        slot: its place in the generation, from 0.
+        parents: ids of the candidates it came from.
+        designer: who wrote it.
+        text: the program.
+        thought: the design thought it begins with.
+        note: one line on how it came about.
+        state: where it stands.
+        verdict: the critic's findings, as plain dicts.
+        fitness: of the shipped checkpoint, on the ranking pool.
+        own_return: what the program itself pays that checkpoint per episode.
+        checkpoint_step: the training step of that checkpoint.
+        failure: why it was rejected or failed, in words or as a traceback.
+        created: unix seconds.
+        finished: when it reached its last state, in unix seconds.
+    """
+
+    id: int
+    generation: int
+    slot: int
+    parents: tuple[int, ...]
+    designer: str
+    text: str
+    thought: str
+    note: str
+    state: CandidateState
+    verdict: list[dict[str, Any]]
+    fitness: float | None
+    own_return: float | None
+    checkpoint_step: int | None
+    failure: str | None
+    created: float
+    finished: float | None
+
+
+@dataclass(frozen=True)
+class GenerationRow:
+    """One generation in numbers; fitness is on the ranking pool.
+
+    Attributes:
+        generation: counts from 0.
+        candidates: how many were proposed.
+        finished: how many trained to the end.
+        rejected: how many the critic refused.
+        failed: how many broke in training.
+        best: the highest fitness.
+        mean: the mean fitness of those that have one.
+        best_candidate: whose the highest fitness is.
+    """
+
+    generation: int
+    candidates: int
+    finished: int
+    rejected: int
+    failed: int
+    best: float | None
+    mean: float | None
+    best_candidate: int | None
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """One policy trained on one reward with one seed.
+
+    Attributes:
+        id: counts from 1.
+        role: whose reward: a candidate's, the winner's again, the human's, or the bare fitness.
+        candidate_id: the candidate, for the roles `candidate` and `winner`.
+        seed: the replicate seed.
+        state: where it stands.
+        steps_done: environment steps so far.
+        steps_total: environment steps to do.
+        ranking_fitness: of the shipped checkpoint, on the ranking pool.
+        reporting_fitness: of the shipped checkpoint, on the reporting pool: what people are shown.
+        own_return: what the reward itself pays that checkpoint per episode.
+        checkpoint_step: the step of that checkpoint.
+        reproduced: whether training again gave the same result; None where it was not tried.
+        failure: why it failed.
+    """
+
+    id: int
+    role: Role
+    candidate_id: int | None
+    seed: int
+    state: TrainingState
+    steps_done: int
+    steps_total: int
+    ranking_fitness: float | None
+    reporting_fitness: float | None
+    own_return: float | None
+    checkpoint_step: int | None
+    reproduced: bool | None
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """How a policy did on the ranking pool at one point of its training.
+
+    Attributes:
+        id: grows with the time of writing, never used twice.
+        training_id: the training.
+        step: environment steps trained by then.
+        fitness: mean over the pool's episodes.
+        own_return: what the reward itself pays per episode.
+        episode_length: mean length, in control steps.
+        ended_early: share of episodes that ended before the time limit.
+        components: by name the weighted value's `mean`, `min`, `max` and its `share` of the return.
+        diagnostics: of the trainer, by name.
+    """
+
+    id: int
+    training_id: int
+    step: int
+    fitness: float | None
+    own_return: float | None
+    episode_length: float | None
+    ended_early: float | None
+    components: dict[str, dict[str, float | None]]
+    diagnostics: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """Something that happened, in words.
+
+    Attributes:
+        id: grows with time, never used twice.
+        time: unix seconds.
+        kind: one word, for colour and for filters.
+        candidate_id: whom it concerns, if anyone.
+        text: one sentence.
+    """
+
+    id: int
+    time: float
+    kind: str
+    candidate_id: int | None
+    text: str

@@ -1,0 +1,163 @@
+"""What is known of a run as plain documents: the `--json` output, and what the renderers draw.
+
+Fields may be added, never renamed. `best` and `baselines` hold results, from the reporting pool;
+`fitness` in `generations` and `candidates` is from the ranking pool, by which the search chooses.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from eureka_agent.errors import UsageError
+from eureka_agent.store import CandidateRow, RunReader, TrainingRow, list_runs
+from eureka_agent.store.rows import Role
+from eureka_agent.ui.statistics import Estimate, estimate
+
+Document = dict[str, Any]
+
+
+def runs_document(directory: Path) -> list[Document]:
+    """The runs in a directory, newest first; of an unreadable one `run`, `path` and `failure`."""
+    documents = []
+    for path in list_runs(directory):
+        try:
+            with RunReader.open(path) as run, run.transaction():
+                documents.append(_run_line(run))
+        except UsageError as error:
+            documents.append({"run": path.name, "path": str(path), "failure": error.message})
+    return documents
+
+
+def _run_line(run: RunReader) -> Document:
+    row = run.row()
+    generations = run.generations()
+    return {
+        "run": run.name,
+        "path": str(run.path),
+        "environment": row.environment,
+        "goal": row.goal,
+        "status": run.status(),
+        "created": row.created,
+        "generations": len(generations),
+        "candidates": sum(generation.candidates for generation in generations),
+        "best": {"candidate": row.best_candidate, "fitness": _winner(run, row.best_candidate).mean},
+        "env_steps": row.env_steps,
+        "wall_seconds": row.wall_seconds,
+        "failure": row.failure,
+    }
+
+
+def run_document(run: RunReader) -> Document:
+    """A run from one moment: the document of `show RUN --json`."""
+    with run.transaction():
+        row = run.row()
+        comparison = {
+            "winner": _winner(run, row.best_candidate),
+            "human": _reported(run, "human"),
+            "fitness_only": _reported(run, "fitness"),
+        }
+        return {
+            "run": run.name,
+            "path": str(run.path),
+            "environment": row.environment,
+            "goal": row.goal,
+            "status": run.status(),
+            "phase": row.phase,
+            "failure": row.failure,
+            "created": row.created,
+            "seed": row.seed,
+            "sandbox": row.sandbox,
+            "best": _best(run, row.best_candidate),
+            "baselines": {name: comparison[name].mean for name in ("human", "fitness_only")},
+            "comparison": {name: asdict(entry) for name, entry in comparison.items()},
+            "generations": [asdict(generation) for generation in run.generations()],
+            "candidates": [_candidate(run, candidate) for candidate in run.candidates()],
+            "usage": {"prompt_tokens": 0, "completion_tokens": 0, "cost": 0.0, "by_role": {}},
+            "env_steps": row.env_steps,
+            "env_steps_per_second": row.env_steps / row.train_seconds if row.train_seconds else 0.0,
+            "wall_seconds": row.wall_seconds,
+        }
+
+
+def candidate_document(run: RunReader, number: int) -> Document:
+    """A candidate from one moment: the document of `show RUN CANDIDATE --json`.
+
+    Raises:
+        UsageError: the run has no such candidate.
+    """
+    with run.transaction():
+        candidate = run.candidate(number)
+        return {
+            "run": run.name,
+            **_candidate(run, candidate),
+            "text": candidate.text,
+            "trainings": [_training(run, training) for training in run.trainings(candidate=number)],
+        }
+
+
+def _candidate(run: RunReader, candidate: CandidateRow) -> Document:
+    document = asdict(candidate)
+    del document["text"]
+    document["reward_path"] = str(run.candidate_folder(candidate.id) / "reward.py")
+    return document
+
+
+def _training(run: RunReader, training: TrainingRow) -> Document:
+    document = asdict(training)
+    del document["candidate_id"]
+    document["evaluations"] = [
+        {
+            key: value
+            for key, value in asdict(evaluation).items()
+            if key not in ("id", "training_id")
+        }
+        for evaluation in run.evaluations(training.id)
+    ]
+    return document
+
+
+def _best(run: RunReader, number: int | None) -> Document | None:
+    if number is None:
+        return None
+    candidate = run.candidate(number)
+    policy = run.path / "best" / "policy.zip"
+    again = [training.reproduced for training in run.trainings("winner", number)]
+    return {
+        "candidate": number,
+        "fitness": _winner(run, number).mean,
+        "own_return": candidate.own_return,
+        "policy_fitness": _reported(run, "candidate", number).mean,
+        "reward_path": str(run.path / "best" / "reward.py"),
+        "policy_path": str(policy) if policy.is_file() else None,
+        "ranking_fitness": candidate.fitness,
+        "generation": candidate.generation,
+        "parents": list(candidate.parents),
+        "thought": candidate.thought,
+        "text": candidate.text,
+        "reproduced": next((value for value in again if value is not None), None),
+    }
+
+
+def _reported(run: RunReader, role: Role, candidate: int | None = None) -> Estimate:
+    """The reporting-pool fitness over the trainings of a role."""
+    return _estimate(run.trainings(role, candidate))
+
+
+def _estimate(trainings: list[TrainingRow]) -> Estimate:
+    values = [training.reporting_fitness for training in trainings]
+    failed = sum(training.state == "failed" for training in trainings)
+    return estimate([value for value in values if value is not None], failed)
+
+
+def _winner(run: RunReader, number: int | None) -> Estimate:
+    """The winner's result.
+
+    Once it has been trained again on fresh seeds, those trainings alone count: the one it was
+    chosen by is the luckiest of many.
+    """
+    if number is None:
+        return estimate([])
+    again = run.trainings("winner", number)
+    fresh = _estimate([training for training in again if training.reproduced is None])
+    same = _estimate(again)
+    return next((e for e in (fresh, same) if e.values), _reported(run, "candidate", number))

@@ -1,0 +1,92 @@
+"""Numbers, durations, curves and foreign text in the form in which people read them."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+
+BARS = "▁▂▃▄▅▆▇█"
+NOTHING = "-"
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+
+
+def clean(text: str) -> str:
+    """Foreign text (a program, a traceback) made safe for a terminal.
+
+    Escape sequences go; other control characters, direction overrides and lone surrogates become
+    the replacement character. Line breaks stay, tabs become spaces.
+    """
+    text = _ESCAPE_SEQUENCE.sub("", text.replace("\r\n", "\n").expandtabs(4))
+    return "".join(
+        character if character == "\n" or unicodedata.category(character)[0] != "C" else "\ufffd"
+        for character in text
+    )
+
+
+def one_line(text: str) -> str:
+    """Foreign text made safe, on one line."""
+    return " ".join(clean(text).split())
+
+
+def last_line(text: str) -> str:
+    """The last line of foreign text that says something: of a traceback, what was raised."""
+    lines = [line for line in clean(text).splitlines() if line.strip()]
+    return one_line(lines[-1]) if lines else ""
+
+
+def number(value: float | None) -> str:
+    """A measured number with about four significant digits."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    size = abs(value)
+    if size >= 1e7 or 0 < size < 1e-3:
+        return f"{value:.2e}"
+    if size >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{1 if size >= 100 else 2 if size >= 10 else 3}f}"
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 in percent."""
+    return NOTHING if share is None else f"{100 * share:.0f} %"
+
+
+def count(value: float) -> str:
+    """A large count, such as environment steps, in thousands or millions."""
+    if value >= 999_500:
+        return f"{value / 1e6:.2f} M"
+    return f"{value / 1e3:.0f} k" if value >= 10_000 else f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time in its two largest units."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def things(amount: int, noun: str) -> str:
+    """`1 candidate`, `2 candidates`."""
+    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
+
+
+def sparkline(values: Sequence[float | None], low: float, high: float) -> str:
+    """A curve in block characters between `low` and `high`; a gap where there is no value."""
+    span = high - low
+    return "".join(
+        " "
+        if value is None
+        else BARS[min(len(BARS) - 1, int((value - low) / span * len(BARS)))]
+        if span > 0
+        else BARS[len(BARS) // 2]
+        for value in values
+    )
+
+
+def limits(curves: Sequence[Sequence[float | None]]) -> tuple[float, float]:
+    """The lowest and the highest value in several curves, so that they can share a scale."""
+    values = [value for curve in curves for value in curve if value is not None]
+    return (min(values), max(values)) if values else (0.0, 0.0)

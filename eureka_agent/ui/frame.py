@@ -1,0 +1,163 @@
+"""One frame of the live view, made to fit a terminal of any size."""
+
+from collections.abc import Sequence
+from time import localtime, strftime
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from eureka_agent.store import EventRow, GenerationRow
+from eureka_agent.ui.facts import Facts, Lane
+from eureka_agent.ui.format import (
+    count,
+    duration,
+    limits,
+    number,
+    one_line,
+    percent,
+    sparkline,
+)
+from eureka_agent.ui.render import RUN_STYLES, STATES
+
+BAR = 8
+CURVE = 10
+MOST_GENERATIONS = 8
+# Below these widths, in columns, the words and then the curve give way.
+ROOM_FOR_WORDS = 72
+ROOM_FOR_CURVE = 52
+# Header, blank, lane heading, blank, blank, footer; and the line on which the cursor rests.
+FIXED_LINES = 9
+
+
+def frame(facts: Facts, footer: str, width: int, height: int) -> RenderableType:
+    """The view of a run in `width` columns and, where they are 16 or more, `height` lines."""
+    lanes, generations, events = _share_out(facts, height)
+    parts: list[RenderableType] = [*_header(facts), Text()]
+    if facts.lanes or facts.baselines:
+        shown = sorted(facts.lanes, key=_uninteresting)[:lanes]
+        table = _Lanes(width, [*facts.lanes, *facts.baselines])
+        table.add([lane for lane in facts.lanes if lane in shown])
+        table.note_hidden(len(facts.lanes) - len(shown))
+        table.add(facts.baselines)
+        history = facts.generations[-generations:]
+        parts += [table.table, Text(), *(_line(generation_line(row)) for row in history)]
+    if facts.events:
+        parts += [Text(), *(_line(event_line(event)) for event in facts.events[-events:])]
+    return Group(*parts, _line(footer, "dim"))
+
+
+def _share_out(facts: Facts, height: int) -> tuple[int, int, int]:
+    """How many lines go to candidates, generations and events."""
+    room = max(4, height - FIXED_LINES - len(facts.baselines))
+    lanes = len(facts.lanes)
+    if lanes > room - 4:
+        # One line less, for the one that says how many are hidden.
+        lanes = max(1, room - 5)
+        room -= 1
+    room -= lanes
+    generations = min(len(facts.generations), max(1, room // 2), MOST_GENERATIONS)
+    return lanes, generations, max(1, room - generations)
+
+
+def _uninteresting(lane: Lane) -> tuple[bool, float]:
+    return lane.state != "training", -(lane.best or float("-inf"))
+
+
+def _line(text: str | Text, style: str = "") -> Text:
+    line = text if isinstance(text, Text) else Text(text, style)
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line
+
+
+def _header(facts: Facts) -> list[Text]:
+    title = Text.assemble(
+        (one_line(facts.name), "bold"), "  ", (facts.status, RUN_STYLES[facts.status])
+    )
+    phase = Text.assemble(("▸ ", "cyan"), one_line(facts.run.phase) or "starting")
+    return [_line(title), _line(one_line(facts.run.goal), "dim"), _line(phase)]
+
+
+class _Lanes:
+    """The table of candidates and baselines; `scaled` are the lanes whose curves share a scale."""
+
+    def __init__(self, width: int, scaled: Sequence[Lane]) -> None:
+        self._curves = width >= ROOM_FOR_CURVE
+        self._words = width >= ROOM_FOR_WORDS
+        self._limits = limits([lane.curve for lane in scaled])
+        self.table = Table(
+            box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", expand=True
+        )
+        # The widths keep columns where they are while what stands in them changes.
+        for heading, least in (("", 3), ("state", 10), ("progress", BAR), ("", 5)):
+            self.table.add_column(heading, min_width=least, no_wrap=True)
+        for heading in ("fitness", "best"):
+            self.table.add_column(heading, justify="right", min_width=7, no_wrap=True)
+        if self._curves:
+            self.table.add_column("curve", no_wrap=True)
+        # Takes what is left, empty or not.
+        heading = "(on the ranking episodes)" if self._words else ""
+        self.table.add_column(heading, no_wrap=True, ratio=1)
+
+    def add(self, lanes: Sequence[Lane]) -> None:
+        for lane in lanes:
+            symbol, word, style = STATES[lane.state]
+            cells: list[RenderableType] = [
+                Text(lane.label, "bold" if lane.state == "training" else ""),
+                Text(f"{symbol} {word}", style),
+                _bar(lane),
+                Text(percent(lane.progress), justify="right"),
+                number(lane.latest),
+                number(lane.best),
+            ]
+            if self._curves:
+                curve = sparkline(lane.curve[-CURVE:], *self._limits)
+                cells.append(Text(curve.ljust(CURVE), style))
+            self.table.add_row(*cells, _line(lane.words if self._words else "", "dim"))
+
+    def note_hidden(self, lanes: int) -> None:
+        if lanes:
+            self.table.add_row("", Text(f"+{lanes} more", "dim"))
+
+
+def _bar(lane: Lane) -> RenderableType:
+    if lane.progress is None:
+        return Text(" " * BAR)
+    style = STATES[lane.state][2]
+    return ProgressBar(
+        total=1.0,
+        completed=lane.progress,
+        width=BAR,
+        complete_style=style,
+        finished_style=style,
+    )
+
+
+def generation_line(row: GenerationRow) -> Text:
+    """A generation on one line, aligned with its neighbours."""
+    by = "" if row.best_candidate is None else f"#{row.best_candidate}"
+    counts = [f"{row.finished}/{row.candidates} trained"]
+    counts += [f"{row.rejected} rejected"] if row.rejected else []
+    counts += [f"{row.failed} failed"] if row.failed else []
+    return Text.assemble(
+        f"generation {row.generation:<3} best {number(row.best):>6} {by:<5} ",
+        f"mean {number(row.mean):>6}   ",
+        (", ".join(counts), "dim"),
+    )
+
+
+def event_line(event: EventRow) -> Text:
+    """An event on one line."""
+    line = Text(strftime("%H:%M:%S  ", localtime(event.time)), "dim")
+    if event.candidate_id is not None:
+        line.append(f"#{event.candidate_id} ", "bold")
+    return line.append(one_line(event.text), "default")
+
+
+def totals(env_steps: int, pace: float, elapsed: float, left: float | None) -> str:
+    """What the run has taken so far, and about how long it will go on."""
+    parts = [f"{count(env_steps)} env steps", f"{count(pace)}/s", duration(elapsed)]
+    if left is not None:
+        parts.append(f"about {duration(left)} left")
+    return "  ·  ".join(parts)

@@ -1,0 +1,218 @@
+"""Watching a search from a thread of its own: live in a terminal, in plain lines everywhere else.
+
+A view only reads the store, through its own connection, and what goes wrong in it never reaches
+the search.
+"""
+
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from eureka_agent.store import EvaluationRow, RunReader
+from eureka_agent.ui.facts import BASELINES, Facts, Pace, read_facts, remaining_steps
+from eureka_agent.ui.format import count, number, one_line
+from eureka_agent.ui.frame import event_line, frame, generation_line, totals
+
+INTERVAL = 0.25
+# How long the end of a search waits for a view that hangs, in seconds.
+PATIENCE = 5.0
+# The clock moves once a second where nothing else does.
+LOOKS_PER_SECOND = round(1 / INTERVAL)
+# A forecast from fewer seconds than this would be a guess.
+FORECAST_AFTER = 5.0
+
+
+def progress_view(path: Path, console: Console, *, plain: bool = False) -> "View":
+    """The view that suits the console: live where it can be, plain lines where asked or needed."""
+    live = console.is_terminal and not console.is_dumb_terminal and not plain
+    return LiveView(path, console) if live else PlainView(path, console)
+
+
+class View:
+    """A context manager that shows what happens in a run while its block runs.
+
+    Args:
+        path: the run folder.
+        console: where to draw.
+    """
+
+    def __init__(self, path: Path, console: Console) -> None:
+        self._path = path
+        self._console = console
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="progress view", daemon=True)
+        self._complained = False
+        self._pace = Pace()
+        self._begun = time.monotonic()
+        self._spent_before = 0.0
+
+    def __enter__(self) -> Self:
+        try:
+            # Here and not in the thread: what the block does first must not count as old news.
+            with RunReader.open(self._path) as run:
+                self._begin(run)
+        except Exception as error:
+            self._complain(error)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Show the final state and stop."""
+        self._stop.set()
+        self._thread.join(PATIENCE)
+
+    def _watch(self) -> None:
+        try:
+            with RunReader.open(self._path) as run:
+                self._show(run)
+        except Exception as error:
+            self._complain(error)
+
+    def _show(self, run: RunReader) -> None:
+        """Update until the end, and once after it."""
+        ending = False
+        while not ending:
+            ending = self._stop.wait(INTERVAL)
+            try:
+                self._update(run, ending)
+            except Exception as error:
+                self._complain(error)
+
+    def _begin(self, run: RunReader) -> None:
+        self._spent_before = run.row().wall_seconds
+
+    def _update(self, run: RunReader, ending: bool) -> None:
+        raise NotImplementedError
+
+    def _complain(self, error: Exception) -> None:
+        """Note the first problem; a view that repeats itself would bury the search."""
+        if not self._complained:
+            self._complained = True
+            reason = one_line(f"{type(error).__name__}: {error}")
+            self._console.print(Text(f"Progress cannot be shown ({reason}); the search goes on."))
+
+    def _totals(self, env_steps: int, remaining: int) -> str:
+        now = time.monotonic()
+        self._pace.look(now, env_steps)
+        elapsed = now - self._begun
+        pace = self._pace.overall()
+        known = remaining > 0 and pace > 0 and elapsed > FORECAST_AFTER
+        left = remaining / pace if known else None
+        return totals(env_steps, self._pace.recent(), self._spent_before + elapsed, left)
+
+
+class LiveView(View):
+    """The run on one screen, redrawn in place as it changes."""
+
+    def __init__(self, path: Path, console: Console) -> None:
+        super().__init__(path, console)
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        self._facts: Facts | None = None
+        self._size = console.size
+        self._looks = 0
+
+    def _show(self, run: RunReader) -> None:
+        with self._live:
+            super()._show(run)
+
+    def _update(self, run: RunReader, ending: bool) -> None:
+        resized = self._console.size != self._size
+        if resized:
+            # The terminal has reflowed the old frame; what is left of it cannot be painted over.
+            self._size = self._console.size
+            self._console.clear()
+        changed = run.changed()
+        if changed or self._facts is None:
+            self._facts = read_facts(run)
+        footer = self._totals(self._facts.run.env_steps, self._facts.remaining)
+        self._looks += 1
+        if changed or resized or ending or self._looks % LOOKS_PER_SECOND == 1:
+            width, height = self._size
+            self._live.update(frame(self._facts, footer, width, height), refresh=True)
+
+
+class PlainView(View):
+    """The same facts as lines, each once: for logs, pipes and screen readers."""
+
+    def __init__(self, path: Path, console: Console) -> None:
+        super().__init__(path, console)
+        self._event = 0
+        self._evaluation = 0
+        self._generation = 0
+        self._phase = ""
+
+    def _begin(self, run: RunReader) -> None:
+        super()._begin(run)
+        row = run.row()
+        self._print(Text(one_line(f"{run.name}: {row.goal}")))
+        self._event = max((event.id for event in run.events(last=1)), default=0)
+        self._evaluation = max((evaluation.id for evaluation in run.evaluations()), default=0)
+        self._generation = max((line.generation for line in run.generations()), default=0)
+
+    def _update(self, run: RunReader, ending: bool) -> None:
+        if not (run.changed() or ending):
+            return
+        with run.transaction():
+            row, generations = run.row(), run.generations()
+            evaluations, events = (
+                run.evaluations(since=self._evaluation),
+                run.events(since=self._event),
+            )
+            names = _names(run) if evaluations else {}
+            summary = self._totals(row.env_steps, remaining_steps(run))
+        for event in events:
+            self._event = event.id
+            self._print(event_line(event))
+        if row.phase and row.phase != self._phase:
+            self._phase = row.phase
+            self._print(_now(one_line(row.phase)))
+        if evaluations:
+            self._evaluation = evaluations[-1].id
+            self._rounds(evaluations, names, summary)
+        for line in generations:
+            over = ending or line.generation < generations[-1].generation
+            if over and line.generation >= self._generation:
+                self._generation = line.generation + 1
+                self._print(_now("").append(generation_line(line)))
+        if ending:
+            self._print(_now(summary))
+
+    def _rounds(
+        self, evaluations: list[EvaluationRow], names: dict[int, str], summary: str
+    ) -> None:
+        """One line for all that were evaluated at the same step."""
+        rounds: defaultdict[int, list[str]] = defaultdict(list)
+        for row in evaluations:
+            rounds[row.step].append(f"{names[row.training_id]} {number(row.fitness)}")
+        for step, results in rounds.items():
+            text = f"ranking fitness after {count(step)} steps: {', '.join(results)}"
+            self._print(_now(f"{text}  ({summary})"))
+
+    def _print(self, line: Text) -> None:
+        self._console.print(line, soft_wrap=True)
+
+
+def _now(text: str) -> Text:
+    return Text.assemble((time.strftime("%H:%M:%S  "), "dim"), text)
+
+
+def _names(run: RunReader) -> dict[int, str]:
+    """How people call each training: `#7`, or the baseline and its seed."""
+    return {
+        training.id: f"#{training.candidate_id}"
+        if training.role == "candidate"
+        else f"{BASELINES[training.role]} (seed {training.seed})"
+        for training in run.trainings()
+    }

@@ -1,0 +1,119 @@
+"""What `runs`, `show` and the end of a search draw, in any terminal and whatever programs hold."""
+
+import io
+import re
+import subprocess
+import sys
+import unicodedata
+
+import pytest
+from rich.console import Console, RenderableType
+
+from eureka_agent.store import Run
+from eureka_agent.ui.facts import read_facts
+from eureka_agent.ui.frame import frame
+from eureka_agent.ui.render import final_summary, runs_table, show_candidate, show_run
+
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
+
+def draw(renderable: RenderableType, width: int = 100, *, color: bool = False) -> str:
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=color,
+        color_system="truecolor" if color else None,
+        emoji=True,
+    )
+    console.print(renderable)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def views(run: Run, width: int = 100, height: int = 40) -> dict[str, RenderableType]:
+    return {
+        "runs": runs_table(run.path.parent),
+        "run": show_run(run),
+        "end": final_summary(run),
+        "frame": frame(read_facts(run), "footer", width, height),
+        **{f"candidate {row.id}": show_candidate(run, row.id) for row in run.candidates()},
+    }
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_nothing_a_program_holds_reaches_the_terminal_as_a_command(
+    full_run: Run, color: bool
+) -> None:
+    for name, view in views(full_run).items():
+        text = draw(view, color=color)
+        assert ("\x1b" in text) == color, name
+        rest = COLOUR.sub("", text).replace("\n", "")
+        assert not [c for c in rest if unicodedata.category(c)[0] == "C"], name
+        if name != "runs":
+            assert "[red]loud[/red] [/]" in rest, name
+        assert "\N{SMILING FACE WITH OPEN MOUTH AND SMILING EYES}" not in rest
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_views_stay_within_the_width(full_run: Run, width: int) -> None:
+    for name, view in views(full_run, width).items():
+        for line in draw(view, width).splitlines():
+            assert len(line) <= width, (name, line)
+
+
+def test_views_work_for_a_run_in_which_nothing_has_happened(new_run: Run) -> None:
+    for view in views(new_run, width=60).values():
+        assert draw(view, 60)
+
+
+def test_the_run_shows_what_each_result_rests_on(full_run: Run) -> None:
+    full_run.set_reporting(full_run.trainings("candidate")[0].id, 9.0)
+    text = draw(show_run(full_run))
+    assert re.search(r"winner +9\.000 +- +1 *\n", text)
+    assert re.search(r"human reward +22\.00 +17\.03 to 26\.97 +3 *\n", text)
+    assert re.search(r"bare fitness +- +- +0, 1 failed *\n", text)
+    assert "1 trained, 1 rejected, 1 failed" in text
+
+
+@pytest.mark.parametrize(("same", "word"), [(True, "the same result"), (False, "ANOTHER result")])
+def test_the_end_says_whether_the_winner_was_reproduced(
+    full_run: Run, same: bool, word: str
+) -> None:
+    again = full_run.add_training("winner", 0, steps_total=1, candidate=1)
+    full_run.set_reporting(again.id, 9.0)
+    full_run.set_reproduced(again.id, same)
+    assert word in " ".join(draw(final_summary(full_run)).split())
+
+
+def test_the_end_of_an_unfinished_search_says_how_to_go_on(full_run: Run) -> None:
+    resume = f"eureka-agent resume {full_run.name}"
+    assert resume in draw(final_summary(full_run))
+    full_run.set_status("finished")
+    assert resume not in draw(final_summary(full_run))
+
+
+def test_a_candidate_shows_its_curves_and_the_shipped_checkpoint(full_run: Run) -> None:
+    text = draw(show_candidate(full_run, 1))
+    assert re.search(r"1,000 +10\.00 +3\.000 +500\.0 +25 % +shipped", text)
+    assert "line 6, error: pole_pu is no signal" in draw(show_candidate(full_run, 2))
+    assert "RewardFailed: not finite" in draw(show_candidate(full_run, 3))
+
+
+@pytest.mark.parametrize(("width", "height"), [(30, 16), (80, 24), (120, 40)])
+@pytest.mark.parametrize("lanes", [1, 40])
+def test_a_frame_fits_the_terminal(full_run: Run, width: int, height: int, lanes: int) -> None:
+    for number in range(lanes):
+        full_run.add_candidate(1, number, "", designer="offline")
+        full_run.event("proposed", "proposed", number + 1)
+    text = draw(frame(read_facts(full_run), "footer", width, height), width)
+    assert len(text.splitlines()) < height
+    assert text.splitlines()[-1] == "footer"
+    assert ("more" in text) == (lanes == 40)
+
+
+def test_showing_a_run_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, eureka_agent.ui.render, eureka_agent.ui.progress; "
+        "sys.exit(bool({'torch', 'mujoco', 'numpy', 'pygments', 'asyncio'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
