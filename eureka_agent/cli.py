@@ -1,0 +1,304 @@
+"""The command line: thin commands, each a few calls into the floors below.
+
+Imports of torch, MuJoCo and everything that needs them wait until a command does: `--help`, `runs`
+and `show` answer at once.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eureka_agent import __version__
+from eureka_agent.errors import EurekaError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from eureka_agent.search import Launch
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="eureka-agent",
+    help="Find a reward function that trains a simulated robot to do a task.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+EnvironmentName = Annotated[
+    str, typer.Argument(metavar="ENV", help="Name of an environment, or the path of its folder.")
+]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="Path of a run, start of its name, or 'latest'.")
+]
+RunsFolder = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where runs are kept.")]
+AsJson = Annotated[bool, typer.Option("--json", help="A stable JSON document on stdout.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Progress as lines, not as a live view.")]
+Seed = Annotated[int | None, typer.Option(help="Source of all randomness.")]
+Steps = Annotated[int | None, typer.Option(help="Environment steps per training.")]
+RUNS = Path("runs")
+
+
+@app.command()
+def search(
+    environment: EnvironmentName,
+    goal: Annotated[
+        str | None, typer.Option(help="The task in one sentence; needs --fitness if it is new.")
+    ] = None,
+    designer: Annotated[
+        str | None, typer.Option(help="Who writes the programs: offline, or offline-blind.")
+    ] = None,
+    generations: Annotated[int | None, typer.Option(help="Generations of candidates.")] = None,
+    candidates: Annotated[int | None, typer.Option(help="Candidates per generation.")] = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="K=V", help="Any other setting.")
+    ] = None,
+    fitness: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the goal is about, if it is yours.")
+    ] = None,
+    runs: RunsFolder = RUNS,
+    plain: Plain = False,
+) -> None:
+    """Search for a reward function, and compare the best with human reward and bare fitness."""
+    from eureka_agent.search import SearchConfig, new_search, parse_setting
+
+    changes: dict[str, Any] = dict(parse_setting(text) for text in settings or [])
+    named = {
+        "designer": designer,
+        "generations": generations,
+        "candidates": candidates,
+        "steps": steps,
+        "seed": seed,
+    }
+    changes |= {name: value for name, value in named.items() if value is not None}
+    launch = new_search(
+        environment,
+        runs,
+        lambda found: SearchConfig.for_environment(found, **changes),
+        goal=goal,
+        fitness=fitness,
+    )
+    if designer is None:
+        _note("No language model is configured: the built-in offline designer writes the programs.")
+    _search(launch, plain)
+
+
+@app.command()
+def resume(
+    run: RunName,
+    generations: Annotated[
+        int, typer.Option(metavar="+N", help="Add N generations to a finished search.")
+    ] = 0,
+    runs: RunsFolder = RUNS,
+    plain: Plain = False,
+) -> None:
+    """Go on with a search that was stopped or killed, or with more of a finished one."""
+    from eureka_agent.search import resumed_search
+    from eureka_agent.store import find_run
+
+    if generations < 0:
+        raise UsageError(f"--generations {generations} would take some away.", "Give a number > 0.")
+    _search(resumed_search(find_run(run, runs), generations), plain)
+
+
+@app.command()
+def train(
+    environment: EnvironmentName,
+    reward: Annotated[Path, typer.Option(metavar="FILE", help="The reward program.")],
+    steps: Steps = None,
+    seed: Seed = None,
+    runs: RunsFolder = RUNS,
+    plain: Plain = False,
+) -> None:
+    """Train one policy on one reward."""
+    from eureka_agent.search import SearchConfig, new_search
+
+    text = _read(reward)
+    single = {"designer": "given", "generations": 1, "candidates": 1, "retrainings": 0}
+    launch = new_search(
+        environment,
+        runs,
+        lambda found: SearchConfig.for_environment(found, steps=steps, seed=seed, **single),
+        given=text,
+    )
+    _search(launch, plain)
+
+
+@app.command()
+def evaluate(
+    run: RunName,
+    seeds: Annotated[int, typer.Option(help="Fresh training seeds for each reward.")] = 5,
+    runs: RunsFolder = RUNS,
+    plain: Plain = False,
+    as_json: AsJson = False,
+) -> None:
+    """Retrain the winner from scratch on fresh seeds beside human reward and bare fitness."""
+    from eureka_agent.search import evaluate as retrain
+    from eureka_agent.search import resumed_search
+    from eureka_agent.store import find_run
+
+    launch = resumed_search(find_run(run, runs))
+    _watched(launch, plain, lambda: retrain(launch, seeds), quiet=as_json)
+    launch.run.close()
+    show(str(launch.run.path), as_json=as_json)
+
+
+@app.command(name="runs")
+def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
+    """List runs, newest first."""
+    from eureka_agent.ui.documents import runs_document
+    from eureka_agent.ui.render import open_console, runs_table
+
+    if as_json:
+        _json(runs_document(runs))
+    else:
+        open_console().print(runs_table(runs))
+
+
+@app.command()
+def show(
+    run: RunName,
+    candidate: Annotated[int | None, typer.Argument(help="Number of a candidate.")] = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run, or one of its candidates: code, verdict, curves."""
+    from eureka_agent.store import RunReader, find_run
+    from eureka_agent.ui.documents import candidate_document, run_document
+    from eureka_agent.ui.render import open_console, show_candidate, show_run
+
+    with RunReader.open(find_run(run, runs)) as reader:
+        if as_json:
+            _json(
+                run_document(reader) if candidate is None else candidate_document(reader, candidate)
+            )
+        else:
+            drawn = show_run(reader) if candidate is None else show_candidate(reader, candidate)
+            open_console().print(drawn)
+
+
+@app.command(name="envs")
+def list_environments(as_json: AsJson = False) -> None:
+    """List the environments, with their tasks and signals."""
+    from eureka_agent.environment.catalogue import environments_document
+    from eureka_agent.ui.render import open_console
+
+    document = environments_document()
+    if as_json:
+        _json(document)
+    else:
+        open_console().print(_environments_table(document))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Tell what this machine offers: versions, processors, isolation, language model."""
+    from eureka_agent.doctor import machine_document
+    from eureka_agent.ui.render import open_console
+
+    document = machine_document()
+    if as_json:
+        _json(document)
+    else:
+        open_console().print(_machine_table(document))
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Options that belong to no command."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line: wrong use gets a sentence and an exit code, never a traceback."""
+    try:
+        app()
+    except EurekaError as error:
+        print(f"Error: {error.message}", file=sys.stderr)
+        if error.remedy:
+            print(error.remedy, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _search(launch: "Launch", plain: bool) -> None:
+    """Run a search with a view on it, then print what came of it."""
+    from eureka_agent.search import search as run_search
+    from eureka_agent.ui.render import final_summary, open_console
+
+    _watched(launch, plain, lambda: run_search(launch))
+    open_console().print(final_summary(launch.run))
+
+
+def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: bool = False) -> None:
+    """Do long work with a view on it; an interruption says how to go on."""
+    from eureka_agent.ui.progress import progress_view
+    from eureka_agent.ui.render import open_console
+
+    view = nullcontext() if quiet else progress_view(launch.run.path, open_console(), plain=plain)
+    try:
+        with view:
+            work()
+    except KeyboardInterrupt:
+        _note(f"Interrupted. Go on with: eureka-agent resume {launch.run.path}")
+        raise
+
+
+def _environments_table(document: list[dict[str, Any]]) -> "RenderableType":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("environment", "task", "signals", "time limit", box=None, padding=(0, 2, 1, 0))
+    for entry in document:
+        if "failure" in entry:
+            table.add_row(entry["name"], Text(f"broken: {entry['failure']}"), "", "")
+            continue
+        signals = "\n".join(f"{s['name']} {s['shape']} {s['unit']}" for s in entry["signals"])
+        seconds = entry["episode_steps"] * entry["control_step"]
+        table.add_row(entry["name"], Text(entry["task"]), Text(signals), f"{seconds:g} s")
+    return table
+
+
+def _machine_table(document: dict[str, Any]) -> "RenderableType":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in document.items():
+        rows = value.items() if isinstance(value, dict) else [("", value)]
+        for i, (part, said) in enumerate(rows):
+            table.add_row(name.replace("_", " ") if i == 0 else "", Text(part), Text(str(said)))
+    return table
+
+
+def _json(document: object) -> None:
+    print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.", "Give the path of a file.") from error
+
+
+if __name__ == "__main__":
+    main()

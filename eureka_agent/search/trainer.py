@@ -1,0 +1,218 @@
+"""Training a batch of rewards: the conversation between one worker, the judge and the store."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eureka_agent.environment import Environment, Episodes, pools
+from eureka_agent.sandbox.failures import ChildFailed, JobFailed
+from eureka_agent.search.children import Judge, Judgement, Weights, Worker
+from eureka_agent.search.config import SearchConfig
+from eureka_agent.store import Run
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    Attributes:
+        training: its number in the store.
+        program: text of the reward program; None to train on the bare fitness.
+        seed: the replicate seed.
+        label: what people call it.
+    """
+
+    training: int
+    program: str | None
+    seed: int
+    label: str
+
+
+@dataclass
+class Checkpoint:
+    """A policy as it was at one point of its training, with its episodes on the ranking pool."""
+
+    step: int
+    own_return: float
+    fitness: float
+    weights: Weights
+    episodes: Episodes
+
+
+@dataclass
+class Outcome:
+    """How a training ended: the checkpoint that ships, or why there is none."""
+
+    job: Job
+    best: Checkpoint | None = None
+    failure: str | None = None
+
+
+class Trainer:
+    """Trains jobs, at most K side by side, and writes what happens to the store as it happens.
+
+    A worker that dies takes nobody with it: the job whose program it was running fails, the others
+    train again in a new worker. When nobody can be blamed, each job gets a worker of its own.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        environment: Environment,
+        config: SearchConfig,
+        judge: Judge,
+        fitness: Path,
+    ) -> None:
+        self._run, self._environment, self._config, self._judge = run, environment, config, judge
+        self._fitness = fitness
+
+    def train(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Train all jobs; outcomes come in the order of the jobs."""
+        outcomes: dict[int, Outcome] = {}
+        lanes = self._config.candidates
+        waiting = [list(jobs[i : i + lanes]) for i in range(0, len(jobs), lanes)]
+        while waiting:
+            batch = waiting.pop(0)
+            try:
+                found = self._train_batch(batch)
+            except ChildFailed as failure:
+                found, again = self._after_failure(batch, failure)
+                waiting[:0] = again
+            outcomes |= {outcome.job.training: outcome for outcome in found}
+        return [outcomes[job.training] for job in jobs]
+
+    def _after_failure(
+        self, batch: list[Job], failure: ChildFailed
+    ) -> tuple[list[Outcome], list[list[Job]]]:
+        """Whom to fail and whom to try again after a worker's death."""
+        blamed = failure.lane
+        if len(batch) == 1:
+            blamed = 0
+        if blamed is None or blamed >= len(batch):
+            self._run.event("worker", f"{failure.message} Each reward now trains on its own.")
+            return [], [[job] for job in batch]
+        job = batch[blamed]
+        self._run.event("worker", f"{job.label}: {failure.message}")
+        self._run.fail_training(job.training, failure.message)
+        rest = [other for other in batch if other is not job]
+        return [Outcome(job, failure=failure.message)], [rest] if rest else []
+
+    def _train_batch(self, batch: list[Job]) -> list[Outcome]:
+        fitness = self._fitness if batch[0].program is None else None
+        outcomes = {lane: Outcome(job) for lane, job in enumerate(batch)}
+        for job in batch:
+            self._run.start_training(job.training)
+        with Worker(self._environment, self._config, fitness) as worker:
+            living = dict(enumerate(batch))
+            for lane, job in list(living.items()):
+                try:
+                    worker.load(lane, job.program, job.seed)
+                except JobFailed as error:
+                    self._fail(outcomes[lane], error.message)
+                    del living[lane]
+            done = 0
+            for point in range(1, self._config.checkpoints + 1):
+                target = self._config.steps * point // self._config.checkpoints
+                if not living or target <= done:
+                    continue
+                reports = self._advance(worker, living, done, target - done)
+                done = max((int(report["steps"]) for report in reports), default=target)
+                for report in reports:
+                    if report["evicted"] is not None:
+                        line = f" (line {report['line']})" if report["line"] else ""
+                        self._fail(outcomes[report["lane"]], f"{report['evicted']}{line}")
+                        del living[report["lane"]]
+                if living:
+                    self._look(worker, living, outcomes, reports)
+        for lane, job in living.items():
+            self._finish(outcomes[lane], job)
+        return list(outcomes.values())
+
+    def _advance(
+        self, worker: Worker, living: Mapping[int, Job], done: int, steps: int
+    ) -> list[dict[str, Any]]:
+        def show(progress: int) -> None:
+            self._run.set_progress({job.training: done + progress for job in living.values()})
+
+        started = time.monotonic()
+        reports = worker.advance(steps, show)
+        trained = sum(int(report["steps"]) - done for report in reports)
+        self._run.add_usage(env_steps=trained, train_seconds=time.monotonic() - started)
+        self._run.set_progress({living[r["lane"]].training: int(r["steps"]) for r in reports})
+        return reports
+
+    def _look(
+        self,
+        worker: Worker,
+        living: Mapping[int, Job],
+        outcomes: Mapping[int, Outcome],
+        reports: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Judge the policies as they are, and keep each that its own reward likes best so far."""
+        weights = worker.weights(list(living))
+        judgements = self._judge.judge(
+            list(weights.values()), pools.RANKING, self._config.ranking_episodes
+        )
+        by_lane = {int(report["lane"]): report for report in reports}
+        for (lane, policy), judgement in zip(weights.items(), judgements, strict=True):
+            try:
+                own = float(worker.score(lane, judgement.episodes).mean())
+            except JobFailed:
+                own = -np.inf  # a reward that breaks on a policy's episodes does not recommend it
+            step = int(by_lane[lane]["steps"])
+            fitness = float(judgement.fitness.mean())
+            self._record(living[lane], step, fitness, own, judgement, by_lane[lane])
+            best = outcomes[lane].best
+            if np.isfinite(own) and (best is None or own > best.own_return):
+                outcomes[lane].best = Checkpoint(step, own, fitness, policy, judgement.episodes)
+
+    def _record(
+        self,
+        job: Job,
+        step: int,
+        fitness: float,
+        own: float,
+        judgement: Judgement,
+        report: Mapping[str, Any],
+    ) -> None:
+        components = {
+            name: {
+                "mean": value["mean"],
+                "min": value["minimum"],
+                "max": value["maximum"],
+                "share": value["share"],
+            }
+            for name, value in report["components"].items()
+        }
+        self._run.add_evaluation(
+            job.training,
+            step,
+            fitness=fitness,
+            own_return=own if np.isfinite(own) else None,
+            episode_length=float(judgement.episodes.lengths.float().mean()),
+            ended_early=float(judgement.episodes.terminated.float().mean()),
+            components=components,
+            diagnostics=report["diagnostics"],
+        )
+
+    def _fail(self, outcome: Outcome, failure: str) -> None:
+        outcome.failure = failure
+        self._run.fail_training(outcome.job.training, failure)
+
+    def _finish(self, outcome: Outcome, job: Job) -> None:
+        best = outcome.best
+        if best is None:
+            self._fail(
+                outcome, "The reward could not be evaluated on any of its policies' episodes."
+            )
+            return
+        self._run.finish_training(
+            job.training,
+            ranking_fitness=best.fitness,
+            own_return=best.own_return,
+            checkpoint_step=best.step,
+        )

@@ -1,0 +1,55 @@
+"""Small but real searches, shared by tests: a few rollouts of four worlds."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TINY = {
+    "candidates": 3,
+    "worlds": 4,
+    "steps": 512,
+    "checkpoints": 2,
+    "ranking_episodes": 1,
+    "reporting_episodes": 2,
+}
+
+
+def command(*words: str) -> list[str]:
+    """The command line of a process that runs the program."""
+    return [sys.executable, "-m", "eureka_agent", *words]
+
+
+def tiny_search(runs: Path, *words: str) -> list[str]:
+    """The command line of a small search on cartpole."""
+    named = {"candidates", "steps"}
+    options = [f"--{name}={TINY[name]}" for name in named]
+    options += [f"--set={name}={value}" for name, value in TINY.items() if name not in named]
+    return command("search", "cartpole", "--plain", f"--runs={runs}", *options, *words)
+
+
+def processes_of(parent: int, module: str) -> list[int]:
+    """Process ids of a parent's children that run a module."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                line = (entry / "cmdline").read_text()
+            except OSError:
+                continue
+            if int(status[1]) == parent and module in line:
+                found.append(int(entry.name))
+    return found
+
+
+def start(words: list[str]) -> subprocess.Popen[str]:
+    """Start the program in a session of its own."""
+    return subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"COLUMNS": "100"},
+    )

@@ -1,0 +1,91 @@
+"""The command line: what people and scripts see."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ENV_KEYS = {"name", "task", "signals"}
+
+
+def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "eureka_agent", *words], capture_output=True, text=True, cwd=cwd
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("search", "cartpol"), "cartpole"),
+        (("search", "cartpole", "--goal", "Spin."), "--fitness"),
+        (("search", "cartpole", "--designer", "oracle"), "oracle"),
+        (("search", "cartpole", "--designer", "given"), "train"),
+        (("search", "cartpole", "--generations", "0"), "generations"),
+        (("search", "cartpole", "--set", "stepps=3"), "stepps"),
+        (("show", "nothing"), "no runs"),
+        (("resume", "latest"), "run"),
+        (("train", "cartpole", "--reward", "missing.py"), "missing.py"),
+        (("fly",), "fly"),
+    ],
+)
+def test_wrong_use_gets_a_sentence_and_exit_code_2(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not list(tmp_path.rglob("run.db"))
+
+
+def test_envs_is_a_stable_document() -> None:
+    document = json.loads(run("envs", "--json").stdout)
+    assert {"cartpole", "half_cheetah"} <= {entry["name"] for entry in document}
+    for entry in document:
+        assert entry.keys() >= ENV_KEYS
+        for signal in entry["signals"]:
+            assert signal.keys() >= {"name", "shape", "unit", "meaning"}
+
+
+def test_doctor_says_what_there_is_and_tells_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-7f3a")
+    done = run("doctor", "--json")
+    assert json.loads(done.stdout)["language_model"]["OPENAI_API_KEY"] == "set"
+    assert "sk-planted" not in done.stdout
+    assert "torch" in run("doctor").stdout
+
+
+def test_runs_of_an_empty_folder(tmp_path: Path) -> None:
+    assert json.loads(run("runs", "--json", "--runs", str(tmp_path)).stdout) == []
+    assert run("runs", "--runs", str(tmp_path)).returncode == 0
+
+
+def test_answers_about_runs_do_not_wait_for_the_simulator() -> None:
+    script = (
+        "import sys; from eureka_agent import cli; import eureka_agent.ui.render; "
+        "print([m for m in ('torch', 'mujoco', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_reward_is_trained_and_shown(tmp_path: Path) -> None:
+    reward = tmp_path / "mine.py"
+    reward.write_text(
+        '"""Keep the pole up."""\nWEIGHTS = {"up": 1.0}\n\n'
+        'def compute_reward(pole_up):\n    return {"up": pole_up}\n'
+    )
+    done = run(
+        "train", "cartpole", "--reward", str(reward), "--steps", "4000", "--plain", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(run("show", "latest", "--json", cwd=tmp_path).stdout)
+    assert shown["status"] == "finished"
+    assert (tmp_path / shown["best"]["policy_path"]).is_file()
+    one = json.loads(run("show", "latest", "1", "--json", cwd=tmp_path).stdout)
+    assert "Keep the pole up" in one["text"]
+    assert "Keep the pole up" in run("show", "latest", cwd=tmp_path).stdout
