@@ -242,6 +242,8 @@ def _search(launch: "Launch", plain: bool) -> None:
 
     _watched(launch, plain, lambda: run_search(launch))
     open_console().print(final_summary(launch.run))
+    if launch.run.row().best_candidate is None:
+        raise EurekaError("No reward trained to the end.", "The run shows why: eureka-agent show.")
 
 
 def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: bool = False) -> None:

@@ -1,6 +1,7 @@
 """Training a batch of rewards: the conversation between one worker, the judge and the store."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from eureka_agent.sandbox.failures import ChildFailed, JobFailed
 from eureka_agent.search.children import Judge, Judgement, Weights, Worker
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.store import Run
+
+DEATHS = 2
+"""Workers of its own that a job may end before it fails."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ class Outcome:
 class Trainer:
     """Trains jobs, at most K side by side, and writes what happens to the store as it happens.
 
-    A worker that dies takes nobody with it: the job whose program it was running fails, the others
-    train again in a new worker. When nobody can be blamed, each job gets a worker of its own.
+    A worker that dies takes nobody with it. The job whose program it was running, by its own word,
+    trains again alone, and the others without it; when nobody can be blamed, each trains alone.
+    Only a job that ends a worker of its own twice fails: once may be somebody else's doing.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Trainer:
     ) -> None:
         self._run, self._environment, self._config, self._judge = run, environment, config, judge
         self._fitness = fitness
+        self._deaths: Counter[int] = Counter()
 
     def train(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Train all jobs; outcomes come in the order of the jobs."""
@@ -89,17 +95,19 @@ class Trainer:
         self, batch: list[Job], failure: ChildFailed
     ) -> tuple[list[Outcome], list[list[Job]]]:
         """Whom to fail and whom to try again after a worker's death."""
-        blamed = failure.lane
-        if len(batch) == 1:
-            blamed = 0
-        if blamed is None or blamed >= len(batch):
-            self._run.event("worker", f"{failure.message} Each reward now trains on its own.")
-            return [], [[job] for job in batch]
-        job = batch[blamed]
+        if len(batch) > 1:
+            self._run.event("worker", f"{failure.message} Who may have done it trains again alone.")
+            blamed = failure.lane
+            if blamed is None or blamed >= len(batch):
+                return [], [[job] for job in batch]
+            return [], [[batch[blamed]], batch[:blamed] + batch[blamed + 1 :]]
+        (job,) = batch
+        self._deaths[job.training] += 1
         self._run.event("worker", f"{job.label}: {failure.message}")
+        if self._deaths[job.training] < DEATHS:
+            return [], [batch]
         self._run.fail_training(job.training, failure.message)
-        rest = [other for other in batch if other is not job]
-        return [Outcome(job, failure=failure.message)], [rest] if rest else []
+        return [Outcome(job, failure=failure.message)], []
 
     def _train_batch(self, batch: list[Job]) -> list[Outcome]:
         fitness = self._fitness if batch[0].program is None else None
@@ -200,7 +208,7 @@ class Trainer:
         )
 
     def _fail(self, outcome: Outcome, failure: str) -> None:
-        outcome.failure = failure
+        outcome.failure, outcome.best = failure, None
         self._run.fail_training(outcome.job.training, failure)
 
     def _finish(self, outcome: Outcome, job: Job) -> None:
