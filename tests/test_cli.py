@@ -25,6 +25,7 @@ def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str
         (("search", "cartpole", "--designer", "given"), "train"),
         (("search", "cartpole", "--generations", "0"), "generations"),
         (("search", "cartpole", "--set", "stepps=3"), "stepps"),
+        (("search", "cartpole", "--seed", str(2**70)), "seed"),
         (("show", "nothing"), "no runs"),
         (("resume", "latest"), "run"),
         (("train", "cartpole", "--reward", "missing.py"), "missing.py"),

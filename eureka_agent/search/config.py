@@ -46,6 +46,9 @@ class SearchConfig:
             raise UsageError(
                 f"There is no designer {self.designer!r}.", f"Use {' or '.join(DESIGNERS[:2])}."
             )
+        for name in ("seed", "steps"):
+            if getattr(self, name) >= 2**63:
+                raise UsageError(f"{name} is too large.", "It must fit into 63 bits.")
         for name in ("generations", "candidates", "worlds", "steps", "checkpoints"):
             _require(self, name, 1)
         for name in ("ranking_episodes", "reporting_episodes"):
