@@ -53,7 +53,15 @@ def search(
         str | None, typer.Option(help="The task in one sentence; needs --fitness if it is new.")
     ] = None,
     designer: Annotated[
-        str | None, typer.Option(help="Who writes the programs: offline, or offline-blind.")
+        str | None,
+        typer.Option(help="Who writes the programs: offline, or openai for a language model."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The language model; its key is read from OPENAI_API_KEY.")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Any server that speaks the OpenAI protocol."),
     ] = None,
     generations: Annotated[int | None, typer.Option(help="Generations of candidates.")] = None,
     candidates: Annotated[int | None, typer.Option(help="Candidates per generation.")] = None,
@@ -64,6 +72,15 @@ def search(
     ] = None,
     fitness: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What the goal is about, if it is yours.")
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A reward program to start from.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Tokens that the language model may use.")
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(metavar="USD", help="What the language model may cost.")
     ] = None,
     runs: RunsFolder = RUNS,
     plain: Plain = False,
@@ -78,16 +95,23 @@ def search(
         "candidates": candidates,
         "steps": steps,
         "seed": seed,
+        "model": model,
+        "base_url": base_url,
+        "max_tokens": max_tokens,
+        "max_cost": max_cost,
     }
     changes |= {name: value for name, value in named.items() if value is not None}
+    if changes.get("model"):
+        changes.setdefault("designer", "openai")
     launch = new_search(
         environment,
         runs,
         lambda found: SearchConfig.for_environment(found, **changes),
         goal=goal,
         fitness=fitness,
+        initial=_read(init) if init is not None else None,
     )
-    if designer is None:
+    if designer is None and launch.config.designer == "offline":
         _note("No language model is configured: the built-in offline designer writes the programs.")
     _search(launch, plain)
 
@@ -131,6 +155,31 @@ def train(
         given=text,
     )
     _search(launch, plain)
+
+
+@app.command()
+def critique(
+    environment: EnvironmentName,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The reward program.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check one reward program: its text, then what it pays on real transitions."""
+    from eureka_agent.environment import find_environment
+    from eureka_agent.search.probing import Prober
+    from eureka_agent.ui.render import open_console, verdict
+
+    text = _read(file)
+    with Prober(find_environment(environment)) as prober:
+        findings = [finding.as_dict() for finding in prober.probe(text)]
+    errors = sum(finding["severity"] == "error" for finding in findings)
+    if as_json:
+        _json({"accepted": not errors, "findings": findings})
+    else:
+        console = open_console()
+        console.print(verdict(findings, text))
+        console.print(f"Not accepted: {errors} to mend." if errors else "Accepted.")
+    if errors:
+        raise typer.Exit(EurekaError.exit_code)
 
 
 @app.command()
@@ -257,6 +306,9 @@ def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: boo
             work()
     except KeyboardInterrupt:
         _note(f"Interrupted. Go on with: eureka-agent resume {launch.run.path}")
+        raise
+    except EurekaError:
+        _note(f"The search stopped. Go on with: eureka-agent resume {launch.run.path}")
         raise
 
 

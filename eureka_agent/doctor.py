@@ -7,7 +7,7 @@ from typing import Any
 
 from eureka_agent import __version__
 
-PACKAGES = ("torch", "mujoco", "stable-baselines3", "gymnasium", "numpy")
+PACKAGES = ("torch", "mujoco", "stable-baselines3", "gymnasium", "numpy", "openai")
 KEYS = ("OPENAI_API_KEY",)
 
 
@@ -23,7 +23,7 @@ def machine_document() -> dict[str, Any]:
         "isolation": _isolation(),
         "gpu": "not used: training runs on the CPU",
         "language_model": {key: "set" if os.environ.get(key) else "not set" for key in KEYS}
-        | {"used": "no: programs come from the offline designer"},
+        | {"used": "with --model NAME; without it the offline designer writes the programs"},
     }
 
 

@@ -5,6 +5,7 @@ is worth cannot be touched by the code that trained it. See `serve` for the conv
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,25 @@ from eureka_agent.environment import (
     load_fitness,
     pools,
 )
+from eureka_agent.errors import UsageError
 from eureka_agent.sandbox.protocol import Message
 from eureka_agent.sandbox.serve import Reporter, serve
 from eureka_agent.training import PolicyStack
 
 HEARTBEAT_STEPS = 20
+
+
+@dataclass
+class Recording:
+    """What one policy did.
+
+    Attributes:
+        episodes: as they went.
+        diverged: which of them ended because the physics failed `[E]` bool.
+    """
+
+    episodes: Episodes
+    diverged: Tensor
 
 
 class Judge:
@@ -34,24 +49,32 @@ class Judge:
     def __init__(self) -> None:
         self._environment: Environment
         self._fitness: Fitness
+        self._fitness_path: Path
+        self._lanes = 0
         self._threads = 0
         self._layout: SignalLayout
         self._worlds: dict[int, Worlds] = {}
 
     def open(self, request: Message, reporter: Reporter) -> Message:
-        """Load the task. Fields: `environment` (folder), `fitness` (file), `threads`."""
+        """Load the task and try the fitness on one step.
+
+        Fields: `environment` (folder), `fitness` (file), `lanes` (K of the run), `threads`.
+        """
         fields = request.fields
-        self._threads = fields["threads"]
+        self._lanes, self._threads = fields["lanes"], fields["threads"]
         self._environment = load_environment(Path(fields["environment"]))
         self._layout = SignalLayout(self._environment.signals_described)
-        self._fitness = load_fitness(Path(fields["fitness"]))
+        self._fitness_path = Path(fields["fitness"])
+        self._fitness = load_fitness(self._fitness_path)
+        self._try_fitness()
         return Message("opened", {"meaning": self._fitness.meaning})
 
     def judge(self, request: Message, reporter: Reporter) -> Message:
         """Run policies without action noise, all of them on the same episodes of a pool.
 
-        Fields: `policies` (P), `episodes` (E), `pool`, `seed`. Arrays: `<p>/<name>`, folded state
-        dicts. Replies with `fitness [P, E]` and, per policy, arrays `<p>/<field of Episodes>`.
+        Fields: `policies` (P, at most K), `episodes` (E), `pool`, `seed`. Arrays: `<p>/<name>`,
+        folded state dicts. Replies with `fitness [P, E]`, `diverged [P, E]` and, per policy, arrays
+        `<p>/<field of Episodes>`.
         """
         fields = request.fields
         count, each = fields["policies"], fields["episodes"]
@@ -66,41 +89,80 @@ class Judge:
         streams = pools.streams(fields["pool"], fields["seed"], each)
         arrays: dict[str, np.ndarray] = {}
         fitness = np.zeros((count, each), dtype=np.float64)
-        for p, episodes in enumerate(self._run(policies, streams, reporter)):
-            fitness[p] = self._measure(episodes)
-            arrays |= {f"{p}/{name}": value for name, value in episodes.arrays().items()}
-        return Message("judged", {}, arrays | {"fitness": fitness})
+        diverged = np.zeros((count, each), dtype=np.bool_)
+        for p, recording in enumerate(self._run(policies, streams, reporter)):
+            fitness[p], diverged[p] = self._measure(recording), recording.diverged.numpy()
+            arrays |= {f"{p}/{name}": value for name, value in recording.episodes.arrays().items()}
+        return Message("judged", {}, arrays | {"fitness": fitness, "diverged": diverged})
 
-    def _measure(self, episodes: Episodes) -> np.ndarray:
+    def _try_fitness(self) -> None:
+        """Measure one step that stands still: what is wrong with a fitness shows at once."""
+        worlds = Worlds(self._environment, 1, self._threads)
+        still = Episodes(
+            states=torch.stack([worlds.signals, worlds.signals]),
+            actions=torch.zeros(1, 1, worlds.action_size),
+            lengths=torch.ones(1, dtype=torch.int64),
+            terminated=torch.zeros(1, dtype=torch.bool),
+        )
+        self._measure(Recording(still, torch.zeros(1, dtype=torch.bool)))
+
+    def _measure(self, recording: Recording) -> np.ndarray:
+        """Fitness of each episode `[E]`."""
+        episodes = recording.episodes
         arguments = episodes.arguments(self._layout, self._fitness.parameters)
-        steps = self._fitness(arguments).total.view(episodes.actions.shape[:2])
-        return self._fitness.episode(steps.double(), episodes.lengths).numpy()
+        try:
+            steps = self._fitness(arguments).total.view(episodes.actions.shape[:2]).double()
+        except Exception as error:
+            raise UsageError(
+                f"{self._fitness_path}: fitness fails with {type(error).__name__}: {error}.",
+                "It takes signals of the environment by name and returns one number per row.",
+            ) from error
+        values = self._fitness.episode(steps, episodes.lengths, recording.diverged)
+        bad = int((~values.isfinite()).sum())
+        if bad:
+            raise UsageError(
+                f"{self._fitness_path}: the fitness of {bad} of {len(values)} episodes is not a "
+                "finite number.",
+                "Guard its divisions, roots and logarithms.",
+            )
+        return values.numpy()
 
     @torch.no_grad()
     def _run(
         self, policies: Sequence[Mapping[str, Tensor]], streams: np.ndarray, reporter: Reporter
-    ) -> list[Episodes]:
-        count, each = len(policies), len(streams)
+    ) -> list[Recording]:
+        """Run policies on the same episodes, side by side.
+
+        The stack always has K lanes, as its results differ in the last bit between K = 1 and K = 2:
+        what a policy is worth must not depend on how many others are still there. The worlds of
+        empty lanes stand still.
+        """
+        count, each, lanes = len(policies), len(streams), self._lanes
+        if not 1 <= count <= lanes:
+            raise UsageError(f"The judge was opened for 1 to {lanes} policies, not {count}.")
         activation = self._environment.training.activation
-        stack = PolicyStack(policies[0], count, activation)
+        stack = PolicyStack(policies[0], lanes, activation)
         for lane, weights in enumerate(policies):
             stack.load(lane, weights)
         views = stack.views()
-        if count * each not in self._worlds:
-            self._worlds[count * each] = Worlds(self._environment, count * each, self._threads)
-        worlds = self._worlds[count * each]
+        if each not in self._worlds:
+            self._worlds[each] = Worlds(self._environment, lanes * each, self._threads)
+        worlds = self._worlds[each]
         everyone = slice(0, worlds.n)
-        worlds.start(everyone, np.tile(streams, count), torch.zeros(worlds.n, dtype=torch.int64))
+        worlds.start(everyone, np.tile(streams, lanes), torch.zeros(worlds.n, dtype=torch.int64))
+        worlds.stop(slice(count * each, worlds.n))
         limit = self._environment.episode_steps
         states, actions = [worlds.signals], []
         lengths = torch.full((worlds.n,), limit)
         terminated = torch.zeros(worlds.n, dtype=torch.bool)
+        diverged = torch.zeros(worlds.n, dtype=torch.bool)
         for t in range(limit):
-            seen = worlds.observation.view(count, each, -1)
+            seen = worlds.observation.view(lanes, each, -1)
             action = stack.actor(views, seen).reshape(worlds.n, -1).clamp(-1.0, 1.0)
             step = worlds.step(action)
             states.append(step.after)
             actions.append(action)
+            diverged |= step.diverged
             for world in (step.terminated & ~terminated).nonzero()[:, 0].tolist():
                 terminated[world], lengths[world] = True, t + 1
                 worlds.stop(slice(world, world + 1))
@@ -108,7 +170,7 @@ class Judge:
                 reporter.heartbeat(step=t)
         recorded = Episodes(torch.stack(states), torch.stack(actions), lengths, terminated)
         parts = (slice(p * each, (p + 1) * each) for p in range(count))
-        return [recorded.part(part) for part in parts]
+        return [Recording(recorded.part(part), diverged[part]) for part in parts]
 
 
 def main() -> None:

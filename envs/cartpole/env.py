@@ -12,6 +12,17 @@ class CartpoleSwingUp(Environment):
     """Observation and reset as in dm_control's cart-pole swing-up; it never ends early."""
 
     task = "Swing the pole up and keep it balanced upright near the middle of the rail."
+    subtasks = (
+        "swing the pole up from hanging",
+        "keep it balanced upright",
+        "stay near the middle of the rail",
+    )
+    robot = (
+        "A cart on a straight horizontal rail, 1.8 m to either side of its middle, with a pole of "
+        "1 m and 0.1 kg on a free hinge. Only the cart is driven; the motor cannot simply lift the "
+        "pole."
+    )
+    start = "The cart stands in the middle and the pole hangs straight down, both nearly at rest."
     substeps = 4
     episode_steps = 250
     training = TrainingSettings(worlds=32, discount=0.98, budget=200_000)

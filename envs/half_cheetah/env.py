@@ -20,6 +20,15 @@ class HalfCheetah(Environment):
     """
 
     task = "Run forward as fast as possible."
+    robot = (
+        "A two-legged robot that moves in a vertical plane: a horizontal torso of 1 m with a head "
+        "at its front end, a back leg and a front leg of three driven joints each. It cannot fall "
+        "sideways, but it can tip over and lie on its back."
+    )
+    start = (
+        "It stands on its feet in the rest pose, its torso 0.7 m above the ground, with a "
+        "little noise on pose and velocities."
+    )
     substeps = 5
     episode_steps = 1000
     training = TrainingSettings(kl_target=0.03, epochs=8, initial_log_std=-0.7)

@@ -1,8 +1,15 @@
 """What a designer of reward programs is asked, and what it answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from eureka_agent.errors import EurekaError
+from eureka_agent.reward import Finding
+
+
+class BudgetSpent(EurekaError):
+    """Raised when a designer may not spend what the next programs would cost."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +23,9 @@ class Past:
         parents: the numbers of the candidates it was made from.
         fitness: how well its policy does the task; None if it has no fitness.
         failure: why it has no fitness.
+        thought: the idea that it begins with.
+        lesson: what its author said that earlier results teach.
+        reflection: what its training, or its rejection, showed.
     """
 
     id: int
@@ -24,6 +34,9 @@ class Past:
     parents: tuple[int, ...]
     fitness: float | None
     failure: str | None
+    thought: str = ""
+    lesson: str = ""
+    reflection: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,11 +47,38 @@ class Proposal:
         text: the program.
         parents: the numbers of the past candidates it was made from.
         note: how it came about, in one line.
+        lesson: what its author says that earlier results teach.
+        findings: what is wrong with it already, before any check.
+        slot: its place in the generation; None for the next free one.
     """
 
     text: str
     parents: tuple[int, ...]
     note: str
+    lesson: str = ""
+    findings: tuple[Finding, ...] = ()
+    slot: int | None = None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A program that the critic sends back.
+
+    Attributes:
+        id: the candidate's number.
+        generation: its generation, from 0.
+        slot: its place in that, from 0.
+        attempt: which repair this will be, from 1.
+        text: the program; empty if there was none.
+        findings: what the critic found.
+    """
+
+    id: int
+    generation: int
+    slot: int
+    attempt: int
+    text: str
+    findings: tuple[Finding, ...] = field(default=())
 
 
 class Designer(Protocol):
@@ -53,7 +93,14 @@ class Designer(Protocol):
     def propose(self, generation: int, count: int, past: Sequence[Past]) -> list[Proposal]:
         """Write `count` programs for a generation, knowing what became of earlier ones.
 
-        A pure function of its arguments and of what the designer was made with, so that a run that
-        is resumed goes on as it would have.
+        A function of its arguments, of what the designer was made with and of answers that were
+        recorded, so that a run that is resumed goes on as it would have.
+
+        Raises:
+            BudgetSpent: the designer may not spend any more; fewer programs are no error.
         """
+        ...
+
+    def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
+        """Mend programs; None for one that this designer has nothing better for."""
         ...

@@ -11,6 +11,7 @@ import mujoco
 import torch
 from torch import Tensor
 
+from eureka_agent.environment.facts import actuator_facts, joint_facts, mass
 from eureka_agent.environment.random import ResetNoise
 from eureka_agent.environment.settings import TrainingSettings
 from eureka_agent.errors import UsageError
@@ -34,6 +35,15 @@ class TaskDescription:
         control_step: seconds between two actions.
         episode_steps: control steps until the time limit.
         termination: when an episode ends early, in words; empty if it never does.
+        robot: what the robot is, in a sentence or two; may be empty.
+        start: how an episode begins, in words; may be empty.
+        subtasks: the parts of the task, if it has any.
+        joints: one phrase per joint.
+        actions: one phrase per column of `action`, with what it moves and how strongly.
+        mass: of all that moves, kg.
+        physics_step: seconds between two states of the physics.
+        discount: of the training, per control step.
+        source: text of the file that defines the environment.
     """
 
     environment: str
@@ -43,6 +53,15 @@ class TaskDescription:
     control_step: float
     episode_steps: int
     termination: str
+    robot: str = ""
+    start: str = ""
+    subtasks: tuple[str, ...] = ()
+    joints: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    mass: float = 0.0
+    physics_step: float = 0.0
+    discount: float = 0.99
+    source: str = ""
 
 
 def signal(
@@ -124,6 +143,12 @@ class Environment:
     """Control steps until the time limit."""
     termination: ClassVar[str] = ""
     """When an episode ends early, in words; empty if it never does."""
+    robot: ClassVar[str] = ""
+    """What the robot is, in a sentence or two: its body, its axes, which way is forward."""
+    start: ClassVar[str] = ""
+    """How an episode begins, in words."""
+    subtasks: ClassVar[tuple[str, ...]] = ()
+    """The parts of the task in order, where it has parts."""
     training: ClassVar[TrainingSettings] = TrainingSettings()
     """Training settings that suit the task, fixed before any search."""
 
@@ -211,6 +236,15 @@ class Environment:
             control_step=self.control_step,
             episode_steps=self.episode_steps,
             termination=self.termination,
+            robot=self.robot,
+            start=self.start,
+            subtasks=self.subtasks,
+            joints=joint_facts(self.model),
+            actions=actuator_facts(self.model),
+            mass=mass(self.model),
+            physics_step=float(self.model.opt.timestep),
+            discount=self.training.discount,
+            source=(self.folder / "env.py").read_text(encoding="utf-8"),
         )
 
     @property

@@ -5,12 +5,15 @@ import importlib.metadata
 import importlib.util
 import inspect
 import os
+import sys
+import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
 from eureka_agent.environment.base import Environment
-from eureka_agent.errors import UsageError
+from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.paths import data_folder
 
 ENTRY_POINTS = "eureka_agent.environments"
@@ -44,10 +47,11 @@ def list_environments() -> list[str]:
 
 
 def load_environment(folder: Path) -> Environment:
-    """Load `env.py` of a folder.
+    """Load `env.py` of a folder and its model.
 
     Raises:
-        UsageError: the folder has no env.py, or env.py does not define exactly one environment.
+        UsageError: the folder has no env.py, env.py does not define exactly one environment, or
+            that cannot be described, as when its model is broken.
     """
     folder = folder.expanduser().resolve()
     path = folder / "env.py"
@@ -74,8 +78,10 @@ def load_environment(folder: Path) -> Environment:
             f"{path} defines {len(classes)} subclasses of Environment.",
             "Define exactly one.",
         )
-    environment = classes[0]()
-    environment.folder = folder
+    with foreign_code(path):
+        environment = classes[0]()
+        environment.folder = folder
+        environment.describe()
     return environment
 
 
@@ -83,17 +89,48 @@ def load_module(path: Path) -> ModuleType:
     """Execute a Python file of an environment as a module of its own, under no importable name.
 
     Raises:
-        UsageError: the file cannot be executed.
+        UsageError: the file cannot be executed; the message names the line.
     """
     name = f"_eureka_environment_{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    try:
+    with foreign_code(path):
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
+
+
+@contextmanager
+def foreign_code(path: Path) -> Iterator[None]:
+    """Run code of an environment: whatever breaks in it becomes an error that names file and line.
+
+    What it prints goes to stderr, as stdout may be a document that somebody parses.
+
+    Args:
+        path: the file that the code comes from.
+
+    Raises:
+        UsageError: the code raised anything, or would end the program.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except EurekaError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(
+            f"{path}{_line_in(path, error)} cannot be used: {type(error).__name__}: {error}",
+            "Mend that file.",
+        ) from error
+
+
+def _line_in(path: Path, error: BaseException) -> str:
+    """The line of a file at which an error came up, in words; empty if it was elsewhere."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    return f", line {lines[-1]}," if lines else ""
 
 
 def _folders() -> Iterator[tuple[str, Path]]:
@@ -107,6 +144,17 @@ def _folders() -> Iterator[tuple[str, Path]]:
                 if (path / "env.py").is_file():
                     yield path.name, path
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        module = importlib.util.find_spec(entry.value.partition(":")[0])
-        if module is not None and module.origin is not None:
-            yield entry.name, Path(module.origin).parent
+        yield entry.name, _entry_folder(entry)
+
+
+def _entry_folder(entry: importlib.metadata.EntryPoint) -> Path:
+    """Where an installed environment lies; a path that says what is missing if it is broken."""
+    name = entry.value.partition(":")[0]
+    try:
+        with redirect_stdout(sys.stderr):  # finding a module imports the packages above it
+            module = importlib.util.find_spec(name)
+    except (Exception, SystemExit):
+        module = None
+    if module is None or module.origin is None:
+        return Path(name)
+    return Path(module.origin).parent

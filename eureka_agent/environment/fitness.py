@@ -1,6 +1,7 @@
 """Fitness: what a task is really about. Loaded by the judge, and to train on it bare."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from eureka_agent.environment.discovery import load_module
+from eureka_agent.environment.discovery import foreign_code, load_module
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import Evaluation
 
@@ -46,16 +47,24 @@ class Fitness:
         total = self.function(**arguments).float()
         return Evaluation(total=total, components={"fitness": total})
 
-    def episode(self, steps: Tensor, lengths: Tensor) -> Tensor:
+    def episode(self, steps: Tensor, lengths: Tensor, diverged: Tensor | None = None) -> Tensor:
         """One number per episode `[E]`.
+
+        An episode whose physics failed proves nothing, and what it did just before may be what
+        broke it: all its steps count as the worst there is, `after_end` or its own lowest step.
 
         Args:
             steps: fitness of each step `[L, E]`, `L` the time limit; what lies past an early end
                 is ignored.
             lengths: steps until the end of each episode `[E]`.
+            diverged: whether it ended because the physics failed `[E]` bool; None if none did.
         """
         alive = torch.arange(len(steps))[:, None] < lengths
         values = torch.where(alive, steps, torch.full_like(steps, self.after_end))
+        if diverged is not None:
+            known = torch.where(values.isfinite(), values, self.after_end)
+            worst = known.amin(0).clamp(max=self.after_end)
+            values = torch.where(diverged, worst, values)
         match self.reduce:
             case "mean":
                 return values.mean(0)
@@ -73,7 +82,7 @@ def load_fitness(path: Path) -> Fitness:
     """Load `fitness.py`.
 
     Raises:
-        UsageError: the file lacks `fitness`, or REDUCE is not a known way to reduce.
+        UsageError: the file is broken, lacks `fitness`, or its REDUCE or AFTER_END cannot be used.
     """
     module = load_module(path)
     function: Callable[..., Tensor] | None = getattr(module, "fitness", None)
@@ -84,10 +93,15 @@ def load_fitness(path: Path) -> Fitness:
         raise UsageError(
             f"{path}: REDUCE is {reduce!r}.", f"Use one of {', '.join(get_args(Reduce))}."
         )
+    after_end: Any = getattr(module, "AFTER_END", 0.0)
+    if not isinstance(after_end, int | float) or not math.isfinite(after_end):
+        raise UsageError(f"{path}: AFTER_END is {after_end!r}.", "Give a finite number.")
+    with foreign_code(path):
+        parameters = tuple(inspect.signature(function).parameters)
     return Fitness(
         function=function,
-        parameters=tuple(inspect.signature(function).parameters),
+        parameters=parameters,
         reduce=reduce,
-        after_end=float(getattr(module, "AFTER_END", 0.0)),
+        after_end=float(after_end),
         meaning=" ".join((module.__doc__ or "").split()),
     )

@@ -28,6 +28,15 @@ class SignalLayout:
             start = stop
         self.width = start
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What a program writes to read each of the `S` columns."""
+        return tuple(
+            f"{signal.name}[:, {i}]" if signal.size else signal.name
+            for signal in self.signals
+            for i in range(signal.size or 1)
+        )
+
     def pack(self, values: Mapping[str, Tensor]) -> Tensor:
         """Pack `[N]` and `[N, d]` signals into `[N, S]`."""
         columns = [values[s.name] for s in self.signals]

@@ -31,12 +31,14 @@ from eureka_agent.sandbox.protocol import (
     encode,
 )
 from eureka_agent.sandbox.supervision import (
+    SCRATCH_PREFIX,
     Incoming,
     child_environment,
     clean_up,
     end_group,
     has_ended,
     receive,
+    remove_abandoned,
     resident_bytes,
     send,
 )
@@ -89,7 +91,8 @@ class Child:
         self._payload_limit = payload_limit
         self._ready = False
 
-        self._scratch = Path(tempfile.mkdtemp(prefix="eureka-"))
+        remove_abandoned(Path(tempfile.gettempdir()))
+        self._scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-"))
         blame_path = self._scratch / "blame"
         self._blame = BlameReader(blame_path)
         self._stderr = open(self._scratch / "stderr.txt", "w+b", buffering=0)

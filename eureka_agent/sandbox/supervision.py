@@ -2,8 +2,10 @@
 
 import os
 import queue
+import re
 import shutil
 import signal
+import stat
 import subprocess
 import threading
 import time
@@ -16,6 +18,9 @@ from eureka_agent.sandbox.protocol import Message, ProtocolError, read_message, 
 
 Incoming = queue.Queue[Message | ProtocolError | None]
 """Messages of a child, then None if its stream ended cleanly or the error if it did not."""
+
+SCRATCH_PREFIX = "eureka-"
+"""Beginning of the name of a scratch folder; the pid of the parent that made it and "-" follow."""
 
 _INHERITED = ("LD_LIBRARY_PATH", "MKL_CBWR")
 
@@ -41,6 +46,32 @@ def child_environment(scratch: Path, threads: int) -> dict[str, str]:
         # Waiting threads sleep: spinning ones would starve whoever shares the machine.
         "OMP_WAIT_POLICY": "PASSIVE",
     }
+
+
+def remove_abandoned(temporary: Path) -> None:
+    """Remove scratch folders of this user whose parent is gone: SIGKILL left it no time to.
+
+    A folder with a living owner is never touched, and nobody makes a folder in the name of a dead
+    one, so it does not matter what else goes on; what others remove at the same time is no error.
+    """
+    for folder in temporary.glob(f"{SCRATCH_PREFIX}*"):
+        owner = re.match(rf"{SCRATCH_PREFIX}(\d{{1,9}})-", folder.name)
+        with suppress(OSError):
+            status = folder.lstat()
+            if owner is None or status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
+                continue
+            if not _lives(int(owner[1])):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
 
 
 def receive(stream: BinaryIO, incoming: Incoming, payload_limit: int) -> None:

@@ -1,7 +1,16 @@
-"""The archive: what is known of a run's candidates, and which of them leads."""
+"""The archive: what is known of a run's candidates, which of them leads, and what it ships.
+
+Candidates rank by the mean of their trainings in the search, wherever somebody asks who is better.
+"""
+
+import os
+import shutil
+import statistics
 
 from eureka_agent.designer import Past
-from eureka_agent.store import CandidateRow, Run
+from eureka_agent.store import CandidateRow, Run, RunReader
+
+POLICY_FILES = ("policy.zip", "policy.json")
 
 
 def past_candidates(run: Run, before: int) -> list[Past]:
@@ -12,15 +21,55 @@ def past_candidates(run: Run, before: int) -> list[Past]:
             generation=row.generation,
             text=row.text,
             parents=row.parents,
-            fitness=row.fitness,
+            fitness=mean_fitness(run, row),
             failure=row.failure,
+            thought=row.thought,
+            lesson=row.lesson,
+            reflection=row.reflection,
         )
         for row in run.candidates()
         if row.generation < before
     ]
 
 
-def leader(run: Run) -> CandidateRow | None:
-    """The fittest finished candidate; the earlier one of equals."""
-    finished = [row for row in run.candidates() if row.fitness is not None]
-    return max(finished, key=lambda row: (row.fitness, -row.id), default=None)
+def ranking(run: RunReader) -> list[tuple[float, CandidateRow]]:
+    """Mean fitness and candidate, the fittest first, of equals the earlier one.
+
+    Candidates without a result are left out, and so are those that broke on a second seed.
+    """
+    scored = ((mean_fitness(run, row), row) for row in run.candidates())
+    finished = [(mean, row) for mean, row in scored if mean is not None]
+    return sorted(finished, key=lambda entry: (-entry[0], entry[1].id))
+
+
+def mean_fitness(run: RunReader, row: CandidateRow) -> float | None:
+    """Mean ranking fitness of a candidate's finished trainings; None if it has no sound result."""
+    trainings = run.trainings("candidate", row.id)
+    if row.fitness is None or any(training.state == "failed" for training in trainings):
+        return None
+    values = [t.ranking_fitness for t in trainings if t.ranking_fitness is not None]
+    return statistics.mean(values) if values else row.fitness
+
+
+def leader(run: RunReader) -> CandidateRow | None:
+    """The fittest candidate; the earlier one of equals."""
+    return next((row for _, row in ranking(run)), None)
+
+
+def ship(run: Run, candidate: CandidateRow) -> None:
+    """Make a candidate the run's best: its policy and its program, where people look for them.
+
+    The program comes last. A process that is killed in between ships again when it is resumed, as
+    every search does before it ends; a policy of another candidate never stays beside the program.
+    """
+    best = run.path / "best"
+    best.mkdir(exist_ok=True)
+    for name in POLICY_FILES:
+        source = run.candidate_folder(candidate.id) / name
+        if source.is_file():
+            draft = best / f".{name}.{os.getpid()}.tmp"
+            shutil.copyfile(source, draft)
+            draft.replace(best / name)
+        else:
+            (best / name).unlink(missing_ok=True)
+    run.set_best(candidate.id)

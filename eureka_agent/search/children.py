@@ -1,22 +1,23 @@
 """The parent's view of its two kinds of child: a worker that trains, a judge that evaluates."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from eureka_agent.environment import Environment, Episodes
-from eureka_agent.sandbox.failures import ChildFailed, Garbled
-from eureka_agent.sandbox.process import Child
+from eureka_agent.errors import EurekaError
+from eureka_agent.reward import RewardRejected, parse
+from eureka_agent.sandbox.failures import ChildFailed, Garbled, JobFailed
+from eureka_agent.sandbox.process import Child, Progress
 from eureka_agent.sandbox.protocol import Message
+from eureka_agent.search import replies
 from eureka_agent.search.config import SearchConfig
+from eureka_agent.search.replies import Expected, Judgement, Report, Weights
 
-Weights = dict[str, Tensor]
+T = TypeVar("T")
 
 SHORT_S = 120.0
 """Deadline for requests that train nothing."""
@@ -24,64 +25,108 @@ LONG_S = 24 * 3600.0
 """Deadline for requests that do; they are watched by their heartbeat."""
 WORKER_ADDRESS_SPACE_GIB = 12.0
 
+WORKER, JUDGE = "eureka_agent.sandbox.worker", "eureka_agent.judge"
+
+
+class JudgeFailed(EurekaError):
+    """Raised when policies cannot be judged; without a judge a search cannot go on."""
+
 
 class Worker:
     """One population in a child process; a context manager.
+
+    Everything it says is checked. A reply that is not what was asked for ends the process and is
+    raised as a `ChildFailed`, as any other death.
 
     Args:
         environment: the task.
         config: gives K, N and the number of threads.
         fitness: train on this fitness, bare; None to train on programs.
+        module: what runs in the child.
+        import_path: folders that it imports from beside the parent's.
+
+    Raises:
+        JobFailed: the population cannot be set up; no program had any part in it.
     """
 
     def __init__(
-        self, environment: Environment, config: SearchConfig, fitness: Path | None
+        self,
+        environment: Environment,
+        config: SearchConfig,
+        fitness: Path | None,
+        *,
+        module: str = WORKER,
+        import_path: Sequence[Path] = (),
     ) -> None:
+        self._environment = environment
+        self._shapes = replies.policy_shapes(environment)
+        self._rollout = environment.training.horizon * config.worlds
+        self._components: dict[int, tuple[str, ...]] = {}
+        self._steps: dict[int, int] = {}
         self._child = Child(
-            "eureka_agent.sandbox.worker",
+            module,
             address_space_gib=WORKER_ADDRESS_SPACE_GIB,
+            import_path=import_path,
         )
-        self._ask(
-            "open",
-            environment=str(environment.folder),
-            lanes=config.candidates,
-            worlds=config.worlds,
-            threads=thread_count(config),
-            fitness=str(fitness) if fitness else None,
-        )
+        fields = {
+            "environment": str(environment.folder),
+            "lanes": config.candidates,
+            "worlds": config.worlds,
+            "threads": thread_count(config),
+            "fitness": str(fitness) if fitness else None,
+        }
+        self._ask(Message("open", fields), "opened")
 
     def load(self, lane: int, program: str | None, seed: int) -> None:
-        """Begin a training on a program, or on the bare fitness when it is None."""
-        self._ask("load", lane=lane, program=program, seed=seed)
+        """Begin a training on a program, or on the bare fitness when it is None.
 
-    def advance(self, steps: int, on_progress: Callable[[int], None]) -> list[dict[str, Any]]:
-        """Train all loaded lanes; returns their reports, `LaneReport` as plain data."""
-        reply = self._child.request(
+        Raises:
+            JobFailed: the program cannot be trained on.
+            ChildFailed: the worker ended.
+        """
+        self._components[lane] = ("fitness",) if program is None else self._names(program)
+        self._ask(Message("load", {"lane": lane, "program": program, "seed": seed}), "loaded")
+        self._steps[lane] = 0
+
+    def advance(self, steps: int, on_progress: Callable[[int], None]) -> dict[int, Report]:
+        """Train all loaded lanes; returns their reports, after which evicted lanes are empty.
+
+        Raises:
+            ChildFailed: the worker ended.
+        """
+        trained = -(-steps // self._rollout) * self._rollout  # whole rollouts
+        expected = {
+            lane: Expected(self._components[lane], before, before + trained)
+            for lane, before in self._steps.items()
+        }
+        reply = self._demand(
             Message("advance", {"steps": steps}),
+            "advanced",
             deadline_s=LONG_S,
-            on_progress=lambda fields: on_progress(int(fields["done"])),
+            on_progress=lambda said: on_progress(replies.read_progress(said, trained)),
         )
-        return reply.fields["reports"]
+        reports = self._read(lambda: replies.read_reports(reply, expected))
+        self._steps = {lane: r.steps for lane, r in reports.items() if r.evicted is None}
+        return reports
 
     def weights(self, lanes: Sequence[int]) -> dict[int, Weights]:
-        """Policies of lanes as folded state dicts."""
-        arrays = self._ask("weights", lanes=list(lanes)).arrays
-        found: dict[int, Weights] = {lane: {} for lane in lanes}
-        for name, value in arrays.items():
-            lane, _, entry = name.partition("/")
-            if not np.isfinite(value).all():
-                raise Garbled(f"The worker sent weights of lane {lane} that are not finite.")
-            found[int(lane)][entry] = torch.from_numpy(value)
-        return found
+        """Policies of lanes as folded state dicts.
+
+        Raises:
+            ChildFailed: the worker ended.
+        """
+        reply = self._demand(Message("weights", {"lanes": list(lanes)}), "weights")
+        return self._read(lambda: replies.read_weights(reply, lanes, self._shapes))
 
     def score(self, lane: int, episodes: Episodes) -> np.ndarray:
-        """What the lane's own reward pays each episode `[E]`."""
-        message = Message("score", {"lane": lane}, episodes.arrays())
-        return self._child.request(message, deadline_s=SHORT_S).arrays["returns"]
+        """What the lane's own reward pays each episode `[E]`, finite or not.
 
-    def stop(self, lane: int) -> None:
-        """Empty a lane."""
-        self._ask("stop", lane=lane)
+        Raises:
+            JobFailed: the reward cannot be evaluated on these episodes.
+            ChildFailed: the worker ended.
+        """
+        reply = self._ask(Message("score", {"lane": lane}, episodes.arrays()), "scored")
+        return self._read(lambda: replies.read_returns(reply, len(episodes.lengths)))
 
     def __enter__(self) -> Self:
         return self
@@ -89,39 +134,93 @@ class Worker:
     def __exit__(self, *exception: object) -> None:
         self._child.close()
 
-    def _ask(self, kind: str, **fields: Any) -> Message:
-        return self._child.request(Message(kind, fields), deadline_s=SHORT_S)
+    def _names(self, program: str) -> tuple[str, ...]:
+        """The program's components, by the parent's own reading of its text."""
+        try:
+            return tuple(parse(program, self._environment.signals_described).weights)
+        except RewardRejected as error:
+            raise JobFailed("RewardRejected", error.message) from error
 
+    def _demand(
+        self,
+        message: Message,
+        answer: str,
+        *,
+        deadline_s: float = SHORT_S,
+        on_progress: Progress | None = None,
+    ) -> Message:
+        """Ask for what no sound worker refuses."""
+        try:
+            return self._ask(message, answer, deadline_s=deadline_s, on_progress=on_progress)
+        except JobFailed as error:
+            self._child.kill()
+            said = f"The worker process refused to {message.kind}: {error.message}"
+            raise ChildFailed(said) from error
 
-@dataclass
-class Judgement:
-    """What the judge says of one policy.
+    def _ask(
+        self,
+        message: Message,
+        answer: str,
+        *,
+        deadline_s: float = SHORT_S,
+        on_progress: Progress | None = None,
+    ) -> Message:
+        reply = self._child.request(message, deadline_s=deadline_s, on_progress=on_progress)
+        if reply.kind != answer:
+            self._child.kill()
+            raise Garbled(f"The worker process answered {message.kind} with another reply.")
+        return reply
 
-    Attributes:
-        fitness: per episode `[E]`.
-        episodes: as they went.
-    """
-
-    fitness: np.ndarray
-    episodes: Episodes
+    def _read(self, read: Callable[[], T]) -> T:
+        """Read a reply; one that makes no sense ends the worker."""
+        try:
+            return read()
+        except Garbled:
+            self._child.kill()
+            raise
 
 
 class Judge:
-    """The judge in a child process, started anew when it died; a context manager."""
+    """The judge in a child process, started anew when it died; a context manager.
+
+    Args:
+        environment: the task.
+        config: gives K, the seed and the number of threads.
+        fitness: the file that it judges by.
+        module: what runs in the child.
+        import_path: folders that it imports from beside the parent's.
+    """
 
     ATTEMPTS = 3
 
-    def __init__(self, environment: Environment, config: SearchConfig, fitness: Path) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        config: SearchConfig,
+        fitness: Path,
+        *,
+        module: str = JUDGE,
+        import_path: Sequence[Path] = (),
+    ) -> None:
         self._environment, self._config, self._fitness = environment, config, fitness
+        self._module, self._import_path = module, import_path
         self._child: Child | None = None
 
+    def open(self) -> None:
+        """Load the task and try the fitness, which `judge` does by itself when it is first called.
+
+        Raises:
+            JudgeFailed: the fitness file is broken.
+        """
+        self._persist(lambda child: None)
+
     def judge(self, policies: Sequence[Weights], pool: int, episodes: int) -> list[Judgement]:
-        """Run policies on the first `episodes` of a pool.
+        """Run policies, at most K, on the first `episodes` of a pool.
 
         A judge that dies is replaced: it holds no state, so nothing is lost but time.
 
         Raises:
-            ChildFailed: it died again and again.
+            JudgeFailed: it died again and again, or the fitness cannot measure what it saw.
         """
         arrays = {
             f"{p}/{name}": value.numpy()
@@ -134,45 +233,59 @@ class Judge:
             "pool": pool,
             "seed": self._config.seed,
         }
-        reply = self._request(Message("judge", fields, arrays))
-        return [
-            Judgement(
-                fitness=reply.arrays["fitness"][p],
-                episodes=Episodes.from_arrays(_under(reply.arrays, f"{p}/")),
-            )
-            for p in range(len(policies))
-        ]
+        message = Message("judge", fields, arrays)
+
+        def ask(child: Child) -> list[Judgement]:
+            reply = child.request(message, deadline_s=LONG_S)
+            return replies.read_judgements(reply, len(policies), episodes, self._environment)
+
+        return self._persist(ask)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._child is not None:
-            self._child.close()
+        self._drop()
 
-    def _request(self, message: Message) -> Message:
-        for attempt in range(self.ATTEMPTS):
+    def _persist(self, ask: Callable[[Child], T]) -> T:
+        """Ask a judge, and another one if it dies."""
+        last: ChildFailed | None = None
+        for _ in range(self.ATTEMPTS):
             try:
-                return self._opened().request(message, deadline_s=LONG_S)
-            except ChildFailed:
-                assert self._child is not None
-                self._child.close()
-                self._child = None
-                if attempt == self.ATTEMPTS - 1:
-                    raise
-        raise AssertionError
+                return ask(self._opened())
+            except JobFailed as error:
+                self._drop()
+                raise JudgeFailed(
+                    f"The judge cannot measure by {self._fitness}: {error.message}",
+                    "Mend that file, then resume the run.",
+                ) from error
+            except ChildFailed as error:
+                self._drop()
+                last = error
+        raise JudgeFailed(
+            f"The judge, which runs {self._fitness}, failed {self.ATTEMPTS} times in a row: "
+            f"{last.message if last else ''}",
+            "If that file is sound, free some memory; then resume the run.",
+        ) from last
 
     def _opened(self) -> Child:
-        if self._child is None or not self._child.alive:
-            threads = thread_count(self._config)
-            self._child = Child("eureka_agent.judge")
-            fields = {
-                "environment": str(self._environment.folder),
-                "fitness": str(self._fitness),
-                "threads": threads,
-            }
-            self._child.request(Message("open", fields), deadline_s=SHORT_S)
+        if self._child is not None and self._child.alive:
+            return self._child
+        self._drop()
+        self._child = Child(self._module, import_path=self._import_path)
+        fields = {
+            "environment": str(self._environment.folder),
+            "fitness": str(self._fitness),
+            "lanes": self._config.candidates,
+            "threads": thread_count(self._config),
+        }
+        self._child.request(Message("open", fields), deadline_s=SHORT_S)
         return self._child
+
+    def _drop(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
 
 
 def thread_count(config: SearchConfig) -> int:
@@ -184,7 +297,3 @@ def thread_count(config: SearchConfig) -> int:
     if config.threads:
         return config.threads
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -4,21 +4,23 @@ Every number here comes from the reporting pool, on which nothing was trained or
 training seeds that the search never used.
 """
 
-import shutil
+from pathlib import Path
+
+from stable_baselines3 import PPO
 
 from eureka_agent.environment import Environment, pools
 from eureka_agent.search.children import Judge
 from eureka_agent.search.config import SearchConfig
+from eureka_agent.search.replies import Judgement, Weights
 from eureka_agent.search.trainer import Job, Outcome, Trainer
-from eureka_agent.store import CandidateRow, Run
+from eureka_agent.store import CandidateRow, Run, TrainingRow
 from eureka_agent.store.rows import Role
 
 
 def enter_baselines(run: Run, environment: Environment, config: SearchConfig) -> None:
     """Enter the baselines' trainings, so that everybody can see how much is left to do."""
-    roles: list[Role] = (
-        ["fitness"] if environment.human_reward_path is None else ["human", "fitness"]
-    )
+    human = _human_reward(run, environment)
+    roles: list[Role] = ["fitness"] if human is None else ["human", "fitness"]
     for role in roles:
         for seed in _fresh_seeds(config):
             run.add_training(role, seed, steps_total=config.steps)
@@ -34,7 +36,11 @@ def compare(
     """Retrain what is not retrained yet: the winner, the human reward, the bare fitness.
 
     The winner is trained alone, once more on the seed of the search: it shared a process with the
-    other candidates, and must come out the same without them.
+    other candidates, and must come out the same without them. Where nothing is retrained, the
+    policy that it shipped in the search is judged as it is.
+
+    Raises:
+        JudgeFailed: policies cannot be judged.
     """
     number = run.row().best_candidate
     if number is None:
@@ -42,6 +48,9 @@ def compare(
         return
     winner = run.candidate(number)
     fresh = _fresh_seeds(config)
+    if not fresh:
+        _report_as_shipped(run, judge, winner, config)
+        return
     _retrain(
         run,
         trainer,
@@ -53,12 +62,16 @@ def compare(
         winner,
     )
     _check_reproduction(run, winner, config)
-    _ship(run, winner)
-    human = environment.human_reward_path
+    human = _human_reward(run, environment)
     if human is not None:
         text = human.read_text(encoding="utf-8")
         _retrain(run, trainer, judge, config, "human", text, fresh, None)
     _retrain(run, trainer, judge, config, "fitness", None, fresh, None)
+
+
+def _human_reward(run: Run, environment: Environment) -> Path | None:
+    """The expert's reward, where it was written for what this run is about."""
+    return environment.human_reward_path if run.row().goal == environment.task else None
 
 
 def _fresh_seeds(config: SearchConfig) -> list[int]:
@@ -87,32 +100,56 @@ def _retrain(
     if not jobs:
         return
     run.set_phase(f"comparison: {names[role]} trains on {len(jobs)} seeds")
-    _report(run, judge, config, trainer.train(jobs))
+    # A population at a time: policies live in memory until they are judged, and a search that is
+    # killed loses no more than these.
+    for start in range(0, len(jobs), config.candidates):
+        _report(run, judge, config, trainer.train(jobs[start : start + config.candidates]))
 
 
 def _report(run: Run, judge: Judge, config: SearchConfig, outcomes: list[Outcome]) -> None:
-    """Judge shipped checkpoints on the reporting pool, a population at a time."""
-    shipped = [(o.job, o.best) for o in outcomes if o.best is not None]
-    for start in range(0, len(shipped), config.candidates):
-        part = shipped[start : start + config.candidates]
-        judgements = judge.judge(
-            [best.weights for _, best in part], pools.REPORTING, config.reporting_episodes
-        )
-        for (job, _), judgement in zip(part, judgements, strict=True):
-            run.set_reporting(job.training, float(judgement.fitness.mean()))
+    """Judge the shipped checkpoints of a population on the reporting pool."""
+    shipped = [(o.job, o.best.weights) for o in outcomes if o.best is not None]
+    if not shipped:
+        return
+    judgements = _judged(judge, [weights for _, weights in shipped], config)
+    for (job, _), judgement in zip(shipped, judgements, strict=True):
+        run.set_reporting(job.training, float(judgement.fitness.mean()))
+        count = int(judgement.diverged.sum())
+        if count:
+            run.event(
+                "warning",
+                f"{job.label}: the physics failed in {count} of {len(judgement.diverged)} "
+                "reporting episodes, which count as the worst.",
+            )
+
+
+def _report_as_shipped(run: Run, judge: Judge, winner: CandidateRow, config: SearchConfig) -> None:
+    """Judge the winner's policy from the search on the reporting pool."""
+    searched = _training(run, "candidate", winner, config)
+    path = run.candidate_folder(winner.id) / "policy.zip"
+    if searched.reporting_fitness is not None or not path.is_file():
+        return
+    weights = PPO.load(path, device="cpu").policy.state_dict()
+    (judgement,) = _judged(judge, [weights], config)
+    run.set_reporting(searched.id, float(judgement.fitness.mean()))
+
+
+def _judged(judge: Judge, policies: list[Weights], config: SearchConfig) -> list[Judgement]:
+    return judge.judge(policies, pools.REPORTING, config.reporting_episodes)
+
+
+def _training(run: Run, role: Role, winner: CandidateRow, config: SearchConfig) -> TrainingRow:
+    """The winner's training on the seed of the search, in the search or alone."""
+    seed = config.training_seed(0)
+    return next(t for t in run.trainings(role, winner.id) if t.seed == seed)
 
 
 def _check_reproduction(run: Run, winner: CandidateRow, config: SearchConfig) -> None:
-    """Compare the winner's training alone with the one in the search, point by point."""
-    seed = config.training_seed(0)
-    searched, alone = (
-        next(
-            t
-            for t in run.trainings()
-            if t.role == role and t.candidate_id == winner.id and t.seed == seed
-        )
-        for role in ("candidate", "winner")
-    )
+    """Compare the winner's training alone with the one in the search, point by point, once."""
+    searched = _training(run, "candidate", winner, config)
+    alone = _training(run, "winner", winner, config)
+    if alone.reproduced is not None:
+        return
     curves = [
         [(e.step, e.fitness, e.own_return) for e in run.evaluations(training.id)]
         for training in (searched, alone)
@@ -128,9 +165,3 @@ def _check_reproduction(run: Run, winner: CandidateRow, config: SearchConfig) ->
             "have disturbed it, or the machine changed. Trust the retrainings.",
             winner.id,
         )
-
-
-def _ship(run: Run, winner: CandidateRow) -> None:
-    """Put the winner's program and policy where people look for them."""
-    for name in ("policy.zip", "policy.json"):
-        shutil.copyfile(run.candidate_folder(winner.id) / name, run.path / "best" / name)

@@ -1,15 +1,19 @@
 """How a search is run: all that decides its result, resolved once and stored with the run."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from eureka_agent.environment import Environment, mix
 from eureka_agent.errors import UsageError
 
-DESIGNERS = ("offline", "offline-blind", "given")
-"""Who can write programs: the offline designer, its control without documentation, the user."""
-
+DESIGNERS = ("offline", "openai", "offline-blind", "given")
+"""Who can write programs: the offline designer, a language model behind any server that speaks the
+OpenAI protocol, the offline designer's control without documentation, the user."""
+CONTEXTS = ("signals", "source")
+"""What a language model is shown of the environment: its documentation, or its source as well."""
+MAX_CANDIDATES = 255
 
 SECOND_REPLICATE = 1_000_000
 
@@ -40,11 +44,50 @@ class SearchConfig:
     """Episodes behind every number that is shown as a result, from a pool used for nothing else."""
     retrainings: int = 3
     """Fresh seeds on which winner, human reward and bare fitness are trained at the end."""
+    repairs: int = 3
+    """How often one program goes back to its author with the critic's findings."""
+    model: str = ""
+    """Name of the language model at its server."""
+    base_url: str = ""
+    """Address of the server; empty for the openai package's default."""
+    temperature: float = 1.0
+    """How varied the model's answers are."""
+    reply_tokens: int = 16_000
+    """The most tokens of one answer."""
+    reply_timeout: float = 600.0
+    """Seconds that one answer may take."""
+    context: str = "signals"
+    """What the model is shown of the environment: signals, or source as well."""
+    history: int = 4
+    """Earlier programs that the model is shown in full, besides the best."""
+    reflection: bool = True
+    """Whether the model is shown what became of earlier programs; without, each is a first shot."""
+    max_tokens: int = 0
+    """Tokens that the search may use; 0 for no limit."""
+    max_cost: float = 0.0
+    """US dollars that the search may spend on the model; 0 for no limit."""
+    prompt_price: float = 0.0
+    """US dollars per million tokens of questions, where the server does not tell the cost."""
+    completion_price: float = 0.0
+    """US dollars per million tokens of answers, where the server does not tell the cost."""
 
     def __post_init__(self) -> None:
-        if self.designer not in DESIGNERS:
+        _require_one_of("designer", self.designer, DESIGNERS[:2], DESIGNERS)
+        _require_one_of("context", self.context, CONTEXTS, CONTEXTS)
+        if self.designer == "openai" and not self.model:
             raise UsageError(
-                f"There is no designer {self.designer!r}.", f"Use {' or '.join(DESIGNERS[:2])}."
+                "The designer openai needs the name of a model.",
+                "Give --model NAME, and --base-url URL for a server other than OpenAI's.",
+            )
+        if self.max_cost and not (self.prompt_price or self.completion_price):
+            raise UsageError(
+                "--max-cost needs to know what the model costs.",
+                "Give its US dollars per million tokens: "
+                "--set prompt_price=0.5 --set completion_price=2.",
+            )
+        if self.candidates > MAX_CANDIDATES:
+            raise UsageError(
+                f"candidates is {self.candidates}.", f"At most {MAX_CANDIDATES} train side by side."
             )
         for name in ("seed", "steps"):
             if getattr(self, name) >= 2**63:
@@ -53,7 +96,11 @@ class SearchConfig:
             _require(self, name, 1)
         for name in ("ranking_episodes", "reporting_episodes"):
             _require(self, name, 1)
-        for name in ("seed", "threads", "retrainings"):
+        for name in ("reply_tokens", "reply_timeout"):
+            _require(self, name, 1)
+        for name in ("seed", "threads", "retrainings", "repairs", "history", "max_tokens"):
+            _require(self, name, 0)
+        for name in ("temperature", "max_cost", "prompt_price", "completion_price"):
             _require(self, name, 0)
 
     @classmethod
@@ -99,13 +146,30 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise UsageError(
             f"{text!r} is not a setting.", f"Write name=value with {', '.join(types)}."
         )
+    if types[name] is bool:
+        if value.lower() not in _BOOLEANS:
+            raise UsageError(f"{name} must be true or false, not {value!r}.")
+        return name, _BOOLEANS[value.lower()]
     try:
         return name, types[name](value)
     except ValueError:
         raise UsageError(f"{name} must be {types[name].__name__}, not {value!r}.") from None
 
 
+_BOOLEANS = {"true": True, "on": True, "yes": True, "1": True} | {
+    "false": False,
+    "off": False,
+    "no": False,
+    "0": False,
+}
+
+
+def _require_one_of(name: str, value: str, offered: Sequence[str], known: Sequence[str]) -> None:
+    if value not in known:
+        raise UsageError(f"There is no {name} {value!r}.", f"Use {' or '.join(offered)}.")
+
+
 def _require(config: SearchConfig, name: str, least: int) -> None:
     value = getattr(config, name)
-    if value < least:
+    if not least <= value < math.inf:
         raise UsageError(f"{name} is {value}.", f"It must be at least {least}.")

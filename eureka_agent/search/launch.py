@@ -1,18 +1,23 @@
 """Setting up a search: a new run, one to go on with, or the training of a single reward."""
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from eureka_agent.designer import Designer, OfflineDesigner, Past, Proposal
+from eureka_agent.designer import Broken, Designer, OfflineDesigner, Past, Proposal
 from eureka_agent.environment import Environment, TaskDescription, find_environment
 from eureka_agent.errors import UsageError
+from eureka_agent.reward import RewardRejected, parse
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.store import Run
 
+if TYPE_CHECKING:
+    from eureka_agent.llm import Client
+
 SANDBOX = "separate processes, scrubbed environment, resource limits"
-OWN_FITNESS, GIVEN = "fitness.py", "given.py"
+OWN_FITNESS, GIVEN, INITIAL = "fitness.py", "given.py", "initial.py"
+"""Files of the user's that a run keeps a copy of."""
 
 
 @dataclasses.dataclass
@@ -24,6 +29,7 @@ class Launch:
     config: SearchConfig
     designer: Designer
     fitness: Path
+    initial: str = ""
 
 
 class GivenDesigner:
@@ -38,6 +44,10 @@ class GivenDesigner:
         """The given program."""
         return [Proposal(text=self._text, parents=(), note="given")]
 
+    def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
+        """Nothing: mending it is up to whoever gave it."""
+        return [None] * len(broken)
+
 
 def new_search(
     source: str,
@@ -47,6 +57,7 @@ def new_search(
     goal: str | None = None,
     fitness: Path | None = None,
     given: str | None = None,
+    initial: str | None = None,
 ) -> Launch:
     """Create a run.
 
@@ -57,12 +68,15 @@ def new_search(
         goal: the task in the user's words; the environment's own when None.
         fitness: a file that measures the goal; the environment's own when None.
         given: text of the program that the `given` designer offers.
+        initial: text of a program that the search starts from.
 
     Raises:
         UsageError: the goal is not the environment's task and nothing measures it.
+        MissingError: the designer needs a key that is not set.
     """
     environment = find_environment(source)
-    if goal is not None and goal.strip() != environment.task and fitness is None:
+    goal = goal.strip() if goal is not None else None
+    if goal is not None and goal != environment.task and fitness is None:
         raise UsageError(
             "A goal that differs from the environment's task needs --fitness FILE: candidates "
             "are ranked by a fitness, and the environment's own measures something else "
@@ -73,6 +87,12 @@ def new_search(
     resolved = config(environment)
     if (resolved.designer == "given") != (given is not None):
         raise UsageError("The designer 'given' is the one of the command train.", "Use that.")
+    _check_model(resolved)
+    if initial is not None:
+        _check_initial(initial, environment)
+    files = {GIVEN: given, INITIAL: initial}
+    if fitness is not None:
+        files[OWN_FITNESS] = _text(fitness)
     run = Run.create(
         directory,
         environment.name,
@@ -81,11 +101,8 @@ def new_search(
         config=resolved.as_dict(),
         environment_source=str(environment.folder),
         sandbox=SANDBOX,
+        files={name: text for name, text in files.items() if text is not None},
     )
-    if fitness is not None:
-        shutil.copyfile(fitness, run.path / OWN_FITNESS)
-    if given is not None:
-        (run.path / GIVEN).write_text(given, encoding="utf-8")
     return _launch(run, environment, resolved)
 
 
@@ -99,13 +116,58 @@ def resumed_search(path: Path, more_generations: int = 0) -> Launch:
     run = Run.open(path)
     row = run.row()
     config = SearchConfig.from_dict(row.config)
-    if more_generations:
-        config = dataclasses.replace(config, generations=config.generations + more_generations)
+    if not more_generations:
+        return _launch(run, find_environment(row.environment_source), config)
+    config = dataclasses.replace(config, generations=config.generations + more_generations)
+    launch = _launch(run, find_environment(row.environment_source), config)
+    with run.lock():  # somebody else may be searching it
         run.set_config(config.as_dict())
-    return _launch(run, find_environment(row.environment_source), config)
+    return launch
 
 
-def _designer(config: SearchConfig, task: TaskDescription, run: Run) -> Designer:
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.", "Give a Python file.") from error
+
+
+def _check_initial(text: str, environment: Environment) -> None:
+    """Refuse a program to start from that would never be trained."""
+    try:
+        parse(text, environment.signals_described)
+    except RewardRejected as error:
+        raise UsageError(
+            f"The program to start from is not sound. {error.message}",
+            f"See all of it with: eureka-agent critique {environment.name} FILE",
+        ) from error
+
+
+def _check_model(config: SearchConfig) -> None:
+    """Fail before there is a run if the language model cannot even be asked."""
+    if config.designer == "openai":
+        _client(config)
+    elif config.base_url or config.model or config.max_tokens or config.max_cost:
+        raise UsageError(
+            f"The designer {config.designer} asks no language model.",
+            "Leave the model's options out, or give --designer openai.",
+        )
+
+
+def _client(config: SearchConfig, notify: Callable[[str], None] = lambda text: None) -> "Client":
+    from eureka_agent.llm import Client, ModelSettings  # slow to import, and often not needed
+
+    settings = ModelSettings(
+        model=config.model,
+        base_url=config.base_url,
+        temperature=config.temperature,
+        reply_tokens=config.reply_tokens,
+        timeout_s=config.reply_timeout,
+    )
+    return Client(settings, notify=notify)
+
+
+def _designer(config: SearchConfig, task: TaskDescription, run: Run, initial: str) -> Designer:
     match config.designer:
         case "offline":
             return OfflineDesigner(task, config.seed)
@@ -113,17 +175,52 @@ def _designer(config: SearchConfig, task: TaskDescription, run: Run) -> Designer
             return OfflineDesigner(task, config.seed, blind=True)
         case "given":
             return GivenDesigner((run.path / GIVEN).read_text(encoding="utf-8"))
+        case "openai":
+            return _language_model_designer(config, task, run, initial)
         case other:
             raise AssertionError(other)
 
 
+def _language_model_designer(
+    config: SearchConfig, task: TaskDescription, run: Run, initial: str
+) -> Designer:
+    from eureka_agent.designer.author import AuthorSettings, LanguageModelDesigner
+    from eureka_agent.designer.budget import Budget
+
+    budget = Budget(
+        run,
+        max_tokens=config.max_tokens,
+        max_cost=config.max_cost,
+        prompt_price=config.prompt_price,
+        completion_price=config.completion_price,
+    )
+    settings = AuthorSettings(
+        name=config.model,
+        turns=config.history,
+        training_steps=config.steps,
+        repairs=config.repairs,
+        with_source=config.context == "source",
+        reflect=config.reflection,
+        initial=initial,
+    )
+
+    def connect() -> "Client":
+        return _client(config, notify=lambda text: run.event("model", text))
+
+    return LanguageModelDesigner(task, connect, run, budget, settings)
+
+
 def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:
     task = dataclasses.replace(environment.describe(), task=run.row().goal)
-    own = run.path / OWN_FITNESS
+    if task.task != environment.task:
+        task = dataclasses.replace(task, subtasks=())  # they are parts of another task
+    own, initial = run.path / OWN_FITNESS, run.path / INITIAL
+    text = initial.read_text(encoding="utf-8") if initial.is_file() else ""
     return Launch(
         run=run,
         environment=environment,
         config=config,
-        designer=_designer(config, task, run),
+        designer=_designer(config, task, run, text),
         fitness=own if own.is_file() else environment.fitness_path,
+        initial=text,
     )

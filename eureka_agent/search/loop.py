@@ -11,16 +11,20 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from eureka_agent.designer import Designer
-from eureka_agent.environment import Environment
-from eureka_agent.reward import RewardRejected, parse
-from eureka_agent.search.archive import leader, past_candidates
+from eureka_agent.analysis import behaviour, reflect
+from eureka_agent.designer import BudgetSpent, Proposal
+from eureka_agent.environment import Environment, Episodes, SignalLayout
+from eureka_agent.errors import UsageError
+from eureka_agent.search.archive import leader, mean_fitness, past_candidates, ship
 from eureka_agent.search.children import Judge
 from eureka_agent.search.comparison import compare, enter_baselines
 from eureka_agent.search.config import SearchConfig
+from eureka_agent.search.criticism import EPISODES, Critic, thought_of
 from eureka_agent.search.launch import Launch
+from eureka_agent.search.probing import Prober
 from eureka_agent.search.settling import settle
 from eureka_agent.search.trainer import Job, Outcome, Trainer
+from eureka_agent.search.transcript import write_transcript
 from eureka_agent.store import CandidateRow, Run
 from eureka_agent.training import save_policy
 
@@ -32,81 +36,83 @@ def search(launch: Launch) -> None:
         launch: a new run, or one to go on with.
     """
     run, config, environment = launch.run, launch.config, launch.environment
-    with _sitting(run), Judge(environment, config, launch.fitness) as judge:
+    with (
+        _sitting(run),
+        Judge(environment, config, launch.fitness) as judge,
+        Prober(environment) as prober,
+    ):
         trainer = Trainer(run, environment, config, judge, launch.fitness)
+        critic = Critic(run, environment, launch.designer, prober, config.repairs)
         enter_baselines(run, environment, config)
         for generation in range(config.generations):
-            candidates = propose(run, launch.designer, environment, generation, config.candidates)
-            sound = criticise(run, environment, candidates)
+            candidates = propose(launch, generation)
+            if not candidates:
+                break
+            sound = critic.criticise(candidates)
             train(run, trainer, config, sound, environment)
-            if sound:
-                choose_best(run, generation)
+            choose_best(run, generation)
         settle(run, trainer, config)
         compare(run, trainer, judge, environment, config)
 
 
 def evaluate(launch: Launch, seeds: int) -> None:
-    """Retrain winner, human reward and bare fitness until each has `seeds` fresh trainings."""
+    """Retrain winner, human reward and bare fitness until each has `seeds` fresh trainings.
+
+    Raises:
+        UsageError: the search is not finished, or found nothing.
+    """
     config = dataclasses.replace(launch.config, retrainings=seeds)
     run, environment = launch.run, launch.environment
+    if run.row().status != "finished":
+        raise UsageError(
+            f"Run {run.name} is not finished.", f"Go on with: eureka-agent resume {run.path}"
+        )
+    if run.row().best_candidate is None:
+        raise UsageError(f"Run {run.name} has no winner to evaluate.")
     with _sitting(run), Judge(environment, config, launch.fitness) as judge:
         trainer = Trainer(run, environment, config, judge, launch.fitness)
         compare(run, trainer, judge, environment, config)
 
 
-def propose(
-    run: Run, designer: Designer, environment: Environment, generation: int, count: int
-) -> list[CandidateRow]:
-    """The candidates of a generation; written by the designer unless they are there already."""
+def propose(launch: Launch, generation: int) -> list[CandidateRow]:
+    """The candidates of a generation; written by the designer unless they are there already.
+
+    Empty if the designer may not spend any more.
+    """
+    run, designer, config = launch.run, launch.designer, launch.config
     existing = run.candidates(generation)
-    if len(existing) == count:
+    if existing:
+        for row in existing:
+            write_transcript(run, row)
         return existing
-    run.set_phase(f"generation {generation}: {designer.name} designer writes {count} programs")
-    proposals = designer.propose(generation, count, past_candidates(run, generation))
+    count = config.candidates
+    initial = [Proposal(launch.initial, (), "given to start from")] if launch.initial else []
+    given = initial if generation == 0 else []
+    run.set_phase(f"generation {generation}: {designer.name} writes {count - len(given)} programs")
+    try:
+        written = designer.propose(generation, count, past_candidates(run, generation))
+    except BudgetSpent as error:
+        run.event("budget", f"{error.message} The search ends with what it has.")
+        written = []
+    proposals = [*given, *written][:count]
     with run.transaction():
-        return [
+        rows = [
             run.add_candidate(
                 generation,
-                slot,
+                slot if proposal.slot is None else proposal.slot,
                 proposal.text,
-                designer=designer.name,
+                designer="person" if proposal in given else designer.name,
                 parents=proposal.parents,
-                thought=_thought(proposal.text, environment),
+                thought=thought_of(proposal.text, launch.environment),
                 note=proposal.note,
+                lesson=proposal.lesson,
+                findings=[finding.as_dict() for finding in proposal.findings],
             )
             for slot, proposal in enumerate(proposals)
         ]
-
-
-def criticise(
-    run: Run, environment: Environment, candidates: list[CandidateRow]
-) -> list[CandidateRow]:
-    """Check the programs that nobody has checked; returns those that are to be trained."""
-    known = {
-        parse(row.text, environment.signals_described).fingerprint: row.id
-        for row in run.candidates()
-        if row.state not in ("proposed", "rejected")
-    }
-    for row in candidates:
-        if row.state != "proposed":
-            continue
-        try:
-            program = parse(row.text, environment.signals_described)
-        except RewardRejected as error:
-            findings = [finding.as_dict() for finding in error.findings]
-            run.set_verdict(row.id, findings, accepted=False, failure=error.message)
-            run.event("rejected", error.message, row.id)
-            continue
-        twin = known.setdefault(program.fingerprint, row.id)
-        if twin == row.id:
-            run.set_verdict(row.id, [], accepted=True)
-        else:
-            # Equal programs train to equal policies: nothing would be learned.
-            reason = f"The same program as #{twin}."
-            run.set_verdict(row.id, [], accepted=False, failure=reason)
-            run.event("rejected", reason, row.id)
-    ids = {row.id for row in candidates}
-    return [r for r in run.candidates() if r.id in ids and r.state in ("accepted", "training")]
+    for row in rows:
+        write_transcript(run, row)
+    return rows
 
 
 def train(
@@ -136,19 +142,38 @@ def keep_result(run: Run, row: CandidateRow, outcome: Outcome, environment: Envi
     """Write a candidate's policy and episodes, then its result."""
     best = outcome.best
     if best is None:
-        run.set_failure(row.id, outcome.failure or "unknown")
-        run.event("failed", outcome.failure or "unknown", row.id)
+        with run.transaction():
+            run.set_failure(row.id, outcome.failure or "unknown")
+            run.event("failed", outcome.failure or "unknown", row.id)
+            keep_reflection(run, row.id, environment)
         return
     folder = run.candidate_folder(row.id)
     save_policy(folder / "policy.zip", best.weights, environment)
-    np.savez_compressed(folder / "episodes.npz", allow_pickle=False, **best.episodes.arrays())
-    run.set_result(
-        row.id,
-        fitness=best.fitness,
-        own_return=best.own_return,
-        checkpoint_step=best.step,
-    )
-    run.event("finished", f"fitness {best.fitness:.4g}", row.id)
+    np.savez_compressed(folder / EPISODES, allow_pickle=False, **best.episodes.arrays())
+    with run.transaction():
+        run.set_result(
+            row.id,
+            fitness=best.fitness,
+            own_return=best.own_return,
+            checkpoint_step=best.step,
+        )
+        keep_reflection(run, row.id, environment, best.episodes)
+        run.event("finished", f"fitness {best.fitness:.4g}", row.id)
+
+
+def keep_reflection(
+    run: Run, candidate: int, environment: Environment, episodes: Episodes | None = None
+) -> None:
+    """Write what a candidate's training showed, for the next generation and for people."""
+    training = next(iter(run.trainings("candidate", candidate)), None)
+    evaluations = run.evaluations(training.id) if training else []
+    steps = environment.episode_steps
+    text = reflect(run.candidate(candidate), training, evaluations, episode_steps=steps)
+    if episodes is not None:
+        columns = SignalLayout(environment.signals_described).columns
+        done = behaviour(columns, episodes.states.numpy(), episodes.lengths.numpy())
+        text = f"{text.rstrip()}\n{done}"
+    run.set_reflection(candidate, text)
 
 
 def choose_best(run: Run, generation: int) -> None:
@@ -158,16 +183,8 @@ def choose_best(run: Run, generation: int) -> None:
         run.event("generation", f"Generation {generation} brought no working reward")
         return
     if run.row().best_candidate != best.id:
-        run.event("best", f"leads with fitness {best.fitness:.4g}", best.id)
-    run.set_best(best.id)
-
-
-def _thought(text: str, environment: Environment) -> str:
-    """The design thought that a program begins with; empty if it cannot be read."""
-    try:
-        return parse(text, environment.signals_described).thought
-    except RewardRejected:
-        return ""
+        run.event("best", f"leads with fitness {mean_fitness(run, best):.4g}", best.id)
+    ship(run, best)
 
 
 @contextmanager

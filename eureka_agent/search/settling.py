@@ -4,8 +4,7 @@ Training seeds differ far more than episodes do, and the best of many single tra
 lucky one: more episodes of the same policies would measure the luck more exactly.
 """
 
-import statistics
-
+from eureka_agent.search.archive import ranking, ship
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.trainer import Job, Trainer
 from eureka_agent.store import CandidateRow, Run, RunReader
@@ -15,39 +14,48 @@ CLOSE = 0.3
 
 
 def settle(run: Run, trainer: Trainer, config: SearchConfig) -> None:
-    """Train the candidates that are close to the leader once more; the highest mean wins."""
-    close = finalists(run, config.candidates)
-    if not close:
+    """Train the candidates that are close to the leader once more; the highest mean wins.
+
+    It goes on until whoever leads has been trained twice: when the leaders fall back on their
+    second seed, the next one has still only been lucky once.
+    """
+    while close := _undecided(run, config):
+        run.set_phase(f"close call: {len(close)} candidates train on a second seed")
+        trainer.train([_second_training(run, row, config) for row in close])
+    ranked = ranking(run)
+    if not ranked:
         return
-    seed = config.second_seed()
-    jobs = []
-    for row in close if len(close) > 1 else []:
-        training = run.add_training("candidate", seed, steps_total=config.steps, candidate=row.id)
-        if training.state not in ("finished", "failed"):
-            jobs.append(Job(training.id, row.text, seed, f"#{row.id} on a second seed"))
-    if jobs:
-        run.set_phase(f"close call: {len(jobs)} candidates train on a second seed")
-        trainer.train(jobs)
-    best = max(close, key=lambda row: (mean_fitness(run, row), -row.id))
+    mean, best = ranked[0]
     if run.row().best_candidate != best.id:
-        run.event("best", f"wins on two seeds with {mean_fitness(run, best):.4g}", best.id)
-    run.set_best(best.id)
+        run.event("best", f"wins with a mean fitness of {mean:.4g}", best.id)
+    ship(run, best)
 
 
 def finalists(run: RunReader, most: int) -> list[CandidateRow]:
     """The candidates that are close to the leader, the fittest first, at most `most`."""
-    finished = [(row.fitness, row) for row in run.candidates() if row.fitness is not None]
-    if not finished:
+    ranked = ranking(run)
+    if not ranked:
         return []
-    values = [fitness for fitness, _ in finished]
-    bar = max(values) - CLOSE * (max(values) - min(values))
-    ranked = sorted(finished, key=lambda entry: (-entry[0], entry[1].id))
-    return [row for fitness, row in ranked if fitness >= bar][:most]
+    highest, lowest = ranked[0][0], ranked[-1][0]
+    bar = highest - CLOSE * (highest - lowest)
+    return [row for mean, row in ranked if mean >= bar][:most]
 
 
-def mean_fitness(run: RunReader, row: CandidateRow) -> float:
-    """Mean ranking fitness of a candidate's trainings; one that failed counts as the worst."""
-    trainings = run.trainings("candidate", row.id)
-    if any(training.state == "failed" for training in trainings):
-        return float("-inf")
-    return statistics.mean(t.ranking_fitness for t in trainings if t.ranking_fitness is not None)
+def _undecided(run: RunReader, config: SearchConfig) -> list[CandidateRow]:
+    """Who trains on the second seed next: what is begun, or the finalists of an open call."""
+    second = {
+        t.candidate_id: t for t in run.trainings("candidate") if t.seed == config.second_seed()
+    }
+    begun = {number for number, t in second.items() if t.state not in ("finished", "failed")}
+    if begun:
+        return [row for row in run.candidates() if row.id in begun]
+    close = finalists(run, config.candidates)
+    if not close or close[0].id in second or (len(close) == 1 and not second):
+        return []
+    return [row for row in close if row.id not in second]
+
+
+def _second_training(run: Run, row: CandidateRow, config: SearchConfig) -> Job:
+    seed = config.second_seed()
+    training = run.add_training("candidate", seed, steps_total=config.steps, candidate=row.id)
+    return Job(training.id, row.text, seed, f"#{row.id} on a second seed")

@@ -5,18 +5,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from eureka_agent.environment import Environment, Episodes, pools
 from eureka_agent.sandbox.failures import ChildFailed, JobFailed
-from eureka_agent.search.children import Judge, Judgement, Weights, Worker
+from eureka_agent.search.children import Judge, Worker
 from eureka_agent.search.config import SearchConfig
+from eureka_agent.search.replies import Judgement, Report, Weights
 from eureka_agent.store import Run
 
 DEATHS = 2
 """Workers of its own that a job may end before it fails."""
+JUDGE_PERCENT = 15
+"""Most steps that judging may take along with a training, in percent of the training's steps."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,22 @@ class Outcome:
     failure: str | None = None
 
 
+def planned_looks(config: SearchConfig, episode_steps: int) -> list[int]:
+    """Steps of a training at which the judge looks: evenly spaced, the last one at the end.
+
+    They are as many as configured, fewer where judging would take more than `JUDGE_PERCENT` of a
+    short training's steps, but always one.
+
+    Args:
+        config: gives the steps of a training, the looks, and the episodes per look.
+        episode_steps: the environment's time limit.
+    """
+    cost = config.ranking_episodes * episode_steps
+    affordable = config.steps * JUDGE_PERCENT // (100 * cost)
+    count = max(1, min(config.checkpoints, affordable))
+    return [config.steps * look // count for look in range(1, count + 1)]
+
+
 class Trainer:
     """Trains jobs, at most K side by side, and writes what happens to the store as it happens.
 
@@ -77,7 +95,12 @@ class Trainer:
         self._deaths: Counter[int] = Counter()
 
     def train(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Train all jobs; outcomes come in the order of the jobs."""
+        """Train all jobs; outcomes come in the order of the jobs.
+
+        Raises:
+            JudgeFailed: policies cannot be judged.
+            JobFailed: no worker can be set up for this environment.
+        """
         outcomes: dict[int, Outcome] = {}
         lanes = self._config.candidates
         waiting = [list(jobs[i : i + lanes]) for i in range(0, len(jobs), lanes)]
@@ -123,17 +146,16 @@ class Trainer:
                     self._fail(outcomes[lane], error.message)
                     del living[lane]
             done = 0
-            for point in range(1, self._config.checkpoints + 1):
-                target = self._config.steps * point // self._config.checkpoints
+            for target in planned_looks(self._config, self._environment.episode_steps):
                 if not living or target <= done:
                     continue
                 reports = self._advance(worker, living, done, target - done)
-                done = max((int(report["steps"]) for report in reports), default=target)
-                for report in reports:
-                    if report["evicted"] is not None:
-                        line = f" (line {report['line']})" if report["line"] else ""
-                        self._fail(outcomes[report["lane"]], f"{report['evicted']}{line}")
-                        del living[report["lane"]]
+                done = max(report.steps for report in reports.values())
+                for lane, report in reports.items():
+                    if report.evicted is not None:
+                        line = f" (line {report.line})" if report.line else ""
+                        self._fail(outcomes[lane], f"{report.evicted}{line}")
+                        del living[lane]
                 if living:
                     self._look(worker, living, outcomes, reports)
         for lane, job in living.items():
@@ -142,15 +164,15 @@ class Trainer:
 
     def _advance(
         self, worker: Worker, living: Mapping[int, Job], done: int, steps: int
-    ) -> list[dict[str, Any]]:
+    ) -> dict[int, Report]:
         def show(progress: int) -> None:
             self._run.set_progress({job.training: done + progress for job in living.values()})
 
         started = time.monotonic()
         reports = worker.advance(steps, show)
-        trained = sum(int(report["steps"]) - done for report in reports)
+        trained = sum(report.steps - done for report in reports.values())
         self._run.add_usage(env_steps=trained, train_seconds=time.monotonic() - started)
-        self._run.set_progress({living[r["lane"]].training: int(r["steps"]) for r in reports})
+        self._run.set_progress({living[lane].training: r.steps for lane, r in reports.items()})
         return reports
 
     def _look(
@@ -158,22 +180,21 @@ class Trainer:
         worker: Worker,
         living: Mapping[int, Job],
         outcomes: Mapping[int, Outcome],
-        reports: Sequence[Mapping[str, Any]],
+        reports: Mapping[int, Report],
     ) -> None:
         """Judge the policies as they are, and keep each that its own reward likes best so far."""
         weights = worker.weights(list(living))
         judgements = self._judge.judge(
             list(weights.values()), pools.RANKING, self._config.ranking_episodes
         )
-        by_lane = {int(report["lane"]): report for report in reports}
         for (lane, policy), judgement in zip(weights.items(), judgements, strict=True):
             try:
                 own = float(worker.score(lane, judgement.episodes).mean())
             except JobFailed:
                 own = -np.inf  # a reward that breaks on a policy's episodes does not recommend it
-            step = int(by_lane[lane]["steps"])
+            step = reports[lane].steps
             fitness = float(judgement.fitness.mean())
-            self._record(living[lane], step, fitness, own, judgement, by_lane[lane])
+            self._record(living[lane], fitness, own, judgement, reports[lane])
             best = outcomes[lane].best
             if np.isfinite(own) and (best is None or own > best.own_return):
                 outcomes[lane].best = Checkpoint(step, own, fitness, policy, judgement.episodes)
@@ -181,30 +202,20 @@ class Trainer:
     def _record(
         self,
         job: Job,
-        step: int,
         fitness: float,
         own: float,
         judgement: Judgement,
-        report: Mapping[str, Any],
+        report: Report,
     ) -> None:
-        components = {
-            name: {
-                "mean": value["mean"],
-                "min": value["minimum"],
-                "max": value["maximum"],
-                "share": value["share"],
-            }
-            for name, value in report["components"].items()
-        }
         self._run.add_evaluation(
             job.training,
-            step,
+            report.steps,
             fitness=fitness,
             own_return=own if np.isfinite(own) else None,
             episode_length=float(judgement.episodes.lengths.float().mean()),
             ended_early=float(judgement.episodes.terminated.float().mean()),
-            components=components,
-            diagnostics=report["diagnostics"],
+            components=report.components,
+            diagnostics=report.diagnostics | {"diverged_episodes": float(judgement.diverged.sum())},
         )
 
     def _fail(self, outcome: Outcome, failure: str) -> None:

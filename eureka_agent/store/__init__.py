@@ -4,23 +4,29 @@ from eureka_agent.store.folder import find_run, list_runs
 from eureka_agent.store.reading import RunReader
 from eureka_agent.store.rows import (
     CandidateRow,
+    DraftRow,
     EvaluationRow,
     EventRow,
+    ExchangeRow,
     GenerationRow,
     RunRow,
     TrainingRow,
+    UsageRow,
 )
 from eureka_agent.store.run import Run
 
 __all__ = [
     "CandidateRow",
+    "DraftRow",
     "EvaluationRow",
     "EventRow",
+    "ExchangeRow",
     "GenerationRow",
     "Run",
     "RunReader",
     "RunRow",
     "TrainingRow",
+    "UsageRow",
     "find_run",
     "list_runs",
 ]

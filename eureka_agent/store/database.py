@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from eureka_agent.errors import UsageError
 from eureka_agent.store.rows import CANDIDATE_STATES, ROLES, RUN_STATUSES, TRAINING_STATES
 
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 20.0
 
 Record = TypeVar("Record")
@@ -25,6 +25,35 @@ Record = TypeVar("Record")
 def _one_of(column: str, values: tuple[str, ...]) -> str:
     return f"CHECK ({column} IN ({', '.join(repr(value) for value in values)}))"
 
+
+_CONVERSATIONS = """
+CREATE TABLE drafts (
+    candidate_id INTEGER NOT NULL REFERENCES candidates (id),
+    attempt INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    PRIMARY KEY (candidate_id, attempt)
+);
+CREATE TABLE exchanges (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time REAL NOT NULL,
+    role TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    messages TEXT NOT NULL,
+    reply TEXT NOT NULL,
+    reasoning TEXT NOT NULL,
+    finish_reason TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    estimated INTEGER NOT NULL,
+    cost REAL,
+    seconds REAL NOT NULL,
+    UNIQUE (generation, slot, attempt)
+);
+"""
 
 # Evaluations and events are numbered with AUTOINCREMENT: a viewer that asks for all since number n
 # must not miss rows because a training began again and its old rows, with their numbers, went.
@@ -56,6 +85,8 @@ CREATE TABLE candidates (
     text TEXT NOT NULL,
     thought TEXT NOT NULL,
     note TEXT NOT NULL,
+    lesson TEXT NOT NULL DEFAULT '',
+    reflection TEXT NOT NULL DEFAULT '',
     state TEXT NOT NULL DEFAULT 'proposed' {_one_of("state", CANDIDATE_STATES)},
     verdict TEXT NOT NULL DEFAULT '[]',
     fitness REAL,
@@ -103,9 +134,20 @@ CREATE TABLE events (
     candidate_id INTEGER REFERENCES candidates (id),
     text TEXT NOT NULL
 );
+{_CONVERSATIONS}
 PRAGMA user_version = {VERSION};
 """
-JSON_COLUMNS = {"config", "parents", "verdict", "components", "diagnostics"}
+MIGRATIONS = {
+    1: f"""
+ALTER TABLE candidates ADD COLUMN lesson TEXT NOT NULL DEFAULT '';
+ALTER TABLE candidates ADD COLUMN reflection TEXT NOT NULL DEFAULT '';
+{_CONVERSATIONS}
+PRAGMA user_version = 2;
+""",
+}
+"""What makes a database of that schema version one of the next."""
+JSON_COLUMNS = {"config", "parents", "verdict", "components", "diagnostics", "messages"}
+BOOLEANS = {"reproduced", "estimated"}
 
 
 class Database:
@@ -148,6 +190,19 @@ class Database:
                 f"(schema {version}, this one reads up to {VERSION}).",
                 "Upgrade eureka-agent to look at it.",
             )
+        if version < VERSION:
+            self._migrate(version)
+
+    def _migrate(self, version: int) -> None:
+        """Bring the tables up to date; a reader does so on a copy in memory, the file stays."""
+        if self._begin == "BEGIN":
+            copy = sqlite3.connect(":memory:", isolation_level=None)
+            self.connection.backup(copy)
+            self.connection.close()
+            self.connection = copy
+            self.connection.row_factory = sqlite3.Row
+        for step in range(version, VERSION):
+            self.connection.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[step]} COMMIT;")
 
     @classmethod
     def create(cls, path: Path) -> "Database":
@@ -232,7 +287,7 @@ def _decode(record: type[Record], row: sqlite3.Row) -> Record:
             value = json.loads(value)
         if field.name == "parents":
             value = tuple(value)
-        if field.name == "reproduced" and value is not None:
+        if field.name in BOOLEANS and value is not None:
             value = bool(value)
         values[field.name] = value
     return record(**values)

@@ -12,13 +12,16 @@ from eureka_agent.store.database import Database
 from eureka_agent.store.folder import DATABASE
 from eureka_agent.store.rows import (
     CandidateRow,
+    DraftRow,
     EvaluationRow,
     EventRow,
+    ExchangeRow,
     GenerationRow,
     Role,
     RunRow,
     RunStatus,
     TrainingRow,
+    UsageRow,
 )
 
 LOCK = "lock"
@@ -109,6 +112,26 @@ class RunReader:
             return self._database.select(CandidateRow, "SELECT * FROM candidates ORDER BY id")
         sql = "SELECT * FROM candidates WHERE generation = ? ORDER BY id"
         return self._database.select(CandidateRow, sql, generation)
+
+    def drafts(self, candidate: int) -> list[DraftRow]:
+        """The versions of a candidate that were sent back, first to last."""
+        sql = "SELECT * FROM drafts WHERE candidate_id = ? ORDER BY attempt"
+        return self._database.select(DraftRow, sql, candidate)
+
+    def exchanges(self, generation: int, slot: int) -> list[ExchangeRow]:
+        """What the language model was asked for one candidate and answered, first to last."""
+        sql = "SELECT * FROM exchanges WHERE generation = ? AND slot = ? ORDER BY attempt"
+        return self._database.select(ExchangeRow, sql, generation, slot)
+
+    def usage(self) -> list[UsageRow]:
+        """What the language model was used for, by role."""
+        return self._database.select(
+            UsageRow,
+            "SELECT role, count(*) AS calls, sum(prompt_tokens) AS prompt_tokens, "
+            "sum(completion_tokens) AS completion_tokens, sum(seconds) AS seconds, "
+            "iif(count(cost) = count(*), sum(cost), NULL) AS cost "
+            "FROM exchanges GROUP BY role ORDER BY role",
+        )
 
     def generations(self) -> list[GenerationRow]:
         """The generations in numbers, first to last."""

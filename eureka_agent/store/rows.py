@@ -66,6 +66,8 @@ class CandidateRow:
         text: the program.
         thought: the design thought it begins with.
         note: one line on how it came about.
+        lesson: what its author says that earlier results teach, in a sentence.
+        reflection: what its training showed, in words and numbers for the next generation.
         state: where it stands.
         verdict: the critic's findings, as plain dicts.
         fitness: of the shipped checkpoint, on the ranking pool.
@@ -84,6 +86,8 @@ class CandidateRow:
     text: str
     thought: str
     note: str
+    lesson: str
+    reflection: str
     state: CandidateState
     verdict: list[dict[str, Any]]
     fitness: float | None
@@ -179,6 +183,85 @@ class EvaluationRow:
     ended_early: float | None
     components: dict[str, dict[str, float | None]]
     diagnostics: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class DraftRow:
+    """A version of a candidate that the critic sent back to its author.
+
+    Attributes:
+        candidate_id: whose.
+        attempt: counts from 0.
+        text: the program, as far as there was one.
+        verdict: the critic's findings, as plain dicts.
+    """
+
+    candidate_id: int
+    attempt: int
+    text: str
+    verdict: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class ExchangeRow:
+    """One question to the language model and its answer.
+
+    Attributes:
+        id: grows with time.
+        time: when the answer came, in unix seconds.
+        role: in which the model was asked: `designer`, or `repair`.
+        generation: of the candidate that it is about.
+        slot: of that candidate.
+        attempt: 0 for its first program, then the number of the repair.
+        model: as the server names it.
+        messages: the question: dicts with `role` and `content`.
+        reply: the answer, without reasoning.
+        reasoning: what the model thought, where the server tells.
+        finish_reason: why the answer ended, as the server says.
+        prompt_tokens: of the question.
+        completion_tokens: of the answer, reasoning included.
+        estimated: whether the server sent no counts and these are guesses from the length.
+        cost: US dollars; None where neither the server nor the configuration says.
+        seconds: how long the answer took.
+    """
+
+    id: int
+    time: float
+    role: str
+    generation: int
+    slot: int
+    attempt: int
+    model: str
+    messages: list[dict[str, str]]
+    reply: str
+    reasoning: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    estimated: bool
+    cost: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class UsageRow:
+    """What the language model was used for in one role.
+
+    Attributes:
+        role: see `ExchangeRow`.
+        calls: answers.
+        prompt_tokens: of all questions.
+        completion_tokens: of all answers.
+        cost: US dollars; None if it is unknown for any of them.
+        seconds: time spent waiting, questions at the same time counted one by one.
+    """
+
+    role: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from eureka_agent.errors import UsageError
 from eureka_agent.store import lock, toml
 from eureka_agent.store.database import Database
 from eureka_agent.store.folder import DATABASE, new_name, write_atomically
@@ -30,6 +31,7 @@ class Run(RunReader):
         config: Mapping[str, Any],
         environment_source: str = "",
         sandbox: str = "",
+        files: Mapping[str, str] | None = None,
     ) -> Self:
         """Make a run folder in `directory` and open it.
 
@@ -41,13 +43,22 @@ class Run(RunReader):
             config: the resolved configuration: nested dicts of text, numbers, booleans, lists.
             environment_source: what the user called the environment; its name if empty.
             sandbox: the level of isolation in words, where it is known already.
+            files: texts by name that the run keeps a copy of.
         """
         now = time.time()
         name = new_name(environment, now)
         # Made under a hidden name and moved when complete: a killed process leaves no half a run.
         draft = directory / f".{name}"
-        (draft / "candidates").mkdir(parents=True)
+        try:
+            (draft / "candidates").mkdir(parents=True)
+        except OSError as error:
+            raise UsageError(
+                f"No run can be made in {directory}: {error.strerror}.",
+                "Give --runs a folder that you may write to.",
+            ) from error
         write_atomically(draft / "config.toml", toml.dumps(config))
+        for file, text in (files or {}).items():
+            write_atomically(draft / file, text)
         database = Database.create(draft / DATABASE)
         database.insert(
             "run",
@@ -144,8 +155,13 @@ class Run(RunReader):
         parents: Sequence[int] = (),
         thought: str = "",
         note: str = "",
+        lesson: str = "",
+        findings: Sequence[Mapping[str, Any]] = (),
     ) -> CandidateRow:
-        """Enter a program into the search, or return the one that already has this place."""
+        """Enter a program into the search, or return the one that already has this place.
+
+        `findings` are what is wrong with it before anybody checked it.
+        """
         with self._write() as database:
             place = (generation, slot)
             sql = "SELECT * FROM candidates WHERE generation = ? AND slot = ?"
@@ -161,6 +177,8 @@ class Run(RunReader):
                 text=text,
                 thought=thought,
                 note=note,
+                lesson=lesson,
+                verdict=[dict(finding) for finding in findings],
                 created=time.time(),
             )
             # Before the commit, so that a candidate that is there has its file.
@@ -193,6 +211,43 @@ class Run(RunReader):
                 finished=None if accepted else time.time(),
             )
 
+    def revise_candidate(
+        self,
+        candidate: int,
+        text: str,
+        *,
+        thought: str,
+        sent_back: Sequence[Mapping[str, Any]],
+        findings: Sequence[Mapping[str, Any]] = (),
+    ) -> CandidateRow:
+        """Replace a program that the critic sent back; it stays as a draft.
+
+        Args:
+            candidate: whose program.
+            text: the new one.
+            thought: what that begins with.
+            sent_back: why the old one was.
+            findings: what is wrong with the new one before anybody checked it.
+        """
+        with self._write() as database:
+            row = self.candidate(candidate)
+            database.insert(
+                "drafts",
+                candidate_id=candidate,
+                attempt=len(self.drafts(candidate)),
+                text=row.text,
+                verdict=[dict(finding) for finding in sent_back],
+            )
+            values = {"text": text, "thought": thought, "verdict": [dict(f) for f in findings]}
+            database.update("candidates", candidate, **values)
+            write_atomically(self.candidate_folder(candidate) / "reward.py", text)
+            return self.candidate(candidate)
+
+    def set_reflection(self, candidate: int, text: str) -> None:
+        """Record what a candidate's training, or its rejection, teaches."""
+        with self._write() as database:
+            database.update("candidates", candidate, reflection=text)
+
     def set_result(
         self, candidate: int, *, fitness: float, own_return: float, checkpoint_step: int
     ) -> None:
@@ -214,6 +269,21 @@ class Run(RunReader):
         with self._write() as database:
             values = {"state": "failed", "failure": failure, "finished": time.time()}
             database.update("candidates", candidate, **values)
+
+    # The language model
+
+    def add_exchange(self, role: str, place: tuple[int, int, int], **values: Any) -> None:
+        """Record a question to the language model with its answer: it was paid for.
+
+        Args:
+            role: in which the model was asked.
+            place: generation, slot and attempt that it is about; each is answered once.
+            **values: the other fields of `ExchangeRow`, without `id` and `time`.
+        """
+        generation, slot, attempt = place
+        place_values = {"generation": generation, "slot": slot, "attempt": attempt}
+        with self._write() as database:
+            database.insert("exchanges", time=time.time(), role=role, **place_values, **values)
 
     # Trainings
 

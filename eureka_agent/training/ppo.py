@@ -169,7 +169,11 @@ def _kl(old_mean: Tensor, old_log_std: Tensor, mean: Tensor, log_std: Tensor) ->
 
 
 def _follow_kl(rate: Tensor, kl: Tensor, target: float) -> None:
-    """Slow down lanes that moved more than twice the target, speed up those below half of it."""
-    slower, faster = kl > 2 * target, kl < target / 2
+    """Slow down lanes that moved more than twice the target, speed up those below half of it.
+
+    A lane that has not moved at all says nothing about its rate: while a sparse reward has paid
+    nothing yet, the rate would only climb, and the first reward would meet it at its ceiling.
+    """
+    slower, faster = kl > 2 * target, (kl > 0) & (kl < target / 2)
     rate[slower] = (rate[slower] / RATE_FACTOR).clamp(min=SMALLEST_RATE)
     rate[faster] = (rate[faster] * RATE_FACTOR).clamp(max=LARGEST_RATE)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from eureka_agent.errors import UsageError
-from eureka_agent.store import CandidateRow, RunReader, TrainingRow, list_runs
+from eureka_agent.store import CandidateRow, ExchangeRow, RunReader, TrainingRow, list_runs
 from eureka_agent.store.rows import Role
-from eureka_agent.ui.statistics import Estimate, estimate
+from eureka_agent.ui.statistics import Estimate, compare, estimate, human_normalised
 
 Document = dict[str, Any]
 
@@ -51,11 +51,8 @@ def run_document(run: RunReader) -> Document:
     """A run from one moment: the document of `show RUN --json`."""
     with run.transaction():
         row = run.row()
-        comparison = {
-            "winner": _winner(run, row.best_candidate),
-            "human": _reported(run, "human"),
-            "fitness_only": _reported(run, "fitness"),
-        }
+        winner = _winner(run, row.best_candidate)
+        human, bare = _reported(run, "human"), _reported(run, "fitness")
         return {
             "run": run.name,
             "path": str(run.path),
@@ -68,15 +65,27 @@ def run_document(run: RunReader) -> Document:
             "seed": row.seed,
             "sandbox": row.sandbox,
             "best": _best(run, row.best_candidate),
-            "baselines": {name: comparison[name].mean for name in ("human", "fitness_only")},
-            "comparison": {name: asdict(entry) for name, entry in comparison.items()},
+            "baselines": {"human": human.mean, "fitness_only": bare.mean},
+            "comparison": _comparison(winner, human, bare),
             "generations": [asdict(generation) for generation in run.generations()],
             "candidates": [_candidate(run, candidate) for candidate in run.candidates()],
-            "usage": {"prompt_tokens": 0, "completion_tokens": 0, "cost": 0.0, "by_role": {}},
+            "usage": _usage(run),
             "env_steps": row.env_steps,
             "env_steps_per_second": row.env_steps / row.train_seconds if row.train_seconds else 0.0,
             "wall_seconds": row.wall_seconds,
         }
+
+
+def _comparison(winner: Estimate, human: Estimate, bare: Estimate) -> Document:
+    """The winner beside the baselines, over fresh trainings."""
+    return {
+        "winner": asdict(winner),
+        "human": asdict(human),
+        "fitness_only": asdict(bare),
+        "score": asdict(human_normalised(winner, human, bare)),
+        "against_human": asdict(compare(winner, human)),
+        "against_bare": asdict(compare(winner, bare)),
+    }
 
 
 def candidate_document(run: RunReader, number: int) -> Document:
@@ -91,8 +100,40 @@ def candidate_document(run: RunReader, number: int) -> Document:
             "run": run.name,
             **_candidate(run, candidate),
             "text": candidate.text,
+            "drafts": [
+                {"attempt": draft.attempt, "text": draft.text, "verdict": draft.verdict}
+                for draft in run.drafts(number)
+            ],
+            "exchanges": [
+                _exchange(exchange)
+                for exchange in run.exchanges(candidate.generation, candidate.slot)
+            ],
             "trainings": [_training(run, training) for training in run.trainings(candidate=number)],
         }
+
+
+def _usage(run: RunReader) -> Document:
+    """What the language model was used for; the cost is None where it is not known."""
+    roles = run.usage()
+    costs = [role.cost for role in roles]
+    return {
+        "calls": sum(role.calls for role in roles),
+        "prompt_tokens": sum(role.prompt_tokens for role in roles),
+        "completion_tokens": sum(role.completion_tokens for role in roles),
+        "cost": None if None in costs else sum(cost for cost in costs if cost is not None),
+        "by_role": {
+            role.role: {key: value for key, value in asdict(role).items() if key != "role"}
+            for role in roles
+        },
+    }
+
+
+def _exchange(exchange: ExchangeRow) -> Document:
+    """A question and its answer; the question itself lies in the candidate's folder."""
+    document = asdict(exchange)
+    for key in ("id", "messages", "generation", "slot"):
+        del document[key]
+    return document
 
 
 def _candidate(run: RunReader, candidate: CandidateRow) -> Document:

@@ -43,6 +43,9 @@ STATES = {
     "failed": ("✗", "failed", "red"),
 }
 RUN_STYLES = {"running": "cyan", "finished": "green", "interrupted": "yellow", "failed": "red"}
+VERDICTS = {"better": "is better than", "worse": "is worse than", "tie": "ties with"}
+FEW_TRAININGS = 5
+"""Below this, resampling the trainings repeats so few that its intervals come out narrow."""
 REWARDS = {"winner": "winner", "human": "human reward", "fitness_only": "bare fitness"}
 
 
@@ -135,7 +138,8 @@ def show_candidate(run: RunReader, candidate: int) -> RenderableType:
         f" of {one_line(document['run'])}, {_origin(document)}  ",
         _state(document["state"]),
     )
-    for line in (document["thought"], document["note"]):
+    lesson = f"Lesson: {document['lesson']}" if document["lesson"] else ""
+    for line in (document["thought"], document["note"], lesson):
         if line:
             head.append(f"\n{one_line(line)}")
     if document["state"] == "finished":
@@ -145,11 +149,39 @@ def show_candidate(run: RunReader, candidate: int) -> RenderableType:
     if document["failure"] and not (document["state"] == "rejected" and document["verdict"]):
         parts.append(_section("Why it failed", Text(clean(document["failure"]).rstrip())))
     if document["verdict"]:
-        parts.append(_section("What the critic found", _verdict(document["verdict"])))
+        parts.append(_section("What the critic found", verdict(document["verdict"])))
+    if document["exchanges"]:
+        parts.append(_section("How it was written", _conversation(document)))
     for training in document["trainings"]:
         parts += _training_parts(training)
+    if document["reflection"]:
+        parts.append(_section("Reflection", Text(clean(document["reflection"]))))
     parts.append(_path(document["reward_path"]))
     return Group(*parts)
+
+
+def verdict(findings: Sequence[Document], text: str = "") -> RenderableType:
+    """What the critic found, each finding with its hint.
+
+    Args:
+        findings: `Finding.as_dict` of each; they may be a child's words.
+        text: the program; each finding then shows its line.
+    """
+    source = text.split("\n")
+    lines = []
+    for finding in findings:
+        severity, rule, message, hint = (
+            one_line(str(finding.get(key, ""))) for key in ("severity", "rule", "message", "hint")
+        )
+        style = "red" if severity == "error" else "yellow"
+        place = finding.get("line", "?")
+        line = Text.assemble(f"line {place}, ", (severity, style), f": {message} ")
+        lines.append(line.append(f"[{rule}]", "dim"))
+        if isinstance(place, int) and 0 < place <= len(source) and source[place - 1].strip():
+            lines.append(Padding(Text(one_line(source[place - 1]), "cyan"), (0, 0, 0, 4)))
+        if hint:
+            lines.append(Padding(Text(hint), (0, 0, 0, 2)))
+    return Group(*lines)
 
 
 def code(text: str, *, numbers: bool = False) -> RenderableType:
@@ -195,8 +227,11 @@ def _comparison(document: Document) -> list[RenderableType]:
         text = f"Not compared yet; its ranking fitness is {ranking}, which being chosen flatters."
         return [*([table, Text()] if table.row_count else []), Text(text), Text()]
     notes = ["Fitness on the reporting episodes, which the search never used."]
-    if any(len(entry["values"]) == 1 for entry in entries.values()):
+    if any(len(entries[key]["values"]) == 1 for key in REWARDS):
         notes.append("One training is one seed, and seeds differ widely.")
+    few = min(len(entries[key]["values"]) for key in REWARDS) < FEW_TRAININGS
+    if few and entries["score"]["interval"]:
+        notes.append("With so few seeds the score's interval is too narrow.")
     if document["best"]["policy_fitness"] is not None:
         trained = sum(generation["finished"] for generation in document["generations"])
         fitness = number(document["best"]["policy_fitness"])
@@ -208,7 +243,32 @@ def _comparison(document: Document) -> list[RenderableType]:
             if same
             else "Trained again alone, the winner gave ANOTHER result: do not trust its first one."
         )
-    return [_section("How it compares", Group(table, Text(" ".join(notes), "dim")))]
+    lines = [Text(line) for line in _judgement(entries)]
+    return [_section("How it compares", Group(table, *lines, Text(" ".join(notes), "dim")))]
+
+
+def _judgement(comparison: Document) -> list[str]:
+    """Whether the winner beats the baselines, and its score, a line each."""
+    parts = []
+    for key, baseline in (("against_human", "human"), ("against_bare", "fitness_only")):
+        entry = comparison[key]
+        if entry["interval"] is not None:
+            low, high = map(number, entry["interval"])
+            tie = "cannot be told apart, " if entry["verdict"] == "tie" else ""
+            parts.append(
+                f"{VERDICTS[entry['verdict']]} the {REWARDS[baseline]} ({tie}difference "
+                f"{number(entry['difference'])}, {low} to {high})"
+            )
+    score = comparison["score"]
+    if score["value"] is None:
+        line = f"Human-normalised score: n/a; {score['reason']}."
+    else:
+        low, high = map(number, score["interval"] or (None, None))
+        extent = f"95 % interval {low} to {high}" if score["interval"] else score["reason"]
+        end = 1 if comparison["human"]["mean"] > comparison["fitness_only"]["mean"] else -1
+        line = f"Human-normalised score {number(score['value'])} ({extent}); "
+        line += f"the bare fitness is 0, the human reward {end}."
+    return [f"The winner {' and '.join(parts)}.", line] if parts else [line]
 
 
 def _generations(document: Document) -> Table:
@@ -257,23 +317,28 @@ def _usage(document: Document) -> RenderableType:
         f"{count(document['env_steps_per_second'])} env steps per second in training, "
         f"{duration(document['wall_seconds'])} in all",
     ]
+    usage = document["usage"]
+    if usage["calls"]:
+        tokens = f"{count(usage['prompt_tokens'])} + {count(usage['completion_tokens'])} tokens"
+        cost = "cost unknown" if usage["cost"] is None else f"{usage['cost']:.2f} USD"
+        lines.append(f"{things(usage['calls'], 'answer')} of the language model, {tokens}, {cost}")
     return Text("\n".join(lines))
 
 
-def _verdict(findings: Sequence[Document]) -> RenderableType:
-    lines = []
-    for finding in findings:
-        severity, rule, message, hint = (
-            one_line(str(finding.get(key, ""))) for key in ("severity", "rule", "message", "hint")
-        )
-        style = "red" if severity == "error" else "yellow"
-        line = Text.assemble(
-            f"line {finding.get('line', '?')}, ", (severity, style), f": {message} "
-        )
-        lines.append(line.append(f"[{rule}]", "dim"))
-        if hint:
-            lines.append(Padding(Text(hint), (0, 0, 0, 2)))
-    return Group(*lines)
+def _conversation(document: Document) -> RenderableType:
+    """The model's answers in order, and what the critic found in those that went back."""
+    drafts = {draft["attempt"]: draft["verdict"] for draft in document["drafts"]}
+    parts: list[RenderableType] = []
+    for exchange in document["exchanges"]:
+        attempt = exchange["attempt"]
+        name = f"repair {attempt}" if attempt else "first program"
+        tokens = f"{exchange['prompt_tokens']} + {exchange['completion_tokens']} tokens"
+        model = one_line(exchange["model"])
+        parts.append(Text(f"{name} by {model}: {tokens}, {duration(exchange['seconds'])}"))
+        if attempt in drafts:
+            parts.append(Padding(verdict(drafts[attempt]), (0, 0, 0, 2)))
+    folder = str(Path(document["reward_path"]).parent)
+    return Group(*parts, _path(f"prompts and replies: {folder}"))
 
 
 def _training_parts(training: Document) -> list[RenderableType]:

@@ -1,13 +1,25 @@
-"""Means with 95 % intervals over a handful of trainings, without scipy, which is slow to import."""
+"""Means, differences and scores with 95 % intervals over a handful of trainings.
+
+Without scipy and numpy, which are slow to import.
+"""
 
 import math
+import random
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["better", "worse", "tie", "unknown"]
 
 # The 97.5 % quantiles of Student's t for 1 to 10 degrees of freedom; beyond, a series will do.
 T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 NORMAL_QUANTILE = 1.959964
+RESAMPLES = 10_000
+BOOTSTRAP_SEED = 0
+"""Fixed, so that the same results always show the same interval."""
+FEWEST_TRAININGS = 2
+"""One training says nothing about how far seeds differ."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +39,49 @@ class Estimate:
     failed: int
 
 
-def t_quantile(degrees: int) -> float:
-    """The 97.5 % quantile of Student's t with at least 1 degree of freedom."""
-    if degrees <= len(T_QUANTILES):
-        return T_QUANTILES[degrees - 1]
+@dataclass(frozen=True)
+class Difference:
+    """How far two means lie apart.
+
+    Attributes:
+        difference: of the means; None where one is missing.
+        interval: its 95 % interval by Welch; None where a side has fewer than two values.
+        verdict: "tie" if the interval holds 0, so that the two cannot be told apart; "unknown"
+            without an interval.
+    """
+
+    difference: float | None
+    interval: tuple[float, float] | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Score:
+    """A human-normalised score: (winner - bare) / |human - bare| of the means.
+
+    Attributes:
+        value: None if there is no such score.
+        interval: its 95 % interval; None if there is none.
+        reason: why something is None; otherwise empty.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None
+    reason: str
+
+
+def t_quantile(degrees: float) -> float:
+    """The 97.5 % quantile of Student's t with at least 1 degree of freedom.
+
+    Between whole degrees it is interpolated in their reciprocals, which errs to the wide side.
+    """
+    degrees = max(degrees, 1.0)  # what is 1 in exact numbers may be rounded
+    low = math.floor(degrees)
+    if low < degrees and low < len(T_QUANTILES):
+        part = (1 / low - 1 / degrees) / (1 / low - 1 / (low + 1))
+        return t_quantile(low) + part * (t_quantile(low + 1) - t_quantile(low))
+    if low <= len(T_QUANTILES):
+        return T_QUANTILES[low - 1]
     z = NORMAL_QUANTILE
     second = (z**3 + z) / (4 * degrees)
     third = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
@@ -47,3 +98,81 @@ def estimate(values: Sequence[float], failed: int = 0) -> Estimate:
         margin = t_quantile(len(values) - 1) * error
         interval = (mean - margin, mean + margin)
     return Estimate(tuple(values), mean, interval, failed)
+
+
+def compare(one: Estimate, other: Estimate) -> Difference:
+    """Whether one mean is higher than another, by Welch's t-interval of their difference.
+
+    It allows for unequal spreads; where neither side spreads at all, any difference counts.
+    """
+    if one.mean is None or other.mean is None:
+        return Difference(None, None, "unknown")
+    difference = one.mean - other.mean
+    if min(len(one.values), len(other.values)) < FEWEST_TRAININGS:
+        return Difference(difference, None, "unknown")
+    margin = _welch_margin(one.values, other.values)
+    low, high = difference - margin, difference + margin
+    verdict: Verdict = "better" if low > 0 else "worse" if high < 0 else "tie"
+    return Difference(difference, (low, high), verdict)
+
+
+def _welch_margin(one: Sequence[float], other: Sequence[float]) -> float:
+    """Half the width of the interval of a difference of means; Welch (1947)."""
+    parts = [(statistics.variance(values) / len(values), len(values)) for values in (one, other)]
+    total = sum(part for part, _ in parts)
+    weights = sum((part / total) ** 2 / (count - 1) for part, count in parts) if total else 0.0
+    return t_quantile(1 / weights) * math.sqrt(total) if weights else 0.0
+
+
+def human_normalised(winner: Estimate, human: Estimate, bare: Estimate) -> Score:
+    """How much of the way from the bare fitness to the human reward the winner goes.
+
+    The bare fitness is at 0 and the human reward at 1 (at -1 if it is the worse one). There is a
+    score only where these two can be told apart, by Welch's interval as in `compare`: otherwise
+    it would divide by noise.
+    """
+    named = {"winner": winner, "human reward": human, "bare fitness": bare}
+    for name, entry in named.items():
+        count = len(entry.values)
+        if count < FEWEST_TRAININGS:
+            results = "no result" if count == 0 else "one result"
+            return Score(
+                None, None, f"the {name} has {results}, and it takes two or more trainings"
+            )
+    if compare(human, bare).verdict == "tie":
+        return Score(None, None, "the human reward and the bare fitness cannot be told apart")
+    interval = score_interval(winner.values, human.values, bare.values)
+    reason = "" if interval else "the distance of human reward and bare fitness is too uncertain"
+    means = (statistics.fmean(entry.values) for entry in named.values())
+    return Score(_ratio(*means), interval, reason)
+
+
+def score_interval(
+    winner: Sequence[float], human: Sequence[float], bare: Sequence[float]
+) -> tuple[float, float] | None:
+    """The percentile-bootstrap 95 % interval of the score, over training seeds.
+
+    The three sets are drawn anew, each from itself. No draw is left out: one in which human and
+    bare coincide scores infinite, to the side on which its winner lies. Where these reach the 2.5 %
+    at either end, nothing bounds the score on that side, and there is no interval.
+    """
+    generator = random.Random(BOOTSTRAP_SEED)
+
+    def drawn(values: Sequence[float]) -> float:
+        return statistics.fmean(generator.choices(values, k=len(values)))
+
+    scores = sorted(_ratio(drawn(winner), drawn(human), drawn(bare)) for _ in range(RESAMPLES))
+    cut = round(0.025 * RESAMPLES)
+    low, high = scores[cut], scores[-1 - cut]
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else None
+
+
+def _ratio(winner: float, human: float, bare: float) -> float:
+    """The score of three means; infinite, or 0 for a winner at the bare fitness, without distance.
+
+    A distance below the resolution of the means themselves is none.
+    """
+    gain, distance = winner - bare, abs(human - bare)
+    if distance > 1e-12 * max(abs(human), abs(bare)):
+        return gain / distance
+    return math.copysign(math.inf, gain) if gain else 0.0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from sledge import sledge
 
 from eureka_agent.environment import (
     ResetNoise,
@@ -15,6 +16,7 @@ from eureka_agent.environment import (
     mix,
     pools,
 )
+from eureka_agent.environment.catalogue import environments_document
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import parse
 
@@ -75,7 +77,9 @@ def test_a_folder_is_found_by_path_and_by_search_path(
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("1 / 0", "ZeroDivisionError"),
+        ("x = 1\n1 / 0", r"env\.py, line 2, .*ZeroDivisionError"),
+        ("x = 1\nraise SystemExit(0)", r"env\.py, line 2, .*SystemExit"),
+        ("x = 1\nx = = 2", r"env\.py, line 2, .*SyntaxError"),
         ("x = 1", "0 subclasses"),
     ],
 )
@@ -84,6 +88,44 @@ def test_a_broken_folder_says_what_is_wrong(tmp_path: Path, source: str, problem
     (tmp_path / "fitness.py").write_text("def fitness(x): return x")
     with pytest.raises(UsageError, match=problem):
         find_environment(str(tmp_path))
+
+
+def test_a_broken_environment_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("talker", "quitter", "no_model"):
+        sledge(tmp_path / name)
+    code = (tmp_path / "talker" / "env.py").read_text()
+    (tmp_path / "talker" / "env.py").write_text(f"print('hello')\n{code}")
+    (tmp_path / "quitter" / "env.py").write_text("import sys\nsys.exit()\n")
+    (tmp_path / "no_model" / "scene.xml").write_text("<mujoco><nonsense/></mujoco>")
+    monkeypatch.setenv("EUREKA_ENVS", str(tmp_path))
+    entries = {entry["name"]: entry for entry in environments_document()}
+    assert "SystemExit" in entries["quitter"]["failure"]
+    assert str(tmp_path / "no_model" / "env.py") in entries["no_model"]["failure"]
+    assert "failure" not in entries["talker"]
+    assert "failure" not in entries["cartpole"]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("x = 1\n1 / 0", r"fitness\.py, line 2, .*ZeroDivisionError"),
+        ("def fitness(x:", r"fitness\.py, line 1, .*SyntaxError"),
+        ("fitness = 3", "no function called fitness"),
+        ("REDUCE = []\ndef fitness(x): return x", r"REDUCE is \[\]"),
+        ("AFTER_END = 'low'\ndef fitness(x): return x", "AFTER_END is 'low'"),
+        ("AFTER_END = float('nan')\ndef fitness(x): return x", "AFTER_END is nan"),
+    ],
+)
+def test_a_broken_fitness_file_is_named_with_what_is_wrong(
+    tmp_path: Path, code: str, problem: str
+) -> None:
+    path = tmp_path / "fitness.py"
+    path.write_text(code)
+    with pytest.raises(UsageError, match=problem):
+        load_fitness(path)
 
 
 @pytest.mark.parametrize(

@@ -320,6 +320,23 @@ def test_a_child_that_hangs_dies_with_a_killed_parent(tmp_path: Path) -> None:
     assert wait_until_gone(pid)
 
 
+def test_what_a_killed_parent_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    parent, pid, left = run_parent("hang", tmp_path)
+    parent.kill()
+    parent.wait()
+    assert wait_until_gone(pid)
+    assert left.is_dir()
+    living = tmp_path / f"eureka-{os.getpid()}-abc"
+    foreign = tmp_path / "eureka-notes"
+    link = tmp_path / f"eureka-{parent.pid}-link"
+    living.mkdir()
+    foreign.mkdir()
+    link.symlink_to(foreign)
+    following, _, _ = run_parent("forget", tmp_path)
+    assert following.wait() == 0
+    assert sorted(tmp_path.iterdir()) == sorted([living, foreign, link])
+
+
 def test_a_program_that_forgets_to_close_leaves_nothing_behind(tmp_path: Path) -> None:
     parent, pid, folder = run_parent("forget", tmp_path)
     assert parent.wait() == 0

@@ -42,8 +42,8 @@ def test_all_candidates_train_on_one_seed_and_baselines_on_others(finished: RunR
 def test_the_shipped_checkpoint_is_where_the_own_return_peaks(finished: RunReader) -> None:
     for training in finished.trainings("candidate"):
         looks = finished.evaluations(training.id)
-        assert len(looks) == TINY["checkpoints"]
-        best = max(looks, key=lambda look: look.own_return)
+        assert [look.step for look in looks] == [TINY["steps"]]
+        best = max(looks, key=lambda look: look.own_return or 0.0)
         assert training.checkpoint_step == best.step
         assert training.ranking_fitness == best.fitness
 

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from eureka_agent.search import SearchConfig
-from eureka_agent.search.settling import CLOSE, finalists, mean_fitness, settle
+from eureka_agent.search.archive import POLICY_FILES, leader, mean_fitness, ship
+from eureka_agent.search.settling import CLOSE, finalists, settle
+from eureka_agent.search.trainer import Job
 from eureka_agent.store import Run, RunReader
 
 CONFIG = SearchConfig(candidates=3)
@@ -14,6 +16,20 @@ class NoTrainer:
 
     def train(self, jobs: list) -> None:
         raise AssertionError(jobs)
+
+
+class Fixed:
+    """Trains on the second seed with results that are known beforehand."""
+
+    def __init__(self, run: Run, results: dict[int, float]) -> None:
+        self._run, self._results = run, results
+        self.rounds: list[list[int]] = []
+
+    def train(self, jobs: list[Job]) -> None:
+        rows = {t.id: t.candidate_id or 0 for t in self._run.trainings("candidate")}
+        self.rounds.append([rows[job.training] for job in jobs])
+        for candidate in self.rounds[-1]:
+            second(self._run, candidate, self._results[candidate])
 
 
 def run_with(tmp_path: Path, fitness: list[float]) -> Run:
@@ -73,12 +89,55 @@ def test_a_search_without_any_result_has_nothing_to_settle(tmp_path: Path) -> No
         assert run.row().best_candidate is None
 
 
+def test_the_leader_is_the_one_that_settling_would_choose(tmp_path: Path) -> None:
+    with run_with(tmp_path, [0.0, 10.0, 9.0]) as run:
+        second(run, 2, 4.0)
+        second(run, 3, 8.5)
+        best = leader(run)
+        assert best is not None
+        assert best.id == 3
+
+
+def test_nobody_wins_on_one_lucky_seed_when_the_leaders_fall_back(tmp_path: Path) -> None:
+    with run_with(tmp_path, [0.0, 10.0, 9.5, 6.0]) as run:
+        trainer = Fixed(run, {2: 1.0, 3: 1.0, 4: 5.8})
+        settle(run, trainer, CONFIG)  # type: ignore[arg-type]
+        assert trainer.rounds == [[2, 3], [4]]
+        assert run.row().best_candidate == 4
+
+
+def test_a_second_training_that_was_interrupted_is_finished(tmp_path: Path) -> None:
+    with run_with(tmp_path, [0.0, 10.0, 9.0]) as run:
+        second(run, 2, 10.0)
+        run.add_training("candidate", CONFIG.second_seed(), steps_total=1, candidate=3)
+        trainer = Fixed(run, {3: 12.0})
+        settle(run, trainer, CONFIG)  # type: ignore[arg-type]
+        assert trainer.rounds == [[3]]
+        assert run.row().best_candidate == 3
+
+
+def test_program_and_policy_of_the_best_belong_together(tmp_path: Path) -> None:
+    with run_with(tmp_path, [1.0, 2.0, 3.0]) as run:
+        for number in (1, 2):
+            for name in POLICY_FILES:
+                (run.candidate_folder(number) / name).write_text(f"{name} of {number}")
+        best = run.path / "best"
+        for number in (1, 2):
+            ship(run, run.candidate(number))
+            assert run.row().best_candidate == number
+            assert (best / "policy.zip").read_text() == f"policy.zip of {number}"
+        ship(run, run.candidate(3))  # which has none
+        assert [path.name for path in best.iterdir()] == ["reward.py"]
+
+
 def test_a_real_search_settles_its_finalists(finished: RunReader) -> None:
     config = SearchConfig.from_dict(finished.row().config)
     close = finalists(finished, config.candidates)
     assert len(close) > 1
     for row in close:
         assert len(finished.trainings("candidate", row.id)) == 2
-    means = {row.id: mean_fitness(finished, row) for row in close}
-    best = finished.row().best_candidate
-    assert means[best] == max(means.values())
+    best = leader(finished)
+    assert best is not None
+    assert finished.row().best_candidate == best.id
+    means = [mean_fitness(finished, row) or 0.0 for row in close]
+    assert mean_fitness(finished, best) == max(means)

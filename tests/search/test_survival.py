@@ -11,7 +11,7 @@ from support import TINY, command, processes_of, start, tiny_search
 from eureka_agent.store import RunReader, find_run
 
 GENERATIONS = 2
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 WORKER, JUDGE = "eureka_agent.sandbox.worker", "eureka_agent.judge"
 
 
@@ -29,14 +29,25 @@ def begun(tmp_path: Path):
     raise AssertionError("the search did not begin")
 
 
-def until_there(parent: int, module: str) -> int:
+def until_there(parent: int, module: str, other_than: int = 0) -> int:
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        found = processes_of(parent, module)
+        found = [child for child in processes_of(parent, module) if child != other_than]
         if found:
             return found[0]
         time.sleep(0.02)
     raise AssertionError(f"no process of {module}")
+
+
+def kill_one(parent: int, module: str) -> int:
+    """Kill a child as soon as it is there, before it can have finished its work."""
+    while True:
+        child = until_there(parent, module)
+        try:
+            os.kill(child, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        return child
 
 
 def check_complete(path: Path) -> None:
@@ -47,7 +58,7 @@ def check_complete(path: Path) -> None:
         assert places == [(g, s) for g in range(GENERATIONS) for s in range(TINY["candidates"])]
         assert [row.state for row in rows] == ["finished"] * len(rows), [r.failure for r in rows]
         for training in run.trainings("candidate"):
-            assert len(run.evaluations(training.id)) == TINY["checkpoints"]
+            assert len(run.evaluations(training.id)) == 1
         assert (path / "best" / "policy.zip").is_file()
 
 
@@ -68,15 +79,15 @@ def test_a_killed_parent_is_resumed(tmp_path: Path, delay: float) -> None:
 @pytest.mark.parametrize("module", [WORKER, JUDGE])
 def test_a_killed_child_is_replaced(tmp_path: Path, module: str) -> None:
     process, path = begun(tmp_path)
-    child = until_there(process.pid, module)
-    time.sleep(2.0)
-    try:
-        os.kill(child, signal.SIGKILL)
-    except ProcessLookupError:
-        os.kill(until_there(process.pid, module), signal.SIGKILL)
+    killed = kill_one(process.pid, module)
+    # There is more to do than it had done: a second one must come.
+    assert until_there(process.pid, module, other_than=killed)
     output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
     check_complete(path)
+    if module == WORKER:
+        with RunReader.open(path) as run:
+            assert any("SIGKILL" in event.text for event in run.events() if event.kind == "worker")
 
 
 def test_a_finished_run_is_resumed_at_once(finished: RunReader) -> None:

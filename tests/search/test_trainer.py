@@ -1,14 +1,20 @@
 """Programs that harm their worker are found out, and the others train on."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support import TINY
+from support import TINY, processes_of, start, tiny_search
 
 from eureka_agent.designer import Past, Proposal
+from eureka_agent.designer.base import Broken
 from eureka_agent.search import SearchConfig, new_search, search
 from eureka_agent.search.launch import Launch
+from eureka_agent.search.trainer import planned_looks
 from eureka_agent.store import RunReader
+
+CHILDREN = {"eureka_agent.sandbox.worker", "eureka_agent.judge"}
 
 SOUND = '''"""Keep the pole up."""
 WEIGHTS = {"up": 1.0}
@@ -33,8 +39,11 @@ class Scripted:
     def __init__(self, *texts: str) -> None:
         self._texts = texts
 
-    def propose(self, generation: int, count: int, past: list[Past]) -> list[Proposal]:
+    def propose(self, generation: int, count: int, past: Sequence[Past]) -> list[Proposal]:
         return [Proposal(text, (), "scripted") for text in self._texts]
+
+    def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
+        return [None for _ in broken]
 
 
 def searched(tmp_path: Path, *texts: str) -> RunReader:
@@ -47,18 +56,31 @@ def searched(tmp_path: Path, *texts: str) -> RunReader:
     return RunReader.open(launch.run.path)
 
 
+def test_judging_takes_a_small_share_of_a_training_and_the_last_look_is_at_its_end() -> None:
+    for steps in (512, 5_000, 20_000, 200_000):
+        config = SearchConfig(steps=steps, checkpoints=10, ranking_episodes=4)
+        looks = planned_looks(config, episode_steps=250)
+        assert looks[-1] == steps
+        assert looks == sorted(set(looks))
+        assert len(looks) == 1 or len(looks) * 4 * 250 <= 0.15 * steps
+    assert len(looks) == 10
+
+
 def test_bad_programs_fail_alone_with_their_reasons(tmp_path: Path) -> None:
     with searched(tmp_path, SOUND, INFINITE, FORBIDDEN, SOUND + "\n# again\n", GREEDY) as run:
         sound, infinite, forbidden, twin, greedy = run.candidates()
         assert sound.state == "finished"
-        assert infinite.state == "failed"
+        assert infinite.state in ("rejected", "failed")
         assert "finite" in (infinite.failure or "")
         assert forbidden.state == "rejected"
         assert forbidden.verdict[0]["line"] == 5
         assert twin.state == "rejected"
         assert "#1" in (twin.failure or "")
-        assert greedy.state == "failed"
+        assert greedy.state in ("rejected", "failed")
         assert run.row().best_candidate == sound.id
+        # Nothing is retrained here, yet there is a result from the reporting pool.
+        assert run.trainings("winner") == []
+        assert [t.reporting_fitness is not None for t in run.trainings("candidate", 1)] == [True]
 
 
 def test_a_generation_without_a_working_reward_ends_in_words(tmp_path: Path) -> None:
@@ -68,12 +90,34 @@ def test_a_generation_without_a_working_reward_ends_in_words(tmp_path: Path) -> 
         assert any("no working reward" in event.text for event in run.events())
 
 
-@pytest.mark.parametrize("text", [SOUND])
-def test_a_key_in_the_environment_reaches_no_file_of_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+def test_a_key_in_the_environment_reaches_no_child_and_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-7f3a")
-    with searched(tmp_path, text) as run:
-        for path in run.path.rglob("*"):
-            if path.is_file():
-                assert b"sk-planted-7f3a" not in path.read_bytes(), path
+    key = b"sk-planted-7f3a"
+    runs, temporary = tmp_path / "runs", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("OPENAI_API_KEY", key.decode())
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    process = start(tiny_search(runs, "--generations=1", "--set=retrainings=0"))
+    seen: set[str] = set()
+    while process.poll() is None:
+        # The option that only a child's command line has: a fork is its parent until it begins.
+        for child in processes_of(process.pid, '"module": "eureka_agent.'):
+            with suppress(OSError):  # it has ended meanwhile
+                assert key not in Path(f"/proc/{child}/environ").read_bytes()
+                words = Path(f"/proc/{child}/cmdline").read_bytes()
+                assert key not in words
+                seen |= {name for name in CHILDREN if name.encode() in words}
+        assert_without(key, temporary)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert key.decode() not in output
+    assert seen == CHILDREN
+    assert (runs / next(runs.iterdir()).name / "best" / "policy.zip").is_file()
+    assert_without(key, tmp_path)
+
+
+def assert_without(key: bytes, folder: Path) -> None:
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # files come and go
+            assert not path.is_file() or key not in path.read_bytes(), path

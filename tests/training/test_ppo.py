@@ -113,6 +113,13 @@ def test_values_are_zero_before_any_return_was_seen() -> None:
 
 def test_the_learning_rate_follows_the_divergence_per_lane() -> None:
     rate = torch.tensor([1e-3, 1e-3, 1e-3])
-    ppo._follow_kl(rate, torch.tensor([0.5, 0.01, 0.0]), target=0.01)
+    ppo._follow_kl(rate, torch.tensor([0.5, 0.01, 0.001]), target=0.01)
     assert rate.tolist() == pytest.approx([1e-3 / 1.5, 1e-3, 1.5e-3])
     assert math.isclose(rate[1].item(), 1e-3, rel_tol=1e-6)
+
+
+def test_a_policy_that_does_not_move_keeps_its_learning_rate() -> None:
+    rate = torch.tensor([1e-3])
+    for _ in range(100):
+        ppo._follow_kl(rate, torch.tensor([0.0]), target=0.01)
+    assert rate.item() == pytest.approx(1e-3)

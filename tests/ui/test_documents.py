@@ -22,7 +22,8 @@ def test_the_run_document_has_the_promised_keys(full_run: Run) -> None:
     assert document.keys() >= RUN_KEYS
     assert document["best"].keys() >= BEST_KEYS
     assert document["baselines"].keys() == {"human", "fitness_only"}
-    assert document["usage"].keys() == {"prompt_tokens", "completion_tokens", "cost", "by_role"}
+    keys = {"calls", "prompt_tokens", "completion_tokens", "cost", "by_role"}
+    assert document["usage"].keys() == keys
     for candidate in document["candidates"]:
         assert candidate.keys() >= CANDIDATE_KEYS
     assert document["env_steps_per_second"] == 2000.0
@@ -58,6 +59,27 @@ def test_the_training_that_won_does_not_count_beside_its_repetitions(full_run: R
     document = run_document(full_run)
     assert document["best"]["fitness"] == 7.5
     assert document["comparison"]["winner"]["values"] == (7.0, 8.0)
+
+
+def test_the_comparison_judges_the_winner_as_far_as_it_can(full_run: Run) -> None:
+    comparison = run_document(full_run)["comparison"]
+    assert comparison["score"]["value"] is None
+    assert "the winner has no result" in comparison["score"]["reason"]
+    assert comparison["against_human"] == {
+        "difference": None, "interval": None, "verdict": "unknown",
+    }  # fmt: skip
+    for seed, fitness in enumerate([7.0, 8.0]):
+        again = full_run.add_training("winner", seed, steps_total=1, candidate=1)
+        full_run.set_reporting(again.id, fitness)
+        bare = full_run.add_training("fitness", 10 + seed, steps_total=1)
+        full_run.set_reporting(bare.id, 0.1 * fitness)
+    comparison = run_document(full_run)["comparison"]
+    assert comparison["score"]["value"] == pytest.approx((7.5 - 0.75) / (22.0 - 0.75))
+    assert comparison["score"]["interval"] is not None
+    assert comparison["against_human"]["verdict"] == "worse"
+    assert comparison["against_human"]["difference"] == pytest.approx(-14.5)
+    assert comparison["against_bare"]["verdict"] == "better"
+    json.dumps(comparison, allow_nan=False)
 
 
 def test_the_policy_is_named_once_it_is_there(full_run: Run) -> None:

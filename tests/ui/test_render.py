@@ -75,6 +75,29 @@ def test_the_run_shows_what_each_result_rests_on(full_run: Run) -> None:
     assert "1 trained, 1 rejected, 1 failed" in text
 
 
+def test_the_run_says_whether_the_winner_beats_the_baselines(full_run: Run) -> None:
+    full_run.set_reporting(full_run.trainings("candidate")[0].id, 9.0)
+    text = " ".join(draw(show_run(full_run)).split())
+    assert "Human-normalised score: n/a; the winner has one result" in text
+    for seed, fitness in enumerate([7.0, 8.0]):
+        again = full_run.add_training("winner", seed, steps_total=1, candidate=1)
+        full_run.set_reporting(again.id, fitness)
+        bare = full_run.add_training("fitness", 10 + seed, steps_total=1)
+        full_run.set_reporting(bare.id, 7.1 + seed)
+    text = " ".join(draw(show_run(full_run), 80).split())
+    assert "The winner is worse than the human reward (difference -14.50," in text
+    assert "ties with the bare fitness (cannot be told apart, difference -0.100," in text
+    assert "Human-normalised score -0.007 (95 % interval" in text
+    assert "With so few seeds" in text
+
+
+def test_a_candidate_shows_its_reflection(full_run: Run) -> None:
+    assert "Reflection" not in draw(show_candidate(full_run, 1))
+    full_run.set_reflection(1, "go is flat: drop it.")
+    text = draw(show_candidate(full_run, 1))
+    assert re.search(r"Reflection\n +go is flat: drop it\.", text)
+
+
 @pytest.mark.parametrize(("same", "word"), [(True, "the same result"), (False, "ANOTHER result")])
 def test_the_end_says_whether_the_winner_was_reproduced(
     full_run: Run, same: bool, word: str

@@ -1,0 +1,55 @@
+"""Numbers, names and tables as a person and a language model both read them: plain ASCII."""
+
+import math
+from collections.abc import Sequence
+
+NOTHING = "-"
+DIGITS = 3
+
+
+def number(value: float | None) -> str:
+    """A number with three significant digits; a hyphen for none."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if 1000 <= abs(value) < 1e6:
+        return f"{float(f'{value:.{DIGITS}g}'):.0f}"
+    text = f"{value:.{DIGITS}g}"
+    return "0" if float(text) == 0 else text
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 in whole percent."""
+    return NOTHING if share is None or not math.isfinite(share) else f"{100 * share:.0f}%"
+
+
+def steps(value: float) -> str:
+    """A count of environment steps, in thousands or millions."""
+    if value >= 999_500:
+        return f"{value / 1e6:.3g}M"
+    return f"{value / 1e3:.3g}k" if value >= 1000 else f"{value:.0f}"
+
+
+def plain(text: str, longest: int = 300) -> str:
+    """Foreign text as one line of printable ASCII, cut to at most `longest` characters."""
+    words = " ".join(
+        "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in text).split()
+    )
+    return words if len(words) <= longest else f"{words[: longest - 3]}..."
+
+
+def table(rows: Sequence[tuple[str, Sequence[str] | None]]) -> list[str]:
+    """Rows of a label and right-aligned cells; a row with None for cells is a heading.
+
+    Columns are as wide as their widest cell; headings take no part in that.
+    """
+    filled = [(label, cells) for label, cells in rows if cells is not None]
+    first = max(len(label) for label, _ in filled)
+    widths = [max(map(len, column)) for column in zip(*(c for _, c in filled), strict=True)]
+    return [
+        label
+        if cells is None
+        else " ".join(
+            [label.ljust(first), *(c.rjust(w) for c, w in zip(cells, widths, strict=True))]
+        )
+        for label, cells in rows
+    ]

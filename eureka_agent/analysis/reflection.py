@@ -1,0 +1,190 @@
+"""The reflection: what is to be learned from one candidate, as text for the next generation."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from eureka_agent.analysis.components import component_remarks
+from eureka_agent.analysis.curves import Component, Course, Curve, known, read_course
+from eureka_agent.analysis.layout import number, percent, plain, steps, table
+from eureka_agent.analysis.progress import course_remarks
+from eureka_agent.store.rows import CandidateRow, EvaluationRow, TrainingRow
+
+MAX_POINTS = 10
+"""Points of training in the table: as many as stand side by side on 100 columns."""
+LONGEST = 2450
+"""Characters of the whole, so that several reflections leave room in a prompt; what is said last
+gives way, but `FEWEST_REMARKS` stay beside any table."""
+FEWEST_REMARKS = 3
+MAX_FINDINGS = 4
+MAX_FAILURE_LINES = 3
+DIAGNOSTICS = {
+    "explained_variance": "explained variance",
+    "action_spread": "action spread",
+    "entropy": "entropy",
+    "kl": "KL",
+    "clip_share": "clip share",
+}
+"""Those that tell a bad reward from a failed training, and what the text calls them."""
+
+
+def reflect(
+    candidate: CandidateRow,
+    training: TrainingRow | None,
+    evaluations: Sequence[EvaluationRow],
+    *,
+    episode_steps: int,
+) -> str:
+    """Say what a finished, failed or rejected candidate teaches, in plain ASCII.
+
+    Args:
+        candidate: whose program it is.
+        training: that of its own, if it came to one.
+        evaluations: of that training.
+        episode_steps: control steps until an episode's time limit.
+
+    Returns:
+        A table over up to ten points of the training, then sentences; or what the critic found and
+        why it failed. The table has at most about 100 columns, a sentence is one line; there is no
+        final line break. Empty if nothing is known.
+    """
+    parts = [_rejection(candidate, training)]
+    if evaluations:
+        course = read_course(candidate.text, evaluations)
+        shipped = (training or candidate).checkpoint_step
+        parts += [
+            _head(course, shipped),
+            _table(course, shipped),
+            _endings(course, episode_steps),
+            _training_line(course),
+        ]
+        remarks = course_remarks(course, episode_steps) + component_remarks(course)
+        parts += _that_fit([f"- {remark}" for remark in remarks], "\n".join(parts))
+    return "\n".join(part for part in parts if part)
+
+
+def _that_fit(remarks: Sequence[str], before: str) -> list[str]:
+    """The remarks for which there is room, in their order."""
+    length, kept = len(before), []
+    for remark in remarks:
+        length += len(remark) + 1
+        if length <= LONGEST or len(kept) < FEWEST_REMARKS:
+            kept.append(remark)
+    return kept
+
+
+def _rejection(candidate: CandidateRow, training: TrainingRow | None) -> str:
+    """What the critic found and why the candidate failed, in a few lines."""
+    if candidate.state not in ("rejected", "failed"):
+        return ""
+    if candidate.state == "rejected" and candidate.verdict:
+        return "\n".join(["The critic rejected the program:", *_findings(candidate.verdict)])
+    failure = candidate.failure or (training.failure if training else None) or "no reason was given"
+    said = [plain(line) for line in failure.splitlines() if line.strip()]
+    verb = "was rejected" if candidate.state == "rejected" else "failed"
+    # The last lines of a traceback say what was raised, and where.
+    return "\n".join([f"The candidate {verb}:", *said[-MAX_FAILURE_LINES:]])
+
+
+def _findings(verdict: Sequence[Mapping[str, Any]]) -> list[str]:
+    errors = [finding for finding in verdict if finding.get("severity") == "error"] or verdict
+    lines = []
+    for finding in errors[:MAX_FINDINGS]:
+        rule, message, hint = (
+            plain(str(finding.get(key, ""))) for key in ("rule", "message", "hint")
+        )
+        lines.append(f"- line {finding.get('line', '?')}, {rule}: {message} {hint}".rstrip())
+    more = len(errors) - MAX_FINDINGS
+    return [*lines, f"- and {more} more"] if more > 0 else lines
+
+
+def _head(course: Course, shipped: int | None) -> str:
+    """How far training went, what ships, and where fitness was highest."""
+    text = f"Trained for {steps(course.steps[-1])} steps."
+    if shipped in course.steps:
+        index = course.steps.index(shipped)
+        text += (
+            f" The policy at {steps(shipped)} ships (*), where its own return is highest: "
+            f"fitness {number(course.fitness[index])}."
+        )
+    fitness = known(course.fitness)
+    best = course.steps[course.fitness.index(max(fitness))] if fitness else None
+    if best is not None and best != shipped:
+        text += f" Highest fitness: {number(max(fitness))} at {steps(best)}."
+    return text
+
+
+def _table(course: Course, shipped: int | None) -> str:
+    """The curves at up to `MAX_POINTS` points, the last one and the shipped one among them."""
+    points = _points(course, shipped)
+
+    def row(
+        label: str, curve: Curve, form: Callable[[float | None], str] = number
+    ) -> tuple[str, list[str]]:
+        return label, [form(curve[point]) for point in points]
+
+    marks = ["*" if course.steps[point] == shipped else "" for point in points]
+    heads = [steps(course.steps[p]) + mark for p, mark in zip(points, marks, strict=True)]
+    rows: list[tuple[str, Sequence[str] | None]] = [
+        ("steps", heads),
+        row("fitness", course.fitness),
+        row("own return", course.own_return),
+    ]
+    if not _full_length(course):
+        rows.append(row("length", course.length))
+        rows.append(row("ended early", course.ended_early, percent))
+    if course.components:
+        rows.append(("Components: weighted mean per training step, share of the whole", None))
+    for component in course.components:
+        rows.append((_title(component), None))
+        rows.append(row("  mean", component.means))
+        rows.append(row("  share", component.shares, percent))
+    return "\n".join(table(rows))
+
+
+def _points(course: Course, shipped: int | None) -> list[int]:
+    count = len(course.steps)
+    if count <= MAX_POINTS:
+        return list(range(count))
+    points = [round((i + 1) * count / MAX_POINTS) - 1 for i in range(MAX_POINTS)]
+    if shipped in course.steps[:-1]:
+        index = course.steps.index(shipped)
+        nearest = min(range(MAX_POINTS - 1), key=lambda i: abs(points[i] - index))
+        points[nearest] = index
+    return points
+
+
+def _title(component: Component) -> str:
+    low, high = component.low, component.high
+    extent = max(abs(low or 0.0), abs(high or 0.0))
+    # Beside its opposite, a bound of a millionth is a rounded 0.
+    ends = [0.0 if v is not None and abs(v) < 1e-4 * extent else v for v in (low, high)]
+    weight = "" if component.weight is None else f"weight {number(component.weight)}, "
+    return f"{plain(component.name)} ({weight}{number(ends[0])} to {number(ends[1])})"
+
+
+def _full_length(course: Course) -> bool:
+    return all(share == 0 for share in course.ended_early)
+
+
+def _endings(course: Course, episode_steps: int) -> str:
+    """How episodes ended, in words."""
+    shares, lengths = known(course.ended_early), known(course.length)
+    if not shares or not lengths:
+        return ""
+    if _full_length(course):
+        return f"Every episode ran to the time limit of {episode_steps} steps."
+    return (
+        f"Of the episodes, {percent(shares[0])} ended early at the first point and "
+        f"{percent(shares[-1])} at the last (mean length {number(lengths[0])} and "
+        f"{number(lengths[-1])}; the time limit is {episode_steps} steps)."
+    )
+
+
+def _training_line(course: Course) -> str:
+    """The trainer's diagnostics from the first to the last point."""
+    words = []
+    for key, name in DIAGNOSTICS.items():
+        curve = known(course.diagnostics.get(key, ()))
+        if curve:
+            words.append(f"{name} {number(curve[0])} to {number(curve[-1])}")
+    return f"Trainer, first to last point: {', '.join(words)}." if words else ""

@@ -1,0 +1,10 @@
+"""The critic: what is wrong with a reward program, before it costs any training.
+
+The checks of the text are in `reward`; here a program is called, which only a child process does.
+"""
+
+from eureka_agent.critic.batch import Batch, recorded_batch, sampled_batch
+from eureka_agent.critic.dry_run import dry_run
+from eureka_agent.critic.sampling import sample_transitions
+
+__all__ = ["Batch", "dry_run", "recorded_batch", "sample_transitions", "sampled_batch"]

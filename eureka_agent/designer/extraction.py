@@ -1,0 +1,196 @@
+"""The program in a language model's reply, wherever the model put it."""
+
+import ast
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eureka_agent.reward import Finding
+
+ENTRY = "compute_reward"
+REPLY_LIMIT = 400_000
+"""Characters of a reply that are looked at."""
+PROGRAM_LINES = 400
+"""Lines in which the end of a program without a fence is looked for."""
+LESSON_LIMIT = 240
+
+_OPENING = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[ \t]*+([\w+.-]*+)[^`\n]*+$", re.MULTILINE)
+_LESSON = re.compile(r"^[^\w\n]*+lesson[^\w\n:]*+:[^\w\n]*+(.+)$", re.IGNORECASE | re.MULTILINE)
+_ENTRY = re.compile(rf"^[ \t]*(?:async )?def {ENTRY}\b", re.MULTILINE)
+# Lines with which a program can begin when no fence says where it does.
+_BEGINNING = re.compile(
+    r'^(?:[rRuU]?"""|[rRuU]?\'\'\'|WEIGHTS\b|SCALES\b|def |@|import |from \w+ import )',
+    re.MULTILINE,
+)
+_PYTHON = ("", "python", "py", "python3")
+
+
+@dataclass(frozen=True)
+class Extract:
+    """What a reply holds.
+
+    Attributes:
+        text: the program; empty if there is none.
+        lesson: what the author says that earlier results teach; may be empty.
+        findings: what is wrong with the reply itself.
+    """
+
+    text: str
+    lesson: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class _Block:
+    language: str
+    code: str
+    closed: bool
+
+
+def extract(reply: str, finish_reason: str = "") -> Extract:
+    """Find the program in a reply.
+
+    Helpers in fences of their own are put before the program that calls them; of several programs
+    the last one counts; without a fence the longest stretch that is Python does.
+
+    Args:
+        reply: what the model said, without its reasoning.
+        finish_reason: why it ended, as the server says.
+    """
+    reply = reply.replace("\r\n", "\n")[:REPLY_LIMIT]
+    lesson = _lesson(reply)
+    if not reply.strip():
+        return Extract("", lesson, (_finding("empty-reply", "The reply was empty."),))
+    blocks = _blocks(reply)
+    cut = finish_reason == "length" or any(not block.closed for block in blocks)
+    text = _from_blocks(blocks) or _without_fence(reply)
+    findings = []
+    if not text:
+        findings.append(_nothing_found(reply, blocks))
+    if cut and not _parses(text):
+        message = "The reply ended in the middle of the program: it was too long, or cut off."
+        findings.append(
+            _finding("cut-off", message, "Answer with less text and a shorter program.")
+        )
+    return Extract(text, lesson, tuple(findings))
+
+
+def _finding(rule: str, message: str, hint: str = "") -> Finding:
+    hint = hint or "Give the complete program in one ```python fence."
+    return Finding(rule, "error", 1, 1, message, hint)
+
+
+def _nothing_found(reply: str, blocks: Sequence[_Block]) -> Finding:
+    if any(block.language.lower() in _PYTHON for block in blocks):
+        return _finding("no-entry", f"The reply's code defines no function {ENTRY}.")
+    beginning = " ".join(reply.split())[:60]
+    plain = "".join(c if " " <= c <= "~" else "?" for c in beginning)
+    return _finding("no-program", f'The reply holds no program; it begins "{plain}".')
+
+
+def _lesson(reply: str) -> str:
+    """The last line that calls itself a lesson, as one printable line."""
+    found = _LESSON.findall(reply)
+    if not found:
+        return ""
+    plain = "".join(c if " " <= c <= "~" else " " for c in found[-1])
+    return " ".join(plain.replace("`", "").replace("*", "").split())[:LESSON_LIMIT]
+
+
+def _blocks(reply: str) -> list[_Block]:
+    """The fenced blocks in order; the last one may never close."""
+    blocks, position = [], 0
+    while opening := _OPENING.search(reply, position):
+        fence = opening[1]
+        start = opening.end() + 1
+        closing = re.compile(rf"^[ \t]*{re.escape(fence[0])}{{{len(fence)},}}[ \t]*$", re.MULTILINE)
+        end = closing.search(reply, start)
+        code = reply[start : end.start() if end else len(reply)]
+        blocks.append(_Block(opening[2], _dedented(code), end is not None))
+        position = end.end() if end else len(reply)
+    return blocks
+
+
+def _dedented(code: str) -> str:
+    """Without the indentation of a fence inside a list; tabs and ragged code stay as they are."""
+    lines = [line for line in code.split("\n") if line.strip()]
+    indent = min((len(line) - len(line.lstrip(" ")) for line in lines), default=0)
+    return "\n".join(line[indent:] for line in code.split("\n")).strip("\n") + "\n"
+
+
+def _from_blocks(blocks: Sequence[_Block]) -> str:
+    """The last program in the blocks, with what it needs of the others."""
+    python = [block.code for block in blocks if block.language.lower() in _PYTHON]
+    mains = [i for i, code in enumerate(python) if _ENTRY.search(code)]
+    if not mains:
+        return ""
+    # A later program that was cut off counts less than an earlier one that is complete.
+    complete = [i for i in mains if _parses(python[i])]
+    main = (complete or mains)[-1]
+    missing = _names_used(python[main]) - _names_defined(python[main])
+    parts = []
+    for i, code in enumerate(python):
+        if i != main and i not in mains and _names_defined(code) & missing:
+            parts.append(code)
+            missing -= _names_defined(code)
+    return _joined(parts, python[main])
+
+
+def _joined(parts: Sequence[str], main: str) -> str:
+    """Parts before the program, its docstring first of all."""
+    if not parts:
+        return main
+    tree = _tree(main)
+    first = tree.body[0] if tree and tree.body else None
+    thought = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    lines = main.split("\n")
+    head = (first.end_lineno or 0) if first is not None and thought else 0
+    return "\n".join(["\n".join(lines[:head]), *parts, "\n".join(lines[head:])]).strip("\n") + "\n"
+
+
+def _without_fence(reply: str) -> str:
+    """The longest stretch of lines with the program that parses; else all from its beginning."""
+    entry = _ENTRY.search(reply)
+    if entry is None or _OPENING.search(reply):
+        return ""
+    starts = [m.start() for m in _BEGINNING.finditer(reply) if m.start() <= entry.start()]
+    for start in starts or [entry.start()]:
+        lines = reply[start:].split("\n")[:PROGRAM_LINES]
+        last_code = reply[start : entry.start()].count("\n") + 1
+        for end in range(len(lines), last_code, -1):
+            text = "\n".join(lines[:end])
+            if (end == len(lines) or lines[end - 1].strip()) and _parses(text):
+                return text.rstrip() + "\n"
+    return reply[(starts or [entry.start()])[0] :].rstrip() + "\n"
+
+
+def _parses(code: str) -> bool:
+    return _tree(code) is not None and bool(_ENTRY.search(code))
+
+
+def _tree(code: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(code)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+
+
+def _names_used(code: str) -> set[str]:
+    tree = _tree(code)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} if tree else set()
+    return names | {"WEIGHTS", "SCALES"}
+
+
+def _names_defined(code: str) -> set[str]:
+    tree = _tree(code)
+    defined: set[str] = set()
+    for node in tree.body if tree else ():
+        if isinstance(node, ast.FunctionDef):
+            defined.add(node.name)
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        defined |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return defined

@@ -1,0 +1,104 @@
+"""What a designer is told of earlier programs: the best, the latest, and the others in brief."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eureka_agent.designer.base import Past
+from eureka_agent.designer.prompting import fenced, render
+
+LESSONS = 5
+LINE = 260
+"""Characters of one of the others in brief."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A program as a prompt shows it."""
+
+    id: int
+    generation: int
+    fitness: str
+    outcome: str
+    origin: str
+    code: str
+    reflection: str
+
+
+def best_of(past: Sequence[Past]) -> Past | None:
+    """The fittest; the earlier one of equals."""
+    fit = [p for p in past if p.fitness is not None]
+    return max(fit, key=lambda p: (p.fitness or 0.0, -p.id), default=None)
+
+
+def history(past: Sequence[Past], turns: int, training_steps: int) -> str:
+    """What became of earlier programs; empty if there are none.
+
+    Args:
+        past: all earlier programs.
+        turns: how many are shown with code and reflection, besides the best.
+        training_steps: how long each was trained.
+    """
+    if not past:
+        return ""
+    best = best_of(past)
+    recent = _recent([p for p in past if p is not best], turns)
+    chosen = {p.id for p in recent} | ({best.id} if best else set())
+    return render(
+        "history",
+        generations=len({p.generation for p in past}),
+        written=len(past),
+        trained=sum(p.fitness is not None for p in past),
+        training_steps=f"{training_steps:,}",
+        best=_show(best) if best else None,
+        recent=[_show(p) for p in recent],
+        others=[_brief(p) for p in past if p.id not in chosen],
+        lessons=_lessons(past),
+    )
+
+
+def _recent(past: Sequence[Past], turns: int) -> list[Past]:
+    """The latest programs, fittest first; of too many the weakest one stays, as a contrast."""
+    chosen: list[Past] = []
+    for generation in sorted({p.generation for p in past}, reverse=True):
+        room = turns - len(chosen)
+        if room <= 0:
+            break
+        of_it = [p for p in past if p.generation == generation]
+        of_it.sort(key=lambda p: (p.fitness is None, -(p.fitness or 0.0), p.id))
+        chosen += of_it if len(of_it) <= room else [*of_it[: room - 1], of_it[-1]]
+    return chosen
+
+
+def _lessons(past: Sequence[Past]) -> list[str]:
+    """The latest lessons, each once."""
+    distinct: dict[str, Past] = {}
+    for p in reversed(past):
+        if p.lesson:
+            distinct.setdefault(p.lesson, p)
+    lines = [f"#{p.id} ({_outcome(p)}): {lesson}" for lesson, p in distinct.items()]
+    return lines[:LESSONS]
+
+
+def _show(past: Past) -> Shown:
+    fitness = "none" if past.fitness is None else f"{past.fitness:.4g}"
+    return Shown(
+        id=past.id,
+        generation=past.generation,
+        fitness=fitness,
+        outcome=_outcome(past),
+        origin=f", built on {' and '.join(f'#{p}' for p in past.parents)}" if past.parents else "",
+        code=fenced(past.text) if past.text else "(no program)",
+        reflection=past.reflection.strip(),
+    )
+
+
+def _outcome(past: Past) -> str:
+    if past.fitness is not None:
+        return f"fitness {past.fitness:.4g}"
+    return "rejected or failed, no fitness"
+
+
+def _brief(past: Past) -> str:
+    why = past.failure if past.fitness is None and past.failure else past.thought
+    line = " ".join(f"#{past.id}, {_outcome(past)}: {why}".split())
+    return line if len(line) <= LINE else f"{line[: LINE - 3]}..."

@@ -1,0 +1,145 @@
+"""What the language model is told: the templates in `prompts/`, filled in."""
+
+import functools
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from eureka_agent.llm import ChatMessage
+from eureka_agent.paths import data_folder
+from eureka_agent.reward import Finding
+from eureka_agent.reward.helpers import LIBRARY
+from eureka_agent.reward.language import MAX_BYTES
+
+if TYPE_CHECKING:
+    from eureka_agent.environment import TaskDescription
+
+ECHO_LIMIT = 4000
+"""Characters of a reply that its author sees again where it is no program of sound size."""
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of `prompts/`, filled in.
+
+    Raises:
+        MissingError: the installation has no prompts.
+        jinja2.UndefinedError: the template names a variable that it does not get.
+    """
+    return _templates().get_template(f"{template}.md.j2").render(**values).strip() + "\n"
+
+
+def fenced(text: str, language: str = "python") -> str:
+    """Text as a fenced block that nothing in the text can close."""
+    longest = max((len(run) for run in _backtick_runs(text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.strip()}\n{fence}"
+
+
+def system_message(task: "TaskDescription") -> ChatMessage:
+    """The designer's role and the contract of a reward program."""
+    turns = any(signal.kind == "orientation" and signal.size == 4 for signal in task.signals)
+    library = [line for line in _library() if turns or not line["name"].startswith("quat_")]
+    return ChatMessage("system", render("system", library=library, discount=task.discount))
+
+
+def task_message(
+    task: "TaskDescription",
+    *,
+    generation: int,
+    slot: int,
+    count: int,
+    best: int | None,
+    history: str,
+    initial: str,
+    with_source: bool,
+) -> ChatMessage:
+    """The request for one program.
+
+    Args:
+        task: what is known of the environment.
+        generation: which, from 0.
+        slot: which program of the generation, from 0.
+        count: programs in the generation.
+        best: number of the best program so far.
+        history: what became of earlier programs; empty if there is nothing to tell.
+        initial: a person's program to start from; may be empty.
+        with_source: show the environment's source, too.
+    """
+    turn = render("turn", generation=generation, slot=slot, count=count, best=best).strip()
+    content = render(
+        "task",
+        task=task,
+        seconds=task.episode_steps * task.control_step,
+        source=fenced(task.source) if with_source and task.source else "",
+        initial=fenced(initial) if initial else "",
+        history=history.strip(),
+        turn=turn,
+    )
+    return ChatMessage("user", content)
+
+
+def repair_messages(
+    asked: Sequence[ChatMessage],
+    program: str,
+    reply: str,
+    findings: Sequence[Finding],
+    attempt: int,
+    attempts: int,
+) -> list[ChatMessage]:
+    """The first request, the program that came of it, and what the critic found in that.
+
+    Earlier repairs are left out: what they were about is mended, or found again.
+    """
+    lines = program.split("\n")
+    shown = [
+        {
+            "line": finding.line if program else 0,
+            "message": finding.message,
+            "hint": finding.hint,
+            "code": _source_line(lines, finding),
+        }
+        for finding in findings
+    ]
+    whole = 0 < len(program) <= MAX_BYTES
+    answer = fenced(program) if whole else reply[:ECHO_LIMIT] or "(nothing)"
+    content = render("repair", findings=shown, attempt=attempt, attempts=attempts)
+    return [*asked, ChatMessage("assistant", answer), ChatMessage("user", content)]
+
+
+def _source_line(lines: Sequence[str], finding: Finding) -> str:
+    line = lines[finding.line - 1].strip() if 0 < finding.line <= len(lines) else ""
+    plain = "".join(c if " " <= c <= "~" else "?" for c in line).replace("`", "'")
+    return plain if len(plain) <= 120 else f"{plain[:117]}..."
+
+
+def _library() -> list[Mapping[str, str]]:
+    """The reward library, a line per function."""
+    lines = []
+    for name, function in LIBRARY.items():
+        parameters = ", ".join(inspect.signature(function).parameters)
+        meaning = (inspect.getdoc(function) or "").split("\n")[0]
+        lines.append({"name": name, "signature": f"({parameters})", "meaning": meaning})
+    return lines
+
+
+def _backtick_runs(text: str) -> list[str]:
+    runs, run = [], ""
+    for character in f"{text} ":
+        if character == "`":
+            run += character
+        elif run:
+            runs.append(run)
+            run = ""
+    return runs
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(data_folder("prompts")),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # prompts are plain text
+        keep_trailing_newline=True,
+    )

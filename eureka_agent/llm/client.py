@@ -1,0 +1,172 @@
+"""The client: many requests at once, retried while there is hope."""
+
+import asyncio
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity.wait import wait_exponential_jitter
+
+from eureka_agent.llm.access import OPENAI_URL, find_key, find_url
+from eureka_agent.llm.censor import Censor
+from eureka_agent.llm.errors import ModelUnavailable
+from eureka_agent.llm.failures import Server, Transient
+from eureka_agent.llm.messages import ChatMessage, ModelSettings, Reply
+from eureka_agent.llm.parameters import Parameters
+
+if TYPE_CHECKING:
+    from eureka_agent.llm.connection import Connection
+
+LONGEST_BACKOFF_S = 60.0
+
+
+class Client:
+    """Asks a model through any OpenAI-compatible server.
+
+    Requests that fail in a way that may pass are sent again, after growing waits or those that the
+    server asks for. Parameters that the model refuses are left out from then on. The key stands in
+    no text that leaves this class.
+
+    Args:
+        settings: which model, where, how patiently.
+        api_key: the key; None is the environment variable OPENAI_API_KEY.
+        notify: gets a sentence for a person at each wait and at each parameter given up.
+        first_wait_s: seconds before the second attempt, about; later ones wait longer.
+
+    Raises:
+        MissingError: there is no key, and the server is OpenAI, which wants one.
+        UsageError: the address is none or holds a password, or the key holds what no key does.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        *,
+        api_key: str | None = None,
+        notify: Callable[[str], None] = lambda text: None,
+        first_wait_s: float = 1.0,
+    ) -> None:
+        url = find_url(settings.base_url)
+        self._key = find_key(api_key, url)
+        self._settings = settings
+        self._notify = notify
+        self._server = Server(url, settings.model, bool(self._key), Censor(self._key))
+        self._parameters = Parameters(
+            settings.temperature, settings.reply_tokens, notify, newest=url == OPENAI_URL
+        )
+        self._jitter_s = first_wait_s
+        self._backoff = wait_exponential_jitter(
+            multiplier=first_wait_s, max=LONGEST_BACKOFF_S, jitter=first_wait_s
+        )
+
+    def complete(
+        self,
+        requests: Mapping[str, Sequence[ChatMessage]],
+        on_reply: Callable[[str, Reply], None],
+    ) -> None:
+        """Send all requests, `concurrency` at a time, and hand on each reply once it is there.
+
+        If one fails for good, nothing more is sent, answers under way are waited for and handed on
+        (they are paid), and then its error is raised. Ctrl-C drops all that is under way.
+
+        Args:
+            requests: the conversations to continue, by a label for people such as "#0.2".
+            on_reply: called in this thread with the label and its reply.
+
+        Raises:
+            ModelRefused: the server will never accept a request.
+            ModelUnavailable: the server gave no usable answer, however often it was asked.
+        """
+        asyncio.run(self._complete(requests, on_reply))
+
+    async def _complete(
+        self,
+        requests: Mapping[str, Sequence[ChatMessage]],
+        on_reply: Callable[[str, Reply], None],
+    ) -> None:
+        # Importing openai takes a second, which only those who ask a model should wait.
+        from eureka_agent.llm.connection import Connection
+
+        places = asyncio.Semaphore(self._settings.concurrency)
+        failed = asyncio.Event()
+        failures: list[Exception] = []
+
+        async def ask(label: str, messages: Sequence[ChatMessage]) -> None:
+            async with places:
+                try:
+                    on_reply(label, await self._ask(connection, label, messages, failed))
+                except Exception as failure:
+                    failures.append(failure)
+                    failed.set()
+
+        async with Connection(
+            self._server, self._key, self._settings, self._parameters
+        ) as connection:
+            await asyncio.gather(*(ask(*request) for request in requests.items()))
+        if failures:
+            raise failures[0]
+
+    async def _ask(
+        self,
+        connection: "Connection",
+        label: str,
+        messages: Sequence[ChatMessage],
+        failed: asyncio.Event,
+    ) -> Reply:
+        """One reply, after as many attempts as it takes and the settings allow.
+
+        Args:
+            connection: where to ask.
+            label: names the request to a person.
+            messages: the conversation.
+            failed: set once another request failed for good; then nothing more is sent.
+
+        Raises:
+            ModelError: it failed for good.
+        """
+
+        async def attempt() -> Reply:
+            if failed.is_set():
+                raise ModelUnavailable(f"{label} was not sent, as another request failed.")
+            return await connection.send(messages)
+
+        async def sleep(seconds: float) -> None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(failed.wait(), seconds)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Transient),
+            stop=stop_after_attempt(self._settings.attempts),
+            wait=self._wait,
+            before_sleep=lambda state: self._announce(label, state),
+            sleep=sleep,
+            reraise=True,
+        )
+        try:
+            return await retrying(attempt)
+        except Transient as failure:
+            last = failure
+        raise ModelUnavailable(
+            f"{last}; {label} was given up after {self._settings.attempts} attempts.", last.remedy
+        )
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Seconds until the next attempt: those asked for, and more after each failure."""
+        asked_s = _failure(state).asked_s
+        jitter_s = random.uniform(0, self._jitter_s)  # so that not all come back at once
+        return max(asked_s + jitter_s, self._backoff(state))
+
+    def _announce(self, label: str, state: RetryCallState) -> None:
+        seconds = math.ceil(state.upcoming_sleep)
+        attempt = f"attempt {state.attempt_number + 1} of {self._settings.attempts}"
+        self._notify(f"{_failure(state).what}: {label} tries again in {seconds} s ({attempt}).")
+
+
+def _failure(state: RetryCallState) -> Transient:
+    """What the last attempt failed of; only such failures are retried."""
+    failure = state.outcome and state.outcome.exception()
+    assert isinstance(failure, Transient)
+    return failure

@@ -1,0 +1,72 @@
+"""What goes to a model and what comes back, as plain data."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ChatMessage:
+    """One message of a conversation.
+
+    Attributes:
+        role: who says it.
+        content: what is said.
+    """
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The message as it crosses the network and stands in a run folder."""
+        return {"role": self.role, "content": self.content}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A model's answer to one request, free of keys and safe to store as UTF-8.
+
+    Attributes:
+        text: what the model says to us. Its reasoning is taken out, unless it says nothing else and
+            the reasoning holds a code fence: then the text is the reasoning.
+        reasoning: what the model said to itself, from tags or from a field of its own; may be "".
+        model: the model's name, as the server gives it.
+        prompt_tokens: tokens that went in.
+        completion_tokens: tokens that came out, the reasoning included.
+        estimated: whether the server did not count; the counts are then characters / 4, rounded up.
+        cost: USD, where the server says so (some routers do).
+        seconds: how long the successful request took, without earlier attempts and waits.
+        finish_reason: why the model stopped: "stop", "length", "content_filter", …; may be "".
+    """
+
+    text: str
+    reasoning: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    estimated: bool
+    cost: float | None
+    seconds: float
+    finish_reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Which model to ask, and how patiently.
+
+    Attributes:
+        model: the model's name at the server.
+        base_url: the address of the API; "" is OPENAI_BASE_URL, or OpenAI itself.
+        temperature: how varied the answers are, for models that let one choose.
+        reply_tokens: the most tokens of one answer.
+        timeout_s: seconds that a whole answer may take.
+        attempts: how often one request is sent at most.
+        concurrency: requests under way at once.
+    """
+
+    model: str
+    base_url: str = ""
+    temperature: float = 1.0
+    reply_tokens: int = 16_000
+    timeout_s: float = 600.0
+    attempts: int = 8
+    concurrency: int = 8

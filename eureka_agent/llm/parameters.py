@@ -1,0 +1,72 @@
+"""The parameters of a request that some models refuse, and what is sent instead."""
+
+import json
+import re
+from collections.abc import Callable
+
+REFUSALS = {400, 422}
+TEMPERATURE = re.compile(r"\btemperature\b")
+LIMIT = re.compile(r"\bmax_(completion_)?tokens\b")
+
+
+class Parameters:
+    """What is sent beside the model and the messages; learns from refusals.
+
+    Two names are in use for the most tokens of an answer: OpenAI's own reasoning models refuse the
+    old one, many other servers do not know the new one. Where the second name is refused as well,
+    the server's own limit holds.
+
+    Args:
+        temperature: sent until a server refuses it.
+        reply_tokens: the most tokens of an answer.
+        notify: told once about each parameter that is given up.
+        newest: whether to try the new name first.
+    """
+
+    def __init__(
+        self,
+        temperature: float,
+        reply_tokens: int,
+        notify: Callable[[str], None],
+        *,
+        newest: bool = False,
+    ) -> None:
+        names = ["max_tokens", "max_completion_tokens"]
+        self._limit_names = names[::-1] if newest else names
+        self._reply_tokens = reply_tokens
+        self._temperature: float | None = temperature
+        self._notify = notify
+
+    def current(self) -> dict[str, float]:
+        """The parameters to send now."""
+        current: dict[str, float] = {}
+        if self._temperature is not None:
+            current["temperature"] = self._temperature
+        if self._limit_names:
+            current[self._limit_names[0]] = self._reply_tokens
+        return current
+
+    def learn(self, sent: dict[str, float], status: int, body: object) -> bool:
+        """Give up the parameters that a failed answer names, if it is a refusal.
+
+        Args:
+            sent: the parameters of the failed request, which may be older than the current ones:
+                requests under way at once meet the same refusal.
+            status: the HTTP status of the answer.
+            body: what the answer said, as plain data.
+
+        Returns:
+            Whether the request is worth sending again, as it would now differ.
+        """
+        if status not in REFUSALS:
+            return False
+        refusal = json.dumps(body)
+        if TEMPERATURE.search(refusal) and "temperature" in sent and self._temperature is not None:
+            self._temperature = None
+            self._notify("The model does not take `temperature`: it is no longer sent.")
+        # A refusal may name both: "use max_completion_tokens instead of max_tokens".
+        if LIMIT.search(refusal) and self._limit_names and self._limit_names[0] in sent:
+            refused = self._limit_names.pop(0)
+            instead = f"`{self._limit_names[0]}`" if self._limit_names else "no limit"
+            self._notify(f"The model does not take `{refused}`: {instead} is sent from now on.")
+        return not sent.keys() <= self.current().keys()

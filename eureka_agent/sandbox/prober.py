@@ -1,0 +1,51 @@
+"""The prober: calls reward programs on real transitions. Run as a child, see `serve`.
+
+It holds the transitions of one environment for its whole life, and no fitness.
+"""
+
+from pathlib import Path
+
+from eureka_agent.critic import dry_run, recorded_batch, sample_transitions, sampled_batch
+from eureka_agent.environment import Episodes, SignalLayout, Transitions, load_environment
+from eureka_agent.reward import parse
+from eureka_agent.sandbox.protocol import Message
+from eureka_agent.sandbox.serve import Reporter, serve
+
+
+class Prober:
+    """Answers the parent's requests about one environment."""
+
+    def __init__(self) -> None:
+        self._layout: SignalLayout
+        self._transitions: Transitions
+
+    def open(self, request: Message, reporter: Reporter) -> Message:
+        """Sample transitions. Fields: `environment` (folder), `seed`, `threads` (for physics)."""
+        fields = request.fields
+        environment = load_environment(Path(fields["environment"]))
+        self._layout = SignalLayout(environment.signals_described)
+        self._transitions = sample_transitions(environment, fields["seed"], fields["threads"])
+        return Message("opened")
+
+    def probe(self, request: Message, reporter: Reporter) -> Message:
+        """Try a program. Fields: `program` (text); arrays: as of `Episodes`, or none.
+
+        Replies with `findings`, those of the dry run as plain data.
+        """
+        program = parse(request.fields["program"], self._layout.signals)
+        batches = [sampled_batch(self._transitions, self._layout, program.parameters)]
+        if request.arrays:
+            episodes = Episodes.from_arrays(request.arrays)
+            batches.append(recorded_batch(episodes, self._layout, program.parameters))
+        findings = dry_run(program, batches)
+        return Message("probed", {"findings": [finding.as_dict() for finding in findings]})
+
+
+def main() -> None:
+    """Serve until the parent hangs up."""
+    prober = Prober()
+    serve({job.__name__: job for job in (prober.open, prober.probe)})
+
+
+if __name__ == "__main__":
+    main()

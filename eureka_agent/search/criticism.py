@@ -1,0 +1,179 @@
+"""Checking programs before they cost any training, and sending them back to who wrote them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from eureka_agent.analysis import reflect
+from eureka_agent.designer import Broken, Designer, Proposal
+from eureka_agent.environment import Environment, Episodes
+from eureka_agent.reward import Finding, RewardRejected, parse
+from eureka_agent.search.archive import leader
+from eureka_agent.search.probing import Prober
+from eureka_agent.search.transcript import write_transcript
+from eureka_agent.store import CandidateRow, Run
+
+EPISODES = "episodes.npz"
+"""File in a candidate's folder with the episodes that its policy was judged on."""
+
+
+class Critic:
+    """Checks the candidates of a run: their text, then a dry run in a child process.
+
+    Args:
+        run: where verdicts are kept.
+        environment: the task.
+        designer: gets back what is wrong.
+        prober: calls programs.
+        repairs: how often one candidate goes back at most.
+    """
+
+    def __init__(
+        self, run: Run, environment: Environment, designer: Designer, prober: Prober, repairs: int
+    ) -> None:
+        self._run, self._environment = run, environment
+        self._designer, self._prober, self._repairs = designer, prober, repairs
+
+    def criticise(self, candidates: Sequence[CandidateRow]) -> list[CandidateRow]:
+        """Bring each candidate to a verdict; returns those that are to be trained."""
+        known, episodes = self._fingerprints(), self._episodes()
+        waiting = [row for row in candidates if row.state == "proposed"]
+        while waiting:
+            sent_back: list[tuple[CandidateRow, list[Finding]]] = []
+            for row in waiting:
+                findings = self._examine(row, known, episodes)
+                if any(finding.severity == "error" for finding in findings):
+                    sent_back.append((row, findings))
+                else:
+                    self._run.set_verdict(row.id, _plain(findings), accepted=True)
+            waiting = self._send_back(sent_back)
+        ids = {row.id for row in candidates}
+        rows = self._run.candidates()
+        return [row for row in rows if row.id in ids and row.state in ("accepted", "training")]
+
+    def _examine(
+        self, row: CandidateRow, known: dict[str, int], episodes: Episodes | None
+    ) -> list[Finding]:
+        """What is wrong with a candidate; one that passes is known from now on."""
+        findings = [Finding(**finding) for finding in row.verdict]
+        if not row.text:
+            return findings
+        findings += self._prober.probe(row.text, episodes)
+        if any(finding.severity == "error" for finding in findings):
+            return findings
+        fingerprint = parse(row.text, self._environment.signals_described).fingerprint
+        twin = known.setdefault(fingerprint, row.id)
+        if twin != row.id:
+            # Equal programs train to equal policies: nothing would be learned.
+            message, hint = (
+                f"The same program as #{twin}.",
+                "Write one that computes another thing.",
+            )
+            return [Finding("duplicate", "error", 1, 1, message, hint)]
+        return findings
+
+    def _send_back(
+        self, sent_back: Sequence[tuple[CandidateRow, list[Finding]]]
+    ) -> list[CandidateRow]:
+        """Have programs mended, as far as they may be; returns those that are to be looked at."""
+        broken = [
+            self._broken(row, findings)
+            for row, findings in sent_back
+            if self._attempts(row) < self._repairs
+        ]
+        mended: dict[int, Proposal | None] = {}
+        if broken:
+            self._run.set_phase(
+                f"generation {broken[0].generation}: {len(broken)} programs go back"
+            )
+            proposals = self._designer.repair(broken)
+            mended = {b.id: proposal for b, proposal in zip(broken, proposals, strict=True)}
+        return [
+            revised
+            for row, findings in sent_back
+            if (revised := self._settle(row, findings, mended.get(row.id))) is not None
+        ]
+
+    def _broken(self, row: CandidateRow, findings: Sequence[Finding]) -> Broken:
+        """A candidate as it goes back to its author."""
+        attempt = self._attempts(row) + 1
+        reason = first_error(findings)
+        self._run.event("critic", f"goes back ({attempt} of {self._repairs}): {reason}", row.id)
+        return Broken(
+            id=row.id,
+            generation=row.generation,
+            slot=row.slot,
+            attempt=attempt,
+            text=row.text,
+            findings=tuple(f for f in findings if f.severity == "error"),
+        )
+
+    def _settle(
+        self, row: CandidateRow, findings: Sequence[Finding], mended: Proposal | None
+    ) -> CandidateRow | None:
+        """Take the mended program in, or reject the candidate if there is none."""
+        reason = first_error(findings)
+        if mended is None:
+            tries = self._attempts(row)
+            after = f" (after {tries} repair{'s' if tries > 1 else ''})" if tries else ""
+            with self._run.transaction():
+                self._run.set_verdict(
+                    row.id, _plain(findings), accepted=False, failure=f"{reason}{after}"
+                )
+                self._run.event("rejected", f"{reason}{after}", row.id)
+                self._reflect(row.id)
+            return None
+        write_transcript(self._run, row)
+        return self._run.revise_candidate(
+            row.id,
+            mended.text,
+            thought=thought_of(mended.text, self._environment),
+            sent_back=_plain(findings),
+            findings=_plain(mended.findings),
+        )
+
+    def _reflect(self, candidate: int) -> None:
+        row = self._run.candidate(candidate)
+        steps = self._environment.episode_steps
+        self._run.set_reflection(candidate, reflect(row, None, [], episode_steps=steps))
+
+    def _attempts(self, row: CandidateRow) -> int:
+        return len(self._run.drafts(row.id))
+
+    def _fingerprints(self) -> dict[str, int]:
+        """What the programs that passed compute, with who was first."""
+        known: dict[str, int] = {}
+        for row in self._run.candidates():
+            if row.state not in ("proposed", "rejected"):
+                program = parse(row.text, self._environment.signals_described)
+                known.setdefault(program.fingerprint, row.id)
+        return known
+
+    def _episodes(self) -> Episodes | None:
+        """Those of the best policy so far: it goes where random actions never do."""
+        best = leader(self._run)
+        path = self._run.candidate_folder(best.id) / EPISODES if best else None
+        if path is None or not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as arrays:
+            return Episodes.from_arrays(dict(arrays))
+
+
+def thought_of(text: str, environment: Environment) -> str:
+    """The design thought that a program begins with; empty if it cannot be read."""
+    try:
+        return parse(text, environment.signals_described).thought
+    except RewardRejected:
+        return ""
+
+
+def first_error(findings: Sequence[Finding]) -> str:
+    """Why a program was refused, in one sentence."""
+    errors = [finding for finding in findings if finding.severity == "error"]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    where = "" if errors[0].line <= 1 and errors[0].column <= 1 else f"Line {errors[0].line}: "
+    return f"{where}{errors[0].message}{more}"
+
+
+def _plain(findings: Sequence[Finding]) -> list[Mapping[str, object]]:
+    return [finding.as_dict() for finding in findings]

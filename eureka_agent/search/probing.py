@@ -1,0 +1,188 @@
+"""The parent's side of the critic's dry run: a child calls the program, and may die of it."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from eureka_agent.environment import Environment, Episodes
+from eureka_agent.reward import Finding, check
+from eureka_agent.reward.findings import MAX_FINDINGS, MAX_LENGTH
+from eureka_agent.sandbox.clean import clean_text
+from eureka_agent.sandbox.failures import (
+    ChildDied,
+    ChildFailed,
+    Garbled,
+    Hung,
+    JobFailed,
+    MemoryExceeded,
+)
+from eureka_agent.sandbox.process import Child
+from eureka_agent.sandbox.protocol import Message
+
+DEADLINE_S = 20.0
+"""Time for one probe; an ordinary program takes a few hundredths of a second."""
+OPEN_S = 120.0
+MEMORY_GIB = 2.0
+ADDRESS_SPACE_GIB = 8.0
+"""Of which the libraries alone reserve a good part."""
+
+DEATHS = 2
+"""Children of its own that a program may end before it is blamed."""
+
+_SEED = 0
+_RULE_LENGTH = 40
+_HINTS = {
+    "too-slow": "Write few tensor operations on [M] and [M, d] tensors, and no long loops.",
+    "memory": "Write operations on [M] and [M, d] tensors, never on all pairs of rows.",
+    "died": "Write plain tensor operations on [M] and [M, d] tensors.",
+}
+
+
+class Prober:
+    """Checks programs: their text here, what they pay in a child; a context manager.
+
+    The child starts with the first program that gets so far, and anew after one that ended it.
+
+    Args:
+        environment: the task.
+        threads: physics threads of the child.
+        deadline_s: seconds after which a program counts as hung.
+    """
+
+    def __init__(
+        self, environment: Environment, threads: int = 1, *, deadline_s: float = DEADLINE_S
+    ) -> None:
+        self._environment, self._threads = environment, threads
+        self._deadline_s = deadline_s
+        self._child: Child | None = None
+
+    def probe(self, text: str, episodes: Episodes | None = None) -> list[Finding]:
+        """Everything that is wrong with a program, in order of line.
+
+        Args:
+            text: the program.
+            episodes: recorded ones of the same environment to try it on, too.
+
+        Raises:
+            ChildFailed: the child cannot start, for which no program is to blame.
+            JobFailed: the environment cannot be set up, or the dry run itself is broken.
+        """
+        findings = check(text, self._environment.signals_described)
+        if any(finding.severity == "error" for finding in findings):
+            return findings
+        findings += self._dry_run(text, episodes)
+        return sorted(findings, key=lambda finding: (finding.line, finding.column))
+
+    def close(self) -> None:
+        """End the child, if there is one."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _dry_run(self, text: str, episodes: Episodes | None) -> list[Finding]:
+        arrays = episodes.arrays() if episodes is not None else {}
+        request = Message("probe", {"program": text}, arrays)
+        failure: ChildFailed | JobFailed | None = None
+        # A child may have died before the program came, or of somebody else: only twice counts.
+        for _ in range(DEATHS):
+            child = self._opened()
+            try:
+                reply = child.request(request, deadline_s=self._deadline_s)
+                return read_findings(reply.fields, text)
+            except JobFailed as error:
+                if error.type != "MemoryError":
+                    raise
+                failure = error
+                break
+            except ChildFailed as error:
+                self.close()
+                failure = error
+                if not isinstance(error, ChildDied):
+                    break
+        assert failure is not None
+        return [_fatal(failure, text, self._deadline_s)]
+
+    def _opened(self) -> Child:
+        if self._child is not None and self._child.alive:
+            return self._child
+        self.close()
+        self._child = Child(
+            "eureka_agent.sandbox.prober",
+            memory_gib=MEMORY_GIB,
+            address_space_gib=ADDRESS_SPACE_GIB,
+        )
+        fields = {
+            "environment": str(self._environment.folder),
+            "seed": _SEED,
+            "threads": self._threads,
+        }
+        try:
+            self._child.request(Message("open", fields), deadline_s=OPEN_S)
+        except BaseException:
+            self.close()
+            raise
+        return self._child
+
+
+def read_findings(fields: Mapping[str, Any], text: str) -> list[Finding]:
+    """Findings out of a child's reply, which says what it likes.
+
+    Args:
+        fields: of the reply.
+        text: the program, on whose lines the findings must lie.
+
+    Raises:
+        Garbled: they are no findings.
+    """
+    entries = fields.get("findings")
+    if not isinstance(entries, list) or len(entries) > MAX_FINDINGS:
+        raise Garbled("The prober process sent no list of findings.")
+    lines = text.count("\n") + 1
+    return [_read_finding(entry, lines) for entry in entries]
+
+
+def _read_finding(entry: object, lines: int) -> Finding:
+    match entry:
+        case {
+            "rule": str() as rule,
+            "severity": "error" | "warning" as severity,
+            "line": int() as line,
+            "column": int() as column,
+            "message": str() as message,
+            "hint": str() as hint,
+        } if type(line) is type(column) is int and 1 <= line <= lines and column >= 1:
+            return Finding(
+                clean_text(rule, _RULE_LENGTH),
+                severity,
+                line,
+                column,
+                clean_text(message, MAX_LENGTH),
+                clean_text(hint, MAX_LENGTH),
+            )
+    raise Garbled(f"The prober process sent a finding that is none: {clean_text(repr(entry))}.")
+
+
+def _fatal(failure: ChildFailed | JobFailed, text: str, deadline_s: float) -> Finding:
+    """The finding about a program that ended its child, or took all of its memory."""
+    match failure:
+        case Hung():
+            rule = "too-slow"
+            message = f"The program did not get through a few thousand rows in {deadline_s:g} s."
+        case MemoryExceeded() | JobFailed():
+            rule = "memory"
+            message = f"The program takes more than {MEMORY_GIB:g} GiB for a few thousand rows."
+        case _:
+            rule, message = "died", f"The program ended its process: {failure.message}"
+    return Finding(
+        rule, "error", _entry_line(text), 1, clean_text(message, MAX_LENGTH), _HINTS[rule]
+    )
+
+
+def _entry_line(text: str) -> int:
+    starts = (i for i, line in enumerate(text.split("\n"), 1) if "def compute_reward" in line)
+    return next(starts, 1)

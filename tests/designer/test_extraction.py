@@ -1,0 +1,168 @@
+"""Whatever a language model replies, the program in it is found, or the reply's fault is named."""
+
+import ast
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from eureka_agent.designer.extraction import LESSON_LIMIT, Extract, extract
+
+BODY = """WEIGHTS = {"fast": 1.0}
+
+
+def compute_reward(speed):
+    return {"fast": speed}
+"""
+PROGRAM = f'"""Be fast."""\n\n{BODY}'
+OTHER = PROGRAM.replace("fast", "slow")
+HELPER = "def bell(x):\n    return torch.exp(-x.square())\n"
+CALLER = PROGRAM.replace('{"fast": speed}', '{"fast": bell(speed)}')
+
+
+def fence(code: str, language: str = "python", mark: str = "```") -> str:
+    return f"{mark}{language}\n{code}{mark}\n"
+
+
+def rules(found: Extract) -> list[str]:
+    return [finding.rule for finding in found.findings]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        fence(PROGRAM),
+        fence(PROGRAM, ""),
+        fence(PROGRAM, "Python"),
+        fence(PROGRAM, "python title=reward.py"),
+        fence(PROGRAM, mark="~~~"),
+        fence(PROGRAM, mark="````"),
+        fence(PROGRAM).replace("\n", "\r\n"),
+        f"1. The program:\n\n   {fence(PROGRAM)}".replace("\n", "\n   "),
+        f"Here it is.\n\n{fence(PROGRAM)}\nIt gates `fast`.",
+        f"```speed``` is paid, as is ```height```.\n\n{fence(PROGRAM)}",
+        fence("pip install torch\n", "bash") + fence(PROGRAM) + fence("{}\n", "json"),
+    ],
+)
+def test_a_fenced_program_is_found_as_it_is(reply: str) -> None:
+    assert extract(reply) == Extract(PROGRAM, "", ())
+
+
+def test_of_several_programs_the_last_one_counts() -> None:
+    assert extract(f"First:\n{fence(PROGRAM)}Better:\n{fence(OTHER)}").text == OTHER
+
+
+def test_a_fence_within_a_longer_fence_does_not_end_it() -> None:
+    program = PROGRAM.replace("Be fast.", "Be fast:\n```\nspeed\n```\n")
+    assert extract(fence(program, mark="````")).text == program
+
+
+def test_other_fences_do_not_end_a_tilde_fence() -> None:
+    program = PROGRAM.replace("Be fast.", "Be fast:\n```\nspeed\n```\n")
+    assert extract(fence(program, mark="~~~")).text == program
+
+
+@pytest.mark.parametrize(
+    "reply", [fence(HELPER) + fence(CALLER), fence(CALLER) + fence(HELPER, "py")]
+)
+def test_a_helper_of_its_own_fence_stands_between_docstring_and_program(reply: str) -> None:
+    text = extract(reply).text
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree) == "Be fast."
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert functions == ["bell", "compute_reward"]
+
+
+def test_weights_of_their_own_fence_belong_to_the_program() -> None:
+    weights, function = BODY.split("\n\n\n")
+    assert ast.dump(ast.parse(extract(fence(weights + "\n") + fence(function)).text)) == ast.dump(
+        ast.parse(BODY)
+    )
+
+
+def test_fences_that_the_program_does_not_need_are_left_out() -> None:
+    assert extract(fence(HELPER) + fence(PROGRAM)).text == PROGRAM
+
+
+@pytest.mark.parametrize("before", ["", "I propose this.\n\n"])
+@pytest.mark.parametrize("after", ["", "\nIt pays speed, and that's all."])
+def test_a_program_without_a_fence_is_cut_out_of_prose(before: str, after: str) -> None:
+    assert extract(before + PROGRAM + after) == Extract(PROGRAM, "", ())
+
+
+def test_a_fence_that_never_closes_still_gives_a_whole_program() -> None:
+    assert extract(f"```python\n{PROGRAM}", "stop") == Extract(PROGRAM, "", ())
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_program_that_was_cut_off_is_named_so(closed: bool) -> None:
+    half = PROGRAM[: PROGRAM.index("return {") + 8] + "\n"
+    reply = fence(half) if closed else f"```python\n{half}"
+    found = extract(reply, "length" if closed else "")
+    assert found.text == half
+    assert rules(found) == ["cut-off"]
+
+
+def test_an_earlier_complete_program_wins_over_a_later_one_that_was_cut_off() -> None:
+    half = OTHER[: OTHER.index("return {") + 8]
+    assert extract(f"{fence(PROGRAM)}Better:\n```python\n{half}", "length") == Extract(
+        PROGRAM, "", ()
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "lesson"),
+    [
+        ("Lesson: gate speed by height.", "gate speed by height."),
+        ("**Lesson:** gate `speed`.", "gate speed."),
+        ("- **LESSON**: gate\tspeed.", "gate speed."),
+        ("Lesson: one.\nLesson: two.", "two."),
+        ("Lesson: red\x1b[31m\u202e", "red [31m"),
+        ("Lesson:", ""),
+        ("The lesson is simple: gate.", ""),
+        (f"Lesson: {'long ' * 100}", ("long " * 100)[:LESSON_LIMIT]),
+    ],
+)
+def test_the_lesson_is_one_printable_line(line: str, lesson: str) -> None:
+    assert extract(f"{line}\n\n{fence(PROGRAM)}") == Extract(PROGRAM, lesson, ())
+
+
+@pytest.mark.parametrize(
+    ("reply", "rule"),
+    [
+        ("", "empty-reply"),
+        (" \n\t", "empty-reply"),
+        ("I cannot help with that.", "no-program"),
+        (fence('{"a": 1}\n', "json"), "no-program"),
+        (fence(HELPER), "no-entry"),
+        (fence("def compute_rewards(speed):\n    return {}\n"), "no-entry"),
+    ],
+)
+def test_a_reply_without_a_program_says_what_it_is(reply: str, rule: str) -> None:
+    found = extract(reply)
+    assert found.text == ""
+    assert rules(found) == [rule]
+    assert all(finding.severity == "error" and finding.hint for finding in found.findings)
+
+
+def test_what_a_useless_reply_begins_with_is_shown_in_plain_characters() -> None:
+    message = extract("\x1b[2JSorry\u2028 \u2013 " + "no " * 100).findings[0].message
+    assert '"?[2JSorry ? no no' in message
+    assert message.isascii() and message.isprintable()
+
+
+PIECES = ["```", "```python\n", "~~~", "\n", "Lesson:", PROGRAM, HELPER, '"""', "def ", "\x00", "`"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(st.text(), st.lists(st.sampled_from(PIECES) | st.text(max_size=5)).map("".join)),
+    st.sampled_from(["", "stop", "length"]),
+)
+@example("\ud800```\n\ud800def compute_reward(", "")
+@example("```\n" + "(" * 5000 + "\ndef compute_reward(x): pass", "")
+@example("\n" * 20_000 + "- " * 10_000 + "`" * 10_000, "")
+def test_no_reply_breaks_the_extraction(reply: str, finish_reason: str) -> None:
+    found = extract(reply, finish_reason)
+    assert found.text or found.findings
+    assert found.lesson.isprintable() and found.lesson.isascii()

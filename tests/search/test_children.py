@@ -1,0 +1,117 @@
+"""What a search does when its children lie or die."""
+
+import functools
+from pathlib import Path
+
+import pytest
+from sledge import REWARD, policy, sledge
+
+from eureka_agent.environment import Environment, pools
+from eureka_agent.sandbox.failures import ChildFailed, Garbled
+from eureka_agent.search import SearchConfig
+from eureka_agent.search.children import Judge, JudgeFailed, Worker
+from eureka_agent.search.trainer import Job, Trainer
+from eureka_agent.store import Run
+
+CHILDREN = [Path(__file__).parent / "children"]
+CROOKED = functools.partial(Worker, module="crooked_worker", import_path=CHILDREN)
+CONFIG = SearchConfig(candidates=2, worlds=4, steps=64, threads=1, ranking_episodes=1)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return sledge(tmp_path / "sledge")
+
+
+@pytest.mark.parametrize(
+    ("lie", "kind"),
+    [
+        ("kind", Garbled),
+        ("refusal", ChildFailed),
+        ("progress", Garbled),
+        ("report", Garbled),
+        ("list", Garbled),
+    ],
+)
+def test_a_worker_that_lies_is_ended(
+    environment: Environment, lie: str, kind: type[ChildFailed]
+) -> None:
+    program = REWARD.replace("Go right.", lie)
+    with CROOKED(environment, CONFIG, None) as worker:
+        with pytest.raises(kind):
+            worker.load(0, program, 1)
+            worker.advance(64, lambda done: None)
+        with pytest.raises(ChildFailed, match="already ended"):
+            worker.load(0, program, 1)
+
+
+def test_a_lie_fails_its_reward_and_not_the_search(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eureka_agent.search.trainer.Worker", CROOKED)
+    program = REWARD.replace("Go right.", "report")
+    with (
+        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
+        Judge(environment, CONFIG, environment.fitness_path) as judge,
+    ):
+        number = run.add_training("human", 1, steps_total=64).id
+        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
+        (outcome,) = trainer.train([Job(number, program, 1, "the liar")])
+        assert outcome.best is None
+        assert "for a lane" in (outcome.failure or "")
+        (training,) = run.trainings()
+        assert training.state == "failed"
+
+
+def test_a_reward_that_breaks_in_training_fails_alone(
+    environment: Environment, tmp_path: Path
+) -> None:
+    infinite = REWARD.replace('"right": place', '"right": 1.0 / (place - place)')
+    with (
+        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
+        Judge(environment, CONFIG, environment.fitness_path) as judge,
+    ):
+        numbers = [run.add_training("human", seed, steps_total=64).id for seed in (1, 2)]
+        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
+        broken, sound = trainer.train(
+            [Job(numbers[0], infinite, 1, "broken"), Job(numbers[1], REWARD, 1, "sound")]
+        )
+        assert "finite" in (broken.failure or "")
+        assert "(line 5)" in (broken.failure or "")
+        assert sound.failure is None
+        assert sound.best is not None
+        assert sound.best.step == 64
+        (look,) = run.evaluations(numbers[1])
+        assert look.components.keys() == {"right"}
+        assert look.diagnostics["diverged_episodes"] == 0.0
+
+
+@pytest.mark.parametrize(("episodes", "said"), [(1, "exit status 9"), (2, "not finite")])
+def test_a_judge_that_fails_again_and_again_names_the_fitness(
+    environment: Environment, episodes: int, said: str
+) -> None:
+    path = environment.fitness_path
+    with Judge(environment, CONFIG, path, module="crooked_judge", import_path=CHILDREN) as judge:
+        with pytest.raises(JudgeFailed, match=said) as caught:
+            judge.judge([policy(environment, 0)], pools.RANKING, episodes)
+    assert not isinstance(caught.value, ChildFailed)
+    assert str(path) in caught.value.message
+    assert "3 times" in caught.value.message
+    assert caught.value.remedy
+
+
+def test_a_fitness_that_cannot_measure_stops_a_training_with_its_name(
+    tmp_path: Path,
+) -> None:
+    environment = sledge(tmp_path / "sledge", fitness="def fitness(place): return place.gone")
+    with (
+        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
+        Judge(environment, CONFIG, environment.fitness_path) as judge,
+    ):
+        with pytest.raises(JudgeFailed, match="AttributeError") as caught:
+            judge.open()
+        assert str(environment.fitness_path) in caught.value.message
+        number = run.add_training("human", 1, steps_total=64).id
+        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
+        with pytest.raises(JudgeFailed, match="AttributeError"):
+            trainer.train([Job(number, REWARD, 1, "a reward")])

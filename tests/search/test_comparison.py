@@ -1,0 +1,108 @@
+"""The comparison at the end: what it trains, and what is kept of it when it is killed."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from sledge import REWARD, policy, sledge
+
+from eureka_agent.environment import Environment, Episodes
+from eureka_agent.search import SearchConfig
+from eureka_agent.search.children import Judge
+from eureka_agent.search.comparison import compare, enter_baselines
+from eureka_agent.search.trainer import Checkpoint, Job, Outcome
+from eureka_agent.store import Run
+
+CONFIG = SearchConfig(
+    candidates=2, worlds=4, steps=64, threads=1, retrainings=4, reporting_episodes=2
+)
+NOTHING = Episodes(*(torch.zeros(0) for _ in range(4)))
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    made = sledge(tmp_path / "sledge")
+    (made.folder / "human_reward.py").write_text(REWARD)
+    return made
+
+
+@pytest.fixture
+def run(tmp_path: Path, environment: Environment) -> Iterator[Run]:
+    """A search that has found its winner."""
+    goal, config = environment.task, CONFIG.as_dict()
+    with Run.create(tmp_path, "sledge", goal=goal, seed=0, config=config) as run:
+        row = run.add_candidate(0, 0, REWARD, designer="test")
+        seed = CONFIG.training_seed(0)
+        training = run.add_training("candidate", seed, steps_total=64, candidate=row.id)
+        result = {"own_return": 1.0, "checkpoint_step": 64}
+        run.add_evaluation(training.id, 64, fitness=1.0, own_return=1.0)
+        run.finish_training(training.id, ranking_fitness=1.0, **result)
+        run.set_result(row.id, fitness=1.0, **result)
+        run.set_best(row.id)
+        yield run
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+class ShortLived:
+    """Trains at once, and is killed before it begins with population number `lives`."""
+
+    def __init__(self, run: Run, environment: Environment, lives: int) -> None:
+        self._run, self._environment, self._lives = run, environment, lives
+        self.trained: list[int] = []
+
+    def train(self, jobs: list[Job]) -> list[Outcome]:
+        self._lives -= 1
+        if self._lives < 0:
+            raise Killed
+        self.trained += [job.training for job in jobs]
+        weights = policy(self._environment, 0)
+        for job in jobs:
+            self._run.add_evaluation(job.training, 64, fitness=2.0, own_return=2.0)
+        return [Outcome(job, Checkpoint(64, 2.0, 2.0, weights, NOTHING)) for job in jobs]
+
+
+def compared(run: Run, environment: Environment, lives: int) -> list[int]:
+    """Trainings that were done before the end, whichever it was."""
+    trainer = ShortLived(run, environment, lives)
+    with Judge(environment, CONFIG, environment.fitness_path) as judge:
+        try:
+            compare(run, trainer, judge, environment, CONFIG)  # type: ignore[arg-type]
+        except Killed:
+            pass
+    return trainer.trained
+
+
+def test_a_kill_costs_at_most_one_population(run: Run, environment: Environment) -> None:
+    first = compared(run, environment, lives=2)
+    assert len(first) == 2 * CONFIG.candidates
+    reported = [t.id for t in run.trainings("winner") if t.reporting_fitness is not None]
+    assert reported == first
+    second = compared(run, environment, lives=100)
+    assert not set(first) & set(second)
+    assert all(
+        t.reporting_fitness is not None
+        for role in ("winner", "human", "fitness")
+        for t in run.trainings(role)
+    )
+
+
+def test_a_winner_that_was_not_reproduced_is_said_once(run: Run, environment: Environment) -> None:
+    for _ in range(2):
+        compared(run, environment, lives=100)
+    assert [event.kind for event in run.events()].count("warning") == 1
+
+
+def test_a_human_reward_is_no_yardstick_for_another_goal(
+    tmp_path: Path, environment: Environment
+) -> None:
+    for goal, roles in ((environment.task, {"human", "fitness"}), ("Turn left.", {"fitness"})):
+        config = replace(CONFIG, retrainings=1)
+        folder = tmp_path / goal[:4]
+        with Run.create(folder, "sledge", goal=goal, seed=0, config=config.as_dict()) as run:
+            enter_baselines(run, environment, config)
+            assert {training.role for training in run.trainings()} == roles
