@@ -178,7 +178,7 @@ def _shape_advice(value: Tensor, rows: int) -> str:
     if tuple(value.shape) == (rows, 1):
         return ": squeeze or index it, as in x[:, 0]"
     if value.dim() == 2 and value.shape[0] == rows:
-        return ": reduce its columns, as in x.sum(-1), or choose one"
+        return ": choose one of its columns, as in x[:, 0], or reduce them, as in x.sum(-1)"
     return ""
 
 

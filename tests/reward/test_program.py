@@ -88,7 +88,7 @@ def test_other_number_types_become_float32(expression: str) -> None:
     ("expression", "line", "words"),
     [
         ("x[:, :1]", 7, 'component "a" has shape [4, 1]; expected [4]: squeeze or index it'),
-        ("x", 7, 'component "a" has shape [4, 3]; expected [4]: reduce its columns'),
+        ("x", 7, 'component "a" has shape [4, 3]; expected [4]: choose one of its columns'),
         ("torch.tensor(1.0)", 7, 'component "a" has shape []; expected [4]: it is one number'),
         ("y[:2]", 7, 'component "a" has shape [2]; expected [4].'),
         ("[y]", 7, 'component "a" is a list; expected a tensor [4].'),
