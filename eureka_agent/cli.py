@@ -166,7 +166,7 @@ def critique(
     """Check one reward program: its text, then what it pays on real transitions."""
     from eureka_agent.environment import find_environment
     from eureka_agent.search.probing import Prober
-    from eureka_agent.ui.render import open_console, verdict
+    from eureka_agent.ui.pieces import open_console, verdict
 
     text = _read(file)
     with Prober(find_environment(environment)) as prober:
@@ -205,7 +205,8 @@ def evaluate(
 def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     """List runs, newest first."""
     from eureka_agent.ui.documents import runs_document
-    from eureka_agent.ui.render import open_console, runs_table
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.render import runs_table
 
     if as_json:
         _json(runs_document(runs))
@@ -222,8 +223,10 @@ def show(
 ) -> None:
     """Show a run, or one of its candidates: code, verdict, curves."""
     from eureka_agent.store import RunReader, find_run
+    from eureka_agent.ui.candidate import show_candidate
     from eureka_agent.ui.documents import candidate_document, run_document
-    from eureka_agent.ui.render import open_console, show_candidate, show_run
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.render import show_run
 
     with RunReader.open(find_run(run, runs)) as reader:
         if as_json:
@@ -239,7 +242,7 @@ def show(
 def list_environments(as_json: AsJson = False) -> None:
     """List the environments, with their tasks and signals."""
     from eureka_agent.environment.catalogue import environments_document
-    from eureka_agent.ui.render import open_console
+    from eureka_agent.ui.pieces import open_console
 
     document = environments_document()
     if as_json:
@@ -252,7 +255,7 @@ def list_environments(as_json: AsJson = False) -> None:
 def doctor(as_json: AsJson = False) -> None:
     """Tell what this machine offers: versions, processors, isolation, language model."""
     from eureka_agent.doctor import machine_document
-    from eureka_agent.ui.render import open_console
+    from eureka_agent.ui.pieces import open_console
 
     document = machine_document()
     if as_json:
@@ -287,7 +290,8 @@ def main() -> None:
 def _search(launch: "Launch", plain: bool) -> None:
     """Run a search with a view on it, then print what came of it."""
     from eureka_agent.search import search as run_search
-    from eureka_agent.ui.render import final_summary, open_console
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.render import final_summary
 
     _watched(launch, plain, lambda: run_search(launch))
     open_console().print(final_summary(launch.run))
@@ -297,8 +301,8 @@ def _search(launch: "Launch", plain: bool) -> None:
 
 def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: bool = False) -> None:
     """Do long work with a view on it; an interruption says how to go on."""
+    from eureka_agent.ui.pieces import open_console
     from eureka_agent.ui.progress import progress_view
-    from eureka_agent.ui.render import open_console
 
     view = nullcontext() if quiet else progress_view(launch.run.path, open_console(), plain=plain)
     try:

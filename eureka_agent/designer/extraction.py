@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from eureka_agent.analysis.layout import plain
 from eureka_agent.reward import Finding
 
 ENTRY = "compute_reward"
@@ -13,7 +14,7 @@ REPLY_LIMIT = 400_000
 """Characters of a reply that are looked at."""
 PROGRAM_LINES = 400
 """Lines in which the end of a program without a fence is looked for."""
-LESSON_LIMIT = 240
+LESSON_LIMIT, BEGINNING_LIMIT = 240, 60
 
 _OPENING = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[ \t]*+([\w+.-]*+)[^`\n]*+$", re.MULTILINE)
 _LESSON = re.compile(r"^[^\w\n]*+lesson[^\w\n:]*+:[^\w\n]*+(.+)$", re.IGNORECASE | re.MULTILINE)
@@ -84,9 +85,8 @@ def _finding(rule: str, message: str, hint: str = "") -> Finding:
 def _nothing_found(reply: str, blocks: Sequence[_Block]) -> Finding:
     if any(block.language.lower() in _PYTHON for block in blocks):
         return _finding("no-entry", f"The reply's code defines no function {ENTRY}.")
-    beginning = " ".join(reply.split())[:60]
-    plain = "".join(c if " " <= c <= "~" else "?" for c in beginning)
-    return _finding("no-program", f'The reply holds no program; it begins "{plain}".')
+    beginning = plain(reply, BEGINNING_LIMIT)
+    return _finding("no-program", f'The reply holds no program; it begins "{beginning}".')
 
 
 def _lesson(reply: str) -> str:
@@ -94,8 +94,8 @@ def _lesson(reply: str) -> str:
     found = _LESSON.findall(reply)
     if not found:
         return ""
-    plain = "".join(c if " " <= c <= "~" else " " for c in found[-1])
-    return " ".join(plain.replace("`", "").replace("*", "").split())[:LESSON_LIMIT]
+    words = "".join(c if " " <= c <= "~" else " " for c in found[-1])
+    return " ".join(words.replace("`", "").replace("*", "").split())[:LESSON_LIMIT]
 
 
 def _blocks(reply: str) -> list[_Block]:

@@ -2,11 +2,13 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from eureka_agent.analysis.layout import plain
 from eureka_agent.llm import ChatMessage
 from eureka_agent.paths import data_folder
 from eureka_agent.reward import Finding
@@ -32,7 +34,7 @@ def render(template: str, **values: Any) -> str:
 
 def fenced(text: str, language: str = "python") -> str:
     """Text as a fenced block that nothing in the text can close."""
-    longest = max((len(run) for run in _backtick_runs(text)), default=0)
+    longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.strip()}\n{fence}"
 
@@ -110,8 +112,7 @@ def repair_messages(
 
 def _source_line(lines: Sequence[str], finding: Finding) -> str:
     line = lines[finding.line - 1].strip() if 0 < finding.line <= len(lines) else ""
-    plain = "".join(c if " " <= c <= "~" else "?" for c in line).replace("`", "'")
-    return plain if len(plain) <= 120 else f"{plain[:117]}..."
+    return plain(line, 120).replace("`", "'")
 
 
 def _library() -> list[Mapping[str, str]]:
@@ -122,17 +123,6 @@ def _library() -> list[Mapping[str, str]]:
         meaning = (inspect.getdoc(function) or "").split("\n")[0]
         lines.append({"name": name, "signature": f"({parameters})", "meaning": meaning})
     return lines
-
-
-def _backtick_runs(text: str) -> list[str]:
-    runs, run = [], ""
-    for character in f"{text} ":
-        if character == "`":
-            run += character
-        elif run:
-            runs.append(run)
-            run = ""
-    return runs
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from eureka_agent.ui.format import (
     percent,
     sparkline,
 )
-from eureka_agent.ui.render import RUN_STYLES, STATES
+from eureka_agent.ui.pieces import RUN_STYLES, STATES
 
 BAR = 8
 CURVE = 10

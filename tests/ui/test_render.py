@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console, RenderableType
 
 from eureka_agent.store import Run
+from eureka_agent.ui.candidate import show_candidate
 from eureka_agent.ui.facts import read_facts
 from eureka_agent.ui.frame import frame
-from eureka_agent.ui.render import final_summary, runs_table, show_candidate, show_run
+from eureka_agent.ui.render import final_summary, runs_table, show_run
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 

@@ -1,0 +1,137 @@
+"""`show RUN CANDIDATE`: a candidate, drawn for a terminal from its document."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from eureka_agent.store import RunReader
+from eureka_agent.ui.documents import Document, candidate_document
+from eureka_agent.ui.format import (
+    clean,
+    count,
+    duration,
+    limits,
+    number,
+    one_line,
+    percent,
+    sparkline,
+)
+from eureka_agent.ui.pieces import (
+    STATES,
+    code,
+    foreign,
+    origin,
+    path_text,
+    plain_table,
+    section,
+    state_text,
+    verdict,
+)
+
+
+def show_candidate(run: RunReader, candidate: int) -> RenderableType:
+    """A candidate: its program, the critic's verdict, its trainings.
+
+    Raises:
+        UsageError: the run has no such candidate.
+    """
+    document = candidate_document(run, candidate)
+    head = Text.assemble(
+        (f"Candidate {candidate}", "bold"),
+        f" of {one_line(document['run'])}, {origin(document)}  ",
+        state_text(document["state"]),
+    )
+    lesson = f"Lesson: {document['lesson']}" if document["lesson"] else ""
+    for line in (document["thought"], document["note"], lesson):
+        if line:
+            head.append(f"\n{one_line(line)}")
+    if document["state"] == "finished":
+        head.append(f"\nranking fitness {number(document['fitness'])}")
+        head.append(f", own return {number(document['own_return'])}")
+    parts: list[RenderableType] = [head, Text(), code(document["text"], numbers=True), Text()]
+    if document["failure"] and not (document["state"] == "rejected" and document["verdict"]):
+        parts.append(section("Why it failed", Text(clean(document["failure"]).rstrip())))
+    if document["verdict"]:
+        parts.append(section("What the critic found", verdict(document["verdict"])))
+    if document["exchanges"]:
+        parts.append(section("How it was written", _conversation(document)))
+    for training in document["trainings"]:
+        parts += _training_parts(training)
+    if document["reflection"]:
+        parts.append(section("Reflection", Text(clean(document["reflection"]))))
+    parts.append(path_text(document["reward_path"]))
+    return Group(*parts)
+
+
+def _conversation(document: Document) -> RenderableType:
+    """The model's answers in order, and what the critic found in those that went back."""
+    drafts = {draft["attempt"]: draft["verdict"] for draft in document["drafts"]}
+    parts: list[RenderableType] = []
+    for exchange in document["exchanges"]:
+        attempt = exchange["attempt"]
+        name = f"repair {attempt}" if attempt else "first program"
+        tokens = f"{exchange['prompt_tokens']} + {exchange['completion_tokens']} tokens"
+        model = one_line(exchange["model"])
+        parts.append(Text(f"{name} by {model}: {tokens}, {duration(exchange['seconds'])}"))
+        if attempt in drafts:
+            parts.append(Padding(verdict(drafts[attempt]), (0, 0, 0, 2)))
+    folder = str(Path(document["reward_path"]).parent)
+    return Group(*parts, path_text(f"prompts and replies: {folder}"))
+
+
+def _training_parts(training: Document) -> list[RenderableType]:
+    """The curves of a training and what the reward paid for at the shipped checkpoint."""
+    name = "Training" if training["role"] == "candidate" else "Trained again alone"
+    title = f"{name}, seed {training['seed']}: {STATES[training['state']][1]}"
+    title += f", {count(training['steps_done'])} of {count(training['steps_total'])} steps"
+    if training["reporting_fitness"] is not None:
+        title += f", reporting fitness {number(training['reporting_fitness'])}"
+    parts: list[RenderableType] = []
+    if training["failure"]:
+        parts.append(Text(clean(training["failure"]).rstrip(), "red"))
+    evaluations = training["evaluations"]
+    if evaluations:
+        parts.append(_curves(evaluations, training["checkpoint_step"]))
+        shipped = [e for e in evaluations if e["step"] == training["checkpoint_step"]]
+        parts += [Text(), *_shipped_parts((shipped or evaluations)[-1])]
+    return [section(title, Group(*parts))]
+
+
+def _curves(evaluations: Sequence[Document], checkpoint: int | None) -> RenderableType:
+    lines = []
+    for key, name in (("fitness", "ranking fitness"), ("own_return", "own return")):
+        curve = [evaluation[key] for evaluation in evaluations]
+        low, high = limits([curve])
+        scale = f"{number(low)} to {number(high)}"
+        lines.append(Text(f"{name:<16} {sparkline(curve, low, high)}  {scale}"))
+    table = plain_table(">step", ">fitness", ">own return", ">length", ">ended early", "")
+    for evaluation in evaluations:
+        table.add_row(
+            count(evaluation["step"]),
+            number(evaluation["fitness"]),
+            number(evaluation["own_return"]),
+            number(evaluation["episode_length"]),
+            percent(evaluation["ended_early"]),
+            Text("shipped", "green") if evaluation["step"] == checkpoint else "",
+        )
+    return Group(*lines, Text(), table)
+
+
+def _shipped_parts(evaluation: Document) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if evaluation["components"]:
+        table = plain_table("component", ">mean", ">min", ">max", ">share")
+        for name, values in evaluation["components"].items():
+            numbers = (number(values.get(key)) for key in ("mean", "min", "max"))
+            table.add_row(foreign(name), *numbers, percent(values.get("share")))
+        parts += [
+            table,
+            Text(f"weighted, per step, after {count(evaluation['step'])} steps", "dim"),
+        ]
+    if evaluation["diagnostics"]:
+        words = (f"{name} {number(value)}" for name, value in evaluation["diagnostics"].items())
+        parts.append(Text(clean(", ".join(words)), "dim"))
+    return parts

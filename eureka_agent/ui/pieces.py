@@ -1,0 +1,126 @@
+"""What the terminal views are put together from.
+
+Everything that a program or a traceback wrote passes through `clean` into `Text`, which knows no
+markup.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from eureka_agent.ui.documents import Document
+from eureka_agent.ui.format import (
+    clean,
+    one_line,
+)
+
+PIPED_WIDTH = 120
+# Symbol, word and style of each state; the three say the same, so each can be missing.
+STATES = {
+    "proposed": ("·", "checking", "dim"),
+    "accepted": ("○", "waiting", "dim"),
+    "waiting": ("○", "waiting", "dim"),
+    "training": ("●", "training", "cyan"),
+    "finished": ("✓", "trained", "green"),
+    "rejected": ("-", "rejected", "yellow"),
+    "failed": ("✗", "failed", "red"),
+}
+RUN_STYLES = {"running": "cyan", "finished": "green", "interrupted": "yellow", "failed": "red"}
+
+
+def open_console(*, color: bool = True) -> Console:
+    """The console for standard output, which no character and no odd encoding can break."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    sized = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(
+        no_color=None if color else True,
+        highlight=False,
+        emoji=False,
+        width=None if sized else PIPED_WIDTH,
+    )
+
+
+def verdict(findings: Sequence[Document], text: str = "") -> RenderableType:
+    """What the critic found, each finding with its hint.
+
+    Args:
+        findings: `Finding.as_dict` of each; they may be a child's words.
+        text: the program; each finding then shows its line.
+    """
+    source = text.split("\n")
+    lines = []
+    for finding in findings:
+        severity, rule, message, hint = (
+            one_line(str(finding.get(key, ""))) for key in ("severity", "rule", "message", "hint")
+        )
+        style = "red" if severity == "error" else "yellow"
+        place = finding.get("line", "?")
+        line = Text.assemble(f"line {place}, ", (severity, style), f": {message} ")
+        lines.append(line.append(f"[{rule}]", "dim"))
+        if isinstance(place, int) and 0 < place <= len(source) and source[place - 1].strip():
+            lines.append(Padding(Text(one_line(source[place - 1]), "cyan"), (0, 0, 0, 4)))
+        if hint:
+            lines.append(Padding(Text(hint), (0, 0, 0, 2)))
+    return Group(*lines)
+
+
+def code(text: str, *, numbers: bool = False) -> RenderableType:
+    """A reward program, highlighted in the terminal's own colours."""
+    from rich.syntax import Syntax  # slow to import, and most commands show no code
+
+    return Syntax(
+        clean(text).strip("\n"),
+        "python",
+        theme="ansi_dark",
+        background_color="default",
+        word_wrap=True,
+        line_numbers=numbers,
+    )
+
+
+def origin(document: Document) -> str:
+    """Where a candidate comes from, in words."""
+    parents = ", ".join(f"#{parent}" for parent in document["parents"])
+    return f"generation {document['generation']}" + (f", from {parents}" if parents else "")
+
+
+def state_text(state: str) -> Text:
+    """A candidate's or a training's state: symbol, word and colour."""
+    symbol, word, style = STATES[state]
+    return Text(f"{symbol} {word}", style)
+
+
+def status_text(status: str) -> Text:
+    """A run's status in its colour."""
+    return Text(status, RUN_STYLES[status])
+
+
+def foreign(text: str) -> Text:
+    """Text of strangers on one line, which gives way where there is no room."""
+    return Text(one_line(text), no_wrap=True, overflow="ellipsis")
+
+
+def path_text(path: str) -> Text:
+    """A path or a command, folded rather than cut, so that it can be copied."""
+    return Text(clean(path), overflow="fold")
+
+
+def section(title: str, body: RenderableType) -> RenderableType:
+    """A heading with what belongs under it."""
+    return Group(Text(title, "bold"), Padding(body, (0, 0, 1, 2)))
+
+
+def plain_table(*headings: str) -> Table:
+    """A table without lines; `>` before a heading: numbers, `~`: text that gives way."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in headings:
+        justify = "right" if heading.startswith(">") else "left"
+        table.add_column(heading.lstrip(">~"), justify=justify, no_wrap=heading[:1] != "~")
+    return table
