@@ -1,10 +1,15 @@
 """Numbers, names and tables as a person and a language model both read them: plain ASCII."""
 
 import math
+import re
 from collections.abc import Sequence
+
+from eureka_agent.reward.characters import is_hidden
 
 NOTHING = "-"
 DIGITS = 3
+_TURN_MARK = re.compile(r"<(?=[|\uff5c])")
+"""How the marks begin by which many chat templates part one speaker's words from another's."""
 
 
 def number(value: float | None) -> str:
@@ -35,6 +40,25 @@ def plain(text: str, longest: int = 300) -> str:
         "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in text).split()
     )
     return words if len(words) <= longest else f"{words[: longest - 3]}..."
+
+
+def quoted(text: str, longest: int = 300) -> str:
+    """Foreign text as one line in quotes that it cannot close."""
+    return f'"{plain(text.replace(chr(34), chr(39)), longest - 2)}"'
+
+
+def visible(text: str) -> str:
+    """Foreign text for a prompt: all that is in it can be seen, and nothing in it ends a turn.
+
+    Line breaks stay; other hidden characters become the escapes that stand for them in Python.
+    """
+    lines = text.replace("\r\n", "\n").split("\n")
+    seen = ("".join(_escaped(c) if is_hidden(c) else c for c in line) for line in lines)
+    return _TURN_MARK.sub("< ", "\n".join(seen))
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def table(rows: Sequence[tuple[str, Sequence[str] | None]]) -> list[str]:

@@ -81,8 +81,11 @@ def _rejection(candidate: CandidateRow, training: TrainingRow | None) -> str:
     failure = candidate.failure or (training.failure if training else None) or "no reason was given"
     said = [plain(line) for line in failure.splitlines() if line.strip()]
     verb = "was rejected" if candidate.state == "rejected" else "failed"
-    # The last lines of a traceback say what was raised, and where.
-    return "\n".join([f"The candidate {verb}:", *said[-MAX_FAILURE_LINES:]])
+    # The last lines of a traceback say what was raised, and where. They are marked as quoted: they
+    # come from a process that a program may have broken.
+    return "\n".join(
+        [f"The candidate {verb}:", *(f"> {line}" for line in said[-MAX_FAILURE_LINES:])]
+    )
 
 
 def _findings(verdict: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -47,6 +47,7 @@ class _Block:
     language: str
     code: str
     closed: bool
+    span: tuple[int, int]
 
 
 def extract(reply: str, finish_reason: str = "") -> Extract:
@@ -60,12 +61,12 @@ def extract(reply: str, finish_reason: str = "") -> Extract:
         finish_reason: why it ended, as the server says.
     """
     reply = reply.replace("\r\n", "\n")[:REPLY_LIMIT]
-    lesson = _lesson(reply)
     if not reply.strip():
-        return Extract("", lesson, (_finding("empty-reply", "The reply was empty."),))
+        return Extract("", "", (_finding("empty-reply", "The reply was empty."),))
     blocks = _blocks(reply)
     cut = finish_reason == "length" or any(not block.closed for block in blocks)
     text = _from_blocks(blocks) or _without_fence(reply)
+    lesson = _lesson(_prose(reply, blocks, text))
     findings = []
     if not text:
         findings.append(_nothing_found(reply, blocks))
@@ -89,9 +90,18 @@ def _nothing_found(reply: str, blocks: Sequence[_Block]) -> Finding:
     return _finding("no-program", f'The reply holds no program; it begins "{beginning}".')
 
 
-def _lesson(reply: str) -> str:
+def _prose(reply: str, blocks: Sequence[_Block], text: str) -> str:
+    """A reply without its code: what a program says in comments and strings is no lesson."""
+    if not blocks:
+        return reply.replace(text.rstrip("\n"), "") if text else reply
+    starts = [0, *(block.span[1] for block in blocks)]
+    ends = [*(block.span[0] for block in blocks), len(reply)]
+    return "\n".join(reply[start:end] for start, end in zip(starts, ends, strict=True))
+
+
+def _lesson(prose: str) -> str:
     """The last line that calls itself a lesson, as one printable line."""
-    found = _LESSON.findall(reply)
+    found = _LESSON.findall(prose)
     if not found:
         return ""
     words = "".join(c if " " <= c <= "~" else " " for c in found[-1])
@@ -107,8 +117,11 @@ def _blocks(reply: str) -> list[_Block]:
         closing = re.compile(rf"^[ \t]*{re.escape(fence[0])}{{{len(fence)},}}[ \t]*$", re.MULTILINE)
         end = closing.search(reply, start)
         code = reply[start : end.start() if end else len(reply)]
-        blocks.append(_Block(opening[2], _dedented(code), end is not None))
-        position = end.end() if end else len(reply)
+        after = end.end() if end else len(reply)
+        blocks.append(
+            _Block(opening[2], _dedented(code), end is not None, (opening.start(), after))
+        )
+        position = after
     return blocks
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from eureka_agent.analysis.layout import quoted
 from eureka_agent.designer.base import Past
 from eureka_agent.designer.prompting import fenced, render
 
@@ -75,7 +76,7 @@ def _lessons(past: Sequence[Past]) -> list[str]:
     for p in reversed(past):
         if p.lesson:
             distinct.setdefault(p.lesson, p)
-    lines = [f"#{p.id} ({_outcome(p)}): {lesson}" for lesson, p in distinct.items()]
+    lines = [f"#{p.id} ({_outcome(p)}): {quoted(lesson)}" for lesson, p in distinct.items()]
     return lines[:LESSONS]
 
 
@@ -100,5 +101,5 @@ def _outcome(past: Past) -> str:
 
 def _brief(past: Past) -> str:
     why = past.failure if past.fitness is None and past.failure else past.thought
-    line = " ".join(f"#{past.id}, {_outcome(past)}: {why}".split())
-    return line if len(line) <= LINE else f"{line[: LINE - 3]}..."
+    begin = f"#{past.id}, {_outcome(past)}: "
+    return begin + quoted(why, LINE - len(begin))

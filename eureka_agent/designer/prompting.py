@@ -1,19 +1,18 @@
 """What the language model is told: the templates in `prompts/`, filled in."""
 
 import functools
-import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from eureka_agent.analysis.layout import plain
+from eureka_agent.analysis.layout import plain, visible
 from eureka_agent.llm import ChatMessage
 from eureka_agent.paths import data_folder
-from eureka_agent.reward import Finding
-from eureka_agent.reward.helpers import LIBRARY
+from eureka_agent.reward import Finding, language
 from eureka_agent.reward.language import MAX_BYTES
+from eureka_agent.reward.reference import library_lines
 
 if TYPE_CHECKING:
     from eureka_agent.environment import TaskDescription
@@ -42,8 +41,9 @@ def fenced(text: str, language: str = "python") -> str:
 def system_message(task: "TaskDescription") -> ChatMessage:
     """The designer's role and the contract of a reward program."""
     turns = any(signal.kind == "orientation" and signal.size == 4 for signal in task.signals)
-    library = [line for line in _library() if turns or not line["name"].startswith("quat_")]
-    return ChatMessage("system", render("system", library=library, discount=task.discount))
+    library = [line for line in library_lines() if turns or not line["name"].startswith("quat_")]
+    content = render("system", library=library, language=language, discount=task.discount)
+    return ChatMessage("system", content)
 
 
 def task_message(
@@ -105,7 +105,7 @@ def repair_messages(
         for finding in findings
     ]
     whole = 0 < len(program) <= MAX_BYTES
-    answer = fenced(program) if whole else reply[:ECHO_LIMIT] or "(nothing)"
+    answer = visible(fenced(program) if whole else reply[:ECHO_LIMIT] or "(nothing)")
     content = render("repair", findings=shown, attempt=attempt, attempts=attempts)
     return [*asked, ChatMessage("assistant", answer), ChatMessage("user", content)]
 
@@ -115,21 +115,21 @@ def _source_line(lines: Sequence[str], finding: Finding) -> str:
     return plain(line, 120).replace("`", "'")
 
 
-def _library() -> list[Mapping[str, str]]:
-    """The reward library, a line per function."""
-    lines = []
-    for name, function in LIBRARY.items():
-        parameters = ", ".join(inspect.signature(function).parameters)
-        meaning = (inspect.getdoc(function) or "").split("\n")[0]
-        lines.append({"name": name, "signature": f"({parameters})", "meaning": meaning})
-    return lines
+def _line(text: str) -> str:
+    """Foreign text as one line that is no heading, table, quotation or fence."""
+    return " ".join(text.split()).lstrip("#>`~| ")
 
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(data_folder("prompts")),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # prompts are plain text
+        # Whatever is filled in: values are never templates, and nothing in them is invisible.
+        finalize=lambda value: visible(value) if isinstance(value, str) else value,
         keep_trailing_newline=True,
     )
+    environment.filters["line"] = _line
+    environment.filters["cell"] = lambda text: " ".join(text.split()).replace("|", "/")
+    return environment

@@ -1,12 +1,14 @@
 """The check of calls: listed functions and methods only, with listed keywords."""
 
 import ast
+import re
 from collections.abc import Callable
 
 from eureka_agent.reward.helpers import LIBRARY
 from eureka_agent.reward.kinds import is_tensor, kind_of, operation, reduces_rows
 from eureka_agent.reward.language import (
     BUILTINS,
+    EQUATION_PATTERN,
     FUNCTION_ADVICE,
     FUNCTIONS,
     KEYWORDS,
@@ -15,8 +17,8 @@ from eureka_agent.reward.language import (
     METHOD_ADVICE,
     MODULES,
     NN_FUNCTIONS,
+    OPTIONS,
     RANDOMNESS,
-    STRING_KEYWORDS,
     TENSOR_METHODS,
 )
 from eureka_agent.reward.parameters import did_you_mean
@@ -24,7 +26,6 @@ from eureka_agent.reward.rewrite import dotted_path
 from eureka_agent.reward.scope import Scope
 
 CheckExpression = Callable[[ast.expr, Scope], None]
-_STRINGS = {"rounding_mode": ("floor", "trunc"), "reduction": ("none",)}
 
 
 def check_call(node: ast.Call, scope: Scope, check_expression: CheckExpression) -> None:
@@ -165,7 +166,7 @@ def _check_arguments(
             known = did_you_mean(keyword.arg, KEYWORDS)
             in_place = keyword.arg in ("out", "inplace")
             scope.report.error("keyword", keyword, message, hint if in_place else known)
-        if keyword.arg in STRING_KEYWORDS and _is_string(keyword.value):
+        if not own and keyword.arg in OPTIONS and _is_string(keyword.value):
             _check_option(keyword, scope)
         elif keyword.arg == "device" and _is_string(keyword.value):
             message = "A program runs wherever its arguments are."
@@ -175,7 +176,7 @@ def _check_arguments(
 
 
 def _check_option(keyword: ast.keyword, scope: Scope) -> None:
-    allowed = _STRINGS[keyword.arg or ""]
+    allowed = OPTIONS[keyword.arg or ""]
     if isinstance(keyword.value, ast.Constant) and keyword.value.value not in allowed:
         options = " or ".join(f'"{option}"' for option in allowed)
         message = f"{keyword.arg} must be {options}."
@@ -188,7 +189,7 @@ def _is_string(node: ast.AST) -> bool:
 
 def _is_equation(path: str | None, place: int, argument: ast.expr) -> bool:
     """The two strings that are no names: an einsum equation, and float("inf")."""
-    if path == "torch.einsum":
-        return place == 0
-    infinite = isinstance(argument, ast.Constant) and argument.value in ("inf", "-inf")
-    return path == "float" and infinite
+    text = argument.value if isinstance(argument, ast.Constant) else None
+    if path == "torch.einsum" and place == 0:
+        return isinstance(text, str) and bool(re.fullmatch(EQUATION_PATTERN, text))
+    return path == "float" and text in ("inf", "-inf")

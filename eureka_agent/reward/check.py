@@ -1,28 +1,27 @@
 """The check of a whole program: a pure function over text that never runs any of it."""
 
 import ast
-import math
-import re
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from eureka_agent.reward.findings import Finding, Report
+from eureka_agent.reward.characters import without_hidden
+from eureka_agent.reward.findings import MAX_FINDINGS, EnoughFound, Finding, Report
 from eureka_agent.reward.kinds import Kind
 from eureka_agent.reward.language import (
     BUILTINS,
-    MAX_COMPONENTS,
     MAX_HELPERS,
+    MAX_THOUGHT,
     MAX_WORK,
-    NAME_PATTERN,
     TABLES,
-    WEIGHT_RANGE,
 )
 from eureka_agent.reward.parameters import columns_of, did_you_mean, parameter_names
 from eureka_agent.reward.rewrite import compile_tree, lower, normalise
 from eureka_agent.reward.scope import Scope, check_new_name, stored_names
 from eureka_agent.reward.signals import Signal
-from eureka_agent.reward.source import read_tree
+from eureka_agent.reward.source import PARSER_ERRORS, read_tree
 from eureka_agent.reward.statements import always_returns, check_block
+from eureka_agent.reward.tables import check_weights, literal_number, read_table
 
 ENTRY = "compute_reward"
 
@@ -58,14 +57,15 @@ def check(text: str, signals: Sequence[Signal]) -> list[Finding]:
 
 def outline(text: str, signals: Sequence[Signal]) -> Outline:
     """Check a program and take it apart."""
-    report = Report()
+    report = Report(most=MAX_FINDINGS)
     result = Outline([])
-    tree = read_tree(text, report)
-    if tree is not None:
-        functions = _ProgramCheck(report, signals, result).run(tree)
-        if not report.failed:
-            result.tree = lower(ast.Module(body=[*functions], type_ignores=[]))
-            _check_compiles(result.tree, report)
+    with contextlib.suppress(EnoughFound):
+        tree = read_tree(text, report)
+        if tree is not None:
+            functions = _ProgramCheck(report, signals, result).run(tree)
+            if not report.failed:
+                result.tree = lower(ast.Module(body=[*functions], type_ignores=[]))
+                _check_compiles(result.tree, report)
     result.findings = report.sorted()
     return result
 
@@ -116,48 +116,12 @@ class _ProgramCheck:
             self._report.error("module-statement", node, f"{name} is there twice.")
         elif isinstance(node, ast.Assign):
             self._tables.add(name)
-            numbers = self._numbers(name, node.value)
+            numbers = read_table(name, node.value, self._report)
             if name == "WEIGHTS":
                 self._result.weights = numbers
-                self._check_weights(node, numbers)
+                check_weights(node.value, numbers, self._report)
             else:
                 self._result.scales = numbers
-
-    def _numbers(self, table: str, node: ast.expr) -> dict[str, float]:
-        """The entries of a literal dict of numbers; findings for all others."""
-        if not isinstance(node, ast.Dict):
-            message = f"{table} is not a dict written out."
-            self._report.error("table", node, message, f'Write {table} = {{"name": 1.0}}.')
-            return {}
-        numbers: dict[str, float] = {}
-        for key, value in zip(node.keys, node.values, strict=True):
-            name = key.value if isinstance(key, ast.Constant) else None
-            if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
-                message = f"A key of {table} is no name of at most 40 letters, digits and _."
-                self._report.error("table", key or value, message)
-                continue
-            if name in numbers:
-                message = f'"{name}" is in {table} twice.'
-                self._report.error("table", key or value, message, "Keep one of them.")
-            number = _literal_number(value)
-            if number is None:
-                message = f'{table}["{name}"] is not a plain finite number.'
-                self._report.error("table", value, message, "Write the number itself.")
-            numbers[name] = 1.0 if number is None else number
-        return numbers
-
-    def _check_weights(self, node: ast.Assign, weights: dict[str, float]) -> None:
-        low, high = WEIGHT_RANGE
-        if not 0 < len(weights) <= MAX_COMPONENTS:
-            message = f"WEIGHTS must have 1 to {MAX_COMPONENTS} entries."
-            self._report.error("weights", node, message)
-        elif not any(weights.values()):
-            message = "All weights are 0, so that nothing is paid."
-            self._report.error("weights", node, message, "Give one component a weight.")
-        for name, weight in weights.items():
-            if weight and not low <= abs(weight) <= high:
-                message = f'The weight of "{name}" is not between {low:g} and {high:g}.'
-                self._report.error("weights", node, message)
 
     def _check_function_names(self, functions: list[ast.FunctionDef]) -> None:
         names = [function.name for function in functions]
@@ -205,7 +169,7 @@ class _ProgramCheck:
             message = f'The function "{function.name}" can end without a return.'
             self._report.error("return", function, message, "End it with a return.")
         if scope.work > MAX_WORK:
-            message = f"One call executes more than {MAX_WORK} statements."
+            message = f"One call evaluates more than {MAX_WORK} expressions."
             self._report.error("loop", function, message, "Write tensor operations instead.")
         if not entry:
             self._helpers[function.name] = scope.work
@@ -229,7 +193,7 @@ class _ProgramCheck:
                 message = f"Parameters of {ENTRY} cannot have defaults."
                 hint = "Put the number into SCALES under the parameter's name."
                 self._report.error("default", default, message, hint)
-            elif _literal_number(default) is None and not _is_flag(default):
+            elif literal_number(default) is None and not _is_flag(default):
                 message = "A default must be a plain number."
                 self._report.error("default", default, message)
         parameters = [*arguments.args, *arguments.kwonlyargs]
@@ -263,23 +227,10 @@ def _check_compiles(tree: ast.Module, report: Report) -> None:
     """The few errors that only Python's compiler sees, such as an argument that is there twice."""
     try:
         compile_tree(tree)
-    except SyntaxError as error:
-        report.error("syntax", error.lineno or 1, f"This is not valid Python: {error.msg}.")
-
-
-def _literal_number(node: ast.expr) -> float | None:
-    """A finite number with or without a sign; None for anything else."""
-    sign = 1.0
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
-        node = node.operand
-    if not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
-        return None
-    try:
-        number = sign * float(node.value)  # type: ignore[arg-type]
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    except PARSER_ERRORS as error:
+        reason = error.msg if isinstance(error, SyntaxError) else "it nests too deeply"
+        line = (error.lineno if isinstance(error, SyntaxError) else None) or 1
+        report.error("syntax", line, f"This is not valid Python: {reason}.")
 
 
 def _is_flag(node: ast.expr) -> bool:
@@ -295,4 +246,7 @@ def _is_idle(node: ast.stmt) -> bool:
 
 
 def _first_paragraph(docstring: str | None) -> str:
-    return " ".join((docstring or "").strip().split("\n\n")[0].split())
+    """As one visible line: the docstring holds what its escape sequences stand for."""
+    first = without_hidden((docstring or "").strip().split("\n\n")[0])
+    words = " ".join(first.split())
+    return words if len(words) <= MAX_THOUGHT else f"{words[: MAX_THOUGHT - 3]}..."

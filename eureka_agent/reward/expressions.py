@@ -36,6 +36,7 @@ def refuse_syntax(node: ast.AST, scope: Scope, where: ast.AST | None = None) -> 
 
 def check_expression(node: ast.expr, scope: Scope) -> None:
     """Check an expression that is read, and all within it."""
+    scope.work += scope.times
     match node:
         case ast.Constant():
             _check_constant(node, scope)

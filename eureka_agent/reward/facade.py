@@ -18,9 +18,9 @@ from eureka_agent.reward.language import (
     TORCH_CONSTANTS,
     TORCH_FUNCTIONS,
 )
-from eureka_agent.reward.rewrite import POWER, SET_ITEM, SLICE
+from eureka_agent.reward.rewrite import COMPONENTS, POWER, PRODUCT, SET_ITEM, SLICE
 
-_EXACT = 2.0**53
+_EXACT = 2**53
 
 
 class Facade:
@@ -36,6 +36,23 @@ class Facade:
         raise AttributeError(f"{name} cannot be deleted")
 
 
+class Components:
+    """What a program has for a dict: values by name, whose names cannot be taken out of it."""
+
+    __slots__ = ("entries",)
+    __iter__ = None  # else Python would try the indices 0, 1, 2, ...
+
+    def __init__(self, entries: dict[Any, Any]) -> None:
+        self.entries = entries
+
+    def __getitem__(self, name: Any) -> Any:
+        return self.entries[name]
+
+    def with_item(self, name: Any, value: Any) -> "Components":
+        """The same with one entry more, or changed."""
+        return Components({**self.entries, name: value})
+
+
 def namespace() -> dict[str, Any]:
     """Fresh globals for one program."""
     return {
@@ -48,6 +65,8 @@ def namespace() -> dict[str, Any]:
         SET_ITEM: _set_item,
         SLICE: slice,
         POWER: _power,
+        PRODUCT: _product,
+        COMPONENTS: Components,
     }
 
 
@@ -88,7 +107,9 @@ def _cross(input: Tensor, other: Tensor, dim: int = -1) -> Tensor:
 
 def _set_item(container: Any, index: Any, value: Any) -> Any:
     """What `container` is after `container[index] = value`, which itself stays as it is."""
-    if not isinstance(container, Tensor | list | dict):
+    if isinstance(container, Components):
+        return container.with_item(index, value)
+    if not isinstance(container, Tensor | list):
         kind = type(container).__name__
         raise TypeError(f"only tensors, lists and dicts have items to assign to, not a {kind}")
     changed: Any = container.clone() if isinstance(container, Tensor) else container.copy()
@@ -102,3 +123,11 @@ def _power(base: Any, exponent: Any) -> Any:
         power = float(base) ** exponent
         return base**exponent if abs(power) < _EXACT else power
     return base**exponent
+
+
+def _product(left: Any, right: Any) -> Any:
+    """`left * right`, a float where an integer would grow beyond what a float holds exactly."""
+    if isinstance(left, list | tuple) or isinstance(right, list | tuple):
+        raise TypeError("a list or tuple cannot be multiplied; write torch.tensor([...])")
+    product = left * right
+    return float(product) if isinstance(product, int) and abs(product) > _EXACT else product

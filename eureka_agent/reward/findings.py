@@ -52,15 +52,32 @@ class RewardRejected(EurekaError):
         self.findings = tuple(findings)
 
 
-class Report:
-    """Collects findings while a program is checked."""
+class EnoughFound(Exception):
+    """Raised by a report that has room for no more errors, to end the check."""
 
-    def __init__(self) -> None:
+
+class Report:
+    """Collects findings while a program is checked.
+
+    Args:
+        most: errors with which it is full; without a number it never is.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
         self._findings: dict[Finding, None] = {}
 
     def error(self, rule: str, where: ast.AST | int, message: str, hint: str = "") -> None:
-        """Note what rejects the program; `where` is a node or a line."""
+        """Note what rejects the program; `where` is a node or a line.
+
+        Raises:
+            EnoughFound: the report is full. Hints take time, and a hostile text earns thousands.
+        """
         self._note(rule, "error", where, message, hint)
+        if self._most is not None:
+            errors = sum(finding.severity == "error" for finding in self._findings)
+            if errors >= self._most:
+                raise EnoughFound
 
     def warning(self, rule: str, where: ast.AST | int, message: str, hint: str = "") -> None:
         """Note what is suspicious, yet accepted."""

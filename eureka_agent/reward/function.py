@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from eureka_agent.errors import EurekaError
-from eureka_agent.reward.facade import namespace
+from eureka_agent.reward.facade import Components, namespace
 from eureka_agent.reward.rewrite import FILE, compile_tree
+from eureka_agent.reward.state import TorchState
 
 _MAX_MESSAGE = 300
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
@@ -80,27 +81,42 @@ class RewardFunction:
         missing = [name for name in self.parameters if name not in arguments]
         if missing:
             raise ValueError(f"missing arguments: {', '.join(missing)}")
-        asked = {name: arguments[name] for name in self.parameters}
+        # Copies: whatever a program does, nobody else's data changes.
+        asked = {name: arguments[name].clone() for name in self.parameters}
         rows = {len(value) for value in asked.values()}
         if len(rows) != 1:
             raise ValueError(f"the arguments have different numbers of rows: {sorted(rows)}")
         with torch.no_grad():
-            return self._evaluate(self._run(asked), rows.pop())
+            result = self._run(asked)
+            return self._evaluate(result, next(iter(asked.values())))
 
     def _run(self, arguments: Mapping[str, Tensor]) -> object:
+        before = TorchState.now()
         try:
-            return self._compute(**arguments, **self._scales)
+            result = self._compute(**arguments, **self._scales)
         except Exception as error:
             line = _line(error.__traceback__)
             raise RewardFailed(f"{type(error).__name__}: {_clean(str(error))}", line) from None
+        finally:
+            changed = before.restore()
+        if changed:
+            raise RewardFailed(f"The program changed torch's {changed}.", self._lines[""])
+        return result
 
-    def _evaluate(self, result: object, rows: int) -> Evaluation:
-        """Hold what the program returned to the contract, and weigh it."""
-        if type(result) is not dict:
+    def _evaluate(self, result: object, like: Tensor) -> Evaluation:
+        """Hold what the program returned to the contract, and weigh it.
+
+        Args:
+            result: what `compute_reward` returned.
+            like: an argument: it has the number of rows and the device that components must have.
+        """
+        if type(result) is not Components:
             message = f"compute_reward returned a {_type_name(result)}; expected a dict."
             raise RewardFailed(message, self._lines[""])
-        self._check_names(result)
-        components = {name: self._component(name, result[name], rows) for name in self.weights}
+        self._check_names(result.entries)
+        components = {
+            name: self._component(name, result.entries[name], like) for name in self.weights
+        }
         self._check_finite(components)
         total = torch.zeros_like(next(iter(components.values())))
         # One after the other in the order of WEIGHTS: scaling all weights by a power of two then
@@ -122,9 +138,9 @@ class RewardFunction:
             message = f'The returned component "{_clean(str(extra[0]))}" has no weight in WEIGHTS.'
             raise RewardFailed(message, self._lines[""])
 
-    def _component(self, name: str, value: object, rows: int) -> Tensor:
+    def _component(self, name: str, value: object, like: Tensor) -> Tensor:
         """A component as float32 `[M]`, in memory of its own."""
-        line = self._lines[name]
+        line, rows = self._lines[name], len(like)
         if type(value) is not Tensor:
             message = (
                 f'The component "{name}" is a {_type_name(value)}; expected a tensor [{rows}].'
@@ -133,6 +149,9 @@ class RewardFunction:
         if tuple(value.shape) != (rows,):
             message = f'The component "{name}" has shape {list(value.shape)}; expected [{rows}]'
             raise RewardFailed(f"{message}{_shape_advice(value, rows)}.", line)
+        if value.device != like.device or value.layout is not torch.strided:
+            message = f'The component "{name}" is on {value.device}; expected {like.device}.'
+            raise RewardFailed(message, line)
         if value.is_complex():
             raise RewardFailed(f'The component "{name}" is complex; expected real numbers.', line)
         return value.to(torch.float32).clone(memory_format=torch.contiguous_format)
@@ -183,6 +202,8 @@ def _shape_advice(value: Tensor, rows: int) -> str:
 
 
 def _type_name(value: object) -> str:
+    if isinstance(value, Components):
+        return "dict"
     return "tensor" if isinstance(value, Tensor) else type(value).__name__
 
 

@@ -8,23 +8,27 @@ import ast
 
 # Size.
 MAX_BYTES = 16 * 1024
-MAX_LINE_LENGTH = 400
+MAX_LINE_LENGTH = 1000
 MAX_NODES = 3000
 MAX_DEPTH = 60
 MAX_HELPERS = 8
-MAX_COMPONENTS = 32
+MAX_THOUGHT = 400
+"""Characters of the design thought that tables and prompts show."""
 MAX_INTEGER = 1_000_000
 MAX_EXPONENT = 16
 MAX_TRIPS = 256
 """Rounds of one loop."""
-MAX_WORK = 10_000
-"""Statements that one call executes, all loops and helpers unrolled."""
+MAX_WORK = 50_000
+"""Expressions that one call evaluates, all loops and helpers unrolled."""
+MAX_ITEM_DEPTH = 3
+"""Pairs of brackets after a name that is assigned to: each copies the name's value."""
 WEIGHT_RANGE = (1e-12, 1e12)
 """Magnitudes that a weight may have, so that scaling it stays exact; 0 is fine, too."""
 NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_]{0,39}"
 """Keys of WEIGHTS and SCALES: they reach tables, file names and prompts."""
 
-# Syntax. Statements and expressions are dispatched by type in `body.py`; operators are these.
+# Syntax. Statements and expressions are dispatched by type in `statements.py` and
+# `expressions.py`; operators are these.
 OPERATORS: tuple[type[ast.AST], ...] = (
     ast.Add,
     ast.Sub,
@@ -49,7 +53,8 @@ COMPARISONS: tuple[type[ast.AST], ...] = (
 
 # Names.
 MODULES = ("torch", "math", "F")
-TABLES = ("WEIGHTS", "SCALES")
+TABLES = {"WEIGHTS": 32, "SCALES": 64}
+"""The two tables of numbers, and how many entries each may have."""
 BUILTINS = ("abs", "min", "max", "len", "float", "int", "bool", "sum", "round", "range")
 
 
@@ -65,7 +70,7 @@ ELEMENTWISE = _words("""
     sinh cosh tanh asinh acosh atanh arcsinh arccosh arctanh
     ceil floor round trunc fix frac clamp clip nan_to_num isnan isinf isfinite isclose
     add sub subtract mul multiply div divide true_divide floor_divide remainder fmod lerp
-    maximum minimum fmax fmin heaviside copysign
+    clamp_min clamp_max maximum minimum fmax fmin heaviside copysign
     eq ne lt le gt ge less less_equal greater greater_equal not_equal
     logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not
     where
@@ -92,7 +97,7 @@ _SHAPING = _words("""
 _FUNCTIONS_ONLY = _words("""
     zeros ones full zeros_like ones_like full_like tensor as_tensor arange linspace eye
     cat concat concatenate stack hstack vstack column_stack broadcast_to
-    einsum cross linalg.cross linalg.vecdot
+    einsum cross linalg.cross linalg.vecdot cosine_similarity
 """)
 _METHODS_ONLY = _words("""
     view view_as expand expand_as repeat contiguous to type_as float double int long bool
@@ -110,7 +115,10 @@ TORCH_CONSTANTS = _words("pi e inf float float32 float64 double int int32 int64 
 # such as `inplace` and `out`, which must not be reached by position.
 NN_FUNCTIONS = {
     **dict.fromkeys(
-        _words("relu relu6 gelu silu selu softsign sigmoid tanh hardsigmoid logsigmoid"), 1
+        _words("""
+            relu relu6 gelu silu mish selu softsign sigmoid tanh hardsigmoid hardswish logsigmoid
+        """),
+        1,
     ),
     **dict.fromkeys(_words("elu celu leaky_relu softmax log_softmax one_hot"), 2),
     **dict.fromkeys(_words("mse_loss l1_loss smooth_l1_loss huber_loss pairwise_distance"), 2),
@@ -138,7 +146,10 @@ KEYWORDS = _words("""
     end_dim negative_slope threshold min_val max_val delta num_classes x1 x2 x y target condition
     rounding_mode reduction
 """)
-STRING_KEYWORDS = _words("rounding_mode reduction")
+OPTIONS = {"rounding_mode": ("floor", "trunc"), "reduction": ("none",)}
+"""Arguments whose value is a string, and which ones."""
+EQUATION_PATTERN = r"[A-Za-z., >-]{1,80}"
+"""What `torch.einsum` takes first."""
 
 # Habits of language models that do no harm: taken out, not refused.
 HARMLESS_IMPORTS = _words("torch math")

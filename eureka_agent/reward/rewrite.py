@@ -11,6 +11,8 @@ from eureka_agent.reward.language import HARMLESS_DECORATORS, HARMLESS_IMPORTS
 SET_ITEM = "__set_item"
 SLICE = "__slice"
 POWER = "__power"
+PRODUCT = "__product"
+COMPONENTS = "__components"
 
 FILE = "<reward>"
 """What tracebacks call a program."""
@@ -40,9 +42,10 @@ def normalise(tree: ast.Module) -> ast.Module:
 def lower(tree: ast.Module) -> ast.Module:
     """Rewrite all in-place writes out of place, so that no argument is ever changed.
 
-    `x[i] = v` becomes `x = __set_item(x, i, v)`, `x += v` becomes `x = x + v`. Powers become calls
-    that never compute huge integers. Docstrings go, so that they make no difference. Every node
-    keeps its line. The tree, which must have passed the check, is changed in place.
+    `x[i] = v` becomes `x = __set_item(x, i, v)`, `x += v` becomes `x = x + v`. Powers and products
+    become calls that never compute huge integers; a dict becomes one that does not give its keys
+    away, so that no text is ever a value. Docstrings go, so that they make no difference. Every
+    node keeps its line. The tree, which must have passed the check, is changed in place.
     """
     return ast.fix_missing_locations(_Lowering().visit(tree))
 
@@ -125,16 +128,29 @@ class _Lowering(ast.NodeTransformer):
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
         before = self.visit(_load(node.target))
         operation = ast.BinOp(left=before, op=node.op, right=self.visit(node.value))
-        return self._write(node.target, self._power(_at(operation, node)), node)
+        return self._write(node.target, self._bounded(_at(operation, node)), node)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
-        return self._power(node)
+        return self._bounded(node)
 
-    def _power(self, node: ast.BinOp) -> ast.expr:
-        if isinstance(node.op, ast.Pow):
-            return _call(POWER, [node.left, node.right], node)
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        self.generic_visit(node)
+        return _call(COMPONENTS, [node], node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        # Given a type, `view` takes the same bits for other numbers; `reshape` knows sizes only.
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "view":
+            node.func.attr = "reshape"
         return node
+
+    def _bounded(self, node: ast.BinOp) -> ast.expr:
+        """The operations by which an integer grows faster than the text; others stay."""
+        names = {ast.Pow: POWER, ast.Mult: PRODUCT}
+        if type(node.op) not in names:
+            return node
+        return _call(names[type(node.op)], [node.left, node.right], node)
 
     def _write(self, target: ast.expr, value: ast.expr, where: ast.stmt) -> ast.Assign:
         """An assignment to a plain name that has the effect of assigning to `target`."""

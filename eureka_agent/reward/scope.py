@@ -19,12 +19,12 @@ class Scope:
         variables: all names that the function binds anywhere, parameters among them.
         columns: what the environment's parameters have for columns: a number, infinity if that is
             not known, None for `[N]`. Without those that the function assigns to.
-        helpers: the program's functions that may be called, and the work that each takes.
+        helpers: the program's functions that may be called, and the work that a call takes.
         functions: all functions of the program.
         offered: the names that `compute_reward` may ask for.
         components: names of the components that this function must return; None for a helper.
         times: how often the current statement is executed.
-        work: statements executed so far.
+        work: statements executed and expressions evaluated so far, all rounds of loops counted.
         dicts: keys of the dicts that names hold; None where the text does not tell.
     """
 

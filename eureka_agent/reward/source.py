@@ -1,16 +1,18 @@
 """From text to a syntax tree of bounded size, or to findings. Nothing of it is run."""
 
 import ast
+import io
 import re
-import unicodedata
+import tokenize
 import warnings
 
+from eureka_agent.reward.characters import is_hidden
 from eureka_agent.reward.findings import Report
 from eureka_agent.reward.language import MAX_BYTES, MAX_DEPTH, MAX_LINE_LENGTH, MAX_NODES
 
 _COOKIE = re.compile(r"^[ \t]*#.*coding[:=]")
 _FENCE = re.compile(r"^\s*```", re.MULTILINE)
-_PARSER_ERRORS = (
+PARSER_ERRORS = (
     SyntaxError,
     ValueError,
     MemoryError,
@@ -18,6 +20,7 @@ _PARSER_ERRORS = (
     OverflowError,
     SystemError,  # what some versions of the parser raise when it nests too deeply
 )
+"""What Python's parser and compiler raise, depending on the version, when a text is too odd."""
 
 
 def read_tree(text: object, report: Report) -> ast.Module | None:
@@ -40,6 +43,8 @@ def read_tree(text: object, report: Report) -> ast.Module | None:
     tree = _parse(source, report)
     if tree is not None:
         _check_size(tree, report)
+        if not source.isascii():
+            _check_names(source, report)
     return None if report.failed else tree
 
 
@@ -58,7 +63,7 @@ def _check_text(text: str, report: Report) -> None:
         if len(line) > MAX_LINE_LENGTH:
             message = f"The line has {len(line)} characters; {MAX_LINE_LENGTH} are allowed."
             report.error("long-line", number, message, "Break the line.")
-        hidden = next((c for c in line if _is_hidden(c)), None)
+        hidden = next((c for c in line if is_hidden(c)), None)
         if hidden is not None:
             message = f"The line holds the invisible character U+{ord(hidden):04X}."
             report.error("hidden-character", number, message, "Write plain text.")
@@ -67,20 +72,12 @@ def _check_text(text: str, report: Report) -> None:
             report.error("encoding-comment", number, message, "Leave the comment out.")
 
 
-def _is_hidden(character: str) -> bool:
-    """Control, format (bidirectional, zero-width), surrogate, private and unassigned characters."""
-    if " " <= character <= "~" or character == "\t":
-        return False
-    category = unicodedata.category(character)
-    return category.startswith("C") or category in ("Zl", "Zp")
-
-
 def _parse(text: str, report: Report) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # such as odd escapes in a docstring
             return ast.parse(text)
-    except _PARSER_ERRORS as error:
+    except PARSER_ERRORS as error:
         hint = ""
         if _FENCE.search(text):
             hint = "Write the program alone, without code fences."
@@ -99,11 +96,27 @@ def _check_size(tree: ast.Module, report: Report) -> None:
         node, depth, line = stack.pop()
         line = getattr(node, "lineno", line)
         count += 1
+        if count > MAX_NODES:
+            message = f"The program has more than {MAX_NODES} syntax nodes."
+            report.error("too-long", 1, message, "Write a shorter program.")
+            return
         if depth > MAX_DEPTH:
             message = f"The expression nests deeper than {MAX_DEPTH} levels."
             report.error("too-deep", line, message, "Split it into several assignments.")
             return
         stack.extend((child, depth + 1, line) for child in ast.iter_child_nodes(node))
-    if count > MAX_NODES:
-        message = f"The program has {count} syntax nodes; {MAX_NODES} are allowed."
-        report.error("too-long", 1, message, "Write a shorter program.")
+
+
+def _check_names(text: str, report: Report) -> None:
+    """Refuse names of other letters: Python reads some of them as ASCII, which a person does not.
+
+    Only the text shows them; in the tree they are replaced already. Comments and strings are free.
+    """
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.NAME and not token.string.isascii():
+                message = f'The name "{token.string}" is not made of plain letters.'
+                report.error("odd-name", token.start[0], message, "Choose another name.")
+    except (tokenize.TokenError, *PARSER_ERRORS):
+        message = "The text cannot be split into words as Python does it."
+        report.error("syntax", 1, message, "Write plain ASCII.")

@@ -11,7 +11,7 @@ from eureka_agent.reward.expressions import (
     refuse_syntax,
 )
 from eureka_agent.reward.kinds import Kind, join, kind_of
-from eureka_agent.reward.language import MAX_TRIPS, MAX_WORK, OPERATORS
+from eureka_agent.reward.language import MAX_ITEM_DEPTH, MAX_TRIPS, MAX_WORK, OPERATORS
 from eureka_agent.reward.parameters import did_you_mean
 from eureka_agent.reward.scope import Scope, check_new_name
 
@@ -88,9 +88,13 @@ def _check_augmented(node: ast.AugAssign, scope: Scope) -> None:
 def _check_item(target: ast.Subscript, scope: Scope) -> None:
     """The target of `x[i] = v`, which will be rewritten into an assignment to `x`."""
     base: ast.expr = target
+    depth = 0
     while isinstance(base, ast.Subscript):
         check_index(base, scope)
-        base = base.value
+        base, depth = base.value, depth + 1
+    if depth > MAX_ITEM_DEPTH:
+        message = f"At most {MAX_ITEM_DEPTH} pairs of brackets can be assigned to."
+        scope.report.error("assignment", target, message, "Assign to a variable first.")
     if not isinstance(base, ast.Name):
         message = "Only a variable, or parts of it, can be assigned to."
         scope.report.error("assignment", target, message, "Assign to a variable first.")
@@ -150,7 +154,7 @@ def _check_loop(node: ast.For, scope: Scope) -> None:
     check_block(node.body, scope)
     scope.times = before
     if scope.work > MAX_WORK:
-        message = f"The loops execute more than {MAX_WORK} statements."
+        message = f"The loops evaluate more than {MAX_WORK} expressions."
         scope.report.error("loop", node, message, "Write tensor operations on all columns at once.")
 
 
@@ -161,6 +165,8 @@ def _trips(iterable: ast.expr, scope: Scope) -> int | None:
             check_expression(iterable, scope)
             return len(iterable.elts)
         case ast.Call(func=ast.Name(id="range"), args=[_, *_] as args, keywords=[]):
+            for argument in args:
+                check_expression(argument, scope)
             try:
                 values = [ast.literal_eval(argument) for argument in args]
                 return len(range(*values))

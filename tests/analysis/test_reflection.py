@@ -282,9 +282,9 @@ def test_a_failed_candidate_tells_the_end_of_its_failure_and_how_far_it_came() -
     row = candidate("failed", failure=failure)
     assert reflect(row, None, [], episode_steps=250).splitlines() == [
         "The candidate failed:",
-        "b",
-        "line 6, in compute_reward",
-        "RewardFailed: not finite",
+        "> b",
+        "> line 6, in compute_reward",
+        "> RewardFailed: not finite",
     ]
     text = reflect(row, training(None), evaluations(fitness=[3.0]), episode_steps=250)
     assert "Trained for 1k steps." in text

@@ -97,8 +97,8 @@ def test_every_program_is_either_shown_or_told_in_brief() -> None:
 
 def test_one_in_brief_says_its_fitness_and_thought_or_why_it_has_none() -> None:
     assert briefly(history(PAST, 4, 1000)) == [
-        "#2, fitness 2: Thought 2.",
-        "#3, rejected or failed, no fitness: error[no-weights] The program has no WEIGHTS.",
+        '#2, fitness 2: "Thought 2."',
+        '#3, rejected or failed, no fitness: "error[no-weights] The program has no WEIGHTS."',
     ]
 
 
@@ -106,16 +106,17 @@ def test_one_in_brief_takes_one_short_line() -> None:
     text = history([PAST[0], past(2, 0, 1.0, thought="word\n" * 200)], 0, 1000)
     (line,) = briefly(text)
     assert len(line) == LINE
-    assert line.endswith("...")
+    assert line.endswith('..."')
 
 
 def test_lessons_stand_newest_first_and_each_once_with_whose_they_are() -> None:
     lessons = ["Old.", "Twice.", "Three.", "Four.", "Five.", "Twice.", "", "Last."]
     text = history([past(i, i, 1.0, lesson=lesson) for i, lesson in enumerate(lessons)], 1, 1000)
     told = [line.strip() for line in text[text.index("Lessons") :].split("- ")[1:]]
-    assert [line.split(": ")[1] for line in told] == ["Last.", "Twice.", "Five.", "Four.", "Three."]
+    said = [line.split(": ")[1].strip('"') for line in told]
+    assert said == ["Last.", "Twice.", "Five.", "Four.", "Three."]
     assert len(told) == LESSONS
-    assert told[:2] == ["#7 (fitness 1): Last.", "#5 (fitness 1): Twice."]
+    assert told[:2] == ['#7 (fitness 1): "Last."', '#5 (fitness 1): "Twice."']
 
 
 def test_without_lessons_there_is_no_heading_for_them() -> None:

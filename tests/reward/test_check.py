@@ -113,6 +113,7 @@ IN_EXPRESSIONS = [
     ("compute_reward(height)", "recursion"),
     ("1.0", "component-shape"),
     ('torch.div(height, 2.0, rounding_mode="up")', "option"),
+    ('torch.einsum("__import__", height)', "string"),
     ('{"b c": height}', "component-name"),
     ("{height: height}", "component-name"),
 ]
@@ -157,6 +158,7 @@ IN_BODIES = [
     ("torch.abs = height", "assignment", 4),
     ("height.T[0] = 0.0", "assignment", 4),
     ("height[0], x = 1.0, 2.0", "assignment", 4),
+    ("x = [height]\nx[0][0][0][0] = 1.0", "assignment", 5),
     ("torch = height", "reserved-name", 4),
     ("for math in range(3):\n    pass", "reserved-name", 4),
     ("__set_item = height", "odd-name", 4),
@@ -237,7 +239,7 @@ AROUND = [
     (HEAD + "# \u200b\n" + DEFINITION, "hidden-character", 3),
     (HEAD + "# \ud800\n" + DEFINITION, "hidden-character", 3),
     ("\ufeff" + HEAD + DEFINITION, "hidden-character", 1),
-    (HEAD + "# " + "x" * 500 + "\n" + DEFINITION, "long-line", 3),
+    (HEAD + "# " + "x" * 1000 + "\n" + DEFINITION, "long-line", 3),
     (HEAD + "# é\n" * 4000 + DEFINITION, "too-long", 1),
     (HEAD + DEFINITION.replace('"a": height', '"a": height' + " + 1" * 80), "too-deep", 4),
     (HEAD + "x = " + "(" * 300 + "\n" + ")" * 300, "syntax", 3),
@@ -283,6 +285,19 @@ def test_all_that_is_wrong_is_found_at_once_and_in_order() -> None:
         (6, "unknown-method"),
         (7, "component-without-weight"),
     ]
+
+
+def test_a_hostile_text_earns_a_few_findings_only() -> None:
+    names = "\n".join(f"x = velocty{i}" for i in range(400))
+    assert [f.rule for f in errors(with_body(names))] == ["unknown-name"] * 20
+    entries = ", ".join(f'"a{i}": 1' for i in range(40))
+    assert [f.rule for f in errors(f"WEIGHTS = {{{entries}}}\n{DEFINITION}")] == ["table"]
+
+
+def test_names_of_letters_that_python_replaces_are_refused_and_comments_are_free() -> None:
+    text = with_body('y = torch.ｅｘｐ(height)  # ｅｘｐ\nreturn {"a": y}')  # noqa: RUF001
+    assert [(f.rule, f.line) for f in errors(text)] == [("odd-name", 4)]
+    assert errors(text.replace("torch.ｅｘｐ", "torch.exp")) == []  # noqa: RUF001
 
 
 def test_findings_are_sentences_with_places() -> None:

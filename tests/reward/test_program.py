@@ -98,6 +98,10 @@ def test_other_number_types_become_float32(expression: str) -> None:
         ("y.gather(0, y.long() + 100000)", 6, "RuntimeError: index 100000 is out of bounds"),
         ("x @ x", 6, "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x3 and 4x3)"),
         ("y / (1 - 1)", 7, 'component "a" is not finite in 4 of 4 rows'),
+        ("{'b': y}", 7, 'component "a" is a dict; expected a tensor [4].'),
+        ("max({'b': y})", 6, "TypeError: 'Components' object is not iterable"),
+        ("y * [1.0, 2.0][0:1]", 6, "TypeError: a list or tuple cannot be multiplied"),
+        ("x.view((y > 0).dtype)", 6, "TypeError: reshape()"),
         ("1.0 / math.floor(0.5) * y", 6, "ZeroDivisionError: "),
     ],
 )

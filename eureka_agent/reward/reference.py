@@ -1,0 +1,155 @@
+"""The reference of the reward language, made from the tables by which programs are checked.
+
+`python -m eureka_agent.reward.reference` prints `docs/reward-language.md`.
+"""
+
+import inspect
+from collections.abc import Iterable, Mapping
+
+from eureka_agent.reward import language
+from eureka_agent.reward.helpers import LIBRARY
+from eureka_agent.reward.parameters import PLAIN_NAMES, PREFIXES
+from eureka_agent.reward.rules import RULES
+
+_INTRODUCTION = """\
+# The reward language
+
+A reward program is a small Python module. It is read, never imported: a program is parsed, checked
+against the lists below, rewritten, and only the rewritten syntax tree is run, in a namespace that
+holds what is listed here and no modules. **What is not listed is refused.** The lists say what
+rewards need, not what would be dangerous.
+
+```python
+\"\"\"Run forward, stay upright, waste no effort.\"\"\"
+
+WEIGHTS = {"forward": 1.0, "upright": 0.3, "effort": 0.01}
+SCALES = {"upright_width": 0.25}
+
+
+def compute_reward(torso_velocity, torso_up, action, upright_width):
+    forward = torso_velocity[:, 0]
+    upright = torch.exp((torso_up[:, 2] - 1.0) / upright_width)
+    return {"forward": forward, "upright": upright, "effort": -action.square().sum(-1)}
+```
+
+`eureka-agent critique ENV FILE` checks a program. Each finding names a rule, line and column, says
+in a sentence what is wrong and, where that helps, what to write instead.
+"""
+
+_SYNTAX = """\
+## Syntax
+
+- **Outside functions:** a docstring, `WEIGHTS` and `SCALES` as dicts of numbers written out, and
+  functions: helpers first, `compute_reward` among them.
+- **Statements:** assignment to a variable, to several at once, or to items of one (`x[:, 2] = 0.0`,
+  `x -= y`); `if` on plain numbers; `for` over `range(<numbers>)` or a tuple written out;
+  `return`; `pass`.
+- **Expressions:** numbers, `True`, `False`, `None`; names; `x[...]` with slices; lists, tuples;
+  dicts with names for keys; calls; `a if b else c` on plain numbers; `and`, `or`, `not` on plain
+  numbers; comparisons (`==` `!=` `<` `<=` `>` `>=`) and operators
+  (`+` `-` `*` `/` `//` `%` `**` `@` `&` `|` `^` `~`).
+- **Parameters** of `compute_reward` are chosen by name: signals of the environment; {prefixes}
+  before a signal's name; {plain}; keys of `SCALES`. Helpers take what they are given.
+- **Names** of functions and variables are ASCII without `__`. `torch`, `math` and `F`
+  (`torch.nn.functional`) stand before a dot only; functions are called, never passed on.
+- **Text** is no value. It names components, the equation of `torch.einsum`, {options}, and infinity
+  in `float("inf")`.
+"""
+
+_REWRITING = """\
+## What is rewritten
+
+Habits that do no harm are taken out before the check: imports of {imports}, `typing` and
+`torch.Tensor`; annotations; {decorators} as decorators or in `with`.
+
+What changes a value in place is rewritten after it: `x[i] = v` and `x += v` bind `x` anew, so that
+nothing that shares its memory changes. `*` and `**` on whole numbers give a float where the result
+would be beyond 2^53. `x.view(...)` is `x.reshape(...)`. A dict gives out its values, not its names.
+"""
+
+
+def reference() -> str:
+    """The whole reference as Markdown."""
+    decorators = ", ".join(f"`{name}`" for name in sorted(language.HARMLESS_DECORATORS))
+    options = " and ".join(
+        f"`{name}` ({' or '.join(values)})" for name, values in language.OPTIONS.items()
+    )
+    syntax = _SYNTAX.format(
+        prefixes=", ".join(f"`{prefix}_`" for prefix in PREFIXES),
+        plain=", ".join(f"`{name}`" for name in PLAIN_NAMES),
+        options=options,
+    )
+    imports = ", ".join(f"`{name}`" for name in sorted(language.HARMLESS_IMPORTS))
+    rewriting = _REWRITING.format(imports=imports, decorators=decorators)
+    return "\n".join([_INTRODUCTION, syntax, _functions(), _limits(), rewriting, _rules()])
+
+
+def library_lines() -> list[Mapping[str, str]]:
+    """The reward library: `name`, `signature` and `meaning` of each function."""
+    lines = []
+    for name, function in LIBRARY.items():
+        parameters = ", ".join(inspect.signature(function).parameters)
+        meaning = (inspect.getdoc(function) or "").split("\n")[0]
+        lines.append({"name": name, "signature": f"({parameters})", "meaning": meaning})
+    return lines
+
+
+def _functions() -> str:
+    both = language.TORCH_FUNCTIONS & language.TENSOR_METHODS
+    constants = {root: names for root, names in language.CONSTANTS.items() if names}
+    parts = {
+        "`torch.f(x)` and `x.f()`": both,
+        "`torch.f(...)` only": language.TORCH_FUNCTIONS - both,
+        "`x.f(...)` only": language.TENSOR_METHODS - both,
+        "`x.a`": language.TENSOR_ATTRIBUTES,
+        "`F.f(...)`": language.NN_FUNCTIONS,
+        "`math.f(...)`": language.MATH_FUNCTIONS,
+        "Python's own": language.BUILTINS,
+        **{f"`{root}.c`": names for root, names in constants.items()},
+        "Names of arguments": language.KEYWORDS,
+    }
+    lists = "\n".join(f"- **{title}:** {_words(names)}" for title, names in parts.items())
+    library = "\n".join(
+        f"| `{line['name']}{line['signature']}` | {line['meaning'].replace('|', '&#124;')} |"
+        for line in library_lines()
+    )
+    return (
+        f"## Functions\n\n{lists}\n\nThe reward library is there as well; all of it works row by "
+        f"row.\n\n| function | is |\n|---|---|\n{library}\n"
+    )
+
+
+def _limits() -> str:
+    low, high = language.WEIGHT_RANGE
+    limits: Mapping[str, object] = {
+        "bytes of a program": language.MAX_BYTES,
+        "characters of a line": language.MAX_LINE_LENGTH,
+        "nodes of its syntax tree": language.MAX_NODES,
+        "depth of that": language.MAX_DEPTH,
+        "helper functions": language.MAX_HELPERS,
+        **{f"entries of {table}": most for table, most in language.TABLES.items()},
+        "size of a weight that is not 0": f"{low:g} to {high:g}",
+        "an integer": language.MAX_INTEGER,
+        "an exponent written out": language.MAX_EXPONENT,
+        "arguments of a torch function, and of a method, that go without a name": (
+            f"{language.MAX_POSITIONAL}, {language.MAX_POSITIONAL_METHOD}"
+        ),
+        "rounds of a loop": language.MAX_TRIPS,
+        "expressions that a call evaluates, loops and helpers unrolled": language.MAX_WORK,
+        "pairs of brackets after a variable that is assigned to": language.MAX_ITEM_DEPTH,
+    }
+    rows = "\n".join(f"| {what} | {most} |" for what, most in limits.items())
+    return f"## Limits\n\n| what | at most |\n|---|---|\n{rows}\n"
+
+
+def _rules() -> str:
+    rows = "\n".join(f"| `{rule}` | {asks} |" for rule, asks in RULES.items())
+    return f"## Rules\n\n| rule | asks for |\n|---|---|\n{rows}\n"
+
+
+def _words(names: Iterable[str]) -> str:
+    return " ".join(f"`{name}`" for name in sorted(names))
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
