@@ -129,7 +129,7 @@ class Judge:
 
     @torch.no_grad()
     def _run(
-        self, policies: Sequence[Mapping[str, Tensor]], streams: np.ndarray, reporter: Reporter
+        self, policies: Sequence[Mapping[str, Tensor]], streams: Tensor, reporter: Reporter
     ) -> list[Recording]:
         """Run policies on the same episodes, side by side.
 
@@ -144,12 +144,11 @@ class Judge:
         stack = PolicyStack(policies[0], lanes, activation)
         for lane, weights in enumerate(policies):
             stack.load(lane, weights)
-        views = stack.views()
         if each not in self._worlds:
             self._worlds[each] = Worlds(self._environment, lanes * each, self._threads)
         worlds = self._worlds[each]
         everyone = slice(0, worlds.n)
-        worlds.start(everyone, np.tile(streams, lanes), torch.zeros(worlds.n, dtype=torch.int64))
+        worlds.start(everyone, streams.repeat(lanes), torch.zeros(worlds.n, dtype=torch.int64))
         worlds.stop(slice(count * each, worlds.n))
         limit = self._environment.episode_steps
         states, actions = [worlds.signals], []
@@ -158,7 +157,7 @@ class Judge:
         diverged = torch.zeros(worlds.n, dtype=torch.bool)
         for t in range(limit):
             seen = worlds.observation.view(lanes, each, -1)
-            action = stack.actor(views, seen).reshape(worlds.n, -1).clamp(-1.0, 1.0)
+            action = stack.actor(seen).reshape(worlds.n, -1).clamp(-1.0, 1.0)
             step = worlds.step(action)
             states.append(step.after)
             actions.append(action)

@@ -10,8 +10,9 @@ TINY = {
     "worlds": 4,
     "steps": 512,
     "checkpoints": 2,
-    "ranking_episodes": 1,
+    "ranking_episodes": 4,
     "reporting_episodes": 2,
+    "device": "cpu",
 }
 
 

@@ -59,5 +59,6 @@ class CartpoleSwingUp(Environment):
 
     def reset(self, noise: ResetNoise) -> tuple[Tensor, Tensor]:
         """Cart in the middle, pole hanging, nearly at rest."""
-        rest = torch.tensor([0.0, math.pi], dtype=torch.float64)
-        return rest + noise.normal(2, 0.01), noise.normal(2, 0.01)
+        pose = noise.normal(2, 0.01)
+        pose[:, 1] += math.pi
+        return pose, noise.normal(2, 0.01)

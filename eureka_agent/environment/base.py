@@ -100,31 +100,49 @@ class State:
 
     Every attribute that is an `mjData` field gives `[N, ...]` float32, converted once per step:
     `state.qpos`, `state.xpos`, `state.cvel`, ... Named parts have methods.
+
+    Args:
+        simulator: the worlds.
+        rows: which of them, int64 `[N]`; all when None.
     """
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, rows: Tensor | None = None) -> None:
         self._simulator = simulator
+        self._rows = rows
 
     def __getattr__(self, field: str) -> Tensor:
         if field.startswith("_"):
             raise AttributeError(field)
-        value = self._simulator.view(field).float()
+        value = self._copied(self._simulator.view(field))
         self.__dict__[field] = value
         return value
 
     def geom_position(self, name: str) -> Tensor:
         """World position of a geom's centre, m, `[N, 3]`."""
-        return self.geom_xpos[:, self._simulator.model.geom(name).id]
+        return self._part("geom_xpos", self._simulator.model.geom(name).id)
 
     def body_position(self, name: str) -> Tensor:
         """World position of a body's frame, m, `[N, 3]`."""
-        return self.xpos[:, self._simulator.model.body(name).id]
+        return self._part("xpos", self._simulator.model.body(name).id)
+
+    def body_rotation(self, name: str) -> Tensor:
+        """A body's own x, y and z axes in the world, the columns of a matrix `[N, 3, 3]`."""
+        return self._part("xmat", self._simulator.model.body(name).id).reshape(-1, 3, 3)
 
     def sensor(self, name: str) -> Tensor:
         """Reading of a named sensor, `[N, d]`."""
         sensor = self._simulator.model.sensor(name)
         start = int(sensor.adr[0])
         return self.sensordata[:, start : start + int(sensor.dim[0])]
+
+    def _part(self, field: str, index: int) -> Tensor:
+        """One body's or geom's entry: the others' are not converted."""
+        return self._copied(self._simulator.view(field)[:, index])
+
+    def _copied(self, value: Tensor) -> Tensor:
+        """The chosen rows as they are now: the physics write into what they showed."""
+        chosen = value if self._rows is None else value[self._rows]
+        return chosen.to(torch.float32, copy=True)
 
 
 class Environment:
@@ -165,13 +183,24 @@ class Environment:
 
     def terminated(self, state: State) -> Tensor:
         """Which episodes end here, before their time limit, `[N]` bool."""
-        return torch.zeros(state.qpos.shape[0], dtype=torch.bool)
+        return torch.zeros_like(state.qpos[:, 0], dtype=torch.bool)
 
     def reset(self, noise: ResetNoise) -> tuple[Tensor, Tensor]:
         """First states of `m = len(noise)` episodes: qpos `[m, nq]`, qvel `[m, nv]`."""
         raise NotImplementedError
 
     # What follows is the same for every environment.
+
+    def rest_pose(self, noise: ResetNoise) -> Tensor:
+        """The model's own positions, `[nq]` float64, on the device of the noise."""
+        rest = self._rest.get(noise.device)
+        if rest is None:  # sent once: a GPU would have to be waited for at every reset
+            rest = self._rest[noise.device] = torch.as_tensor(self.model.qpos0, device=noise.device)
+        return rest
+
+    @functools.cached_property
+    def _rest(self) -> dict[torch.device, Tensor]:
+        return {}
 
     @property
     def name(self) -> str:

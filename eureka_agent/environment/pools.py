@@ -1,12 +1,13 @@
 """Three disjoint pools of episode seeds: nothing that is trained or chosen on is reported."""
 
-import numpy as np
+import torch
+from torch import Tensor
 
 from eureka_agent.environment.random import mix
 
 TRAINING, RANKING, REPORTING = 1, 2, 3
 
 
-def streams(pool: int, seed: int, count: int) -> np.ndarray:
-    """One 64-bit key per episode or world `[count]`; the first ones are the same for any count."""
-    return mix(pool, seed, np.arange(count))
+def streams(pool: int, seed: int, count: int) -> Tensor:
+    """One 64-bit key per episode or world, int64 `[count]`; more of them begin with the same."""
+    return mix(pool, seed, torch.arange(count))

@@ -22,7 +22,7 @@ class Stateful:
             if isinstance(value, Stateful):
                 result |= {f"{name}.{key}": part for key, part in value.state().items()}
             else:
-                array = value.detach().numpy() if isinstance(value, Tensor) else value
+                array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
                 result[name] = array.copy()
         return result
 

@@ -57,9 +57,11 @@ class Memory(Stateful):
     STATE: ClassVar = ("start", "high", "low")
 
     @classmethod
-    def empty(cls, worlds: int, layout: SignalLayout) -> "Memory":
+    def empty(
+        cls, worlds: int, layout: SignalLayout, device: torch.device | None = None
+    ) -> "Memory":
         """Memory before any step; the first step of an episode overwrites it."""
-        return cls(*(torch.zeros(worlds, layout.width) for _ in range(3)))
+        return cls(*(torch.zeros(worlds, layout.width, device=device) for _ in range(3)))
 
 
 @dataclass

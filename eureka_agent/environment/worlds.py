@@ -1,6 +1,6 @@
 """Worlds: an environment stepped in many copies, in the order that the contract fixes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ from eureka_agent.environment.random import ResetNoise, mix
 from eureka_agent.environment.stateful import Stateful
 from eureka_agent.environment.transitions import SignalLayout
 from eureka_agent.simulation import CpuSimulator
+from eureka_agent.simulation.devices import CPU, make_simulator
 
 
 @dataclass
@@ -44,6 +45,13 @@ class Worlds(Stateful):
     and the observation. Everything random in a world is a function of its stream and of how many
     episodes it has begun, so a world never depends on its neighbours.
 
+    Args:
+        environment: the task.
+        n: number of worlds.
+        threads: of the physics on a CPU, 0 for one per core.
+        device: where physics and signals live.
+        backend: see `make_simulator`.
+
     Attributes:
         observation: what the policy sees now `[n, D]` float32.
         signals: packed signals of the present states `[n, S]` float32.
@@ -54,42 +62,57 @@ class Worlds(Stateful):
         "_prev_action",
     )
 
-    def __init__(self, environment: Environment, n: int, threads: int = 0) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        n: int,
+        threads: int = 0,
+        *,
+        device: torch.device = CPU,
+        backend: str | None = None,
+    ) -> None:
         self.environment = environment
         self.n = n
         self.layout = SignalLayout(environment.signals_described)
-        self.simulator = CpuSimulator(environment.model, n, threads)
-        low, high = environment.action_range()
+        self.simulator = make_simulator(environment.model, n, device, threads, backend=backend)
+        self.simulator.prepare(environment.substeps)
+        # Where rows can be chosen on the host, a reset costs what its rows cost. A GPU would have
+        # to be waited for: there every row is computed, and a mask chooses.
+        self._by_rows = isinstance(self.simulator, CpuSimulator)
+        low, high = (bound.to(device) for bound in environment.action_range())
         self._centre, self._half = (low + high) / 2, (high - low) / 2
         self.action_size = len(low)
         self._control = self.simulator.view("ctrl")
-        self._streams = np.zeros(n, dtype=np.uint64)
-        self._episodes = np.zeros(n, dtype=np.int64)
-        self._age = torch.zeros(n, dtype=torch.int64)
-        self._fresh = torch.ones(n, dtype=torch.bool)
-        self._active = torch.zeros(n, dtype=torch.bool)
-        self._stepped: list[int] = []
-        self._prev_action = torch.zeros(n, self.action_size)
-        self._begin(np.arange(n))
+        self._qpos = torch.zeros(n, environment.model.nq, dtype=torch.float64, device=device)
+        self._qvel = torch.zeros(n, environment.model.nv, dtype=torch.float64, device=device)
+        self._streams = torch.zeros(n, dtype=torch.int64, device=device)
+        self._episodes = torch.zeros(n, dtype=torch.int64, device=device)
+        self._age = torch.zeros(n, dtype=torch.int64, device=device)
+        self._fresh = torch.ones(n, dtype=torch.bool, device=device)
+        self._active = torch.zeros(n, dtype=torch.bool, device=device)
+        self._stepped: np.ndarray | None = None
+        self._prev_action = torch.zeros(n, self.action_size, device=device)
         state = State(self.simulator)
         self.observation = environment.observation(state)
         self.signals = self.layout.pack(environment.signals(state))
+        self._begin(torch.ones_like(self._active))
+        self._set_active(slice(0, 0), False)
 
-    def start(self, worlds: slice, streams: Sequence[int] | np.ndarray, ages: Tensor) -> None:
+    def start(self, worlds: slice, streams: Tensor | np.ndarray, ages: Tensor) -> None:
         """Begin new episodes in a slice of the worlds and step them from now on.
 
         Args:
             worlds: which worlds.
-            streams: one 64-bit key per world: the source of all its randomness.
+            streams: one 64-bit key per world: the source of all its randomness, `[m]` int64.
             ages: control steps of the time limit that count as gone, `[m]` int64.
         """
-        ids = np.arange(self.n)[worlds]
-        self._streams[ids] = np.asarray(streams, dtype=np.uint64)
-        self._episodes[ids] = 0
+        self._streams[worlds] = torch.as_tensor(streams).to(self._streams)
+        self._episodes[worlds] = 0
         self._set_active(worlds, True)
-        self._begin(ids)
-        self._age[worlds] = ages
-        self._observe(torch.as_tensor(ids))
+        chosen = torch.zeros_like(self._active)
+        chosen[worlds] = True
+        self._begin(chosen)
+        self._age[worlds] = ages.to(self._age.device)
 
     def stop(self, worlds: slice) -> None:
         """Step these worlds no longer."""
@@ -97,15 +120,15 @@ class Worlds(Stateful):
 
     def step(self, action: Tensor) -> Step:
         """Apply actions `[n, A]` in [-1, 1] for one control step."""
-        self._control[:] = self._centre + self._half * action
+        torch.addcmul(self._centre, self._half, action, out=self._control)
         self.simulator.step(self.environment.substeps, self._stepped)
-        self._age[self._active] += 1
+        self._age += self._active
         state = State(self.simulator)
         diverged = self.simulator.diverged() & self._active
         after = self.layout.pack(self.environment.signals(state))
         final_observation = self.environment.observation(state)
         terminated = self.environment.terminated(state) & self._active
-        if diverged.any():
+        if not self._by_rows or diverged.any():
             after = torch.where(diverged[:, None], self.signals, after)
             final_observation = torch.where(diverged[:, None], self.observation, final_observation)
             terminated = terminated | diverged
@@ -122,11 +145,10 @@ class Worlds(Stateful):
             final_observation=final_observation,
         )
         self.signals, self.observation = after, final_observation
-        self._prev_action, self._fresh = action.clone(), torch.zeros(self.n, dtype=torch.bool)
-        ended = (terminated | truncated).nonzero()[:, 0]
-        if len(ended):
-            self._begin(ended.numpy())
-            self._observe(ended)
+        self._prev_action, self._fresh = action.clone(), torch.zeros_like(self._fresh)
+        ended = terminated | truncated
+        if not self._by_rows or ended.any():
+            self._begin(ended)
         return step
 
     def state(self) -> dict[str, np.ndarray]:
@@ -139,27 +161,29 @@ class Worlds(Stateful):
         self.simulator.restore(state["simulator"])
         self._set_active(slice(0, 0), True)
 
-    def _begin(self, ids: np.ndarray) -> None:
-        noise = ResetNoise(mix(self._streams[ids], self._episodes[ids]))
-        qpos, qvel = self.environment.reset(noise)
-        self.simulator.reset(ids.tolist(), qpos, qvel)
-        self._episodes[ids] += 1
-        rows = torch.as_tensor(ids)
-        self._age[rows] = 0
-        self._fresh[rows] = True
-        self._prev_action[rows] = 0.0
-
-    def _observe(self, rows: Tensor) -> None:
-        """Refresh signals and observation of worlds that begin an episode; others keep theirs."""
-        state = State(self.simulator)
-        chosen = torch.zeros(self.n, 1, dtype=torch.bool)
-        chosen[rows] = True
+    def _begin(self, chosen: Tensor) -> None:
+        """Begin an episode in the worlds of a mask `[n]`; the others keep what they have."""
+        rows = chosen.nonzero()[:, 0] if self._by_rows else None
+        part = slice(None) if rows is None else rows
+        noise = ResetNoise(mix(self._streams[part], self._episodes[part]))
+        self._qpos[part], self._qvel[part] = self.environment.reset(noise)
+        self.simulator.reset_where(chosen, self._qpos, self._qvel)
+        self._episodes += chosen
+        self._age.masked_fill_(chosen, 0)
+        self._fresh |= chosen
+        self._prev_action.masked_fill_(chosen[:, None], 0.0)
+        state = State(self.simulator, rows)
         signals = self.layout.pack(self.environment.signals(state))
-        self.signals = torch.where(chosen, signals, self.signals)
-        self.observation = torch.where(
-            chosen, self.environment.observation(state), self.observation
-        )
+        observation = self.environment.observation(state)
+        # Never in place: what has been handed out must stay as it was.
+        if rows is None:
+            self.signals = torch.where(chosen[:, None], signals, self.signals)
+            self.observation = torch.where(chosen[:, None], observation, self.observation)
+        else:
+            self.signals = self.signals.index_copy(0, rows, signals)
+            self.observation = self.observation.index_copy(0, rows, observation)
 
     def _set_active(self, worlds: slice, active: bool) -> None:
         self._active[worlds] = active
-        self._stepped = self._active.nonzero()[:, 0].tolist()
+        stepped = self._active.nonzero()[:, 0]
+        self._stepped = None if len(stepped) == self.n else stepped.int().cpu().numpy()

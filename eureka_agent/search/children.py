@@ -23,7 +23,10 @@ SHORT_S = 120.0
 """Deadline for requests that train nothing."""
 LONG_S = 24 * 3600.0
 """Deadline for requests that do; they are watched by their heartbeat."""
-WORKER_ADDRESS_SPACE_GIB = 12.0
+MEMORY_GIB, WORKER_ADDRESS_SPACE_GIB, SILENCE_S = 4.0, 12.0, 60.0
+GPU_OPEN_S, GPU_SILENCE_S, GPU_MEMORY_GIB = 1800.0, 900.0, 16.0
+"""Of a worker on a GPU: the first one on a machine compiles kernels, without a word and for
+minutes; and the driver maps far more address space than it uses."""
 
 WORKER, JUDGE = "eureka_agent.sandbox.worker", "eureka_agent.judge"
 
@@ -40,10 +43,13 @@ class Worker:
 
     Args:
         environment: the task.
-        config: gives K, N and the number of threads.
+        config: gives K, N, the trainer, the device and the number of threads.
         fitness: train on this fitness, bare; None to train on programs.
         module: what runs in the child.
         import_path: folders that it imports from beside the parent's.
+
+    Attributes:
+        overflow: what the physics of the last advance had no room for, if anything.
 
     Raises:
         JobFailed: the population cannot be set up; no program had any part in it.
@@ -63,9 +69,13 @@ class Worker:
         self._rollout = environment.training.horizon * config.worlds
         self._components: dict[int, tuple[str, ...]] = {}
         self._steps: dict[int, int] = {}
+        self.overflow: str | None = None
+        on_gpu = config.device != "cpu"
         self._child = Child(
             module,
-            address_space_gib=WORKER_ADDRESS_SPACE_GIB,
+            memory_gib=GPU_MEMORY_GIB if on_gpu else MEMORY_GIB,
+            address_space_gib=None if on_gpu else WORKER_ADDRESS_SPACE_GIB,
+            heartbeat_timeout_s=GPU_SILENCE_S if on_gpu else SILENCE_S,
             import_path=import_path,
         )
         fields = {
@@ -73,9 +83,12 @@ class Worker:
             "lanes": config.candidates,
             "worlds": config.worlds,
             "threads": thread_count(config),
+            "trainer": config.trainer,
+            "device": config.device,
             "fitness": str(fitness) if fitness else None,
         }
-        self._ask(Message("open", fields), "opened")
+        open_s = GPU_OPEN_S if on_gpu else SHORT_S
+        self._ask(Message("open", fields), "opened", deadline_s=open_s)
 
     def load(self, lane: int, program: str | None, seed: int) -> None:
         """Begin a training on a program, or on the bare fitness when it is None.
@@ -106,6 +119,7 @@ class Worker:
             on_progress=lambda said: on_progress(replies.read_progress(said, trained)),
         )
         reports = self._read(lambda: replies.read_reports(reply, expected))
+        self.overflow = self._read(lambda: replies.read_overflow(reply))
         self._steps = {lane: r.steps for lane, r in reports.items() if r.evicted is None}
         return reports
 

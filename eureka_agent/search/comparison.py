@@ -148,7 +148,8 @@ def _check_reproduction(run: Run, winner: CandidateRow, config: SearchConfig) ->
     """Compare the winner's training alone with the one in the search, point by point, once."""
     searched = _training(run, "candidate", winner, config)
     alone = _training(run, "winner", winner, config)
-    if alone.reproduced is not None:
+    # On a GPU sums run in the order in which threads finish: no training repeats bit for bit.
+    if alone.reproduced is not None or config.device != "cpu":
         return
     curves = [
         [(e.step, e.fitness, e.own_return) for e in run.evaluations(training.id)]

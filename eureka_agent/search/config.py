@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from eureka_agent.environment import Environment, mix
 from eureka_agent.errors import UsageError
+from eureka_agent.simulation import require_device_name, resolve_device
 
 DESIGNERS = ("offline", "openai", "offline-blind", "given")
 """Who can write programs: the offline designer, a language model behind any server that speaks the
 OpenAI protocol, the offline designer's control without documentation, the user."""
 CONTEXTS = ("signals", "source")
 """What a language model is shown of the environment: its documentation, or its source as well."""
+TRAINERS = ("population", "sb3")
+"""Who trains: our own trainer, or stable-baselines3's PPO, which is slow and checks ours."""
 MAX_CANDIDATES = 255
 
 SECOND_REPLICATE = 1_000_000
@@ -30,6 +33,10 @@ class SearchConfig:
     """K: candidates per generation, trained side by side."""
     worlds: int = 64
     """N: worlds per candidate."""
+    trainer: str = "population"
+    """Who trains: population, or sb3 for stable-baselines3's PPO, one candidate at a time."""
+    device: str = "cpu"
+    """Where trainings run: cpu, cuda or cuda:N. For a new run also auto: the GPU if it works."""
     steps: int = 300_000
     """Environment steps per training."""
     seed: int = 0
@@ -74,6 +81,15 @@ class SearchConfig:
     def __post_init__(self) -> None:
         _require_one_of("designer", self.designer, DESIGNERS[:2], DESIGNERS)
         _require_one_of("context", self.context, CONTEXTS, CONTEXTS)
+        _require_one_of("trainer", self.trainer, TRAINERS, TRAINERS)
+        require_device_name(self.device)
+        if self.trainer == "sb3" and self.device.startswith("cuda"):
+            raise UsageError("The trainer sb3 runs on the CPU.", "Give --device cpu.")
+        if self.trainer == "sb3" and self.candidates > 1:
+            raise UsageError(
+                "The trainer sb3 trains one policy at a time.",
+                "Use it with: eureka-agent train ENV --reward FILE --trainer sb3",
+            )
         if self.designer == "openai" and not self.model:
             raise UsageError(
                 "The designer openai needs the name of a model.",
@@ -105,15 +121,24 @@ class SearchConfig:
 
     @classmethod
     def for_environment(cls, environment: Environment, **changes: Any) -> Self:
-        """The environment's own training settings, with changes; None changes nothing."""
+        """The environment's own training settings, with changes; None changes nothing.
+
+        The device becomes one that is there: a run must know which its results come from.
+
+        Raises:
+            MissingError: a GPU was asked for, and it cannot be used.
+        """
         settings = environment.training
         base: dict[str, Any] = {
+            "device": "auto",
             "candidates": settings.lanes,
             "worlds": settings.worlds,
             "steps": settings.budget,
         }
         given = {name: value for name, value in changes.items() if value is not None}
-        return cls(**(base | given))
+        config = cls(**(base | given))
+        automatic = "cpu" if config.trainer == "sb3" else resolve_device(config.device).type
+        return replace(config, device=automatic if config.device == "auto" else config.device)
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:

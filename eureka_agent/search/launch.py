@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from eureka_agent.designer import Broken, Designer, OfflineDesigner, Past, Proposal
 from eureka_agent.environment import Environment, TaskDescription, find_environment
-from eureka_agent.errors import UsageError
+from eureka_agent.errors import MissingError, UsageError
 from eureka_agent.reward import RewardRejected, parse
 from eureka_agent.search.config import SearchConfig
+from eureka_agent.simulation import resolve_device
 from eureka_agent.store import Run
 
 if TYPE_CHECKING:
@@ -112,10 +113,18 @@ def resumed_search(path: Path, more_generations: int = 0) -> Launch:
     Args:
         path: the run folder.
         more_generations: how many to add to those configured.
+
+    Raises:
+        MissingError: the run trains on a GPU, and there is none that can be used.
     """
     run = Run.open(path)
     row = run.row()
     config = SearchConfig.from_dict(row.config)
+    try:
+        resolve_device(config.device)  # results of different devices must not be mixed in a run
+    except MissingError as error:
+        said = f"This run trains on {config.device}. {error.message}"
+        raise MissingError(said, error.remedy) from error
     if not more_generations:
         return _launch(run, find_environment(row.environment_source), config)
     config = dataclasses.replace(config, generations=config.generations + more_generations)

@@ -79,6 +79,16 @@ def read_reports(reply: Message, expected: Mapping[int, Expected]) -> dict[int, 
     return reports
 
 
+def read_overflow(reply: Message) -> str | None:
+    """What the physics of an advance had no room for, if anything."""
+    said = reply.fields.get("overflow")
+    if said is None:
+        return None
+    if not isinstance(said, str):
+        raise Garbled("The worker said of an overflow what is no text.")
+    return clean_text(said, REASON_LIMIT)
+
+
 def read_progress(fields: Mapping[str, Any], most: int) -> int:
     """Steps done in an advance, from a heartbeat; at most `most`."""
     return _integer(fields.get("done"), "the progress", 0, most)

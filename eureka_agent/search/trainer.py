@@ -170,6 +170,8 @@ class Trainer:
 
         started = time.monotonic()
         reports = worker.advance(steps, show)
+        if worker.overflow is not None:
+            self._run.event("physics", worker.overflow)
         trained = sum(report.steps - done for report in reports.values())
         self._run.add_usage(env_steps=trained, train_seconds=time.monotonic() - started)
         self._run.set_progress({living[lane].training: r.steps for lane, r in reports.items()})

@@ -7,9 +7,24 @@ MUJOCO_LOG.TXT in the working folder. Divergence is detected and counted by the 
 import mujoco
 
 from eureka_agent.simulation.cpu import CpuSimulator
+from eureka_agent.simulation.devices import (
+    describe_devices,
+    gpu_obstacle,
+    make_simulator,
+    require_device_name,
+    resolve_device,
+)
 from eureka_agent.simulation.simulator import Simulator
 
-__all__ = ["CpuSimulator", "Simulator"]
+__all__ = [
+    "CpuSimulator",
+    "Simulator",
+    "describe_devices",
+    "gpu_obstacle",
+    "make_simulator",
+    "require_device_name",
+    "resolve_device",
+]
 
 _log = mujoco.MjLogConfig.get()
 _log.logto_file = False

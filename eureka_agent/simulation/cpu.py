@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import mujoco
 import mujoco.batch
@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from eureka_agent.errors import UsageError
-
-MAX_SPEED = 1e6
-"""A velocity beyond this (m/s or rad/s) counts as divergence: no robot recovers from it."""
+from eureka_agent.simulation.simulator import LATE_FIELDS, late_sensors, out_of_bounds
 
 
 class CpuSimulator:
@@ -32,8 +30,9 @@ class CpuSimulator:
         self.model = _prepared(model)
         self.n = n
         self.device = torch.device("cpu")
-        self._batch = mujoco.batch.Batch(self.model, n, nthread=threads or _cores())
+        self._batch = mujoco.batch.Batch(self.model, n, nthread=threads or cores())
         self._views: dict[str, Tensor] = {}
+        self._late_sensors = late_sensors(self.model)
         self._failed = np.zeros(n, dtype=bool)
 
     def view(self, field: str) -> Tensor:
@@ -49,10 +48,13 @@ class CpuSimulator:
             view = self._views[field] = _shared(array)
             if not array.flags.writeable:
                 # Outputs are copied out after a call: without one the new view would hold zeros.
-                self._batch.forward(stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+                self._refresh()
         return view
 
-    def step(self, substeps: int, worlds: Sequence[int] | None = None) -> None:
+    def prepare(self, substeps: int) -> None:
+        """See `Simulator.prepare`; there is nothing to do."""
+
+    def step(self, substeps: int, worlds: Sequence[int] | np.ndarray | None = None) -> None:
         """See `Simulator.step`."""
         ids = None if worlds is None else np.asarray(worlds, dtype=np.int32)
         self._failed[:] = False
@@ -61,16 +63,18 @@ class CpuSimulator:
         except mujoco.batch.SimulationError as error:
             self._failed[np.asarray(error.ids, dtype=np.int64)] = True
 
-    def reset(self, worlds: Sequence[int], qpos: Tensor, qvel: Tensor) -> None:
-        """See `Simulator.reset`."""
-        ids = np.asarray(worlds, dtype=np.int32)
-        if ids.size == 0:
+    def reset_where(self, mask: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+        """See `Simulator.reset_where`; only the worlds in the mask cost anything."""
+        rows = mask.nonzero()[:, 0]
+        if not len(rows):
             return
+        ids = rows.int().numpy()
         self._batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
-        rows = torch.as_tensor(ids, dtype=torch.int64)
-        self.view("qpos")[rows] = qpos.double()
-        self.view("qvel")[rows] = qvel.double()
-        self._batch.forward(ids, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+        self.view("qpos")[rows] = qpos[rows].double()
+        self.view("qvel")[rows] = qvel[rows].double()
+        self._refresh(ids)
+        for view, columns in self._late():
+            view[rows[:, None], columns] = 0.0
 
     def state(self) -> np.ndarray:
         """See `Simulator.state`."""
@@ -79,15 +83,31 @@ class CpuSimulator:
     def restore(self, state: np.ndarray) -> None:
         """See `Simulator.restore`."""
         self._batch.state[:] = state
-        self._batch.forward(stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+        self._refresh()
 
     def diverged(self) -> Tensor:
         """See `Simulator.diverged`."""
-        qpos, qvel = self.view("qpos"), self.view("qvel")
-        # One sum per world finds NaN and infinity: both survive addition.
-        sums = qpos.sum(1) + qvel.abs().amax(1)
-        bad = ~torch.isfinite(sums) | (qvel.abs().amax(1) > MAX_SPEED)
+        bad = out_of_bounds(self.view("qpos"), self.view("qvel"))
         return bad | torch.from_numpy(self._failed)
+
+    def overflow(self) -> str | None:
+        """See `Simulator.overflow`."""
+        return None
+
+    def _refresh(self, ids: np.ndarray | None = None) -> None:
+        """Compute what follows from the states of worlds, all when None."""
+        # An `MjData` serves many worlds: what this call does not compute comes out as another's.
+        kept = [(view, columns, view[:, columns].clone()) for view, columns in self._late()]
+        self._batch.forward(ids, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+        for view, columns, value in kept:
+            view[:, columns] = value
+
+    def _late(self) -> Iterator[tuple[Tensor, Tensor | slice]]:
+        """The views in use of what the last physics step left, as `[n, ...]` and columns."""
+        for field in LATE_FIELDS & self._views.keys():
+            yield self._views[field], slice(None)
+        if "sensordata" in self._views and len(self._late_sensors):
+            yield self._views["sensordata"], self._late_sensors
 
 
 def _prepared(model: mujoco.MjModel) -> mujoco.MjModel:
@@ -110,5 +130,6 @@ def _shared(array: np.ndarray) -> Tensor:
     return torch.from_numpy(np.asarray(holder))
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

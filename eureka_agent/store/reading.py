@@ -164,6 +164,11 @@ class RunReader:
         )
         return self._database.execute(sql).fetchone()[0]
 
+    def steps_taken(self) -> int:
+        """Environment steps of all trainings, as far as they are by now."""
+        sql = "SELECT ifnull(sum(steps_done), 0) FROM trainings"
+        return self._database.execute(sql).fetchone()[0]
+
     def evaluations(self, training: int | None = None, *, since: int = 0) -> list[EvaluationRow]:
         """Evaluations of a training by step, or all by number; only those numbered past `since`."""
         sql = (

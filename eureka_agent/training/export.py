@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 from torch import Tensor
 
 from eureka_agent.environment import Environment
-from eureka_agent.training.networks import ACTIVATIONS
+from eureka_agent.training.networks import MODULES
 
 
 def folded(
@@ -66,7 +66,7 @@ def save_policy(path: Path, weights: Mapping[str, Tensor], environment: Environm
         device="cpu",
         policy_kwargs={
             "net_arch": list(settings.hidden),
-            "activation_fn": ACTIVATIONS[settings.activation],
+            "activation_fn": MODULES[settings.activation],
         },
         _init_setup_model=False,
     )

@@ -1,5 +1,6 @@
-"""A population: K policies trained side by side, each on its own reward, in one simulator."""
+"""A group of lanes: policies that are stepped in one simulator and updated as one stack."""
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from eureka_agent.environment import (
     pools,
     under,
 )
-from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.errors import EurekaError
 from eureka_agent.training import ppo
 from eureka_agent.training.export import folded
 from eureka_agent.training.lane import Lane, LaneReport, Reward
@@ -29,18 +30,25 @@ DIVERGENCE_LIMIT = 0.02
 """Share of a rollout's steps that may end in failed physics; beyond it the lane is evicted."""
 
 
-class Population(Stateful):
+class LaneGroup(Stateful):
     """K lanes of N worlds in one simulator; K and N stay fixed, an empty lane is masked.
 
-    A result is a function of (program, seed, K, N): at equal K and N a lane's weights are
-    bit-identical whatever the other lanes hold, and whichever lane it is.
+    No step mixes lanes: at equal K and N a lane's weights are bit-identical whatever the other
+    lanes hold, and whichever lane it is. On a GPU nothing waits for the device while a rollout is
+    collected.
 
     Args:
         environment: the task.
         lanes: K.
         worlds: N per lane.
-        threads: physics threads, 0 for one per core.
+        threads: physics threads.
+        device: where physics and networks live.
+        backend: of the physics, see `make_simulator`.
+        turn: held while a reward runs, by one group of a population at a time.
         watch: called with a lane before its reward runs, and with -1 after.
+
+    Attributes:
+        overflow: what the physics of the last advance left out for want of room, if anything.
     """
 
     STATE: ClassVar = ("_worlds", "_stack", "_optimiser", "_observations", "_values")
@@ -51,26 +59,31 @@ class Population(Stateful):
         lanes: int,
         worlds: int,
         *,
-        threads: int = 0,
-        watch: Callable[[int], None] = lambda lane: None,
+        threads: int,
+        device: torch.device,
+        backend: str | None,
+        turn: threading.Lock,
+        watch: Callable[[int], None],
     ) -> None:
-        if lanes < 1 or worlds < 1:
-            raise UsageError(f"A population needs lanes and worlds, not {lanes} x {worlds}.")
         self.settings = environment.training
         self.lanes, self.per_lane = lanes, worlds
-        self._worlds = Worlds(environment, lanes * worlds, threads)
-        self._watch = watch
+        self.rollout_steps = self.settings.horizon * worlds
+        self._device = device
+        self._worlds = Worlds(environment, lanes * worlds, threads, device=device, backend=backend)
+        self._turn, self._watch = turn, watch
         size = self._worlds.observation.shape[1]
         self._shape = (size, self._worlds.action_size)
         template = fresh_weights(*self._shape, self.settings, seed=0)
-        self._stack = PolicyStack(template, lanes, self.settings.activation)
+        self._stack = PolicyStack(template, lanes, self.settings.activation, device)
         self._optimiser = LaneAdam(
             self._stack.flat, self.settings.learning_rate, self.settings.gradient_norm
         )
-        self._observations = ObservationNormaliser(lanes, size)
-        self._values = ValueNormaliser(lanes)
+        self._observations = ObservationNormaliser(lanes, size, device)
+        self._values = ValueNormaliser(lanes, device)
         self._buffer = RolloutBuffer(self._worlds, self.settings.horizon)
         self._lanes: dict[int, Lane] = {}
+        self._measured: dict[str, Tensor] = {}
+        self.overflow: str | None = None
 
     @property
     def layout(self) -> SignalLayout:
@@ -78,25 +91,23 @@ class Population(Stateful):
         return self._worlds.layout
 
     @property
-    def rollout_steps(self) -> int:
-        """Environment steps per lane and rollout: the quantum of `advance`."""
-        return self.settings.horizon * self.per_lane
+    def loaded(self) -> tuple[int, ...]:
+        """Lanes that train."""
+        return tuple(self._lanes)
 
     def load(self, lane: int, reward: Reward, seed: int) -> None:
         """Begin a training in a lane: weights, episodes and noise, all drawn from `seed`."""
-        if not 0 <= lane < self.lanes:
-            raise UsageError(f"There is no lane {lane}: this population has {self.lanes}.")
         self._stack.load(lane, fresh_weights(*self._shape, self.settings, seed))
         self._optimiser.reset(lane)
         self._observations.reset(lane)
         self._values.reset(lane)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(self._device).manual_seed(seed)
         # Ages are spread so that the lane's worlds do not reach the time limit all at once.
         limit = self._worlds.environment.episode_steps
-        ages = torch.randint(limit, (self.per_lane,), generator=generator)
+        ages = torch.randint(limit, (self.per_lane,), generator=generator, device=self._device)
         streams = pools.streams(pools.TRAINING, seed, self.per_lane)
         self._worlds.start(self._part(lane), streams, ages)
-        memory = Memory.empty(self.per_lane, self._worlds.layout)
+        memory = Memory.empty(self.per_lane, self.layout, self._device)
         self._lanes[lane] = Lane(reward, generator, memory)
 
     def stop(self, lane: int) -> None:
@@ -113,10 +124,10 @@ class Population(Stateful):
         shift, scale = self._observations.shift_and_scale()
         return folded(
             self._stack.read(lane),
-            shift[lane],
-            scale[lane],
-            self._values.shift[lane],
-            self._values.scale[lane],
+            shift[lane].cpu(),
+            scale[lane].cpu(),
+            self._values.shift[lane].cpu(),
+            self._values.scale[lane].cpu(),
         )
 
     def state(self) -> dict[str, np.ndarray]:
@@ -130,7 +141,7 @@ class Population(Stateful):
         return result
 
     def resume(self, state: Mapping[str, np.ndarray], rewards: Mapping[int, Reward]) -> None:
-        """Go on from a checkpoint of a population of the same environment, K and N.
+        """Go on from a checkpoint of a group of the same environment, K and N.
 
         Args:
             state: from `state`.
@@ -143,17 +154,15 @@ class Population(Stateful):
             if not own or lane not in rewards:
                 self.stop(lane)
                 continue
-            generator = torch.Generator()
+            generator = torch.Generator(self._device)
             generator.set_state(torch.from_numpy(own["generator"]))
-            memory = Memory.empty(self.per_lane, self.layout)
+            memory = Memory.empty(self.per_lane, self.layout, self._device)
             memory.restore(under(own, "memory."))
             steps, warm = (int(value) for value in own["counters"])
             self._lanes[lane] = Lane(rewards[lane], generator, memory, steps, bool(warm))
 
     @torch.no_grad()
-    def advance(
-        self, steps: int, heartbeat: Callable[[int], None] = lambda done: None
-    ) -> list[LaneReport]:
+    def advance(self, steps: int, heartbeat: Callable[[int], None]) -> list[LaneReport]:
         """Train every loaded lane for at least `steps` environment steps, in whole rollouts.
 
         Args:
@@ -164,20 +173,23 @@ class Population(Stateful):
             A report per lane that was loaded, evicted ones included; evicted lanes are empty then.
         """
         reports = {lane: LaneReport(lane, 0) for lane in self._lanes}
+        self._measured, self.overflow = {}, None
         done = 0
         while done < steps and self._lanes:
             self._collect()
+            self.overflow = self._worlds.simulator.overflow() or self.overflow
             rewards = self._evaluate(reports)
             if self._lanes:
                 self._learn(rewards)
             done += self.rollout_steps
+            sound = self._stack.flat.isfinite().all(1).tolist()
             for lane, held in list(self._lanes.items()):
                 held.steps += self.rollout_steps
-                if not bool(torch.isfinite(self._stack.flat[lane]).all()):
+                if not sound[lane]:
                     self._evict(reports[lane], "Training diverged: the weights overflowed.")
             heartbeat(done)
         for lane, held in self._lanes.items():
-            held.summarise(reports[lane])
+            held.summarise(reports[lane], self._diagnostics(lane))
         return list(reports.values())
 
     def _part(self, lane: int) -> slice:
@@ -192,60 +204,62 @@ class Population(Stateful):
     def _collect(self) -> None:
         """Step all worlds for one rollout."""
         horizon, action_size = self.settings.horizon, self._worlds.action_size
-        noise = torch.zeros(self.lanes, horizon, self.per_lane, action_size)
+        size = (self.lanes, horizon, self.per_lane, action_size)
+        noise = torch.zeros(size, device=self._device)
         for lane, held in self._lanes.items():
             torch.randn(noise[lane].shape, generator=held.generator, out=noise[lane])
-        shift, scale = self._observations.shift_and_scale()
-        views = self._stack.views()
-        spread = views["log_std"].exp()[:, None]
+        shift, scale = (part[:, None] for part in self._observations.shift_and_scale())
+        noise *= self._stack.log_std.exp()[:, None, None]
         for t in range(horizon):
             observation = self._worlds.observation
             seen = observation.view(self.lanes, self.per_lane, -1)
-            seen = (seen - shift[:, None]) / scale[:, None]
-            mean = self._stack.actor(views, seen)
-            sampled = (mean + spread * noise[:, t]).reshape(self._worlds.n, -1)
+            mean = self._stack.actor((seen - shift) / scale)
+            sampled = (mean + noise[:, t]).reshape(self._worlds.n, -1)
             action = sampled.clamp(-1.0, 1.0)
             step = self._worlds.step(action)
             self._buffer.store(t, observation, mean.view_as(sampled), sampled, action, step)
 
     def _evaluate(self, reports: dict[int, LaneReport]) -> Tensor:
         """Rewards of the rollout `[K, T·N]`; lanes whose reward fails are evicted."""
-        rewards = torch.zeros(self.lanes, self.rollout_steps)
-        layout = self._worlds.layout
-        for lane, held in list(self._lanes.items()):
-            part = self._part(lane)
-            diverged = self._buffer.diverged[:, part].reshape(-1)
-            if diverged.float().mean() > DIVERGENCE_LIMIT:
-                share = f"{diverged.float().mean():.1%}"
+        rewards = torch.zeros(self.lanes, self.rollout_steps, device=self._device)
+        failed = self._by_lane(self._buffer.diverged)
+        shares = failed.float().mean(1).tolist()
+        for lane in list(self._lanes):
+            if shares[lane] > DIVERGENCE_LIMIT:
+                share = f"{shares[lane]:.1%}"
                 self._evict(reports[lane], f"The physics diverged in {share} of a rollout's steps.")
-                continue
-            arguments = self._buffer.transitions.worlds(part).arguments(
-                layout, held.reward.parameters, held.memory
-            )
+            else:
+                rewards[lane] = self._paid(lane, reports[lane])
+        return rewards.masked_fill_(failed, 0.0)
+
+    def _paid(self, lane: int, report: LaneReport) -> Tensor | float:
+        """What a lane's reward pays for the rollout `[T·N]`; 0 if it fails, and the lane ends."""
+        held = self._lanes[lane]
+        arguments = self._buffer.transitions.worlds(self._part(lane)).arguments(
+            self.layout, held.reward.parameters, held.memory
+        )
+        with self._turn:
             self._watch(lane)
             try:
                 evaluation = held.reward(arguments)
             except EurekaError as error:
-                self._evict(reports[lane], error.message, getattr(error, "line", 0))
-                continue
+                self._evict(report, error.message, getattr(error, "line", 0))
+                return 0.0
             finally:
                 self._watch(-1)
-            rewards[lane] = torch.where(diverged, 0.0, evaluation.total)
-            held.count_rewards(evaluation)
-        return rewards
+        held.count_rewards(evaluation)
+        return evaluation.total
 
     def _learn(self, rewards: Tensor) -> None:
         """One PPO update of every lane that has seen a rollout before."""
         lanes, settings, buffer = self.lanes, self.settings, self._buffer
-        learning = torch.tensor(
-            [k in self._lanes and self._lanes[k].warm for k in range(lanes)], dtype=torch.bool
-        )
+        warm = [k in self._lanes and self._lanes[k].warm for k in range(lanes)]
+        learning = torch.tensor(warm, device=self._device)
         raw = self._by_lane(buffer.observation)
         observation = self._observations(raw)
-        views = self._stack.views()
-        values = self._values.denormalise(self._stack.critic(views, observation))
+        values = self._values.denormalise(self._stack.values(observation))
         following = self._observations(self._by_lane(buffer.final_observation))
-        next_values = self._values.denormalise(self._stack.critic(views, following))
+        next_values = self._values.denormalise(self._stack.values(following))
         terminated = self._by_lane(buffer.transitions.terminated)
         ended = terminated | self._by_lane(buffer.truncated)
         horizon = settings.horizon
@@ -262,7 +276,7 @@ class Population(Stateful):
         )
         returns = advantage + values
         self._stack.rescale_values(*self._values.update(returns))
-        log_std = views["log_std"][:, None, :]
+        log_std = self._stack.log_std[:, None, :]
         sampled, mean = self._by_lane(buffer.sampled), self._by_lane(buffer.mean)
         batch = ppo.Batch(
             observation=observation,
@@ -279,15 +293,18 @@ class Population(Stateful):
         measured |= {
             "learning_rate": self._optimiser.learning_rate.clone(),
             "explained_variance": _explained_variance(values, returns),
-            "action_spread": views["log_std"].exp().mean(1),
-            "entropy": views["log_std"].sum(1),
+            "action_spread": self._stack.log_std.exp().mean(1),
+            "entropy": self._stack.log_std.sum(1),
             "reward": rewards.mean(1),
             "diverged": self._by_lane(buffer.diverged).float().mean(1),
         }
         self._observations.update(raw)
+        for name, value in measured.items():
+            counted = torch.where(learning, value, 0.0)
+            self._measured[name] = self._measured.get(name, 0.0) + counted
         for lane, held in self._lanes.items():
             if held.warm:
-                held.count_update(lane, measured)
+                held.updates += 1
             else:
                 # The first rollout only teaches the normalisers what numbers to expect.
                 held.warm = True
@@ -295,17 +312,22 @@ class Population(Stateful):
 
     def _orders(self) -> Tensor:
         """Permutations of the rows `[epochs, K, B]`, each lane's from its own generator."""
-        rows = torch.arange(self.rollout_steps)
+        size = self.rollout_steps
+        rows = torch.arange(size, device=self._device)
         orders = rows.repeat(self.settings.epochs, self.lanes, 1)
         for lane, held in self._lanes.items():
             for epoch in range(self.settings.epochs):
-                orders[epoch, lane] = torch.randperm(len(rows), generator=held.generator)
+                torch.randperm(size, generator=held.generator, out=orders[epoch, lane])
         return orders
+
+    def _diagnostics(self, lane: int) -> dict[str, float]:
+        """Sums of a lane's diagnostics over this advance."""
+        return {name: float(value[lane]) for name, value in self._measured.items()}
 
     def _evict(self, report: LaneReport, reason: str, line: int = 0) -> None:
         held = self._lanes[report.lane]
         report.evicted, report.line = reason, line
-        held.summarise(report)
+        held.summarise(report, self._diagnostics(report.lane))
         self.stop(report.lane)
 
 

@@ -72,6 +72,7 @@ class Lane:
         memory: what its running episodes have seen.
         steps: environment steps since it was loaded.
         warm: whether the normalisers know what numbers to expect.
+        updates: in the running advance.
     """
 
     reward: Reward
@@ -79,10 +80,9 @@ class Lane:
     memory: Memory
     steps: int = 0
     warm: bool = False
+    updates: int = 0
     _totals: dict[str, Tensor] = field(default_factory=dict)
     _extremes: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    _measured: dict[str, float] = field(default_factory=dict)
-    _updates: int = 0
     _rollouts: int = 0
 
     def count_rewards(self, evaluation: Evaluation) -> None:
@@ -99,21 +99,20 @@ class Lane:
                 self._totals[name] = weighted.mean()
             self._extremes[name] = (low, high)
 
-    def count_update(self, lane: int, measured: Mapping[str, Tensor]) -> None:
-        """Add an update's diagnostics `[K]`, of which this is lane `lane`."""
-        self._updates += 1
-        for name, value in measured.items():
-            self._measured[name] = self._measured.get(name, 0.0) + float(value[lane])
+    def summarise(self, report: LaneReport, diagnostics: Mapping[str, float]) -> None:
+        """Turn what was counted into the report, and start anew.
 
-    def summarise(self, report: LaneReport) -> None:
-        """Turn what was counted into the report, and start anew."""
+        Args:
+            report: to be filled.
+            diagnostics: sums over the updates.
+        """
         report.steps = self.steps
-        report.diagnostics = {k: v / max(self._updates, 1) for k, v in self._measured.items()}
+        report.diagnostics = {k: v / max(self.updates, 1) for k, v in diagnostics.items()}
         size = sum(abs(float(total)) for total in self._totals.values()) or 1.0
         for name, total in self._totals.items():
             low, high = self._extremes[name]
             report.components[name] = ComponentStatistics(
                 float(total) / self._rollouts, float(low), float(high), abs(float(total)) / size
             )
-        self._measured, self._totals, self._extremes = {}, {}, {}
-        self._updates = self._rollouts = 0
+        self._totals, self._extremes = {}, {}
+        self.updates = self._rollouts = 0

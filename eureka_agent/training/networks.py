@@ -10,8 +10,11 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
 from eureka_agent.environment import Stateful, TrainingSettings
+from eureka_agent.simulation.devices import CPU
+from eureka_agent.training.mlp import LaneMlp, Layer
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "elu": nn.ELU, "relu": nn.ReLU}
+MODULES: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "elu": nn.ELU, "relu": nn.ReLU}
+"""The activations as stable-baselines3 wants them."""
 
 
 def make_policy(
@@ -25,7 +28,7 @@ def make_policy(
         actions,
         lr_schedule=lambda _: settings.learning_rate,
         net_arch=list(settings.hidden),
-        activation_fn=ACTIVATIONS[settings.activation],
+        activation_fn=MODULES[settings.activation],
         log_std_init=settings.initial_log_std,
     )
 
@@ -44,64 +47,81 @@ class PolicyStack(Stateful):
 
     The columns are the entries of stable-baselines3's state dict, one after the other, so lanes
     are loaded and read back by its names. One flat tensor makes every per-lane operation of the
-    optimiser a row operation.
+    optimiser a row operation. Networks and gradients are views of it: it is written in place.
 
     Args:
         template: a state dict that gives names and shapes.
         lanes: K.
         activation: of the hidden layers.
+        device: where the stack lives.
+
+    Attributes:
+        flat: the parameters `[K, P]`.
+        gradient: of a loss, written by `backward` of the networks `[K, P]`.
+        actor: mean actions `[K, B, A]` for normalised observations `[K, B, D]`.
+        critic: values `[K, B, 1]` for normalised observations.
+        log_std: logarithm of the action spread `[K, A]`, a view of `flat`.
+        log_std_gradient: its gradient, a view of `gradient`.
     """
 
     STATE: ClassVar = ("flat",)
 
-    def __init__(self, template: Mapping[str, Tensor], lanes: int, activation: str) -> None:
+    def __init__(
+        self,
+        template: Mapping[str, Tensor],
+        lanes: int,
+        activation: str,
+        device: torch.device = CPU,
+    ) -> None:
         self.shapes = {name: tuple(value.shape) for name, value in template.items()}
         self._sizes = [value.numel() for value in template.values()]
-        self.flat = torch.zeros(lanes, sum(self._sizes))
-        self._activation = ACTIVATIONS[activation]()
+        self.flat = torch.zeros(lanes, sum(self._sizes), device=device)
+        self.gradient = torch.zeros_like(self.flat)
+        self._views, gradients = self._by_name(self.flat), self._by_name(self.gradient)
+        self.log_std, self.log_std_gradient = self._views["log_std"], gradients["log_std"]
         depth = sum(name.startswith("mlp_extractor.policy_net") for name in template) // 2
-        self._actor = [f"mlp_extractor.policy_net.{2 * i}" for i in range(depth)] + ["action_net"]
-        self._critic = [f"mlp_extractor.value_net.{2 * i}" for i in range(depth)] + ["value_net"]
+
+        def network(hidden: str, last: str) -> LaneMlp:
+            names = [*(f"mlp_extractor.{hidden}.{2 * i}" for i in range(depth)), last]
+            layers = [
+                Layer(
+                    self._views[f"{name}.weight"],
+                    self._views[f"{name}.bias"],
+                    gradients[f"{name}.weight"],
+                    gradients[f"{name}.bias"],
+                )
+                for name in names
+            ]
+            return LaneMlp(layers, activation)
+
+        self.actor = network("policy_net", "action_net")
+        self.critic = network("value_net", "value_net")
 
     def load(self, lane: int, weights: Mapping[str, Tensor]) -> None:
         """Put a state dict into a lane."""
-        with torch.no_grad():
-            self.flat[lane] = torch.cat([weights[name].reshape(-1) for name in self.shapes])
+        self.flat[lane] = torch.cat([weights[name].reshape(-1) for name in self.shapes])
 
     def read(self, lane: int) -> dict[str, Tensor]:
         """The state dict of a lane, copied."""
-        parts = self.flat.detach()[lane].clone().split(self._sizes)
+        parts = self.flat[lane].cpu().clone().split(self._sizes)
         return {
             name: part.view(shape)
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }
 
+    def values(self, observation: Tensor) -> Tensor:
+        """Values `[K, B]` for normalised observations `[K, B, D]`."""
+        return self.critic(observation)[..., 0]
+
     def rescale_values(self, factor: Tensor, offset: Tensor) -> None:
         """Make every value `v` become `factor·v + offset`, per lane `[K]`."""
-        views = self.views()
-        views["value_net.weight"] *= factor[:, None, None]
-        views["value_net.bias"].mul_(factor[:, None]).add_(offset[:, None])
+        self._views["value_net.weight"].mul_(factor[:, None, None])
+        self._views["value_net.bias"].mul_(factor[:, None]).add_(offset[:, None])
 
-    def views(self) -> dict[str, Tensor]:
-        """The parameters by name, `[K, ...]` each; differentiable with respect to `flat`."""
-        parts = self.flat.split(self._sizes, dim=1)
+    def _by_name(self, flat: Tensor) -> dict[str, Tensor]:
+        """The columns of a `[K, P]` tensor as views `[K, ...]` by name."""
+        parts = flat.split(self._sizes, dim=1)
         return {
             name: part.view(-1, *shape)
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }
-
-    def actor(self, views: Mapping[str, Tensor], observation: Tensor) -> Tensor:
-        """Mean actions `[K, B, A]` for normalised observations `[K, B, D]`."""
-        return self._forward(views, self._actor, observation)
-
-    def critic(self, views: Mapping[str, Tensor], observation: Tensor) -> Tensor:
-        """Values `[K, B]` for normalised observations `[K, B, D]`."""
-        return self._forward(views, self._critic, observation)[..., 0]
-
-    def _forward(self, views: Mapping[str, Tensor], layers: list[str], x: Tensor) -> Tensor:
-        for i, layer in enumerate(layers):
-            bias, weight = views[f"{layer}.bias"], views[f"{layer}.weight"]
-            x = torch.baddbmm(bias[:, None, :], x, weight.transpose(1, 2))
-            if i < len(layers) - 1:
-                x = self._activation(x)
-        return x

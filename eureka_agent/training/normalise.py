@@ -21,14 +21,15 @@ class RunningMoments(Stateful):
     Args:
         lanes: K.
         width: D.
+        device: where they live.
     """
 
     STATE: ClassVar = ("count", "mean", "squares")
 
-    def __init__(self, lanes: int, width: int) -> None:
-        self.count = torch.zeros(lanes, 1, dtype=torch.float64)
-        self.mean = torch.zeros(lanes, width, dtype=torch.float64)
-        self.squares = torch.zeros(lanes, width, dtype=torch.float64)
+    def __init__(self, lanes: int, width: int, device: torch.device | None = None) -> None:
+        self.count = torch.zeros(lanes, 1, dtype=torch.float64, device=device)
+        self.mean = torch.zeros(lanes, width, dtype=torch.float64, device=device)
+        self.squares = torch.zeros(lanes, width, dtype=torch.float64, device=device)
 
     def reset(self, lane: int) -> None:
         """Forget a lane."""
@@ -82,10 +83,10 @@ class ValueNormaliser(Stateful):
 
     STATE: ClassVar = ("shift", "scale", "_variance")
 
-    def __init__(self, lanes: int) -> None:
-        self.shift = torch.zeros(lanes)
-        self.scale = torch.zeros(lanes)
-        self._variance = torch.zeros(lanes)
+    def __init__(self, lanes: int, device: torch.device | None = None) -> None:
+        self.shift = torch.zeros(lanes, device=device)
+        self.scale = torch.zeros(lanes, device=device)
+        self._variance = torch.zeros(lanes, device=device)
 
     def reset(self, lane: int) -> None:
         """Forget a lane."""

@@ -27,8 +27,8 @@ class LaneAdam(Stateful):
         self._parameters = parameters
         self._start = learning_rate
         self._largest_norm = largest_norm
-        self.learning_rate = torch.full((lanes,), learning_rate)
-        self._steps = torch.zeros(lanes, 1)
+        self.learning_rate = torch.full((lanes,), learning_rate, device=parameters.device)
+        self._steps = torch.zeros(lanes, 1, device=parameters.device)
         self._first = torch.zeros_like(parameters)
         self._second = torch.zeros_like(parameters)
 

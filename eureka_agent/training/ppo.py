@@ -58,8 +58,7 @@ def normalised(advantage: Tensor) -> Tensor:
 
 def log_probability(action: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     """Log density of actions `[K, B, A]` under Gaussians; `log_std` broadcasts."""
-    scaled = (action - mean) * torch.exp(-log_std)
-    return (-0.5 * scaled.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+    return _log_density((action - mean) * torch.exp(-log_std), log_std)
 
 
 @dataclass
@@ -84,18 +83,20 @@ class Batch:
     advantage: Tensor
     target: Tensor
 
-    def take(self, rows: Tensor) -> "Batch":
-        """The given rows `[K, b]` of each lane."""
-        lanes = torch.arange(rows.shape[0])[:, None]
-        return Batch(
-            self.observation[lanes, rows],
-            self.action[lanes, rows],
-            self.mean[lanes, rows],
-            self.log_std,
-            self.log_prob[lanes, rows],
-            self.advantage[lanes, rows],
-            self.target[lanes, rows],
-        )
+    def packed(self) -> Tensor:
+        """Everything that differs between rows, side by side `[K, B, D + 2A + 3]`.
+
+        So a minibatch is gathered by one copy of whole rows instead of one per quantity.
+        """
+        scalars = torch.stack([self.log_prob, self.advantage, self.target], dim=2)
+        return torch.cat([self.observation, self.action, self.mean, scalars], dim=2)
+
+    def unpacked(self, rows: Tensor) -> "Batch":
+        """The batch of some packed rows `[K, b, D + 2A + 3]`, as views."""
+        d, a = self.observation.shape[2], self.action.shape[2]
+        observation, action, mean, scalars = rows.split([d, a, a, 3], dim=2)
+        log_prob, advantage, target = scalars.unbind(2)
+        return Batch(observation, action, mean, self.log_std, log_prob, advantage, target)
 
 
 def update(
@@ -122,12 +123,17 @@ def update(
     """
     sums: dict[str, Tensor] = {}
     count = 0
+    packed = batch.packed()
+    lanes, size, width = packed.shape
+    flat = packed.view(lanes * size, width)
+    first = size * torch.arange(lanes, device=packed.device)[:, None]
     for order in orders:
         for rows in order.chunk(settings.minibatches, dim=1):
-            part = batch.take(rows)
-            gradient, measured = _gradient(stack, part, settings)
+            chosen = flat.index_select(0, (rows + first).reshape(-1))
+            part = batch.unpacked(chosen.view(lanes, -1, width))
+            measured = _differentiate(stack, part, settings)
             _follow_kl(optimiser.learning_rate, measured["kl"], settings.kl_target)
-            gradient = torch.where(learning[:, None], gradient, 0.0)
+            gradient = torch.where(learning[:, None], stack.gradient, 0.0)
             measured["gradient_norm"] = optimiser.step(gradient)
             for name, value in measured.items():
                 sums[name] = sums[name] + value if name in sums else value
@@ -135,30 +141,36 @@ def update(
     return {name: total / count for name, total in sums.items()}
 
 
-@torch.enable_grad()
-def _gradient(
+def _differentiate(
     stack: PolicyStack, part: Batch, settings: TrainingSettings
-) -> tuple[Tensor, dict[str, Tensor]]:
-    stack.flat.requires_grad_(True)
-    views = stack.views()
-    mean = stack.actor(views, part.observation)
-    log_std = views["log_std"][:, None, :]
-    ratio = torch.exp(log_probability(part.action, mean, log_std) - part.log_prob)
+) -> dict[str, Tensor]:
+    """Write the gradient of the loss into the stack; returns diagnostics per lane `[K]`."""
+    mean, actor_inputs = stack.actor.forward(part.observation)
+    log_std = stack.log_std[:, None, :]
+    per_spread = torch.exp(-log_std)
+    scaled = (part.action - mean) * per_spread
+    ratio = torch.exp(_log_density(scaled, log_std) - part.log_prob)
     clipped = ratio.clamp(1 - settings.clip, 1 + settings.clip)
-    gain = torch.minimum(part.advantage * ratio, part.advantage * clipped).mean(1)
-    value_loss = (stack.critic(views, part.observation) - part.target).square().mean(1)
-    entropy = log_std.sum((1, 2))
-    loss = -gain + settings.value_weight * value_loss - settings.entropy * entropy
-    # The sum over lanes is only a way to ask for all gradients at once: lanes share no parameter.
-    (gradient,) = torch.autograd.grad(loss.sum(), stack.flat)
-    stack.flat.requires_grad_(False)
-    with torch.no_grad():
-        measured = {
-            "kl": _kl(part.mean, part.log_std, mean.detach(), log_std.detach()),
-            "clip_share": ((ratio - 1).abs() > settings.clip).float().mean(1),
-            "value_loss": value_loss.detach(),
-        }
-    return gradient, measured
+    gain, least_gain = part.advantage * ratio, part.advantage * clipped
+    # d loss / d log density: of the smaller of both gains, which is flat where it is the clipped.
+    slope = torch.where(gain <= least_gain, gain, 0.0) * (-1.0 / ratio.shape[1])
+    stack.actor.backward(slope[..., None] * scaled * per_spread, actor_inputs)
+    spread_slope = (slope[..., None] * (scaled.square() - 1)).sum(1)
+    stack.log_std_gradient.copy_(spread_slope - settings.entropy)
+    value, critic_inputs = stack.critic.forward(part.observation)
+    error = value - part.target[..., None]
+    stack.critic.backward(error * (2 * settings.value_weight / error.shape[1]), critic_inputs)
+    return {
+        "kl": _kl(part.mean, part.log_std, mean, log_std),
+        "clip_share": ((ratio - 1).abs() > settings.clip).float().mean(1),
+        "value_loss": error.square().mean((1, 2)),
+    }
+
+
+def _log_density(scaled: Tensor, log_std: Tensor) -> Tensor:
+    """Log density `[K, B]` of actions that lie `scaled [K, B, A]` spreads from the mean."""
+    constant = log_std.sum(-1) + 0.5 * math.log(2 * math.pi) * log_std.shape[-1]
+    return -0.5 * scaled.square().sum(-1) - constant
 
 
 def _kl(old_mean: Tensor, old_log_std: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
@@ -175,5 +187,5 @@ def _follow_kl(rate: Tensor, kl: Tensor, target: float) -> None:
     nothing yet, the rate would only climb, and the first reward would meet it at its ceiling.
     """
     slower, faster = kl > 2 * target, (kl > 0) & (kl < target / 2)
-    rate[slower] = (rate[slower] / RATE_FACTOR).clamp(min=SMALLEST_RATE)
-    rate[faster] = (rate[faster] * RATE_FACTOR).clamp(max=LARGEST_RATE)
+    rate.copy_(torch.where(slower, (rate / RATE_FACTOR).clamp(min=SMALLEST_RATE), rate))
+    rate.copy_(torch.where(faster, (rate * RATE_FACTOR).clamp(max=LARGEST_RATE), rate))

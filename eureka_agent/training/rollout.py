@@ -24,10 +24,10 @@ class RolloutBuffer:
         d, s = worlds.observation.shape[1], worlds.layout.width
 
         def floats(*size: int) -> Tensor:
-            return torch.zeros(horizon, n, *size)
+            return torch.zeros(horizon, n, *size, device=worlds.observation.device)
 
         def flags() -> Tensor:
-            return torch.zeros(horizon, n, dtype=torch.bool)
+            return torch.zeros(horizon, n, dtype=torch.bool, device=worlds.observation.device)
 
         self.observation, self.final_observation = floats(d), floats(d)
         self.sampled, self.mean = floats(a), floats(a)

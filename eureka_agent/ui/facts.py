@@ -54,6 +54,7 @@ class Facts:
         baselines: what is trained beside them.
         generations: all generations in numbers.
         events: the newest events, oldest first.
+        taken: environment steps of all trainings so far.
         remaining: environment steps that are still to be trained, as far as is known.
     """
 
@@ -64,6 +65,7 @@ class Facts:
     baselines: tuple[Lane, ...]
     generations: tuple[GenerationRow, ...]
     events: tuple[EventRow, ...]
+    taken: int
     remaining: int
 
 
@@ -92,6 +94,7 @@ def read_facts(run: RunReader) -> Facts:
             baselines=tuple(baselines),
             generations=tuple(generations),
             events=tuple(run.events(last=EVENTS)),
+            taken=run.steps_taken(),
             remaining=remaining_steps(run),
         )
 
@@ -173,4 +176,5 @@ class Pace:
 
     def _between(self, start: tuple[float, int]) -> float:
         (then, before), (now, after) = start, self._looks[-1]
-        return (after - before) / (now - then) if now > then else 0.0
+        # A training that begins again takes its steps back.
+        return max(after - before, 0) / (now - then) if now > then else 0.0

@@ -136,7 +136,7 @@ class LiveView(View):
         changed = run.changed()
         if changed or self._facts is None:
             self._facts = read_facts(run)
-        footer = self._totals(self._facts.run.env_steps, self._facts.remaining)
+        footer = self._totals(self._facts.taken, self._facts.remaining)
         self._looks += 1
         if changed or resized or ending or self._looks % LOOKS_PER_SECOND == 1:
             width, height = self._size
@@ -171,7 +171,7 @@ class PlainView(View):
                 run.events(since=self._event),
             )
             names = _names(run) if evaluations else {}
-            summary = self._totals(row.env_steps, remaining_steps(run))
+            summary = self._totals(run.steps_taken(), remaining_steps(run))
         for event in events:
             self._event = event.id
             self._print(event_line(event))

@@ -152,7 +152,7 @@ def test_seed_pools_are_disjoint_and_grow_at_the_end() -> None:
 
 
 def test_reset_noise_is_uniform_and_normal() -> None:
-    noise = ResetNoise(mix(0, torch.arange(4000).numpy()))
+    noise = ResetNoise(mix(0, torch.arange(4000)))
     uniform, normal = noise.uniform(2, -1.0, 3.0), noise.normal(2, 0.5)
     assert uniform.min() >= -1.0
     assert uniform.max() < 3.0

@@ -13,7 +13,7 @@ def make(n: int, threads: int = 1) -> CpuSimulator:
     simulator = CpuSimulator(find_environment("half_cheetah").model, n, threads)
     generator = torch.Generator().manual_seed(0)
     qpos = torch.rand(16, 9, generator=generator).double() * 0.1
-    simulator.reset(range(n), qpos[:n], torch.zeros(n, 9))
+    simulator.reset_where(torch.ones(n, dtype=torch.bool), qpos[:n], torch.zeros(n, 9))
     return simulator
 
 
@@ -65,7 +65,7 @@ def test_a_diverged_world_is_found_stays_alone_and_recovers_by_a_reset() -> None
     after, expected = drive(simulator, 1), drive(twin, 1)
     assert simulator.diverged().tolist() == [False, False, True, False]
     assert torch.equal(after[[0, 1, 3]], expected[[0, 1, 3]])
-    simulator.reset([2], torch.zeros(1, 9), torch.zeros(1, 9))
+    simulator.reset_where(torch.arange(4) == 2, torch.zeros(4, 9), torch.zeros(4, 9))
     drive(simulator, 1)
     assert not simulator.diverged().any()
 

@@ -28,16 +28,16 @@ def a_population() -> Population:
 def test_the_normalisers_fold_into_the_network(tmp_path: Path) -> None:
     population = a_population()
     raw = torch.randn(1, 50, 17) * 3
-    views = population._stack.views()
-    seen = population._observations(raw)
-    means = population._stack.actor(views, seen)
-    values = population._values.denormalise(population._stack.critic(views, seen))
+    (group,) = population._groups
+    seen = group._observations(raw)
+    means = group._stack.actor(seen)
+    values = group._values.denormalise(group._stack.values(seen))
 
     weights = population.weights(0)
     stack = PolicyStack(weights, 1, "tanh")
     stack.load(0, weights)
-    torch.testing.assert_close(stack.actor(stack.views(), raw), means, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(stack.critic(stack.views(), raw), values, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(stack.actor(raw), means, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(stack.values(raw), values, rtol=1e-3, atol=1e-3)
 
     save_policy(tmp_path / "policy.zip", weights, find_environment("half_cheetah"))
     model = PPO.load(tmp_path / "policy.zip", device="cpu")

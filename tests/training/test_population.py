@@ -9,7 +9,7 @@ from eureka_agent.errors import UsageError
 from eureka_agent.reward import RewardFunction, parse
 from eureka_agent.training import Population
 
-LANES, WORLDS, SEED = 3, 4, 11
+LANES, WORLDS, SEED = 5, 4, 11
 
 
 def program(body: str, weights: str, name: str = "half_cheetah") -> RewardFunction:
@@ -42,9 +42,11 @@ def crasher() -> RewardFunction:
     return program(body, '{"here": 1.0}')
 
 
-def trained(loads: dict[int, RewardFunction], lane: int, rollouts: int = 4) -> dict[str, Tensor]:
+def trained(
+    loads: dict[int, RewardFunction], lane: int, rollouts: int = 4, threads: int = 2
+) -> dict[str, Tensor]:
     """Weights of a lane that began with `SEED`; other lanes begin with other seeds."""
-    population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=1)
+    population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=threads)
     for other, reward in loads.items():
         population.load(other, reward, SEED if other == lane else 100 + other)
     for _ in range(rollouts // 2):
@@ -77,13 +79,21 @@ def test_a_lane_does_not_see_a_neighbour_crash(alone: dict[str, Tensor]) -> None
     assert_equal(alone, trained({0: runner(), 1: crasher(), 2: jumper()}, 0))
 
 
-@pytest.mark.parametrize("lane", [1, 2])
+@pytest.mark.parametrize("lane", [1, 2, 4])
 def test_every_lane_gives_the_same_result(alone: dict[str, Tensor], lane: int) -> None:
     assert_equal(alone, trained({lane: runner(), 0: jumper()}, lane))
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_result_does_not_depend_on_the_number_of_threads(
+    alone: dict[str, Tensor], threads: int
+) -> None:
+    assert_equal(alone, trained({0: runner(), 3: jumper()}, 0, threads=threads))
+    assert_equal(alone, trained({3: runner(), 0: jumper()}, 3, threads=threads))
+
+
 def test_a_lane_that_is_loaded_late_begins_like_any_other(alone: dict[str, Tensor]) -> None:
-    population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=1)
+    population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=2)
     population.load(1, jumper(), 5)
     population.advance(population.rollout_steps)
     population.load(0, runner(), SEED)
@@ -93,7 +103,7 @@ def test_a_lane_that_is_loaded_late_begins_like_any_other(alone: dict[str, Tenso
 
 
 def test_a_lane_keeps_nothing_of_its_last_training(alone: dict[str, Tensor]) -> None:
-    population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=1)
+    population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=2)
     for reward, seed in ((jumper(), 5), (runner(), SEED)):
         population.load(0, reward, seed)
         for _ in range(2):
@@ -105,14 +115,14 @@ def test_a_training_goes_on_from_a_checkpoint_as_if_nothing_had_happened(
     alone: dict[str, Tensor],
 ) -> None:
     environment = find_environment("half_cheetah")
-    before = Population(environment, LANES, WORLDS, threads=1)
+    before = Population(environment, LANES, WORLDS, threads=2)
     before.load(0, runner(), SEED)
     before.load(1, jumper(), 5)
     before.advance(2 * before.rollout_steps)
     state = before.state()
     before.advance(2 * before.rollout_steps)  # what is stored does not move on with it
 
-    after = Population(environment, LANES, WORLDS, threads=1)
+    after = Population(environment, LANES, WORLDS, threads=2)
     after.load(2, jumper(), 9)
     after.resume(state, {0: runner(), 1: jumper()})
     reports = after.advance(2 * after.rollout_steps)
@@ -133,7 +143,7 @@ def test_a_reward_times_1024_trains_the_same_policy_bit_by_bit(alone: dict[str, 
 
 
 def test_a_failing_program_is_evicted_with_its_reason_and_the_others_go_on() -> None:
-    population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=1)
+    population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=2)
     population.load(0, runner(), 1)
     population.load(1, crasher(), 1)
     reports = {report.lane: report for report in population.advance(4 * population.rollout_steps)}
@@ -144,7 +154,7 @@ def test_a_failing_program_is_evicted_with_its_reason_and_the_others_go_on() -> 
 
 
 def test_reports_say_what_was_paid_and_how_the_training_went() -> None:
-    population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=1)
+    population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=2)
     population.load(0, runner(), 1)
     (report,) = population.advance(3 * population.rollout_steps)
     assert report.components.keys() == {"forward", "steady", "effort"}
@@ -175,7 +185,7 @@ def test_a_lane_that_does_not_exist_is_refused() -> None:
 def test_failed_physics_evict_instead_of_teaching(monkeypatch: pytest.MonkeyPatch) -> None:
     population = Population(find_environment("half_cheetah"), 1, WORLDS, threads=1)
     population.load(0, runner(), 1)
-    simulator = population._worlds.simulator
+    simulator = population._groups[0]._worlds.simulator
     step = simulator.step
 
     def broken(*arguments) -> None:

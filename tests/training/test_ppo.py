@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
-from eureka_agent.training import ppo
+from eureka_agent.environment import TrainingSettings
+from eureka_agent.training import PolicyStack, ppo
+from eureka_agent.training.networks import fresh_weights
 from eureka_agent.training.normalise import ObservationNormaliser, ValueNormaliser
 from eureka_agent.training.optimiser import LaneAdam
 
@@ -95,6 +97,54 @@ def test_a_constant_observation_does_not_explode() -> None:
     normaliser = ObservationNormaliser(1, 1)
     normaliser.update(torch.full((1, 10, 1), 3.0))
     assert normaliser(torch.full((1, 1, 1), 3.01)).abs().item() < 100
+
+
+@pytest.mark.parametrize("activation", ["tanh", "elu", "relu"])
+def test_the_gradient_is_the_one_of_automatic_differentiation(activation: str) -> None:
+    lanes, rows, observations, actions = 2, 30, 5, 3
+    settings = TrainingSettings(
+        hidden=(8, 8), activation=activation, clip=0.1, entropy=0.01, value_weight=0.7
+    )
+    stack = PolicyStack(fresh_weights(observations, actions, settings, 0), lanes, activation)
+    for lane in range(lanes):
+        stack.load(lane, fresh_weights(observations, actions, settings, lane))
+    torch.manual_seed(0)
+    observation = torch.randn(lanes, rows, observations)
+    action, old = torch.randn(lanes, rows, actions), torch.randn(lanes, rows, actions)
+    part = ppo.Batch(
+        observation=observation,
+        action=action,
+        mean=old,
+        log_std=torch.zeros(lanes, 1, actions),
+        # Near the present density, so that ratios lie inside and outside the clip range.
+        log_prob=ppo.log_probability(action, stack.actor(observation), stack.log_std[:, None])
+        + 0.3 * torch.randn(lanes, rows),
+        advantage=torch.randn(lanes, rows),
+        target=torch.randn(lanes, rows),
+    )
+    measured = ppo._differentiate(stack, part, settings)
+    assert 0.1 < measured["clip_share"][0] < 0.9
+
+    parameters = stack.flat.clone().requires_grad_()
+    views = stack._by_name(parameters)
+    module = {"tanh": torch.tanh, "elu": torch.nn.functional.elu, "relu": torch.relu}[activation]
+
+    def network(hidden: str, last: str) -> torch.Tensor:
+        x = observation
+        for name in (f"mlp_extractor.{hidden}.0", f"mlp_extractor.{hidden}.2", last):
+            x = x @ views[f"{name}.weight"].transpose(1, 2) + views[f"{name}.bias"][:, None]
+            x = x if name == last else module(x)
+        return x
+
+    normal = torch.distributions.Normal(
+        network("policy_net", "action_net"), views["log_std"].exp()[:, None]
+    )
+    ratio = (normal.log_prob(action).sum(-1) - part.log_prob).exp()
+    gain = torch.minimum(part.advantage * ratio, part.advantage * ratio.clamp(0.9, 1.1)).mean(1)
+    value_loss = (network("value_net", "value_net")[..., 0] - part.target).square().mean(1)
+    loss = -gain + 0.7 * value_loss - 0.01 * views["log_std"].sum(1)
+    (expected,) = torch.autograd.grad(loss.sum(), parameters)
+    torch.testing.assert_close(stack.gradient, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_rescaling_values_keeps_what_they_mean() -> None:

@@ -9,7 +9,7 @@ from eureka_agent.environment import Environment
 from eureka_agent.reward import parse
 from eureka_agent.training import Population
 
-LANES, WORLDS, SEED = 3, 4, 11
+LANES, WORLDS, SEED = 4, 4, 11
 LEFT = REWARD.replace('"right": place', '"right": -3.0 * start_place - max_place').replace(
     "(place)", "(start_place, max_place)"
 )
@@ -30,7 +30,7 @@ def trained(environment: Environment, texts: dict[int, str], lane: int) -> dict[
         population.load(other, reward, SEED if other == lane else 100 + other)
     for _ in range(3):
         population.advance(2 * population.rollout_steps)
-    ends = population._buffer.transitions.terminated.sum(0)
+    ends = population._groups[0]._buffer.transitions.terminated.sum(0)
     assert len(set(ends.tolist())) > 1  # some worlds ended more often than others
     return population.weights(lane)
 

@@ -1,0 +1,246 @@
+"""The GPU simulator: MuJoCo Warp, whose kernel launches are recorded once and replayed as graphs.
+
+It runs on Warp's CPU device as well, for tests: the same calls, the same graphs.
+
+Hazards: a graph holds addresses, so arrays are written in place and never replaced, and options
+must not change after the recording. Worlds share the buffer of contacts, and sums run in the order
+in which threads finish: on a GPU two runs differ in their last digits, and so do worlds whose
+neighbours differ.
+
+Two things differ from the CPU beyond rounding: boxes touch in up to four points instead of eight,
+and the friction pyramid of a capsule that stands on a plane at more than 60 degrees is turned about
+the normal.
+"""
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import mujoco
+import mujoco.batch
+import numpy as np
+import torch
+from torch import Tensor
+
+from eureka_agent.errors import UsageError
+from eureka_agent.simulation.capacity import measure_capacity
+from eureka_agent.simulation.simulator import LATE_FIELDS, late_sensors, out_of_bounds
+from eureka_agent.simulation.warp_setup import (
+    explain_overflow,
+    make_data,
+    mjw,
+    prepared,
+    put_model,
+    too_many,
+    worlds_that_fit,
+    wp,
+)
+
+_STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
+
+
+class WarpSimulator:
+    """`n` worlds on one device, float32; see `Simulator`.
+
+    The last call of a control step leaves positions and velocities computed, from which the next
+    one goes on (`step2`), so that only `step1` is paid on top of the physics.
+
+    Args:
+        model: the compiled model; it is copied and never changed.
+        n: number of worlds.
+        device: a CUDA device with an index, or the CPU.
+
+    Raises:
+        UsageError: the model uses something that MuJoCo Warp lacks, or the worlds do not fit into
+            the device's memory.
+    """
+
+    def __init__(self, model: mujoco.MjModel, n: int, device: torch.device) -> None:
+        self.model = prepared(model)
+        self.n = n
+        self.device = device
+        wp.init()
+        self._device = wp.device_from_torch(device)
+        self._views: dict[str, Tensor] = {}
+        self._steps: dict[int, Any] = {}
+        with wp.ScopedDevice(self._device):
+            self._physics = put_model(self.model)
+            self.capacity = measure_capacity(
+                self.model, self._physics.nxn_geom_pair_filtered.numpy().reshape(-1, 2)
+            )
+            fit = worlds_that_fit(self.model, self.capacity, device)
+            if n > fit:
+                raise too_many(n, fit, device)
+            try:
+                self._data = make_data(self.model, n, self.capacity)
+                self._allocate()
+                self._try_out()
+            except RuntimeError as error:
+                if "allocate" not in str(error):
+                    raise
+                raise too_many(n, fit, device) from error
+        self._compute_graph = self._record(self._compute)
+        self._reset_graph = self._record(self._reset)
+        self._save_graph = self._record(self._save)
+        self._load_graph = self._record(self._load)
+        everywhere = torch.ones(n, dtype=torch.bool, device=device)
+        start = torch.from_numpy(self.model.qpos0).to(device).expand(n, -1)
+        self.reset_where(everywhere, start, torch.zeros(n, self.model.nv, device=device))
+
+    def view(self, field: str) -> Tensor:
+        """See `Simulator.view`; float32, shared with the physics."""
+        view = self._views.get(field)
+        if view is None:
+            view = self._views[field] = self._bind(field)
+        return view
+
+    def prepare(self, substeps: int) -> None:
+        """See `Simulator.prepare`; the rest happened at construction. The state stays."""
+        if substeps not in self._steps:
+            self._steps[substeps] = self._record(lambda: self._advance(substeps))
+
+    def step(self, substeps: int, worlds: Sequence[int] | np.ndarray | None = None) -> None:
+        """See `Simulator.step`; all worlds are stepped."""
+        self.prepare(substeps)
+        if len(self._late_sensors):
+            # The engine adds to them, from zeros that `_compute` leaves and `_refresh` covers.
+            self.view("sensordata").index_fill_(1, self._late_sensors, 0.0)
+        self._replay(self._steps[substeps])
+        self._refresh()
+
+    def reset_where(self, mask: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+        """See `Simulator.reset_where`; every world costs the same, in the mask or not."""
+        self._overflowed |= self._overflow  # a reset forgets it
+        self._mask.copy_(mask)
+        self._replay(self._reset_graph)
+        for field, value in (("qpos", qpos), ("qvel", qvel)):
+            view = self.view(field)
+            torch.where(mask[:, None], value.to(view), view, out=view)
+        self._refresh()
+        # Sensors among these are zero already: the engine clears them at a reset.
+        for field in LATE_FIELDS & self._views.keys():
+            view = self._views[field]
+            view.masked_fill_(mask.view(-1, *[1] * (view.ndim - 1)), 0.0)
+
+    def state(self) -> np.ndarray:
+        """See `Simulator.state`; float32."""
+        self._replay(self._save_graph)
+        return wp.to_torch(self._state).cpu().numpy().copy()
+
+    def restore(self, state: np.ndarray) -> None:
+        """See `Simulator.restore`."""
+        wp.to_torch(self._state).copy_(torch.from_numpy(np.asarray(state, dtype=np.float32)))
+        self._replay(self._load_graph)
+        self._refresh()
+
+    def diverged(self) -> Tensor:
+        """See `Simulator.diverged`."""
+        return out_of_bounds(self.view("qpos"), self.view("qvel"))
+
+    def overflow(self) -> str | None:
+        """See `Simulator.overflow`."""
+        seen = (self._overflowed | self._overflow).cpu().numpy()
+        self._overflowed.zero_()
+        self._overflow.zero_()
+        return explain_overflow(seen, self.capacity)
+
+    def _bind(self, field: str) -> Tensor:
+        array = getattr(self._data, field, None)
+        if field not in mujoco.batch.DATA_FIELDS or not isinstance(array, wp.array):
+            raise UsageError(f"The GPU simulator has no field {field!r}.")
+        shape = np.shape(getattr(mujoco.MjData(self.model), field))
+        tensor = wp.to_torch(array)
+        if tensor.numel() != self.n * int(np.prod(shape)):
+            raise UsageError(f"The GPU simulator keeps {field!r} in a form of its own.")
+        return tensor.view(self.n, *shape)  # matrices are flat there
+
+    def _allocate(self) -> None:
+        """What the graphs read besides the engine's own arrays."""
+        size = mujoco.mj_stateSize(self.model, _STATE)
+        self._state: Any = wp.zeros((self.n, size), dtype=float)
+        self._reset_mask = wp.zeros(self.n, dtype=bool)
+        self._mask = wp.to_torch(self._reset_mask)
+        self._overflow = wp.to_torch(self._data.overflow)
+        self._overflowed = torch.zeros_like(self._overflow)
+        self._late_sensors = late_sensors(self.model).to(self.device)
+
+    def _try_out(self) -> None:
+        """Compile every kernel, and meet the peak of memory, by calling everything once."""
+        self._compute()
+        self._advance(2)
+        self._save()
+        self._load()
+        self._reset()
+        wp.synchronize_device(self._device)  # from here on, all goes through PyTorch's stream
+
+    def _advance(self, substeps: int) -> None:
+        """Physics steps from a state whose positions and velocities are computed."""
+        for substep in range(substeps):
+            if self._whole_steps:
+                mjw.step(self._physics, self._data)
+                continue
+            if substep:
+                self._compute()
+            mjw.step2(self._physics, self._data)
+
+    @property
+    def _whole_steps(self) -> bool:
+        """Whether what was computed from the last state cannot be gone on from."""
+        option = self.model.opt
+        runge_kutta = option.integrator == mujoco.mjtIntegrator.mjINT_RK4  # needs all stages
+        sleep = bool(option.enableflags & mujoco.mjtEnableBit.mjENBL_SLEEP)
+        return runge_kutta or sleep or self.model.nmocap > 0  # may have been moved meanwhile
+
+    def _compute(self) -> None:
+        """Compute positions, velocities and their sensors from the state."""
+        mjw.step1(self._physics, self._data)
+
+    def _reset(self) -> None:
+        mjw.reset_data(self._physics, self._data, self._reset_mask)
+
+    def _save(self) -> None:
+        mjw.get_state(self._physics, self._data, self._state, _STATE)
+
+    def _load(self) -> None:
+        mjw.set_state(self._physics, self._data, self._state, _STATE)
+
+    def _refresh(self) -> None:
+        """Replay `_compute`, keeping the late sensors, which it clears."""
+        if not len(self._late_sensors):
+            self._replay(self._compute_graph)
+            return
+        sensors = self.view("sensordata")
+        kept = sensors.index_select(1, self._late_sensors)
+        self._replay(self._compute_graph)
+        sensors.index_copy_(1, self._late_sensors, kept)
+
+    def _record(self, calls: Callable[[], None]) -> Any:
+        """Record calls as a graph without running them."""
+        with _no_collection(), wp.ScopedDevice(self._device):
+            with wp.ScopedCapture(device=self._device) as capture:
+                calls()
+        return capture.graph
+
+    def _replay(self, graph: Any) -> None:
+        # Not every thread has made the device its own, and the default stream is of no device.
+        with wp.ScopedDevice(self._device):
+            wp.capture_launch(graph, stream=self._stream())
+
+    def _stream(self) -> Any:
+        """PyTorch's current stream as Warp's, so that the two take turns; None on the CPU."""
+        if self.device.type == "cpu":
+            return None
+        return wp.stream_from_torch(torch.cuda.current_stream(self.device))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: freeing device memory breaks a recording."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,183 @@
+"""A population: K policies trained side by side, each on its own reward."""
+
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eureka_agent.environment import Environment, SignalLayout, under
+from eureka_agent.errors import UsageError
+from eureka_agent.simulation.cpu import cores
+from eureka_agent.simulation.devices import CPU
+from eureka_agent.training.group import LaneGroup
+from eureka_agent.training.lane import LaneReport, Reward
+
+
+class Population:
+    """K lanes of N worlds; K and N stay fixed, an empty lane is masked.
+
+    A result is a function of (program, seed, K, N): at equal K and N a lane's weights are
+    bit-identical whatever the other lanes hold, and whichever lane it is.
+
+    On a CPU the lanes are dealt out to groups that run on a thread each: networks this small gain
+    nothing from several threads of their own, and so every core is busy all the time. A group has
+    at least two lanes: a stack of one is evaluated in another order and differs in the last bit,
+    larger ones agree, so that results do not depend on the number of threads.
+
+    Args:
+        environment: the task.
+        lanes: K.
+        worlds: N per lane.
+        threads: CPU threads, 0 for one per core.
+        device: where physics and networks live.
+        backend: of the physics, see `make_simulator`.
+        watch: called with a lane before its reward runs, and with -1 after.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        lanes: int,
+        worlds: int,
+        *,
+        threads: int = 0,
+        device: torch.device = CPU,
+        backend: str | None = None,
+        watch: Callable[[int], None] = lambda lane: None,
+    ) -> None:
+        if lanes < 1 or worlds < 1:
+            raise UsageError(f"A population needs lanes and worlds, not {lanes} x {worlds}.")
+        self.settings = environment.training
+        self.lanes, self.per_lane = lanes, worlds
+        threads = threads or cores()
+        on_cpu = device.type == "cpu" and backend is None
+        count = max(min(threads, lanes // 2), 1) if on_cpu else 1
+        turn = threading.Lock()
+        bounds = [lanes * group // count for group in range(count + 1)]
+        self._groups = [
+            LaneGroup(
+                environment,
+                last - first,
+                worlds,
+                threads=max(threads // count, 1),
+                device=device,
+                backend=backend,
+                turn=turn,
+                watch=partial(_watch_from, watch, first),
+            )
+            for first, last in pairwise(bounds)
+        ]
+        self._firsts = bounds[:-1]
+        self._pool = ThreadPoolExecutor(count, "lanes")
+
+    @property
+    def layout(self) -> SignalLayout:
+        """How the signals of a transition are packed."""
+        return self._groups[0].layout
+
+    @property
+    def rollout_steps(self) -> int:
+        """Environment steps per lane and rollout: the quantum of `advance`."""
+        return self._groups[0].rollout_steps
+
+    @property
+    def overflow(self) -> str | None:
+        """What the physics of the last advance left out for want of room, if anything."""
+        return next((group.overflow for group in self._groups if group.overflow), None)
+
+    def load(self, lane: int, reward: Reward, seed: int) -> None:
+        """Begin a training in a lane: weights, episodes and noise, all drawn from `seed`.
+
+        Raises:
+            UsageError: there is no such lane.
+        """
+        group, own = self._home(lane)
+        group.load(own, reward, seed)
+
+    def stop(self, lane: int) -> None:
+        """Empty a lane."""
+        group, own = self._home(lane)
+        group.stop(own)
+
+    def steps(self, lane: int) -> int:
+        """Environment steps of a loaded lane."""
+        group, own = self._home(lane)
+        return group.steps(own)
+
+    def weights(self, lane: int) -> dict[str, Tensor]:
+        """The lane's policy as an SB3 state dict on raw observations and true returns."""
+        group, own = self._home(lane)
+        return group.weights(own)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """A checkpoint between two advances: plain arrays by name, but for the rewards."""
+        return {
+            f"{index}.{name}": value
+            for index, group in enumerate(self._groups)
+            for name, value in group.state().items()
+        }
+
+    def resume(self, state: Mapping[str, np.ndarray], rewards: Mapping[int, Reward]) -> None:
+        """Go on from a checkpoint of a population of the same environment, K and N.
+
+        Args:
+            state: from `state`.
+            rewards: of the lanes that were loaded; other lanes come back empty.
+        """
+        for index, (group, first) in enumerate(zip(self._groups, self._firsts, strict=True)):
+            own = {k - first: r for k, r in rewards.items() if 0 <= k - first < group.lanes}
+            group.resume(under(state, f"{index}."), own)
+
+    def advance(
+        self, steps: int, heartbeat: Callable[[int], None] = lambda done: None
+    ) -> list[LaneReport]:
+        """Train every loaded lane for at least `steps` environment steps, in whole rollouts.
+
+        Args:
+            steps: per lane.
+            heartbeat: called after every rollout of a group, by one thread at a time, with the
+                steps that every lane has done in this advance.
+
+        Returns:
+            A report per lane that was loaded, evicted ones included; evicted lanes are empty then.
+        """
+        done = [0 if group.loaded else steps for group in self._groups]
+        turn = threading.Lock()
+
+        def beat(group: int, steps_done: int) -> None:
+            with turn:
+                done[group] = steps_done
+                heartbeat(min(done))
+
+        def advance(index: int) -> list[LaneReport]:
+            return self._groups[index].advance(steps, partial(beat, index))
+
+        # All of them end before the first failure is raised: none runs on unobserved.
+        running = [self._pool.submit(advance, index) for index in range(len(self._groups))]
+        failures = [future.exception() for future in running]
+        for failure in failures:
+            if failure is not None:
+                raise failure
+        return [
+            replace(report, lane=first + report.lane)
+            for first, future in zip(self._firsts, running, strict=True)
+            for report in future.result()
+        ]
+
+    def _home(self, lane: int) -> tuple[LaneGroup, int]:
+        """The group of a lane, and which of its lanes it is."""
+        if not 0 <= lane < self.lanes:
+            raise UsageError(f"There is no lane {lane}: this population has {self.lanes}.")
+        index = bisect_right(self._firsts, lane) - 1
+        return self._groups[index], lane - self._firsts[index]
+
+
+def _watch_from(watch: Callable[[int], None], first: int, lane: int) -> None:
+    watch(lane if lane < 0 else first + lane)

@@ -1,0 +1,231 @@
+"""stable-baselines3's own PPO behind the interface of a population: the check on our trainer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import VecNormalize
+from torch import Tensor
+
+from eureka_agent.environment import Environment, Memory, SignalLayout
+from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.training.export import folded
+from eureka_agent.training.group import DIVERGENCE_LIMIT
+from eureka_agent.training.lane import Lane, LaneReport, Reward
+from eureka_agent.training.networks import CPU, MODULES
+from eureka_agent.training.vec_env import RewardedVecEnv
+
+DIAGNOSTICS = {
+    "train/approx_kl": "kl",
+    "train/clip_fraction": "clip_share",
+    "train/value_loss": "value_loss",
+    "train/explained_variance": "explained_variance",
+    "train/learning_rate": "learning_rate",
+    "train/std": "action_spread",
+}
+"""What stable-baselines3 logs, and what we call it."""
+NEVER = 1 << 30
+"""Rollouts after which stable-baselines3 writes its log away, and forgets it."""
+
+
+class StockTrainer:
+    """Trains one policy with unmodified stable-baselines3; see `Population` for the interface.
+
+    It uses the environment's training settings as far as stable-baselines3's PPO has them. What
+    differs: the learning rate stays as it is at the start; observations and rewards are normalised
+    by `VecNormalize`, which cuts both at 10 spreads; all episodes begin at the same time. The
+    exported policy has that normalisation folded in, without the cut: the two differ only where an
+    observation is more than 10 spreads off. One seed gives one result, through the global
+    generators of torch and NumPy, so nothing else may draw from them meanwhile.
+
+    Args:
+        environment: the task.
+        lanes: must be 1.
+        worlds: N.
+        threads: physics threads, 0 for one per core.
+        device: must be the CPU.
+        watch: called with 0 before it trains, and with -1 after.
+
+    Raises:
+        UsageError: more than one lane, or another device, is asked for.
+    """
+
+    overflow: str | None = None
+    """As of a population: buffers of a fixed size are only on a GPU."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        lanes: int,
+        worlds: int,
+        *,
+        threads: int = 0,
+        device: torch.device = CPU,
+        watch: Callable[[int], None] = lambda lane: None,
+    ) -> None:
+        if lanes != 1:
+            raise UsageError(
+                f"stable-baselines3 trains one policy at a time, not {lanes}.",
+                "Give it one lane, or choose the trainer 'population'.",
+            )
+        if device.type != "cpu":
+            raise UsageError(
+                f"The trainer sb3 runs on the CPU, not on {device}.",
+                "Give --device cpu, or choose the trainer 'population'.",
+            )
+        self.layout = SignalLayout(environment.signals_described)
+        self.rollout_steps = environment.training.horizon * worlds
+        self._environment, self._worlds, self._threads = environment, worlds, threads
+        self._watch = watch
+        self._training: _Training | None = None
+
+    def load(self, lane: int, reward: Reward, seed: int) -> None:
+        """Begin a training."""
+        worlds = RewardedVecEnv(self._environment, reward, self._worlds, self._threads)
+        normalised = VecNormalize(worlds, gamma=self._environment.training.discount)
+        memory = Memory.empty(self._worlds, self.layout)
+        self._training = _Training(
+            Lane(reward, torch.Generator(), memory),
+            worlds,
+            normalised,
+            _algorithm(self._environment, normalised, seed),
+        )
+
+    def stop(self, lane: int) -> None:
+        """Forget the training."""
+        self._training = None
+
+    def weights(self, lane: int) -> dict[str, Tensor]:
+        """The policy as a state dict on raw observations and true returns."""
+        assert self._training is not None
+        return self._training.weights()
+
+    def advance(
+        self, steps: int, heartbeat: Callable[[int], None] = lambda done: None
+    ) -> list[LaneReport]:
+        """Train for at least `steps` environment steps, in whole rollouts; as `Population` does."""
+        training, report = self._training, LaneReport(0, 0)
+        if training is None:
+            return []
+        self._watch(0)
+        try:
+            for done in range(0, steps, self.rollout_steps):
+                training.roll(self.rollout_steps)
+                heartbeat(done + self.rollout_steps)
+        except EurekaError as error:
+            report.evicted, report.line = error.message, getattr(error, "line", 0)
+            self._training = None
+        finally:
+            self._watch(-1)
+        training.lane.summarise(report, training.sums)
+        training.sums = {}
+        return [report]
+
+
+@dataclass
+class _Training:
+    """A training under way.
+
+    Attributes:
+        lane: counts what its reward pays.
+        worlds: its own.
+        normalised: the same as the algorithm sees them.
+        algorithm: stable-baselines3's.
+        sums: of the diagnostics over the rollouts of the running advance.
+    """
+
+    lane: Lane
+    worlds: RewardedVecEnv
+    normalised: VecNormalize
+    algorithm: PPO
+    sums: dict[str, float] = field(default_factory=dict)
+
+    def roll(self, steps: int) -> None:
+        """One rollout and one update.
+
+        Raises:
+            EurekaError: the reward failed, the physics failed too often, or the weights overflowed.
+        """
+        watch = _Watch(self)
+        self.algorithm.learn(steps, watch, log_interval=NEVER, reset_num_timesteps=False)
+        diverged = watch.diverged / steps
+        if diverged > DIVERGENCE_LIMIT:
+            raise EurekaError(f"The physics diverged in {diverged:.1%} of a rollout's steps.")
+        state = self.algorithm.policy.state_dict()
+        if not all(bool(value.isfinite().all()) for value in state.values()):
+            raise EurekaError("Training diverged: the weights overflowed.")
+        logged = self.algorithm.logger.name_to_value
+        measured = {ours: float(logged[theirs]) for theirs, ours in DIAGNOSTICS.items()}
+        measured |= {
+            "entropy": float(state["log_std"].sum()),
+            "reward": watch.paid / steps,
+            "diverged": diverged,
+        }
+        for name, value in measured.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.lane.updates += 1
+        self.lane.steps = self.algorithm.num_timesteps
+
+    def weights(self) -> dict[str, Tensor]:
+        """See `StockTrainer.weights`."""
+        seen, paid = self.normalised.obs_rms, self.normalised.ret_rms
+        epsilon = self.normalised.epsilon
+        assert not isinstance(seen, dict)
+        return folded(
+            {name: value.clone() for name, value in self.algorithm.policy.state_dict().items()},
+            torch.as_tensor(seen.mean),
+            torch.as_tensor(seen.var + epsilon).sqrt(),
+            torch.zeros(()),
+            torch.as_tensor(paid.var + epsilon).sqrt().float(),
+        )
+
+
+class _Watch(BaseCallback):
+    """Counts what the reward pays, and failed physics, over a rollout."""
+
+    def __init__(self, training: _Training) -> None:
+        super().__init__()
+        self._training = training
+        self.diverged = 0
+        self.paid = 0.0
+
+    def _on_step(self) -> bool:
+        worlds = self._training.worlds
+        assert worlds.evaluation is not None
+        self._training.lane.count_rewards(worlds.evaluation)
+        self.diverged += int(worlds.diverged.sum())
+        self.paid += float(worlds.evaluation.total.sum())
+        return True
+
+
+def _algorithm(environment: Environment, worlds: VecNormalize, seed: int) -> PPO:
+    """PPO with the environment's settings, on one thread of torch and without a log."""
+    settings = environment.training
+    rollout = settings.horizon * worlds.num_envs
+    algorithm = PPO(
+        "MlpPolicy",
+        worlds,
+        learning_rate=settings.learning_rate,
+        n_steps=settings.horizon,
+        batch_size=max(-(-rollout // settings.minibatches), 2),
+        n_epochs=settings.epochs,
+        gamma=settings.discount,
+        gae_lambda=settings.gae_lambda,
+        clip_range=settings.clip,
+        ent_coef=settings.entropy,
+        vf_coef=settings.value_weight,
+        max_grad_norm=settings.gradient_norm,
+        policy_kwargs={
+            "net_arch": list(settings.hidden),
+            "activation_fn": MODULES[settings.activation],
+            "log_std_init": settings.initial_log_std,
+        },
+        seed=seed,
+        device="cpu",
+    )
+    # Its own logger would make a folder outside of this process's.
+    algorithm.set_logger(Logger(folder=None, output_formats=[]))
+    return algorithm

@@ -1,0 +1,47 @@
+"""A training by stable-baselines3 is a training like any other: same worker, judge and folder."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sledge import REWARD, sledge
+from stable_baselines3 import PPO
+from support import command
+
+from eureka_agent.errors import UsageError
+from eureka_agent.search import SearchConfig
+from eureka_agent.store import RunReader, find_run
+
+
+def test_it_leaves_the_run_folder_of_any_training(tmp_path: Path) -> None:
+    environment = sledge(tmp_path / "sledge")
+    reward = tmp_path / "reward.py"
+    reward.write_text(REWARD)
+    words = command("train", str(environment.folder), "--reward", str(reward), "--trainer", "sb3")
+    options = ("--plain", "--steps", "1000", "--runs", str(tmp_path / "runs"))
+    done = subprocess.run([*words, *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with RunReader.open(find_run("latest", tmp_path / "runs")) as run:
+        (candidate,) = run.candidates()
+        (training,) = run.trainings("candidate", candidate.id)
+        looks = run.evaluations(training.id)
+        assert (run.status(), candidate.state) == ("finished", "finished")
+        assert looks[-1].step >= 1000
+        assert looks[0].components.keys() == {"right"}
+        assert looks[0].diagnostics["learning_rate"] == environment.training.learning_rate
+        assert training.reporting_fitness is not None
+        assert run.row().config["trainer"] == "sb3"
+        policy = PPO.load(run.path / "best" / "policy.zip", device="cpu")
+        action, _ = policy.predict(np.zeros(2, np.float32), deterministic=True)
+        assert action.shape == (1,)
+
+
+def test_it_trains_one_policy_at_a_time() -> None:
+    with pytest.raises(UsageError, match="one policy"):
+        SearchConfig(trainer="sb3", candidates=2)
+
+
+def test_an_unknown_trainer_is_refused_by_its_name() -> None:
+    with pytest.raises(UsageError, match="oracle"):
+        SearchConfig(trainer="oracle")
