@@ -141,7 +141,7 @@ def _from_blocks(blocks: Sequence[_Block]) -> str:
     # A later program that was cut off counts less than an earlier one that is complete.
     complete = [i for i in mains if _parses(python[i])]
     main = (complete or mains)[-1]
-    missing = _names_used(python[main]) - _names_defined(python[main])
+    missing = _names_used(python[main]) - _names_bound(python[main])
     parts = []
     for i, code in enumerate(python):
         if i != main and i not in mains and _names_defined(code) & missing:
@@ -195,6 +195,18 @@ def _names_used(code: str) -> set[str]:
     tree = _tree(code)
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} if tree else set()
     return names | {"WEIGHTS", "SCALES"}
+
+
+def _names_bound(code: str) -> set[str]:
+    """Every name that the code gives a meaning, its functions' own included."""
+    tree = _tree(code)
+    bound = _names_defined(code)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+    return bound
 
 
 def _names_defined(code: str) -> set[str]:

@@ -186,9 +186,16 @@ class _ProgramCheck:
         if getattr(function, "type_params", None):
             message = "Type parameters are not part of the reward language."
             self._report.error("unknown-syntax", function, message, "Leave them out.")
-        for default in (*arguments.defaults, *arguments.kw_defaults):
+        defaults = [
+            *zip(reversed(arguments.args), reversed(arguments.defaults), strict=False),
+            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+        ]
+        for parameter, default in defaults:
             if default is None:
                 continue
+            is_scale = entry and parameter.arg in self._result.scales
+            if is_scale and literal_number(default) is not None:
+                continue  # said twice; the number in SCALES counts
             if entry:
                 message = f"Parameters of {ENTRY} cannot have defaults."
                 hint = "Put the number into SCALES under the parameter's name."

@@ -22,7 +22,7 @@ RULES = {
     "no-compute-reward": "There is a function compute_reward.",
     "decorator": "A decorator is one of those that are taken out.",
     "parameters": "Parameters are plain names.",
-    "default": "Helpers' defaults are plain numbers, True, False or None; compute_reward has none.",
+    "default": "Defaults are plain numbers, True, False or None; compute_reward has SCALES.",
     "unknown-parameter": "compute_reward asks for what the task offers, and for keys of SCALES.",
     "no-signal": "compute_reward asks for at least one signal.",
     "return": "A function ends with a return; compute_reward returns a dict.",

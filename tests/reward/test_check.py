@@ -379,3 +379,11 @@ def test_no_mutation_of_a_program_breaks_the_check(
         found = check(text, signals)
         if all(finding.severity == "warning" for finding in found):
             parse(text, signals).compile()
+
+
+def test_a_scale_may_repeat_its_number_in_the_signature() -> None:
+    head = HEAD + 'SCALES = {"width": 2.0}\n'
+    body = '    return {"a": height / width}\n'
+    assert errors(f"{head}def compute_reward(height, width: float = 2.0):\n{body}") == []
+    (found,) = errors(f"{head}def compute_reward(height=1.0, width=2.0):\n{body}")
+    assert found.rule == "default"
