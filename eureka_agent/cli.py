@@ -5,6 +5,7 @@ and `show` answer at once.
 """
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -43,6 +44,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="A stable JSON document on 
 Plain = Annotated[bool, typer.Option("--plain", help="Progress as lines, not as a live view.")]
 Seed = Annotated[int | None, typer.Option(help="Source of all randomness.")]
 Steps = Annotated[int | None, typer.Option(help="Environment steps per training.")]
+Device = Annotated[
+    str | None, typer.Option(help="Where to train: cpu, cuda, or auto for a GPU that works.")
+]
+Sandbox = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POLICY",
+        help="How well reward programs must be kept in: required, auto, weak or off.",
+    ),
+]
 RUNS = Path("runs")
 
 
@@ -67,6 +78,7 @@ def search(
     candidates: Annotated[int | None, typer.Option(help="Candidates per generation.")] = None,
     steps: Steps = None,
     seed: Seed = None,
+    device: Device = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="K=V", help="Any other setting.")
     ] = None,
@@ -82,6 +94,7 @@ def search(
     max_cost: Annotated[
         float | None, typer.Option(metavar="USD", help="What the language model may cost.")
     ] = None,
+    sandbox: Sandbox = None,
     runs: RunsFolder = RUNS,
     plain: Plain = False,
 ) -> None:
@@ -95,10 +108,12 @@ def search(
         "candidates": candidates,
         "steps": steps,
         "seed": seed,
+        "device": device,
         "model": model,
         "base_url": base_url,
         "max_tokens": max_tokens,
         "max_cost": max_cost,
+        "sandbox": sandbox,
     }
     changes |= {name: value for name, value in named.items() if value is not None}
     if changes.get("model"):
@@ -138,8 +153,14 @@ def resume(
 def train(
     environment: EnvironmentName,
     reward: Annotated[Path, typer.Option(metavar="FILE", help="The reward program.")],
+    trainer: Annotated[
+        str | None,
+        typer.Option(help="Who trains: population, or sb3 for stable-baselines3's own PPO."),
+    ] = None,
     steps: Steps = None,
     seed: Seed = None,
+    device: Device = None,
+    sandbox: Sandbox = None,
     runs: RunsFolder = RUNS,
     plain: Plain = False,
 ) -> None:
@@ -151,7 +172,15 @@ def train(
     launch = new_search(
         environment,
         runs,
-        lambda found: SearchConfig.for_environment(found, steps=steps, seed=seed, **single),
+        lambda found: SearchConfig.for_environment(
+            found,
+            steps=steps,
+            seed=seed,
+            trainer=trainer,
+            device=device,
+            sandbox=sandbox,
+            **single,
+        ),
         given=text,
     )
     _search(launch, plain)
@@ -276,6 +305,7 @@ def root(
 
 def main() -> None:
     """Run the command line: wrong use gets a sentence and an exit code, never a traceback."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except EurekaError as error:
@@ -285,14 +315,38 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except ImportError:
+        # All that an extension module says that was interrupted while it loaded.
+        if not _Interrupted.happened:
+            raise
+        sys.exit(INTERRUPTED)
+
+
+class _Interrupted(KeyboardInterrupt):
+    """Ctrl-C.
+
+    A class of its own, as Python gives up its exit code and ends by the signal when a plain
+    KeyboardInterrupt has passed through exec() of a text, as the import of many modules does.
+    """
+
+    happened = False
+
+
+def _interrupt(number: int, frame: object) -> None:
+    _Interrupted.happened = True
+    raise _Interrupted
 
 
 def _search(launch: "Launch", plain: bool) -> None:
     """Run a search with a view on it, then print what came of it."""
+    from eureka_agent.sandbox.isolation import demand
     from eureka_agent.search import search as run_search
     from eureka_agent.ui.pieces import open_console
     from eureka_agent.ui.render import final_summary
 
+    warning = demand(launch.config.sandbox).warning
+    if warning:
+        _note(f"Warning: {warning}")
     _watched(launch, plain, lambda: run_search(launch))
     open_console().print(final_summary(launch.run))
     if launch.run.row().best_candidate is None:

@@ -3,9 +3,12 @@
 import importlib.metadata
 import os
 import platform
+import sys
 from typing import Any
 
 from eureka_agent import __version__
+from eureka_agent.sandbox.isolation import survey
+from eureka_agent.simulation import describe_devices
 
 PACKAGES = ("torch", "mujoco", "stable-baselines3", "gymnasium", "numpy", "openai")
 KEYS = ("OPENAI_API_KEY",)
@@ -21,7 +24,7 @@ def machine_document() -> dict[str, Any]:
         "cores": cores,
         "packages": {name: _version(name) for name in PACKAGES},
         "isolation": _isolation(),
-        "gpu": "not used: training runs on the CPU",
+        "devices": describe_devices(),
         "language_model": {key: "set" if os.environ.get(key) else "not set" for key in KEYS}
         | {"used": "with --model NAME; without it the offline designer writes the programs"},
     }
@@ -35,12 +38,13 @@ def _version(package: str) -> str:
 
 
 def _isolation() -> dict[str, str]:
-    """How reward programs are kept apart, layer by layer."""
-    linux = platform.system() == "Linux"
+    """What keeps reward programs in, layer by layer, found out by trying."""
+    found = survey()
     return {
-        "separate process": "yes",
-        "scrubbed environment": "yes",
-        "resource limits": "yes" if linux else "yes, but no limit on memory",
-        "ends with its parent": "yes" if linux else "at its next message",
-        "network and file system": "open: run searches that you do not trust in a container",
+        "level": f"{found.level}: {found.meaning}",
+        **found.findings,
+        **({"started inside of": found.wrapper.name} if found.wrapper else {}),
+        **({"warning": found.warning} if found.warning else {}),
+        "resource limits": "yes" if sys.platform == "linux" else "yes, but none on memory",
+        "ends with its parent": "yes" if sys.platform == "linux" else "at its next message",
     }

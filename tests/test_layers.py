@@ -13,6 +13,7 @@ FLOORS = {
     "cli": 7,
     "search": 6,
     "judge": 5,
+    "doctor": 5,
     "sandbox": 4,
     "training": 3,
     "critic": 3,
@@ -24,7 +25,6 @@ FLOORS = {
     "simulation": 1,
     "llm": 1,
     "store": 1,
-    "doctor": 1,
     "errors": 0,
     "paths": 0,
     "__init__": 0,  # the version

@@ -4,7 +4,6 @@ Every step is a function of the limits and must hold or raise: a child that coul
 itself ends. Steps that a platform does not have are skipped there.
 """
 
-import ctypes
 import os
 import resource
 import signal
@@ -12,8 +11,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from eureka_agent.sandbox.kernel import prctl
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
+_LOCKED_MIB = 64
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def confine(limits: Limits) -> None:
 def _die_with_parent(limits: Limits) -> None:
     """End when the parent does, however it ends; where there is no such call, at the pipes' end."""
     if sys.platform == "linux":
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != limits.parent:  # it was gone before the call above
         raise ProcessLookupError("The parent is gone.")
 
@@ -55,6 +57,7 @@ def _limit_resources(limits: Limits) -> None:
     _set_limit(resource.RLIMIT_CORE, 0)
     _set_limit(resource.RLIMIT_FSIZE, limits.file_mib << 20)
     _set_limit(resource.RLIMIT_NOFILE, limits.open_files)
+    _set_limit(resource.RLIMIT_MEMLOCK, _LOCKED_MIB << 20)
     if limits.address_space_gib is not None and sys.platform == "linux":
         _set_limit(resource.RLIMIT_AS, int(limits.address_space_gib * (1 << 30)))
 
@@ -62,7 +65,7 @@ def _limit_resources(limits: Limits) -> None:
 def _forbid_new_privileges(limits: Limits) -> None:
     del limits
     if sys.platform == "linux":
-        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 _STEPS: tuple[Callable[[Limits], None], ...] = (
@@ -77,9 +80,3 @@ def _set_limit(which: int, value: int) -> None:
     _, hard = resource.getrlimit(which)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(which, (value, value))
-
-
-def _prctl(option: int, value: int) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.prctl(option, ctypes.c_ulong(value), *[ctypes.c_ulong(0)] * 3) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")

@@ -1,6 +1,7 @@
 """The prober: calls reward programs on real transitions. Run as a child, see `serve`.
 
-It holds the transitions of one environment for its whole life, and no fitness.
+It holds the transitions of one environment for its whole life, and no fitness. Opening it ends
+with its lock-down: no program comes before that.
 """
 
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 from eureka_agent.critic import dry_run, recorded_batch, sample_transitions, sampled_batch
 from eureka_agent.environment import Episodes, SignalLayout, Transitions, load_environment
 from eureka_agent.reward import parse
+from eureka_agent.sandbox.lock import lock
 from eureka_agent.sandbox.protocol import Message
+from eureka_agent.sandbox.rehearsal import FAILING, REJECTED, SOUND, rehearse, still_episode
 from eureka_agent.sandbox.serve import Reporter, serve
 
 
@@ -20,12 +23,25 @@ class Prober:
         self._transitions: Transitions
 
     def open(self, request: Message, reporter: Reporter) -> Message:
-        """Sample transitions. Fields: `environment` (folder), `seed`, `threads` (for physics)."""
+        """Sample transitions, rehearse, and lock this process.
+
+        Fields: `environment` (folder), `seed`, `threads` (for physics), `layers` (of the
+        lock-down; without it all that there are). Replies with the `layers` that hold.
+        """
         fields = request.fields
         environment = load_environment(Path(fields["environment"]))
         self._layout = SignalLayout(environment.signals_described)
         self._transitions = sample_transitions(environment, fields["seed"], fields["threads"])
-        return Message("opened")
+        layers = fields.get("layers")
+        if layers != []:
+            episode = still_episode(self._layout, environment.model.nu)
+            programs = (SOUND, FAILING, REJECTED)
+            rehearse(
+                {"probe": self.probe},
+                [Message("probe", {"program": program}, episode) for program in programs],
+            )
+            layers = lock(layers)
+        return Message("opened", {"layers": layers})
 
     def probe(self, request: Message, reporter: Reporter) -> Message:
         """Try a program. Fields: `program` (text); arrays: as of `Episodes`, or none.

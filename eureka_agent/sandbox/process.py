@@ -2,6 +2,7 @@
 
 import os
 import queue
+import secrets
 import signal
 import subprocess
 import tempfile
@@ -9,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -24,12 +26,7 @@ from eureka_agent.sandbox.failures import (
     MemoryExceeded,
 )
 from eureka_agent.sandbox.limits import Limits
-from eureka_agent.sandbox.protocol import (
-    PAYLOAD_LIMIT,
-    Message,
-    ProtocolError,
-    encode,
-)
+from eureka_agent.sandbox.protocol import PAYLOAD_LIMIT, Message, ProtocolError, encode
 from eureka_agent.sandbox.supervision import (
     SCRATCH_PREFIX,
     Incoming,
@@ -42,6 +39,7 @@ from eureka_agent.sandbox.supervision import (
     resident_bytes,
     send,
 )
+from eureka_agent.sandbox.wrapper import Wrapper
 
 POLL_S = 0.25
 """Seconds between two looks at a child's memory and clock."""
@@ -70,6 +68,7 @@ class Child:
         start_timeout_s: time until it must be ready, imports included.
         payload_limit: most bytes of arrays in a message of either direction.
         import_path: folders it imports from beside the parent's.
+        wrapper: what it is started inside of.
     """
 
     def __init__(
@@ -83,6 +82,7 @@ class Child:
         start_timeout_s: float = 120.0,
         payload_limit: int = PAYLOAD_LIMIT,
         import_path: Sequence[Path] = (),
+        wrapper: Wrapper | None = None,
     ) -> None:
         self.name = module.rpartition(".")[2]
         self._memory_limit = memory_gib * (1 << 30)
@@ -96,9 +96,11 @@ class Child:
         blame_path = self._scratch / "blame"
         self._blame = BlameReader(blame_path)
         self._stderr = open(self._scratch / "stderr.txt", "w+b", buffering=0)
-        limits = Limits(parent=os.getpid(), address_space_gib=address_space_gib)
+        parent = wrapper.parent if wrapper and wrapper.parent else os.getpid()
+        limits = Limits(parent=parent, address_space_gib=address_space_gib)
+        before = wrapper.words(self._scratch) if wrapper else []
         self._process = subprocess.Popen(
-            command(module, limits, blame_path, import_path),
+            [*before, *command(module, limits, blame_path, import_path)],
             env=child_environment(self._scratch, threads),
             cwd=self._scratch,
             stdin=subprocess.PIPE,
@@ -159,13 +161,16 @@ class Child:
         Whenever this raises anything but `JobFailed` once the request is on its way, the child and
         its process group are dead; so an `on_progress` that raises cancels.
         """
-        parts = encode(message, self._payload_limit)
+        token = secrets.randbits(53)
+        parts = encode(replace(message, token=token), self._payload_limit)
         if not self.alive:
             raise self._failure(ChildDied, "had already ended")
         try:
             if not self._ready:
                 self._await_ready()
             reply = self._exchange(parts, deadline_s, on_progress)
+            if reply.token != token:  # its programs may write to its pipe, but not foretell this
+                raise self._failure(Garbled, "answered something that it was not asked")
         except BaseException:
             self.kill()
             raise

@@ -2,8 +2,8 @@
 
 A frame is the header's length (4 bytes, little-endian), the header (UTF-8 JSON) and the arrays'
 bytes, one after another in C order. The header is `{"kind": str, "fields": {...},
-"arrays": [[name, dtype, shape], ...]}`. The reader trusts none of it: every size is checked
-before memory is taken, and nothing that was read is ever unpickled, imported or evaluated.
+"arrays": [[name, dtype, shape], ...], "token": int}`. The reader trusts none of it: every size is
+checked before memory is taken, and nothing that was read is ever unpickled, imported or evaluated.
 """
 
 import json
@@ -42,11 +42,13 @@ class Message:
         kind: what it is.
         fields: JSON values by name; NaN and infinities are allowed.
         arrays: arrays by name, of any shape and one of the six allowed dtypes.
+        token: of a request a number that nobody can guess, of its reply the same one.
     """
 
     kind: str
     fields: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    token: int = 0
 
 
 def encode(message: Message, payload_limit: int = PAYLOAD_LIMIT) -> list[bytes | memoryview]:
@@ -64,7 +66,12 @@ def encode(message: Message, payload_limit: int = PAYLOAD_LIMIT) -> list[bytes |
             raise ProtocolError(f"Array '{name}' is {array.dtype}, which does not cross.")
         declared.append((name, array.dtype.name, array.shape))
         payload.append(_bytes_of(np.ascontiguousarray(array, dtype)))
-    content = {"kind": message.kind, "fields": message.fields, "arrays": declared}
+    content = {
+        "kind": message.kind,
+        "fields": message.fields,
+        "arrays": declared,
+        "token": message.token,
+    }
     header = json.dumps(content, separators=(",", ":")).encode()
     if len(header) > HEADER_LIMIT:
         raise ProtocolError(f"The header of '{message.kind}' has {len(header)} bytes, too many.")
@@ -115,13 +122,13 @@ def read_message(stream: BinaryIO, payload_limit: int = PAYLOAD_LIMIT) -> Messag
         raise ProtocolError(f"A header of {length} bytes was announced, at most {HEADER_LIMIT} is.")
     header = bytearray(length)
     _read_all(stream, memoryview(header), "the header")
-    kind, fields, declared = _parse_header(bytes(header))
+    kind, fields, declared, token = _parse_header(bytes(header))
     layout = _check_arrays(declared, payload_limit)
     arrays = {name: _read_array(stream, name, dtype, shape) for name, dtype, shape in layout}
-    return Message(kind, fields, arrays)
+    return Message(kind, fields, arrays, token)
 
 
-def _parse_header(header: bytes) -> tuple[str, dict[str, Any], list[Any]]:
+def _parse_header(header: bytes) -> tuple[str, dict[str, Any], list[Any], int]:
     try:
         content = json.loads(header.decode())
         # A lone surrogate is valid JSON but not text: it would fail later, where nobody expects it.
@@ -130,9 +137,10 @@ def _parse_header(header: bytes) -> tuple[str, dict[str, Any], list[Any]]:
         raise ProtocolError(f"A header is not JSON: {clean_text(str(error))}.") from None
     match content:
         case {"kind": str(kind), "fields": dict(fields), "arrays": list(arrays), **other}:
-            if not other:
-                return kind, fields, arrays
-    raise ProtocolError("A header is not {kind: text, fields: object, arrays: list}.")
+            token = other.pop("token", 0)
+            if not other and type(token) is int:
+                return kind, fields, arrays, token
+    raise ProtocolError("A header is not {kind: text, fields: object, arrays: list, token: int}.")
 
 
 def _check_arrays(

@@ -6,8 +6,9 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from eureka_agent.errors import EurekaError
 from eureka_agent.sandbox.blame import BlameWriter
@@ -26,7 +27,7 @@ class Reporter:
         blame: `blame(lane)` before a lane's program runs, `blame(-1)` after it.
     """
 
-    def __init__(self, sink: BinaryIO, blame: BlameWriter) -> None:
+    def __init__(self, sink: BinaryIO, blame: Callable[[int], None]) -> None:
         self._sink = sink
         self._last = -math.inf
         self.blame = blame
@@ -48,7 +49,7 @@ class Reporter:
 Handler = Callable[[Message, Reporter], Message]
 
 
-def serve(handlers: Mapping[str, Handler]) -> None:
+def serve(handlers: Mapping[str, Handler]) -> NoReturn:
     """Answer requests by kind until the parent hangs up; for the `__main__` of a child's module.
 
     A handler that raises is answered with kind "error" and fields `type` and `message`, and the
@@ -62,26 +63,29 @@ def serve(handlers: Mapping[str, Handler]) -> None:
         reporter = Reporter(replies, BlameWriter(Path(blame_path)))
         write_message(replies, Message("ready"))
         while (request := read_message(requests)) is not None:
-            write_parts(replies, _answer(handlers, request, reporter))
+            write_parts(replies, answer(handlers, request, reporter))
+    os._exit(0)  # nothing is left to do, and taking torch apart would take long
 
 
-def _answer(
+def answer(
     handlers: Mapping[str, Handler], request: Message, reporter: Reporter
 ) -> list[bytes | memoryview]:
-    """Return the encoded reply: encoding is within the try, as a reply can be too large."""
-    try:
+    """Return the encoded reply to one request, an error if the handler raised one."""
+    try:  # encoding is within it, as a reply can be too large
         if request.kind not in handlers:
             raise EurekaError(f"There is no job '{request.kind}' here.")
-        return encode(handlers[request.kind](request, reporter))
+        reply = handlers[request.kind](request, reporter)
+        return encode(replace(reply, token=request.token))
     except EurekaError as error:
-        return encode(_error(error, str(error)))
+        return encode(_error(error, str(error), request.token))
     except Exception as error:
-        return encode(_error(error, "".join(traceback.format_exception(error)[-3:])))
+        last = "".join(traceback.format_exception(error)[-3:])
+        return encode(_error(error, last, request.token))
     finally:
         reporter.blame(-1)
 
 
-def _error(error: Exception, text: str) -> Message:
+def _error(error: Exception, text: str, token: int) -> Message:
     # The end of a long traceback is its best part.
     message = clean_text(text[-ERROR_LIMIT:], ERROR_LIMIT, newlines=True)
-    return Message("error", {"type": type(error).__name__, "message": message})
+    return Message("error", {"type": type(error).__name__, "message": message}, {}, token)

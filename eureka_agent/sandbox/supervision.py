@@ -22,7 +22,7 @@ Incoming = queue.Queue[Message | ProtocolError | None]
 SCRATCH_PREFIX = "eureka-"
 """Beginning of the name of a scratch folder; the pid of the parent that made it and "-" follow."""
 
-_INHERITED = ("LD_LIBRARY_PATH", "MKL_CBWR")
+_INHERITED = ("LD_LIBRARY_PATH", "MKL_CBWR", "CUDA_VISIBLE_DEVICES")
 
 
 class Closable(Protocol):
@@ -43,9 +43,16 @@ def child_environment(scratch: Path, threads: int) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "PYTHONHASHSEED": "0",
+        "WARP_CACHE_PATH": _kernel_cache(),
         # Waiting threads sleep: spinning ones would starve whoever shares the machine.
         "OMP_WAIT_POLICY": "PASSIVE",
     }
+
+
+def _kernel_cache() -> str:
+    """Where GPU kernels are kept: they take minutes to compile, and scratch folders go."""
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.environ.get("WARP_CACHE_PATH") or os.path.join(caches, "warp")
 
 
 def remove_abandoned(temporary: Path) -> None:
@@ -93,12 +100,14 @@ def send(stream: BinaryIO, parts: list[bytes | memoryview]) -> None:
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory that is in RAM; 0 where the kernel does not say."""
+    """Memory in RAM of a process and those it started; 0 where the kernel does not say."""
     try:
         pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+        started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return 0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    own = int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return own + sum(resident_bytes(int(child)) for child in started)
 
 
 def has_ended(process: subprocess.Popen[bytes], patience_s: float = 0.0) -> bool:

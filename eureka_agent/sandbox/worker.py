@@ -1,20 +1,41 @@
 """The worker: the only process that calls reward programs. Run as a child, see `serve`.
 
 It holds one population for its whole life. It never holds the fitness, unless it was opened to
-train on it bare; then it refuses programs.
+train on it bare; then it refuses programs. Opening it ends with its lock-down: no program comes
+before that.
 """
 
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from eureka_agent.environment import Environment, Episodes, load_environment, load_fitness
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import parse
+from eureka_agent.sandbox.lock import lock
 from eureka_agent.sandbox.protocol import Message
-from eureka_agent.sandbox.serve import Reporter, serve
+from eureka_agent.sandbox.rehearsal import (
+    FAILING,
+    REJECTED,
+    SOUND,
+    brief,
+    rehearse,
+    still_episode,
+    warm_up,
+)
+from eureka_agent.sandbox.serve import Handler, Reporter, serve
+from eureka_agent.simulation import resolve_device
 from eureka_agent.training import Population, Reward
+from eureka_agent.training.stock import StockTrainer
+
+TRAINERS: dict[str, type[Population] | type[StockTrainer]] = {
+    "population": Population,
+    "sb3": StockTrainer,
+}
+"""Who trains, by the name that a search's configuration has for it."""
+_REHEARSAL_WORLDS = 4
 
 
 class Worker:
@@ -22,27 +43,44 @@ class Worker:
 
     def __init__(self) -> None:
         self._environment: Environment
-        self._population: Population
+        self._population: Population | StockTrainer
         self._rewards: dict[int, Reward] = {}
-        self._fitness: Path | None = None
+        self._fitness: Reward | None = None
 
     def open(self, request: Message, reporter: Reporter) -> Message:
-        """Set up the population.
+        """Load the task, rehearse, lock this process, and set up the population.
 
-        Fields: `environment` (folder), `lanes`, `worlds`, `threads`, `fitness` (file to train on,
-        bare; None to train on programs).
+        Fields: `environment` (folder), `lanes`, `worlds`, `threads`, `trainer` (a key of
+        `TRAINERS`), `device` (a name for `resolve_device`; without it the CPU), `fitness` (file to
+        train on, bare; None to train on programs), `layers` (of the lock-down; without it all that
+        there are). Replies with the `layers` that hold.
         """
         fields = request.fields
-        self._fitness = Path(fields["fitness"]) if fields["fitness"] else None
         self._environment = load_environment(Path(fields["environment"]))
-        self._population = Population(
-            self._environment,
-            fields["lanes"],
-            fields["worlds"],
-            threads=fields["threads"],
-            watch=reporter.blame,
-        )
-        return Message("opened")
+        self._fitness = load_fitness(Path(fields["fitness"])) if fields["fitness"] else None
+        trainer = TRAINERS[fields.get("trainer", "population")]
+        device = resolve_device(fields.get("device", "cpu"))
+        on_gpu = device.type != "cpu"
+
+        def population() -> Population | StockTrainer:
+            return trainer(
+                self._environment,
+                fields["lanes"],
+                fields["worlds"],
+                threads=fields["threads"],
+                device=device,
+                watch=reporter.blame,
+            )
+
+        # On a GPU it comes first, as it compiles kernels and loads them from files; on the CPU it
+        # comes last, as its threads must be locked as well.
+        early = population() if on_gpu else None
+        layers = fields.get("layers")
+        if layers != []:
+            self._rehearse(trainer, device)
+            layers = lock(layers, cuda=on_gpu)
+        self._population = early or population()
+        return Message("opened", {"layers": layers})
 
     def load(self, request: Message, reporter: Reporter) -> Message:
         """Begin a training. Fields: `lane`, `seed`, `program` (text; None for the bare fitness)."""
@@ -50,7 +88,7 @@ class Worker:
         if (fields["program"] is None) != (self._fitness is not None):
             raise UsageError("A worker trains either programs or the bare fitness, never both.")
         if self._fitness is not None:
-            reward: Reward = load_fitness(self._fitness)
+            reward: Reward = self._fitness
         else:
             signals = self._environment.signals_described
             reward = parse(fields["program"], signals).compile()
@@ -59,11 +97,16 @@ class Worker:
         return Message("loaded")
 
     def advance(self, request: Message, reporter: Reporter) -> Message:
-        """Train all loaded lanes. Fields: `steps`. Replies with a report per lane."""
+        """Train all loaded lanes. Fields: `steps`.
+
+        Replies with a report per lane, and what `overflow` the physics had, or None.
+        """
         reports = self._population.advance(
             request.fields["steps"], heartbeat=lambda done: reporter.heartbeat(done=done)
         )
-        return Message("advanced", {"reports": [asdict(report) for report in reports]})
+        fields = {"reports": [asdict(report) for report in reports]}
+        overflow = self._population.overflow
+        return Message("advanced", fields | {"overflow": overflow})
 
     def weights(self, request: Message, reporter: Reporter) -> Message:
         """Policies of lanes, normalisers folded in. Fields: `lanes`. Arrays: `<lane>/<name>`."""
@@ -88,12 +131,38 @@ class Worker:
         self._rewards.pop(request.fields["lane"], None)
         return Message("stopped")
 
+    def jobs(self) -> dict[str, Handler]:
+        """What it answers, by kind of request."""
+        jobs = (self.open, self.load, self.advance, self.weights, self.score, self.stop)
+        return {job.__name__: job for job in jobs}
+
+    def _rehearse(
+        self, trainer: type[Population] | type[StockTrainer], device: torch.device
+    ) -> None:
+        """Let another worker train a little, and fail at it."""
+        understudy = Worker()
+        understudy._environment, understudy._fitness = brief(self._environment), self._fitness
+        population = trainer(
+            understudy._environment, 1, _REHEARSAL_WORLDS, threads=1, device=device
+        )
+        understudy._population = population
+        episode = still_episode(population.layout, self._environment.model.nu)
+        requests = []
+        for program in [None] if self._fitness is not None else [SOUND, FAILING, REJECTED]:
+            requests += [
+                Message("load", {"lane": 0, "program": program, "seed": 0}),
+                Message("advance", {"steps": 2 * population.rollout_steps}),
+                Message("weights", {"lanes": [0]}),
+                Message("score", {"lane": 0}, episode),
+                Message("stop", {"lane": 0}),
+            ]
+        rehearse(understudy.jobs(), requests)
+
 
 def main() -> None:
     """Serve until the parent hangs up."""
-    worker = Worker()
-    jobs = (worker.open, worker.load, worker.advance, worker.weights, worker.score, worker.stop)
-    serve({job.__name__: job for job in jobs})
+    warm_up()  # a worker that is started ahead of its use does this before it is asked anything
+    serve(Worker().jobs())
 
 
 if __name__ == "__main__":

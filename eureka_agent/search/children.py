@@ -11,8 +11,10 @@ from eureka_agent.environment import Environment, Episodes
 from eureka_agent.errors import EurekaError
 from eureka_agent.reward import RewardRejected, parse
 from eureka_agent.sandbox.failures import ChildFailed, Garbled, JobFailed
+from eureka_agent.sandbox.isolation import demand
 from eureka_agent.sandbox.process import Child, Progress
 from eureka_agent.sandbox.protocol import Message
+from eureka_agent.sandbox.spare import Spare
 from eureka_agent.search import replies
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.replies import Expected, Judgement, Report, Weights
@@ -35,6 +37,21 @@ class JudgeFailed(EurekaError):
     """Raised when policies cannot be judged; without a judge a search cannot go on."""
 
 
+def start_worker(
+    config: SearchConfig, module: str = WORKER, import_path: Sequence[Path] = ()
+) -> Child:
+    """Start a worker's process, which takes seconds to import everything."""
+    on_gpu = config.device != "cpu"
+    return Child(
+        module,
+        memory_gib=GPU_MEMORY_GIB if on_gpu else MEMORY_GIB,
+        address_space_gib=None if on_gpu else WORKER_ADDRESS_SPACE_GIB,
+        heartbeat_timeout_s=GPU_SILENCE_S if on_gpu else SILENCE_S,
+        import_path=import_path,
+        wrapper=demand(config.sandbox).wrapper,
+    )
+
+
 class Worker:
     """One population in a child process; a context manager.
 
@@ -43,8 +60,9 @@ class Worker:
 
     Args:
         environment: the task.
-        config: gives K, N, the trainer, the device and the number of threads.
+        config: gives K, N, the trainer, the device, the number of threads and the sandbox policy.
         fitness: train on this fitness, bare; None to train on programs.
+        spare: has the process, if it is an ordinary one; None to start one.
         module: what runs in the child.
         import_path: folders that it imports from beside the parent's.
 
@@ -61,6 +79,7 @@ class Worker:
         config: SearchConfig,
         fitness: Path | None,
         *,
+        spare: Spare | None = None,
         module: str = WORKER,
         import_path: Sequence[Path] = (),
     ) -> None:
@@ -70,14 +89,10 @@ class Worker:
         self._components: dict[int, tuple[str, ...]] = {}
         self._steps: dict[int, int] = {}
         self.overflow: str | None = None
-        on_gpu = config.device != "cpu"
-        self._child = Child(
-            module,
-            memory_gib=GPU_MEMORY_GIB if on_gpu else MEMORY_GIB,
-            address_space_gib=None if on_gpu else WORKER_ADDRESS_SPACE_GIB,
-            heartbeat_timeout_s=GPU_SILENCE_S if on_gpu else SILENCE_S,
-            import_path=import_path,
-        )
+        if spare is not None and module == WORKER:
+            self._child = spare.take()
+        else:
+            self._child = start_worker(config, module, import_path)
         fields = {
             "environment": str(environment.folder),
             "lanes": config.candidates,
@@ -86,8 +101,9 @@ class Worker:
             "trainer": config.trainer,
             "device": config.device,
             "fitness": str(fitness) if fitness else None,
+            "layers": list(demand(config.sandbox).layers),
         }
-        open_s = GPU_OPEN_S if on_gpu else SHORT_S
+        open_s = SHORT_S if config.device == "cpu" else GPU_OPEN_S
         self._ask(Message("open", fields), "opened", deadline_s=open_s)
 
     def load(self, lane: int, program: str | None, seed: int) -> None:

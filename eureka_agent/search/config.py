@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from eureka_agent.environment import Environment, mix
 from eureka_agent.errors import UsageError
+from eureka_agent.sandbox.isolation import POLICIES
 from eureka_agent.simulation import require_device_name, resolve_device
 
 DESIGNERS = ("offline", "openai", "offline-blind", "given")
@@ -41,6 +42,8 @@ class SearchConfig:
     """Environment steps per training."""
     seed: int = 0
     """Source of all randomness of the search."""
+    sandbox: str = "auto"
+    """How well reward programs must be kept in: required, auto, weak or off."""
     threads: int = 0
     """Physics threads; 0 means one per core. It changes the speed, never a result."""
     checkpoints: int = 10
@@ -85,6 +88,7 @@ class SearchConfig:
         require_device_name(self.device)
         if self.trainer == "sb3" and self.device.startswith("cuda"):
             raise UsageError("The trainer sb3 runs on the CPU.", "Give --device cpu.")
+        _require_one_of("sandbox policy", self.sandbox, tuple(POLICIES), tuple(POLICIES))
         if self.trainer == "sb3" and self.candidates > 1:
             raise UsageError(
                 "The trainer sb3 trains one policy at a time.",

@@ -9,6 +9,7 @@ from eureka_agent.designer import Broken, Designer, OfflineDesigner, Past, Propo
 from eureka_agent.environment import Environment, TaskDescription, find_environment
 from eureka_agent.errors import MissingError, UsageError
 from eureka_agent.reward import RewardRejected, parse
+from eureka_agent.sandbox.isolation import demand
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.simulation import resolve_device
 from eureka_agent.store import Run
@@ -16,7 +17,6 @@ from eureka_agent.store import Run
 if TYPE_CHECKING:
     from eureka_agent.llm import Client
 
-SANDBOX = "separate processes, scrubbed environment, resource limits"
 OWN_FITNESS, GIVEN, INITIAL = "fitness.py", "given.py", "initial.py"
 """Files of the user's that a run keeps a copy of."""
 
@@ -73,7 +73,8 @@ def new_search(
 
     Raises:
         UsageError: the goal is not the environment's task and nothing measures it.
-        MissingError: the designer needs a key that is not set.
+        MissingError: the designer needs a key that is not set, or the machine cannot keep programs
+            in as well as the sandbox policy asks for.
     """
     environment = find_environment(source)
     goal = goal.strip() if goal is not None else None
@@ -89,6 +90,7 @@ def new_search(
     if (resolved.designer == "given") != (given is not None):
         raise UsageError("The designer 'given' is the one of the command train.", "Use that.")
     _check_model(resolved)
+    isolation = demand(resolved.sandbox)
     if initial is not None:
         _check_initial(initial, environment)
     files = {GIVEN: given, INITIAL: initial}
@@ -101,7 +103,7 @@ def new_search(
         seed=resolved.seed,
         config=resolved.as_dict(),
         environment_source=str(environment.folder),
-        sandbox=SANDBOX,
+        sandbox=str(isolation),
         files={name: text for name, text in files.items() if text is not None},
     )
     return _launch(run, environment, resolved)

@@ -8,6 +8,7 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 
@@ -15,8 +16,10 @@ from eureka_agent.analysis import behaviour, reflect
 from eureka_agent.designer import BudgetSpent, Proposal
 from eureka_agent.environment import Environment, Episodes, SignalLayout
 from eureka_agent.errors import UsageError
+from eureka_agent.sandbox.isolation import demand
+from eureka_agent.sandbox.spare import Spare
 from eureka_agent.search.archive import leader, mean_fitness, past_candidates, ship
-from eureka_agent.search.children import Judge
+from eureka_agent.search.children import Judge, start_worker
 from eureka_agent.search.comparison import compare, enter_baselines
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.criticism import EPISODES, Critic, thought_of
@@ -37,14 +40,16 @@ def search(launch: Launch) -> None:
     """
     run, config, environment = launch.run, launch.config, launch.environment
     with (
-        _sitting(run),
+        _sitting(run, config),
         Judge(environment, config, launch.fitness) as judge,
-        Prober(environment) as prober,
+        Prober(environment, sandbox=config.sandbox) as prober,
+        Spare(partial(start_worker, config)) as spare,
     ):
-        trainer = Trainer(run, environment, config, judge, launch.fitness)
+        trainer = Trainer(run, environment, config, judge, launch.fitness, spare)
         critic = Critic(run, environment, launch.designer, prober, config.repairs)
         enter_baselines(run, environment, config)
         for generation in range(config.generations):
+            spare.prepare()  # it imports while the designer writes and the critic reads
             candidates = propose(launch, generation)
             if not candidates:
                 break
@@ -69,7 +74,7 @@ def evaluate(launch: Launch, seeds: int) -> None:
         )
     if run.row().best_candidate is None:
         raise UsageError(f"Run {run.name} has no winner to evaluate.")
-    with _sitting(run), Judge(environment, config, launch.fitness) as judge:
+    with _sitting(run, config), Judge(environment, config, launch.fitness) as judge:
         trainer = Trainer(run, environment, config, judge, launch.fitness)
         compare(run, trainer, judge, environment, config)
 
@@ -188,10 +193,11 @@ def choose_best(run: Run, generation: int) -> None:
 
 
 @contextmanager
-def _sitting(run: Run) -> Iterator[None]:
+def _sitting(run: Run, config: SearchConfig) -> Iterator[None]:
     """Hold the run and keep its status and clock over one sitting, however it ends."""
     with run.lock():
         started = time.monotonic()
+        run.set_sandbox(str(demand(config.sandbox)))  # the machine may be another one than before
         run.set_status("running")
         try:
             yield

@@ -15,6 +15,7 @@ from eureka_agent.sandbox.failures import (
     JobFailed,
     MemoryExceeded,
 )
+from eureka_agent.sandbox.isolation import demand
 from eureka_agent.sandbox.process import Child
 from eureka_agent.sandbox.protocol import Message
 
@@ -45,13 +46,19 @@ class Prober:
     Args:
         environment: the task.
         threads: physics threads of the child.
+        sandbox: policy of the child's lock-down.
         deadline_s: seconds after which a program counts as hung.
     """
 
     def __init__(
-        self, environment: Environment, threads: int = 1, *, deadline_s: float = DEADLINE_S
+        self,
+        environment: Environment,
+        threads: int = 1,
+        *,
+        sandbox: str = "auto",
+        deadline_s: float = DEADLINE_S,
     ) -> None:
-        self._environment, self._threads = environment, threads
+        self._environment, self._threads, self._sandbox = environment, threads, sandbox
         self._deadline_s = deadline_s
         self._child: Child | None = None
 
@@ -111,15 +118,18 @@ class Prober:
         if self._child is not None and self._child.alive:
             return self._child
         self.close()
+        isolation = demand(self._sandbox)
         self._child = Child(
             "eureka_agent.sandbox.prober",
             memory_gib=MEMORY_GIB,
             address_space_gib=ADDRESS_SPACE_GIB,
+            wrapper=isolation.wrapper,
         )
         fields = {
             "environment": str(self._environment.folder),
             "seed": _SEED,
             "threads": self._threads,
+            "layers": list(isolation.layers),
         }
         try:
             self._child.request(Message("open", fields), deadline_s=OPEN_S)

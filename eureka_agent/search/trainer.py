@@ -10,11 +10,14 @@ import numpy as np
 
 from eureka_agent.environment import Environment, Episodes, pools
 from eureka_agent.sandbox.failures import ChildFailed, JobFailed
+from eureka_agent.sandbox.spare import Spare
 from eureka_agent.search.children import Judge, Worker
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.replies import Judgement, Report, Weights
 from eureka_agent.store import Run
 
+SPARE_AFTER_S = 30.0
+"""Seconds into a training from which a worker is kept ready: they outweigh what it costs."""
 DEATHS = 2
 """Workers of its own that a job may end before it fails."""
 JUDGE_PERCENT = 15
@@ -89,9 +92,10 @@ class Trainer:
         config: SearchConfig,
         judge: Judge,
         fitness: Path,
+        spare: Spare | None = None,
     ) -> None:
         self._run, self._environment, self._config, self._judge = run, environment, config, judge
-        self._fitness = fitness
+        self._fitness, self._spare = fitness, spare
         self._deaths: Counter[int] = Counter()
 
     def train(self, jobs: Sequence[Job]) -> list[Outcome]:
@@ -137,7 +141,8 @@ class Trainer:
         outcomes = {lane: Outcome(job) for lane, job in enumerate(batch)}
         for job in batch:
             self._run.start_training(job.training)
-        with Worker(self._environment, self._config, fitness) as worker:
+        started = time.monotonic()
+        with Worker(self._environment, self._config, fitness, spare=self._spare) as worker:
             living = dict(enumerate(batch))
             for lane, job in list(living.items()):
                 try:
@@ -158,6 +163,8 @@ class Trainer:
                         del living[lane]
                 if living:
                     self._look(worker, living, outcomes, reports)
+                if self._spare is not None and time.monotonic() - started > SPARE_AFTER_S:
+                    self._spare.prepare()
         for lane, job in living.items():
             self._finish(outcomes[lane], job)
         return list(outcomes.values())

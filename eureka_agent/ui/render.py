@@ -71,6 +71,8 @@ def show_run(run: RunReader) -> RenderableType:
     )
     if document["status"] == "running" and document["phase"]:
         head.append(f"\nNow: {one_line(document['phase'])}")
+    if document["sandbox"]:
+        head.append(f"\nIsolation: {one_line(document['sandbox'])}")
     if document["failure"]:
         head.append(f"\n{clean(document['failure'])}", "red")
     parts: list[RenderableType] = [head, Text()]

@@ -134,6 +134,7 @@ def test_a_child_sees_the_allow_list_and_no_key(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    monkeypatch.setenv("WARP_CACHE_PATH", "/kernels")
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     with start(threads=2) as child:
         folder = ask(child, "limits").fields["folder"]
@@ -149,6 +150,7 @@ def test_a_child_sees_the_allow_list_and_no_key(monkeypatch: pytest.MonkeyPatch)
         "PYTHONHASHSEED": "0",
         "OMP_WAIT_POLICY": "PASSIVE",
         "MKL_CBWR": "COMPATIBLE",
+        "WARP_CACHE_PATH": "/kernels",
     }
 
 
@@ -181,6 +183,13 @@ def test_a_second_answer_is_not_taken_for_the_next_one(child: Child) -> None:
     time.sleep(0.2)  # the second one is on its way
     with pytest.raises(Garbled, match="without being asked"):
         ask(child, "echo")
+
+
+def test_an_answer_to_another_request_is_not_taken(child: Child) -> None:
+    assert ask(child, "forge").kind == "done"
+    with pytest.raises(Garbled, match=r"not asked|without being asked"):
+        ask(child, "echo")
+    assert not child.alive
 
 
 @pytest.mark.parametrize("status", [0, 3])

@@ -83,6 +83,8 @@ def test_a_frame_that_ends_early_is_refused(end: int) -> None:
         {"kind": "k", "fields": {}, "arrays": {}},
         {"kind": "k", "fields": {}},
         {"kind": "k", "fields": {}, "arrays": [], "more": 1},
+        {"kind": "k", "fields": {}, "arrays": [], "token": "1"},
+        {"kind": "k", "fields": {}, "arrays": [], "token": True},
         {"kind": "k", "fields": {"lone surrogate": "\ud800"}, "arrays": []},
         ["kind"],
         None,

@@ -6,12 +6,14 @@ import resource
 import signal
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable
 
 import numpy as np
 
 from eureka_agent.errors import UsageError
+from eureka_agent.sandbox.lock import lock
 from eureka_agent.sandbox.protocol import Message
 from eureka_agent.sandbox.serve import Reporter, serve
 
@@ -37,6 +39,15 @@ def raw(content: bytes) -> Callable[[Message, Reporter], Message]:
         return request
 
     return handler
+
+
+def lock_down(request: Message, report: Reporter) -> Message:
+    return Message("locked", {"layers": lock()})
+
+
+def lock_too_late(request: Message, report: Reporter) -> Message:
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    return lock_down(request, report)
 
 
 def echo(request: Message, report: Reporter) -> Message:
@@ -65,6 +76,20 @@ def flood_heartbeats(request: Message, report: Reporter) -> Message:
 def flood(request: Message, report: Reporter) -> Message:
     while True:
         send_raw(b"y" * 65536)
+
+
+def answer(token: int) -> bytes:
+    return header({"kind": "done", "fields": {}, "arrays": [], "token": token})
+
+
+def reply_twice(request: Message, report: Reporter) -> Message:
+    return raw(2 * answer(request.token))(request, report)
+
+
+def forge(request: Message, report: Reporter) -> Message:
+    """Answer twice, the second time to a request that is yet to come."""
+    send_raw(answer(request.token))
+    return Message("forged")
 
 
 def leave(request: Message, report: Reporter) -> Message:
@@ -150,6 +175,8 @@ def limits(request: Message, report: Reporter) -> Message:
 
 serve(
     {
+        "lock": lock_down,
+        "lock_too_late": lock_too_late,
         "echo": echo,
         "stray_print": stray_print,
         "beat": beat,
@@ -161,7 +188,8 @@ serve(
         ),
         "flood": flood,
         "flood_heartbeats": flood_heartbeats,
-        "reply_twice": raw(2 * header({"kind": "done", "fields": {}, "arrays": []})),
+        "reply_twice": reply_twice,
+        "forge": forge,
         "leave": leave,
         "crash": crash,
         "native_hang": native_hang,
