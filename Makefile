@@ -1,9 +1,14 @@
 # make demo | test | lint | types | check | clean.  Nothing here asks questions.
 #   PYTHON=python3.12 make test     another Python for a new .venv
 #   make test ARGS='-m "not slow"'  options for pytest
+#   make test JOBS=0                in one process, as a debugger wants it; by default one per core, at most 8
 
 PYTHON ?= python3
 ARGS ?=
+JOBS ?= auto
+
+# A file's tests stay together, as they share what was costly to make.
+SPREAD := --numprocesses $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -28,7 +33,7 @@ demo: $(RUNTIME)
 
 test: $(DEV)
 	@echo '== Running the test suite =='
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(SPREAD) $(ARGS)
 
 lint: $(DEV)
 	@echo '== Checking style =='

@@ -60,6 +60,14 @@ def test_doctor_says_what_there_is_and_tells_no_secret(monkeypatch: pytest.Monke
     assert "torch" in run("doctor").stdout
 
 
+def test_doctor_says_which_devices_work_and_why_not() -> None:
+    devices = json.loads(run("doctor", "--json").stdout)["devices"]
+    assert devices["cpu"].startswith("works, with MuJoCo")
+    assert devices["auto"] in devices
+    for name, said in devices.items():
+        assert name == "auto" or said.startswith(("works", "does not work: ")), said
+
+
 def test_runs_of_an_empty_folder(tmp_path: Path) -> None:
     assert json.loads(run("runs", "--json", "--runs", str(tmp_path)).stdout) == []
     assert run("runs", "--runs", str(tmp_path)).returncode == 0

@@ -14,6 +14,8 @@ from scripted import author_search, fenced, place, program, sound
 from eureka_agent.search import search
 from eureka_agent.store import CandidateRow, RunReader
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Kind:

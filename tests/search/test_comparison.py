@@ -1,6 +1,7 @@
 """The comparison at the end: what it trains, and what is kept of it when it is killed."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,11 +22,17 @@ CONFIG = SearchConfig(
 NOTHING = Episodes(*(torch.zeros(0) for _ in range(4)))
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> Environment:
-    made = sledge(tmp_path / "sledge")
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    made = sledge(tmp_path_factory.mktemp("environments") / "sledge")
     (made.folder / "human_reward.py").write_text(REWARD)
     return made
+
+
+@pytest.fixture(scope="module")
+def judge(environment: Environment) -> Iterator[Judge]:
+    with Judge(environment, CONFIG, environment.fitness_path) as judge:
+        yield judge
 
 
 @pytest.fixture
@@ -66,23 +73,22 @@ class ShortLived:
         return [Outcome(job, Checkpoint(64, 2.0, 2.0, weights, NOTHING)) for job in jobs]
 
 
-def compared(run: Run, environment: Environment, lives: int) -> list[int]:
+def compared(run: Run, environment: Environment, judge: Judge, lives: int) -> list[int]:
     """Trainings that were done before the end, whichever it was."""
     trainer = ShortLived(run, environment, lives)
-    with Judge(environment, CONFIG, environment.fitness_path) as judge:
-        try:
-            compare(run, trainer, judge, environment, CONFIG)  # type: ignore[arg-type]
-        except Killed:
-            pass
+    with suppress(Killed):
+        compare(run, trainer, judge, environment, CONFIG)  # type: ignore[arg-type]
     return trainer.trained
 
 
-def test_a_kill_costs_at_most_one_population(run: Run, environment: Environment) -> None:
-    first = compared(run, environment, lives=2)
+def test_a_kill_costs_at_most_one_population(
+    run: Run, environment: Environment, judge: Judge
+) -> None:
+    first = compared(run, environment, judge, lives=2)
     assert len(first) == 2 * CONFIG.candidates
     reported = [t.id for t in run.trainings("winner") if t.reporting_fitness is not None]
     assert reported == first
-    second = compared(run, environment, lives=100)
+    second = compared(run, environment, judge, lives=100)
     assert not set(first) & set(second)
     assert all(
         t.reporting_fitness is not None
@@ -91,9 +97,11 @@ def test_a_kill_costs_at_most_one_population(run: Run, environment: Environment)
     )
 
 
-def test_a_winner_that_was_not_reproduced_is_said_once(run: Run, environment: Environment) -> None:
+def test_a_winner_that_was_not_reproduced_is_said_once(
+    run: Run, environment: Environment, judge: Judge
+) -> None:
     for _ in range(2):
-        compared(run, environment, lives=100)
+        compared(run, environment, judge, lives=100)
     assert [event.kind for event in run.events()].count("warning") == 1
 
 

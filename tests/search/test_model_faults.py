@@ -13,6 +13,8 @@ from eureka_agent.llm import ModelRefused
 from eureka_agent.search import Launch, resumed_search, search
 from eureka_agent.store import RunReader
 
+pytestmark = pytest.mark.slow
+
 FAULTS: dict[str, Answer] = {
     "429 with Retry-After": Status(429, "Slow down.", headers={"Retry-After": "1"}),
     "429 without": Status(429, "Slow down."),
@@ -24,20 +26,28 @@ FAULTS: dict[str, Answer] = {
     "time-out": Late(30.0, Completion("too late")),
 }
 NAMES = list(FAULTS)
+KEY = "sk-very-secret-0123456789"
+TELLTALE = (0, 0, 0)
 
 
 class Faulty:
-    """Each program of the second generation meets another fault first, and is then answered."""
+    """Each program of the second generation meets another fault first, and is then answered.
+
+    In the first generation, one author tells the key instead of a program.
+    """
 
     def __init__(self) -> None:
         self.asked: Counter[tuple[int, int, int]] = Counter()
         self._lock = threading.Lock()
 
     def __call__(self, received: Received) -> Answer | str:
+        assert received.headers["authorization"] == f"Bearer {KEY}"
         where = place(received)
         with self._lock:
             self.asked[where] += 1
             first = self.asked[where] == 1
+        if where == TELLTALE:
+            return f"Your key is {KEY}; no program."
         return FAULTS[NAMES[where[1]]] if where[0] == 1 and first else sound(received)
 
 
@@ -50,13 +60,14 @@ def faulty() -> Faulty:
 @pytest.fixture(scope="module")
 def run(faulty: Faulty, tmp_path_factory: pytest.TempPathFactory) -> RunReader:
     """A search of two generations during which every fault happens."""
-    with Loopback(faulty) as server:
+    with Loopback(faulty) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", KEY)
         launch = author_search(
             tmp_path_factory.mktemp("runs"),
             server.url,
             candidates=len(FAULTS),
             generations=2,
-            reply_timeout=2.0,
+            reply_timeout=5.0,
         )
         search(launch)
     launch.run.close()
@@ -86,6 +97,12 @@ def test_the_view_says_who_waits_and_why(run: RunReader, name: str) -> None:
     label = f"program {NAMES.index(name) + 1} of generation 1"
     told = [e.text for e in run.events() if e.kind == "model" and label in e.text]
     assert any("tries again" in text and "attempt 2 of" in text for text in told), told
+
+
+def test_the_key_is_nowhere_in_the_run(run: RunReader, faulty: Faulty) -> None:
+    assert faulty.asked[0, 0, 1] == 1, "the key was told, and the answer sent back for repair"
+    files = [path for path in run.path.rglob("*") if path.is_file()]
+    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
 def refusing(after: int, asked: list[tuple[int, int, int]]) -> "Loopback":
@@ -139,32 +156,16 @@ def test_a_wrong_key_stops_before_anything_is_trained(tmp_path: Path) -> None:
     launch.run.close()
 
 
-def test_the_key_is_nowhere_in_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = "sk-very-secret-0123456789"
-    monkeypatch.setenv("OPENAI_API_KEY", key)
-
-    def answer(received: Received) -> Answer | str:
-        assert received.headers["authorization"] == f"Bearer {key}"
-        return sound(received) if place(received)[2] else f"Your key is {key}; no program."
-
-    with Loopback(answer) as server:
-        launch = author_search(tmp_path, server.url)
-        search(launch)
-    launch.run.close()
-    files = [path for path in launch.run.path.rglob("*") if path.is_file()]
-    assert [path for path in files if key.encode() in path.read_bytes()] == []
-
-
 def test_a_spent_budget_ends_the_generations_and_keeps_what_there_is(tmp_path: Path) -> None:
     with Loopback(sound) as server:
-        launch = author_search(tmp_path, server.url, generations=5, max_tokens=16_000)
+        launch = author_search(tmp_path, server.url, generations=5, max_tokens=8_000)
         search(launch)
     run = launch.run
     assert run.status() == "finished"
     assert 1 <= len(run.generations()) < 5
     assert run.row().best_candidate is not None
     assert any(event.kind == "budget" for event in run.events())
-    assert sum(row.prompt_tokens + row.completion_tokens for row in run.usage()) <= 16_000
+    assert sum(row.prompt_tokens + row.completion_tokens for row in run.usage()) <= 8_000
     run.close()
 
 

@@ -16,6 +16,8 @@ from scripted import author_search, place
 from eureka_agent.search import search
 from eureka_agent.store import RunReader
 
+pytestmark = pytest.mark.slow
+
 RECORDING = Path(__file__).parent / "exchange.json"
 
 

@@ -1,15 +1,64 @@
 """A whole search: what it leaves behind."""
 
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from stable_baselines3 import PPO
-from support import TINY
+from support import TINY, command, start
 
-from eureka_agent.environment import find_environment, load_fitness
+from eureka_agent.environment import Episodes, SignalLayout, find_environment, load_fitness
 from eureka_agent.errors import UsageError
 from eureka_agent.search import SearchConfig, new_search, parse_setting, resumed_search, search
+from eureka_agent.search.archive import leader, mean_fitness
+from eureka_agent.search.settling import finalists
 from eureka_agent.store import RunReader
 from eureka_agent.ui.documents import run_document
+
+pytestmark = pytest.mark.slow
+
+# A control loop of its own: stock stable-baselines3, plain MuJoCo.
+ALONE = """
+import json, sys
+import mujoco, numpy as np
+from stable_baselines3 import PPO
+
+sys.modules["eureka_agent"] = None  # any import of the project would fail
+best, scene, start, steps = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4])
+policy = PPO.load(f"{best}/policy.zip", device="cpu")
+control = json.load(open(f"{best}/policy.json"))
+low, high = np.array(control["control_low"]), np.array(control["control_high"])
+model = mujoco.MjModel.from_xml_path(scene)
+data = mujoco.MjData(model)
+data.qpos[:], data.qvel[:] = start
+heights = []
+for _ in range(steps):
+    angle = data.qpos[1]
+    seen = np.array([data.qpos[0], np.cos(angle), np.sin(angle), *data.qvel], np.float32)
+    action, _ = policy.predict(seen, deterministic=True)
+    data.ctrl[:] = low + (action + 1) / 2 * (high - low)
+    mujoco.mj_step(model, data, control["substeps"])
+    heights.append(float(np.cos(data.qpos[1])))
+print(json.dumps(heights))
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunReader:
+    """A finished search of two generations, with its comparison."""
+    folder = tmp_path_factory.mktemp("runs")
+    launch = new_search(
+        "cartpole",
+        folder,
+        lambda found: SearchConfig.for_environment(found, **TINY, generations=2, retrainings=1),
+    )
+    search(launch)
+    launch.run.close()
+    return RunReader.open(launch.run.path)
 
 
 def test_every_candidate_is_there_once_with_a_result(finished: RunReader) -> None:
@@ -64,12 +113,8 @@ def test_the_end_compares_winner_human_and_bare_fitness(finished: RunReader) -> 
 
 def test_stored_episodes_give_the_stored_fitness(finished: RunReader) -> None:
     environment = find_environment("cartpole")
-    from eureka_agent.environment import Episodes, SignalLayout
-
-    fitness, layout = (
-        load_fitness(environment.fitness_path),
-        SignalLayout(environment.signals_described),
-    )
+    fitness = load_fitness(environment.fitness_path)
+    layout = SignalLayout(environment.signals_described)
     for row in finished.candidates():
         with np.load(finished.candidate_folder(row.id) / "episodes.npz") as stored:
             episodes = Episodes.from_arrays(dict(stored))
@@ -90,22 +135,48 @@ def test_the_exported_policy_acts_as_the_judge_saw_it(finished: RunReader) -> No
     np.testing.assert_allclose(chosen, actions, atol=1e-5)
 
 
-def test_the_same_seed_gives_the_same_search(finished: RunReader, tmp_path) -> None:
+def test_the_shipped_policy_needs_nothing_of_this_project(finished: RunReader) -> None:
+    best = finished.row().best_candidate
+    assert best is not None
+    with np.load(finished.candidate_folder(best) / "episodes.npz") as stored:
+        states = stored["states"][:, 0].astype(float)
+    position, velocity, up, right, rate = states[0]
+    begin = json.dumps([[position, float(np.arctan2(right, up))], [velocity, rate]])
+    scene = find_environment("cartpole").folder / "scene.xml"
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, finished.path / "best", scene, begin, str(len(states) - 1)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    heights = np.array(json.loads(done.stdout))
+    assert np.ptp(states[:, 2]) > 0.01  # the pole does move
+    np.testing.assert_allclose(heights[:40], states[1:41, 2], atol=1e-3)
+    assert heights.mean() == pytest.approx(states[1:, 2].mean(), abs=0.05)
+
+
+def test_a_real_search_settles_its_finalists(finished: RunReader) -> None:
     config = SearchConfig.from_dict(finished.row().config)
-    once = new_search("cartpole", tmp_path, lambda _: config)
-    search(once)
-    with RunReader.open(once.run.path) as again:
-        for one, other in zip(finished.candidates(), again.candidates(), strict=True):
-            assert (one.text, one.fitness, one.own_return) == (
-                other.text,
-                other.fitness,
-                other.own_return,
-            )
+    close = finalists(finished, config.candidates)
+    assert len(close) > 1
+    for row in close:
+        assert len(finished.trainings("candidate", row.id)) == 2
+    best = leader(finished)
+    assert best is not None
+    assert finished.row().best_candidate == best.id
+    means = [mean_fitness(finished, row) or 0.0 for row in close]
+    assert mean_fitness(finished, best) == max(means)
 
 
-def test_more_generations_of_a_finished_search(finished: RunReader, tmp_path) -> None:
-    import shutil
+def test_a_finished_run_is_resumed_at_once(finished: RunReader) -> None:
+    before = [row.finished for row in finished.candidates()]
+    done = start(command("resume", str(finished.path), "--plain"))
+    output, _ = done.communicate(timeout=300)
+    assert done.returncode == 0, output
+    assert [row.finished for row in finished.candidates()] == before
 
+
+def test_more_generations_of_a_finished_search(finished: RunReader, tmp_path: Path) -> None:
     path = tmp_path / "copy"
     shutil.copytree(finished.path, path)
     before = [row.text for row in finished.candidates()]
@@ -115,7 +186,7 @@ def test_more_generations_of_a_finished_search(finished: RunReader, tmp_path) ->
         assert len(more.candidates()) == 3 * TINY["candidates"]
 
 
-def test_a_goal_that_nothing_measures_is_refused(tmp_path) -> None:
+def test_a_goal_that_nothing_measures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--fitness"):
         new_search("cartpole", tmp_path, SearchConfig.for_environment, goal="Spin around.")
     assert list(tmp_path.iterdir()) == []

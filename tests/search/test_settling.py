@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from eureka_agent.search import SearchConfig
-from eureka_agent.search.archive import POLICY_FILES, leader, mean_fitness, ship
+from eureka_agent.search.archive import POLICY_FILES, leader, ship
 from eureka_agent.search.settling import CLOSE, finalists, settle
 from eureka_agent.search.trainer import Job
-from eureka_agent.store import Run, RunReader
+from eureka_agent.store import Run
 
 CONFIG = SearchConfig(candidates=3)
 
@@ -128,16 +128,3 @@ def test_program_and_policy_of_the_best_belong_together(tmp_path: Path) -> None:
             assert (best / "policy.zip").read_text() == f"policy.zip of {number}"
         ship(run, run.candidate(3))  # which has none
         assert [path.name for path in best.iterdir()] == ["reward.py"]
-
-
-def test_a_real_search_settles_its_finalists(finished: RunReader) -> None:
-    config = SearchConfig.from_dict(finished.row().config)
-    close = finalists(finished, config.candidates)
-    assert len(close) > 1
-    for row in close:
-        assert len(finished.trainings("candidate", row.id)) == 2
-    best = leader(finished)
-    assert best is not None
-    assert finished.row().best_candidate == best.id
-    means = [mean_fitness(finished, row) or 0.0 for row in close]
-    assert mean_fitness(finished, best) == max(means)

@@ -1,107 +1,131 @@
-"""Whoever is killed, whenever: the search finishes with every candidate exactly once."""
+"""Whoever is killed, whenever: the search finishes as if nothing had happened."""
 
 import os
 import signal
+import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from support import TINY, command, processes_of, start, tiny_search
 
 from eureka_agent.store import RunReader, find_run
 
+pytestmark = pytest.mark.slow
+
 GENERATIONS = 2
 PATIENCE_S = 300.0
 WORKER, JUDGE = "eureka_agent.sandbox.worker", "eureka_agent.judge"
+Found = TypeVar("Found")
 
 
-def begun(tmp_path: Path):
-    """A search in a process of its own, with its run folder, once a candidate is training."""
-    process = start(tiny_search(tmp_path, f"--generations={GENERATIONS}", "--set=retrainings=0"))
+def until(look: Callable[[], Found | None], what: str) -> Found:
+    """What `look` returns, once it returns something."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        folders = [p for p in tmp_path.glob("cartpole-*") if p.is_dir()]
-        if folders:
-            with RunReader.open(folders[0]) as run:
-                if any(row.state == "training" for row in run.candidates()):
-                    return process, folders[0]
-        time.sleep(0.05)
-    raise AssertionError("the search did not begin")
-
-
-def until_there(parent: int, module: str, other_than: int = 0) -> int:
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        found = [child for child in processes_of(parent, module) if child != other_than]
-        if found:
-            return found[0]
+        if found := look():
+            return found
         time.sleep(0.02)
-    raise AssertionError(f"no process of {module}")
+    raise AssertionError(f"waited in vain: {what}")
 
 
-def kill_one(parent: int, module: str) -> int:
-    """Kill a child as soon as it is there, before it can have finished its work."""
-    while True:
-        child = until_there(parent, module)
-        try:
-            os.kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-        return child
+def begun(process: subprocess.Popen[str], runs: Path, generation: int) -> Path:
+    """The folder of a process's run, once candidates of a generation are training."""
+
+    def look() -> Path | None:
+        assert process.poll() is None, process.communicate()[0]
+        for folder in runs.glob("cartpole-*"):
+            with RunReader.open(folder) as run:
+                if any(row.state == "training" for row in run.candidates(generation)):
+                    return folder
+        return None
+
+    return until(look, f"a candidate of generation {generation} that trains")
 
 
-def check_complete(path: Path) -> None:
+def child_of(parent: int, module: str, other_than: int = 0) -> int:
+    """The process id of a child, once it is there."""
+    return until(
+        lambda: next((c for c in processes_of(parent, module) if c != other_than), None), module
+    )
+
+
+def kill_child(parent: int, module: str) -> None:
+    """Kill a child as soon as it is there, before it can have done its work; wait for the next."""
+    killed = child_of(parent, module)
+    os.kill(killed, signal.SIGKILL)
+    child_of(parent, module, other_than=killed)
+
+
+def begin(runs: Path) -> subprocess.Popen[str]:
+    return start(tiny_search(runs, f"--generations={GENERATIONS}", "--set=retrainings=0"))
+
+
+def resume(runs: Path) -> subprocess.Popen[str]:
+    return start(command("resume", "latest", "--plain", f"--runs={runs}"))
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    """Wait for the good end of a process."""
+    output, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, output
+
+
+@pytest.fixture(scope="module")
+def bereaved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunReader]:
+    """A search whose worker and judge were killed once."""
+    runs = tmp_path_factory.mktemp("runs")
+    process = begin(runs)
+    path = begun(process, runs, generation=0)
+    kill_child(process.pid, WORKER)
+    kill_child(process.pid, JUDGE)
+    finish(process)
     with RunReader.open(path) as run:
-        assert run.status() == "finished"
-        rows = run.candidates()
-        places = [(row.generation, row.slot) for row in rows]
-        assert places == [(g, s) for g in range(GENERATIONS) for s in range(TINY["candidates"])]
-        assert [row.state for row in rows] == ["finished"] * len(rows), [r.failure for r in rows]
-        for training in run.trainings("candidate"):
-            assert len(run.evaluations(training.id)) == 1
-        assert (path / "best" / "policy.zip").is_file()
+        yield run
 
 
-@pytest.mark.parametrize("delay", [0.3, 4.0])
-def test_a_killed_parent_is_resumed(tmp_path: Path, delay: float) -> None:
-    process, path = begun(tmp_path)
-    time.sleep(delay)
+def check_complete(run: RunReader) -> None:
+    """Every candidate is there once, and was trained and judged."""
+    assert run.status() == "finished"
+    rows = run.candidates()
+    places = [(row.generation, row.slot) for row in rows]
+    assert places == [(g, s) for g in range(GENERATIONS) for s in range(TINY["candidates"])]
+    assert [row.state for row in rows] == ["finished"] * len(rows), [r.failure for r in rows]
+    for training in run.trainings("candidate"):
+        assert len(run.evaluations(training.id)) == 1
+    assert (run.path / "best" / "policy.zip").is_file()
+
+
+def test_killed_children_are_replaced(bereaved: RunReader) -> None:
+    check_complete(bereaved)
+    told = [event.text for event in bereaved.events() if event.kind == "worker"]
+    assert any("SIGKILL" in text for text in told)
+
+
+def test_a_search_that_is_killed_and_interrupted_finishes_as_one_of_the_same_seed(
+    tmp_path: Path, bereaved: RunReader
+) -> None:
+    process = begin(tmp_path)
+    path = begun(process, tmp_path, generation=0)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     with RunReader.open(path) as run:
         assert run.status() == "interrupted"
-    resumed = start(command("resume", "latest", "--plain", f"--runs={tmp_path}"))
-    output, _ = resumed.communicate(timeout=PATIENCE_S)
-    assert resumed.returncode == 0, output
-    check_complete(find_run("latest", tmp_path))
 
-
-@pytest.mark.parametrize("module", [WORKER, JUDGE])
-def test_a_killed_child_is_replaced(tmp_path: Path, module: str) -> None:
-    process, path = begun(tmp_path)
-    killed = kill_one(process.pid, module)
-    # There is more to do than it had done: a second one must come.
-    assert until_there(process.pid, module, other_than=killed)
-    output, _ = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, output
-    check_complete(path)
-    if module == WORKER:
-        with RunReader.open(path) as run:
-            assert any("SIGKILL" in event.text for event in run.events() if event.kind == "worker")
-
-
-def test_a_finished_run_is_resumed_at_once(finished: RunReader) -> None:
-    before = [row.finished for row in finished.candidates()]
-    done = start(command("resume", str(finished.path), "--plain"))
-    output, _ = done.communicate(timeout=PATIENCE_S)
-    assert done.returncode == 0, output
-    assert [row.finished for row in finished.candidates()] == before
-
-
-def test_an_interrupted_search_says_how_to_go_on(tmp_path: Path) -> None:
-    process, path = begun(tmp_path)
+    process = resume(tmp_path)
+    begun(process, tmp_path, generation=1)
     os.kill(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 130
+    assert process.returncode == 130, output
     assert f"resume {path}" in output
     assert "Traceback" not in output
+
+    finish(resume(tmp_path))
+    assert find_run("latest", tmp_path) == path
+    with RunReader.open(path) as run:
+        check_complete(run)
+        for one, other in zip(run.candidates(), bereaved.candidates(), strict=True):
+            assert one.text == other.text
+            assert (one.fitness, one.own_return) == (other.fitness, other.own_return)

@@ -1,5 +1,6 @@
 """Programs that harm their worker are found out, and the others train on."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -98,9 +99,10 @@ def test_a_key_in_the_environment_reaches_no_child_and_no_file(
     temporary.mkdir()
     monkeypatch.setenv("OPENAI_API_KEY", key.decode())
     monkeypatch.setenv("TMPDIR", str(temporary))
-    process = start(tiny_search(runs, "--generations=1", "--set=retrainings=0"))
+    process = start(tiny_search(runs, "--generations=1", "--candidates=1", "--set=retrainings=0"))
     seen: set[str] = set()
     while process.poll() is None:
+        time.sleep(0.05)  # children need seconds to start, and a core to do so
         # The option that only a child's command line has: a fork is its parent until it begins.
         for child in processes_of(process.pid, '"module": "eureka_agent.'):
             with suppress(OSError):  # it has ended meanwhile
