@@ -30,7 +30,7 @@ def tiny_search(runs: Path, *words: str) -> list[str]:
 
 
 def processes_of(parent: int, module: str) -> list[int]:
-    """Process ids of a parent's children that run a module."""
+    """Process ids of a parent's children that run a module, oldest first."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -41,7 +41,7 @@ def processes_of(parent: int, module: str) -> list[int]:
                 continue
             if int(status[1]) == parent and module in line:
                 found.append(int(entry.name))
-    return found
+    return sorted(found)
 
 
 def start(words: list[str]) -> subprocess.Popen[str]:

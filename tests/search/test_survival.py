@@ -15,7 +15,7 @@ from eureka_agent.store import RunReader, find_run
 
 pytestmark = pytest.mark.slow
 
-GENERATIONS = 2
+GENERATIONS, STEPS = 2, 4096
 PATIENCE_S = 300.0
 WORKER, JUDGE = "eureka_agent.sandbox.worker", "eureka_agent.judge"
 Found = TypeVar("Found")
@@ -32,13 +32,15 @@ def until(look: Callable[[], Found | None], what: str) -> Found:
 
 
 def begun(process: subprocess.Popen[str], runs: Path, generation: int) -> Path:
-    """The folder of a process's run, once candidates of a generation are training."""
+    """The folder of a process's run, once a candidate of a generation has trained a little."""
 
     def look() -> Path | None:
         assert process.poll() is None, process.communicate()[0]
         for folder in runs.glob("cartpole-*"):
             with RunReader.open(folder) as run:
-                if any(row.state == "training" for row in run.candidates(generation)):
+                training = (row for row in run.candidates(generation) if row.state == "training")
+                rows = [t for row in training for t in run.trainings("candidate", row.id)]
+                if any(row.steps_done > 0 for row in rows):
                     return folder
         return None
 
@@ -53,14 +55,16 @@ def child_of(parent: int, module: str, other_than: int = 0) -> int:
 
 
 def kill_child(parent: int, module: str) -> None:
-    """Kill a child as soon as it is there, before it can have done its work; wait for the next."""
+    """Kill a child, and wait for the next: of two workers the one at work, not its spare."""
     killed = child_of(parent, module)
     os.kill(killed, signal.SIGKILL)
     child_of(parent, module, other_than=killed)
 
 
 def begin(runs: Path) -> subprocess.Popen[str]:
-    return start(tiny_search(runs, f"--generations={GENERATIONS}", "--set=retrainings=0"))
+    # Long enough to be killed while it trains.
+    options = (f"--generations={GENERATIONS}", f"--steps={STEPS}", "--set=retrainings=0")
+    return start(tiny_search(runs, *options))
 
 
 def resume(runs: Path) -> subprocess.Popen[str]:
