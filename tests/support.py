@@ -40,8 +40,8 @@ def processes_of(parent: int, module: str) -> list[int]:
             except OSError:
                 continue
             if int(status[1]) == parent and module in line:
-                found.append(int(entry.name))
-    return sorted(found)
+                found.append((int(status[19]), int(entry.name)))  # when it began: ids start over
+    return [number for _, number in sorted(found)]
 
 
 def start(words: list[str]) -> subprocess.Popen[str]:

@@ -19,6 +19,13 @@ from eureka_agent.simulation.devices import CPU
 from eureka_agent.training.group import LaneGroup
 from eureka_agent.training.lane import LaneReport, Reward
 
+LEAST_WORLDS = 128
+"""Of a group: with fewer, the calls of a step cost more than what they do, and threads take turns.
+
+Measured on two cores: cartpole with 128 worlds was 1.2 to 1.4 times as fast in one group as in
+two, half_cheetah with 256 worlds 1.1 times as fast in two.
+"""
+
 
 class Population:
     """K lanes of N worlds; K and N stay fixed, an empty lane is masked.
@@ -29,7 +36,7 @@ class Population:
     On a CPU the lanes are dealt out to groups that run on a thread each: networks this small gain
     nothing from several threads of their own, and so every core is busy all the time. A group has
     at least two lanes: a stack of one is evaluated in another order and differs in the last bit,
-    larger ones agree, so that results do not depend on the number of threads.
+    larger ones agree, so that results do not depend on the number of groups and threads.
 
     Args:
         environment: the task.
@@ -58,7 +65,8 @@ class Population:
         self.lanes, self.per_lane = lanes, worlds
         threads = threads or cores()
         on_cpu = device.type == "cpu" and backend is None
-        count = max(min(threads, lanes // 2), 1) if on_cpu else 1
+        most = min(threads, lanes // 2, lanes * worlds // LEAST_WORLDS) if on_cpu else 1
+        count = max(most, 1)
         turn = threading.Lock()
         bounds = [lanes * group // count for group in range(count + 1)]
         self._groups = [

@@ -8,8 +8,15 @@ from eureka_agent.environment import find_environment
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import RewardFunction, parse
 from eureka_agent.training import Population
+from eureka_agent.training import population as population_module
 
 LANES, WORLDS, SEED = 5, 4, 11
+
+
+@pytest.fixture(autouse=True)
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Populations this small would be one group."""
+    monkeypatch.setattr(population_module, "LEAST_WORLDS", 1)
 
 
 def program(body: str, weights: str, name: str = "half_cheetah") -> RewardFunction:

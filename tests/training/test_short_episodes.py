@@ -8,8 +8,17 @@ from torch import Tensor
 from eureka_agent.environment import Environment
 from eureka_agent.reward import parse
 from eureka_agent.training import Population
+from eureka_agent.training import population as population_module
 
 LANES, WORLDS, SEED = 4, 4, 11
+
+
+@pytest.fixture(autouse=True)
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Populations this small would be one group."""
+    monkeypatch.setattr(population_module, "LEAST_WORLDS", 1)
+
+
 LEFT = REWARD.replace('"right": place', '"right": -3.0 * start_place - max_place').replace(
     "(place)", "(start_place, max_place)"
 )
