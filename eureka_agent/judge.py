@@ -151,7 +151,7 @@ class Judge:
         worlds.start(everyone, streams.repeat(lanes), torch.zeros(worlds.n, dtype=torch.int64))
         worlds.stop(slice(count * each, worlds.n))
         limit = self._environment.episode_steps
-        states, actions = [worlds.signals], []
+        states, actions, before = [worlds.signals], [], []
         lengths = torch.full((worlds.n,), limit)
         terminated = torch.zeros(worlds.n, dtype=torch.bool)
         diverged = torch.zeros(worlds.n, dtype=torch.bool)
@@ -160,6 +160,7 @@ class Judge:
             action = stack.actor(seen).reshape(worlds.n, -1).clamp(-1.0, 1.0)
             step = worlds.step(action)
             states.append(step.after)
+            before.append(step.before)
             actions.append(action)
             diverged |= step.diverged
             for world in (step.terminated & ~terminated).nonzero()[:, 0].tolist():
@@ -167,7 +168,13 @@ class Judge:
                 worlds.stop(slice(world, world + 1))
             if t % HEARTBEAT_STEPS == 0:
                 reporter.heartbeat(step=t)
-        recorded = Episodes(torch.stack(states), torch.stack(actions), lengths, terminated)
+        recorded = Episodes(
+            torch.stack(states),
+            torch.stack(actions),
+            lengths,
+            terminated,
+            torch.stack(before) if self._environment.task_state else None,
+        )
         parts = (slice(p * each, (p + 1) * each) for p in range(count))
         return [Recording(recorded.part(part), diverged[part]) for part in parts]
 

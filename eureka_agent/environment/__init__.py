@@ -7,6 +7,7 @@ from eureka_agent.environment.discovery import (
     list_environments,
     load_environment,
     load_module,
+    variant_of,
 )
 from eureka_agent.environment.episodes import Episodes
 from eureka_agent.environment.fitness import Fitness, load_fitness
@@ -39,4 +40,5 @@ __all__ = [
     "pools",
     "signal",
     "under",
+    "variant_of",
 ]

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -104,11 +104,21 @@ class State:
     Args:
         simulator: the worlds.
         rows: which of them, int64 `[N]`; all when None.
+        task: task state of these worlds.
+
+    Attributes:
+        task: the entries of `Environment.task_state`, float32 `[N, columns]` each.
     """
 
-    def __init__(self, simulator: Simulator, rows: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        rows: Tensor | None = None,
+        task: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self._simulator = simulator
         self._rows = rows
+        self.task = task or {}
 
     def __getattr__(self, field: str) -> Tensor:
         if field.startswith("_"):
@@ -120,6 +130,10 @@ class State:
     def geom_position(self, name: str) -> Tensor:
         """World position of a geom's centre, m, `[N, 3]`."""
         return self._part("geom_xpos", self._simulator.model.geom(name).id)
+
+    def site_position(self, name: str) -> Tensor:
+        """World position of a site, m, `[N, 3]`."""
+        return self._part("site_xpos", self._simulator.model.site(name).id)
 
     def body_position(self, name: str) -> Tensor:
         """World position of a body's frame, m, `[N, 3]`."""
@@ -167,6 +181,8 @@ class Environment:
     """How an episode begins, in words."""
     subtasks: ClassVar[tuple[str, ...]] = ()
     """The parts of the task in order, where it has parts."""
+    task_state: ClassVar[Mapping[str, int]] = {}
+    """Numbers of each world beyond its physics, as goals and counters: columns by name."""
     training: ClassVar[TrainingSettings] = TrainingSettings()
     """Training settings that suit the task, fixed before any search."""
 
@@ -188,6 +204,31 @@ class Environment:
     def reset(self, noise: ResetNoise) -> tuple[Tensor, Tensor]:
         """First states of `m = len(noise)` episodes: qpos `[m, nq]`, qvel `[m, nv]`."""
         raise NotImplementedError
+
+    def activations(self, qpos: Tensor) -> Tensor:
+        """First states `[m, na]` of actuators that have one, for episodes that begin at `qpos`.
+
+        Zeros by default. An actuator that integrates its control begins at the joint's position.
+        """
+        return qpos.new_zeros(len(qpos), self.model.na)
+
+    def begin_task(self, state: State, noise: ResetNoise) -> dict[str, Tensor]:
+        """Task state where an episode begins or `task_changes`, `[m, columns]` each.
+
+        Entries left out are 0 when an episode begins, and stay when the task changes.
+        """
+        return {}
+
+    def update_task(self, state: State) -> dict[str, Tensor]:
+        """Task state after a control step's physics, before signals are read; others stay."""
+        return {}
+
+    def task_changes(self, state: State) -> Tensor:
+        """Where `begin_task` sets another task for the next step, as a goal was reached, `[N]`.
+
+        Asked after the signals of the step are read. Those before the next step are read anew.
+        """
+        return torch.zeros_like(state.qpos[:, 0], dtype=torch.bool)
 
     # What follows is the same for every environment.
 

@@ -41,6 +41,15 @@ def find_environment(name: str) -> Environment:
     return load_environment(folders[name])
 
 
+def variant_of(name: str) -> type[Environment]:
+    """The class of another environment, for an `env.py` that changes a part of it.
+
+    Raises:
+        UsageError: there is no such environment, or its folder is not one.
+    """
+    return type(find_environment(name))
+
+
 def list_environments() -> list[str]:
     """Names of all environments that can be found, sorted."""
     return sorted({name for name, _ in _folders()})

@@ -1,6 +1,6 @@
 """Whole episodes as plain arrays: what the judge records and any program can be scored on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -19,22 +19,25 @@ class Episodes:
         actions: as applied, in [-1, 1] `[L, E, A]`.
         lengths: steps until the end of each episode `[E]` int64; rows beyond are meaningless.
         terminated: whether it ended before its time limit `[E]` bool.
+        before: packed signals ahead of each step `[L, E, S]` of tasks that change within an
+            episode, where they are not always those after the last step; None of other tasks.
     """
 
     states: Tensor
     actions: Tensor
     lengths: Tensor
     terminated: Tensor
+    before: Tensor | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The same as NumPy arrays, to send or to store."""
-        return {name: value.numpy() for name, value in vars(self).items()}
+        return {name: value.numpy() for name, value in vars(self).items() if value is not None}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Episodes":
         """The inverse of `arrays`."""
-        names = ("states", "actions", "lengths", "terminated")
-        return cls(*(torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in names))
+        names = [field.name for field in fields(cls) if field.name in arrays]
+        return cls(**{n: torch.from_numpy(np.ascontiguousarray(arrays[n])) for n in names})
 
     def part(self, episodes: slice) -> "Episodes":
         """Some of the episodes."""
@@ -43,6 +46,7 @@ class Episodes:
             self.actions[:, episodes],
             self.lengths[episodes],
             self.terminated[episodes],
+            None if self.before is None else self.before[:, episodes],
         )
 
     def alive(self) -> Tensor:
@@ -58,7 +62,7 @@ class Episodes:
         which = torch.arange(episodes).expand(steps, episodes)
         prev_actions = torch.cat([torch.zeros_like(self.actions[:1]), self.actions[:-1]])
         transitions = Transitions(
-            before=self.states[row, which],
+            before=(self.states if self.before is None else self.before)[row, which],
             after=self.states[row + 1, which],
             action=self.actions[row, which],
             prev_action=prev_actions[row, which],

@@ -1,6 +1,9 @@
 """What a model says about its robot, in words: what a designer of rewards would read off it."""
 
+from dataclasses import dataclass
+
 import mujoco
+import numpy as np
 
 _SLIDE, _HINGE = mujoco.mjtJoint.mjJNT_SLIDE, mujoco.mjtJoint.mjJNT_HINGE
 _JOINTS = {
@@ -11,6 +14,12 @@ _JOINTS = {
 }
 _UNITS = {_SLIDE: "m", _HINGE: "rad"}
 _FORCES = {_SLIDE: ("force", "N"), _HINGE: ("torque", "N m")}
+_SITE_FORCES = (
+    *((f"force along its {axis} axis at", "N") for axis in "xyz"),
+    *((f"torque about its {axis} axis at", "N m") for axis in "xyz"),
+)
+_DYNAMICS = mujoco.mjtDyn
+_FIXED, _AFFINE = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
 
 
 def joint_facts(model: mujoco.MjModel) -> tuple[str, ...]:
@@ -25,7 +34,8 @@ def actuator_facts(model: mujoco.MjModel) -> tuple[str, ...]:
 
 def mass(model: mujoco.MjModel) -> float:
     """Mass of everything that moves, kg."""
-    return float(model.body_mass.sum())
+    moves = model.body_weldid != 0
+    return float(model.body_mass[moves].sum())
 
 
 def _joint(model: mujoco.MjModel, index: int) -> str:
@@ -39,23 +49,93 @@ def _joint(model: mujoco.MjModel, index: int) -> str:
 
 def _actuator(model: mujoco.MjModel, index: int) -> str:
     name = model.actuator(index).name or f"actuator {index}"
-    low, high = model.actuator_ctrlrange[index]
-    transmission = mujoco.mjtTrn(int(model.actuator_trntype[index]))
-    if transmission != mujoco.mjtTrn.mjTRN_JOINT:
-        return f"{name}: control value {low:.3g} to {high:.3g}"
-    joint = int(model.actuator_trnid[index, 0])
-    kind = mujoco.mjtJoint(int(model.jnt_type[joint]))
-    where = model.joint(joint).name or f"joint {joint}"
-    if kind not in _FORCES:
-        return f"{name}: control value {low:.3g} to {high:.3g} on {where}"
+    return f"{name}: {_effect(model, index)}"
+
+
+def _effect(model: mujoco.MjModel, index: int) -> str:
+    """What the range of an actuator's control does; the control value itself where it is odd."""
+    driven = _driven(model, index)
     gain = float(model.actuator_gainprm[index, 0])
-    stiffness, damping = model.actuator_biasprm[index, 1:3]
+    plain = f"control value {_range(model.actuator_ctrlrange[index])}"
+    if driven is None or model.actuator_gaintype[index] != _FIXED or not gain:
+        return plain if driven is None else f"{plain} on {driven.name}"
+    quantity, scale = _quantity(model, index, driven, gain)
+    if quantity is None:
+        return f"{plain} on {driven.name}"
+    what, unit = quantity
+    control = _range(model.actuator_ctrlrange[index] * scale)
+    dynamics = int(model.actuator_dyntype[index])
+    if dynamics == _DYNAMICS.mjDYN_INTEGRATOR:
+        limits = model.actuator_actrange[index] * scale
+        within = (
+            f", kept within {_range(limits)} {unit}" if model.actuator_actlimited[index] else ""
+        )
+        return f"rate of change of the {what} {driven.name}, {control} {unit}/s{within}"
+    if dynamics in (_DYNAMICS.mjDYN_FILTER, _DYNAMICS.mjDYN_FILTEREXACT):
+        delay = float(model.actuator_dynprm[index, 0])
+        return f"{what} {driven.name}, {control} {unit}, reached with a delay of {delay:.3g} s"
+    if dynamics != _DYNAMICS.mjDYN_NONE:
+        return f"{plain} on {driven.name}"
+    return f"{what} {driven.name}, {control} {unit}"
+
+
+@dataclass(frozen=True)
+class _Driven:
+    """What an actuator acts on.
+
+    Attributes:
+        name: of the joint, site or tendon.
+        force: what a force on it is called, with its unit.
+        length: unit of its position; None if it has none.
+        gear: by which its force is multiplied, and its position, too; 0 where it is no number.
+    """
+
+    name: str
+    force: tuple[str, str]
+    length: str | None
+    gear: float
+
+
+def _driven(model: mujoco.MjModel, index: int) -> _Driven | None:
+    """What an actuator acts on; None where that takes more than one word."""
+    transmission = mujoco.mjtTrn(int(model.actuator_trntype[index]))
+    target, reference = (int(i) for i in model.actuator_trnid[index])
+    gear = model.actuator_gear[index]
+    if transmission == mujoco.mjtTrn.mjTRN_JOINT:
+        kind = mujoco.mjtJoint(int(model.jnt_type[target]))
+        name = model.joint(target).name or f"joint {target}"
+        if kind not in _FORCES:
+            return _Driven(name, ("", ""), None, 0.0)
+        what, unit = _FORCES[kind]
+        return _Driven(name, (f"{what} on", unit), _UNITS[kind], float(gear[0]))
+    if transmission == mujoco.mjtTrn.mjTRN_SITE and reference < 0:
+        (axes,) = np.nonzero(gear)
+        if len(axes) == 1:
+            name = model.site(target).name or f"site {target}"
+            return _Driven(name, _SITE_FORCES[axes[0]], None, float(gear[axes[0]]))
+    if transmission == mujoco.mjtTrn.mjTRN_TENDON:
+        name = model.tendon(target).name or f"tendon {target}"
+        return _Driven(name, ("tension of", "N"), "m", float(gear[0]))
+    return None
+
+
+def _quantity(
+    model: mujoco.MjModel, index: int, driven: _Driven, gain: float
+) -> tuple[tuple[str, str] | None, float]:
+    """What a control value sets, with its unit, and the factor to it; None where it is odd."""
+    stiffness, damping = -model.actuator_biasprm[index, 1:3]
+    if not driven.gear:
+        return None, 1.0
     if model.actuator_biastype[index] == mujoco.mjtBias.mjBIAS_NONE:
-        scale = gain * float(model.actuator_gear[index, 0])
-        force, unit = _FORCES[kind]
-        return f"{name}: {force} on {where}, {low * scale:.3g} to {high * scale:.3g} {unit}"
+        return driven.force, gain * driven.gear
+    if model.actuator_biastype[index] != _AFFINE or driven.length is None:
+        return None, 1.0
     if stiffness:
-        return f"{name}: target position of {where}, {low:.3g} to {high:.3g} {_UNITS[kind]}"
+        return ("target position of", driven.length), gain / (stiffness * driven.gear)
     if damping:
-        return f"{name}: target velocity of {where}, {low:.3g} to {high:.3g} {_UNITS[kind]}/s"
-    return f"{name}: control value {low:.3g} to {high:.3g} on {where}"
+        return ("target velocity of", f"{driven.length}/s"), gain / (damping * driven.gear)
+    return None, 1.0
+
+
+def _range(bounds: np.ndarray) -> str:
+    return f"{bounds[0]:.3g} to {bounds[1]:.3g}"

@@ -11,6 +11,7 @@ from torch import Tensor
 from eureka_agent.environment.base import Environment, State
 from eureka_agent.environment.random import ResetNoise, mix
 from eureka_agent.environment.stateful import Stateful
+from eureka_agent.environment.task_state import TaskState
 from eureka_agent.environment.transitions import SignalLayout
 from eureka_agent.simulation import CpuSimulator
 from eureka_agent.simulation.devices import CPU, make_simulator
@@ -41,9 +42,10 @@ class Step:
 class Worlds(Stateful):
     """`n` worlds of an environment.
 
-    The order within a control step: physics, signals, terminated; then, for the next step, resets
-    and the observation. Everything random in a world is a function of its stream and of how many
-    episodes it has begun, so a world never depends on its neighbours.
+    The order within a control step: physics, task state, signals, terminated; then, for the next
+    step, changes of the task and resets, after which signals and observation are read anew, so that
+    reaching a goal never looks like a loss. Everything random in a world is a function of its
+    stream, of how many episodes it has begun, and of its age, never of its neighbours.
 
     Args:
         environment: the task.
@@ -59,7 +61,7 @@ class Worlds(Stateful):
 
     STATE: ClassVar = (
         *("observation", "signals", "_streams", "_episodes", "_age", "_fresh", "_active"),
-        "_prev_action",
+        *("_prev_action", "_task"),
     )
 
     def __init__(
@@ -92,7 +94,9 @@ class Worlds(Stateful):
         self._active = torch.zeros(n, dtype=torch.bool, device=device)
         self._stepped: np.ndarray | None = None
         self._prev_action = torch.zeros(n, self.action_size, device=device)
-        state = State(self.simulator)
+        self._task = TaskState(environment.task_state, n, device)
+        self._act = torch.zeros(n, environment.model.na, dtype=torch.float64, device=device)
+        state = self._state()
         self.observation = environment.observation(state)
         self.signals = self.layout.pack(environment.signals(state))
         self._begin(torch.ones_like(self._active))
@@ -123,7 +127,10 @@ class Worlds(Stateful):
         torch.addcmul(self._centre, self._half, action, out=self._control)
         self.simulator.step(self.environment.substeps, self._stepped)
         self._age += self._active
-        state = State(self.simulator)
+        state = self._state()
+        if self.environment.task_state:
+            self._task.write(self.environment.update_task(state))
+            state.task = self._task.read()
         diverged = self.simulator.diverged() & self._active
         after = self.layout.pack(self.environment.signals(state))
         final_observation = self.environment.observation(state)
@@ -147,6 +154,8 @@ class Worlds(Stateful):
         self.signals, self.observation = after, final_observation
         self._prev_action, self._fresh = action.clone(), torch.zeros_like(self._fresh)
         ended = terminated | truncated
+        if self.environment.task_state:
+            self._change_tasks(self.environment.task_changes(state) & self._active & ~ended)
         if not self._by_rows or ended.any():
             self._begin(ended)
         return step
@@ -165,14 +174,36 @@ class Worlds(Stateful):
         """Begin an episode in the worlds of a mask `[n]`; the others keep what they have."""
         rows = chosen.nonzero()[:, 0] if self._by_rows else None
         part = slice(None) if rows is None else rows
-        noise = ResetNoise(mix(self._streams[part], self._episodes[part]))
-        self._qpos[part], self._qvel[part] = self.environment.reset(noise)
-        self.simulator.reset_where(chosen, self._qpos, self._qvel)
+        streams, episodes = self._streams[part], self._episodes[part]
+        qpos, qvel = self.environment.reset(ResetNoise(mix(streams, episodes)))
+        self._qpos[part], self._qvel[part] = qpos, qvel
+        if self.environment.model.na:
+            self._act[part] = self.environment.activations(self._qpos[part])
+        self.simulator.reset_where(chosen, self._qpos, self._qvel, self._act)
+        if self.environment.task_state:
+            noise = ResetNoise(mix(streams, episodes, 0))
+            begun = self.environment.begin_task(self._state(rows), noise)
+            self._task.write_where(chosen, rows, begun, begin=True)
         self._episodes += chosen
         self._age.masked_fill_(chosen, 0)
         self._fresh |= chosen
         self._prev_action.masked_fill_(chosen[:, None], 0.0)
-        state = State(self.simulator, rows)
+        self._look(chosen, rows)
+
+    def _change_tasks(self, chosen: Tensor) -> None:
+        """Set other tasks in the worlds of a mask `[n]`, whose episodes go on."""
+        if self._by_rows and not chosen.any():
+            return
+        rows = chosen.nonzero()[:, 0] if self._by_rows else None
+        part = slice(None) if rows is None else rows
+        noise = ResetNoise(mix(self._streams[part], self._episodes[part], self._age[part]))
+        begun = self.environment.begin_task(self._state(rows), noise)
+        self._task.write_where(chosen, rows, begun, begin=False)
+        self._look(chosen, rows)
+
+    def _look(self, chosen: Tensor, rows: Tensor | None) -> None:
+        """Read signals and observation of the worlds of a mask `[n]` anew."""
+        state = self._state(rows)
         signals = self.layout.pack(self.environment.signals(state))
         observation = self.environment.observation(state)
         # Never in place: what has been handed out must stay as it was.
@@ -182,6 +213,9 @@ class Worlds(Stateful):
         else:
             self.signals = self.signals.index_copy(0, rows, signals)
             self.observation = self.observation.index_copy(0, rows, observation)
+
+    def _state(self, rows: Tensor | None = None) -> State:
+        return State(self.simulator, rows, self._task.read(rows))
 
     def _set_active(self, worlds: slice, active: bool) -> None:
         self._active[worlds] = active

@@ -148,6 +148,8 @@ def read_judgements(
             "lengths": _array(reply, f"{p}/lengths", (episodes,), np.int64),
             "terminated": _array(reply, f"{p}/terminated", (episodes,), np.bool_),
         }
+        if environment.task_state:
+            recorded["before"] = _array(reply, f"{p}/before", (limit, episodes, width), np.float32)
         lengths = recorded["lengths"]
         if not ((lengths >= 1) & (lengths <= limit)).all():
             raise Garbled(f"The judge sent episodes that are not 1 to {limit} steps long.")

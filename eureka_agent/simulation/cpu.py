@@ -63,7 +63,9 @@ class CpuSimulator:
         except mujoco.batch.SimulationError as error:
             self._failed[np.asarray(error.ids, dtype=np.int64)] = True
 
-    def reset_where(self, mask: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+    def reset_where(
+        self, mask: Tensor, qpos: Tensor, qvel: Tensor, act: Tensor | None = None
+    ) -> None:
         """See `Simulator.reset_where`; only the worlds in the mask cost anything."""
         rows = mask.nonzero()[:, 0]
         if not len(rows):
@@ -72,6 +74,8 @@ class CpuSimulator:
         self._batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
         self.view("qpos")[rows] = qpos[rows].double()
         self.view("qvel")[rows] = qvel[rows].double()
+        if act is not None and self.model.na:
+            self.view("act")[rows] = act[rows].double()
         self._refresh(ids)
         for view, columns in self._late():
             view[rows[:, None], columns] = 0.0

@@ -62,7 +62,9 @@ class Simulator(Protocol):
         """
         ...
 
-    def reset_where(self, mask: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+    def reset_where(
+        self, mask: Tensor, qpos: Tensor, qvel: Tensor, act: Tensor | None = None
+    ) -> None:
         """Put the worlds in `mask [n]` into fresh states, all else of them as in the model.
 
         Rows outside the mask are not read. On a GPU nothing waits for the device.
@@ -71,6 +73,7 @@ class Simulator(Protocol):
             mask: which worlds, bool on `device`.
             qpos: positions `[n, nq]`.
             qvel: velocities `[n, nv]`.
+            act: states of actuators that have one `[n, na]`; as in the model when None.
         """
         ...
 

@@ -109,12 +109,17 @@ class WarpSimulator:
         self._replay(self._steps[substeps])
         self._refresh()
 
-    def reset_where(self, mask: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+    def reset_where(
+        self, mask: Tensor, qpos: Tensor, qvel: Tensor, act: Tensor | None = None
+    ) -> None:
         """See `Simulator.reset_where`; every world costs the same, in the mask or not."""
         self._overflowed |= self._overflow  # a reset forgets it
         self._mask.copy_(mask)
         self._replay(self._reset_graph)
-        for field, value in (("qpos", qpos), ("qvel", qvel)):
+        given = {"qpos": qpos, "qvel": qvel}
+        if act is not None and self.model.na:
+            given["act"] = act
+        for field, value in given.items():
             view = self.view(field)
             torch.where(mask[:, None], value.to(view), view, out=view)
         self._refresh()

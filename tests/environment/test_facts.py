@@ -70,6 +70,33 @@ def test_a_joint_says_its_name_type_and_range(joint: str, fact: str) -> None:
             "glide: target velocity of rail, -3 to 3 m/s",
         ),
         (
+            HINGE,
+            '<position name="servo" joint="knee" gear="2" kp="50" ctrlrange="-1 1"/>',
+            "servo: target position of knee, -0.5 to 0.5 rad",
+        ),
+        (
+            HINGE,
+            '<intvelocity name="turn" joint="knee" kp="50" actrange="-0.5 1" ctrlrange="-3 3"/>',
+            "turn: rate of change of the target position of knee, -3 to 3 rad/s, "
+            "kept within -0.5 to 1 rad",
+        ),
+        (
+            HINGE,
+            '<general name="slow" joint="knee" gear="4" dyntype="filterexact" dynprm="0.02" '
+            'ctrlrange="-1 1"/>',
+            "slow: torque on knee, -4 to 4 N m, reached with a delay of 0.02 s",
+        ),
+        (
+            HINGE,
+            '<damper name="brake" joint="knee" kv="3" ctrlrange="0 1"/>',
+            "brake: control value 0 to 1 on knee",
+        ),
+        (
+            HINGE,
+            '<muscle name="biceps" joint="knee" ctrlrange="0 1" lengthrange="0.5 1"/>',
+            "biceps: control value 0 to 1 on knee",
+        ),
+        (
             '<freejoint name="root"/>',
             '<motor name="thrust" joint="root" gear="0 0 9 0 0 0" ctrlrange="0 1"/>',
             "thrust: control value 0 to 1 on root",
@@ -82,10 +109,19 @@ def test_an_actuator_says_what_it_moves_and_how_strongly(
     assert actuator_facts(model(joint, actuator)) == (fact,)
 
 
-def test_an_actuator_that_drives_no_joint_tells_only_its_control_values() -> None:
+@pytest.mark.parametrize(
+    ("gear", "fact"),
+    [
+        ("1", "jet: force along its x axis at tip, 0 to 2 N"),
+        ("0 0 3", "jet: force along its z axis at tip, 0 to 6 N"),
+        ("0 0 0 0 2 0", "jet: torque about its y axis at tip, 0 to 4 N m"),
+        ("0 1 1", "jet: control value 0 to 2"),
+    ],
+)
+def test_an_actuator_on_a_site_says_along_which_axis_it_acts(gear: str, fact: str) -> None:
     site = '<joint name="knee"/><site name="tip"/>'
-    found = actuator_facts(model(site, '<motor name="jet" site="tip" ctrlrange="0 2"/>'))
-    assert found == ("jet: control value 0 to 2",)
+    motor = f'<motor name="jet" site="tip" gear="{gear}" ctrlrange="0 2"/>'
+    assert actuator_facts(model(site, motor)) == (fact,)
 
 
 def test_a_robot_without_actuators_has_no_actuator_facts() -> None:
