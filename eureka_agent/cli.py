@@ -33,6 +33,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+config_app = typer.Typer(no_args_is_help=True, help="Compare configurations.")
+app.add_typer(config_app, name="config")
+
 EnvironmentName = Annotated[
     str, typer.Argument(metavar="ENV", help="Name of an environment, or the path of its folder.")
 ]
@@ -95,13 +98,18 @@ def search(
         float | None, typer.Option(metavar="USD", help="What the language model may cost.")
     ] = None,
     sandbox: Sandbox = None,
+    preset: Annotated[
+        str, typer.Option(metavar="P", help="Settings to begin with: see the command presets.")
+    ] = "default",
     runs: RunsFolder = RUNS,
     plain: Plain = False,
 ) -> None:
     """Search for a reward function, and compare the best with human reward and bare fitness."""
     from eureka_agent.search import SearchConfig, new_search, parse_setting
+    from eureka_agent.search.presets import find_preset
 
-    changes: dict[str, Any] = dict(parse_setting(text) for text in settings or [])
+    changes: dict[str, Any] = {**find_preset(preset).settings, "preset": preset}
+    changes |= dict(parse_setting(text) for text in settings or [])
     named = {
         "designer": designer,
         "generations": generations,
@@ -278,6 +286,45 @@ def list_environments(as_json: AsJson = False) -> None:
         _json(document)
     else:
         open_console().print(_environments_table(document))
+
+
+@app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(help="One of them, or a TOML file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the presets, or tell what one of them sets, reproduces and does otherwise."""
+    from eureka_agent.search.presets import PRESETS, find_preset
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.settings import preset_view, presets_table
+
+    chosen = [find_preset(name)] if name is not None else list(PRESETS.values())
+    documents = [preset.as_dict() for preset in chosen]
+    if as_json:
+        _json(documents)
+    elif name is not None:
+        open_console().print(preset_view(documents[0]))
+    else:
+        open_console().print(presets_table(documents))
+
+
+@config_app.command(name="diff")
+def config_diff(
+    first: Annotated[str, typer.Argument(metavar="A", help="A preset, a run or a TOML file.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Tell in which settings two presets, runs or files differ."""
+    from eureka_agent.search.presets import difference, settings_of
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.settings import difference_table
+
+    found = difference(settings_of(first, runs), settings_of(second, runs))
+    if as_json:
+        _json({name: {"a": a, "b": b} for name, (a, b) in found.items()})
+    else:
+        open_console().print(difference_table(found, first, second))
 
 
 @app.command()

@@ -32,6 +32,7 @@ class AuthorSettings:
         repairs: how often one program goes back at most.
         with_source: show the environment's source, too.
         reflect: show what became of earlier programs; without it every generation starts blind.
+        strategies: ask for the programs of a generation in different ways, or for all in one.
         initial: a person's program to start from; may be empty.
     """
 
@@ -41,6 +42,7 @@ class AuthorSettings:
     repairs: int
     with_source: bool = False
     reflect: bool = True
+    strategies: bool = True
     initial: str = ""
 
 
@@ -110,6 +112,7 @@ class LanguageModelDesigner:
             history=history(past, self._settings.turns, self._settings.training_steps),
             initial=self._settings.initial if generation == 0 else "",
             with_source=self._settings.with_source,
+            strategies=self._settings.strategies,
         )
         return [system_message(self._task), message]
 
@@ -184,7 +187,7 @@ class LanguageModelDesigner:
     def _proposal(self, place: Place, answer: ExchangeRow, past: Sequence[Past]) -> Proposal:
         found: Extract = extract(answer.reply, answer.finish_reason)
         generation, slot, _ = place
-        parents = _parents(slot, past) if generation else ()
+        parents = _parents(slot if self._settings.strategies else 0, past) if generation else ()
         note = f"written by {answer.model}"
         return Proposal(found.text, parents, note, found.lesson, found.findings, slot)
 

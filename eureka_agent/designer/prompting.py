@@ -56,6 +56,7 @@ def task_message(
     history: str,
     initial: str,
     with_source: bool,
+    strategies: bool = True,
 ) -> ChatMessage:
     """The request for one program.
 
@@ -68,8 +69,11 @@ def task_message(
         history: what became of earlier programs; empty if there is nothing to tell.
         initial: a person's program to start from; may be empty.
         with_source: show the environment's source, too.
+        strategies: ask each slot in its own way, or all alike.
     """
-    turn = render("turn", generation=generation, slot=slot, count=count, best=best).strip()
+    turn = render(
+        "turn", generation=generation, slot=slot, count=count, best=best, strategies=strategies
+    ).strip()
     content = render(
         "task",
         task=task,

@@ -6,8 +6,10 @@ Candidates rank by the mean of their trainings in the search, wherever somebody 
 import os
 import shutil
 import statistics
+from dataclasses import replace
 
 from eureka_agent.designer import Past
+from eureka_agent.search.config import SearchConfig
 from eureka_agent.store import CandidateRow, Run, RunReader
 
 POLICY_FILES = ("policy.zip", "policy.json")
@@ -30,6 +32,25 @@ def past_candidates(run: Run, before: int) -> list[Past]:
         for row in run.candidates()
         if row.generation < before
     ]
+
+
+def remembered(past: list[Past], config: SearchConfig) -> list[Past]:
+    """What a designer is told of earlier programs, by the configuration's rules.
+
+    Without reflection nothing is known of them but that they were written, as nobody needs to
+    write one twice.
+    """
+    if not config.reflection:
+        return [
+            replace(p, fitness=None, failure=None, lesson="", reflection="", parents=())
+            for p in past
+        ]
+    if config.memory == "archive":
+        return past
+    fit = [p for p in past if p.fitness is not None]
+    latest = max((p.generation for p in fit), default=None)
+    of_it = [p for p in fit if p.generation == latest]
+    return sorted(of_it, key=lambda p: (-(p.fitness or 0.0), p.id))[:1]
 
 
 def ranking(run: RunReader) -> list[tuple[float, CandidateRow]]:

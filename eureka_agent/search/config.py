@@ -15,6 +15,9 @@ DESIGNERS = ("offline", "openai", "offline-blind", "given")
 OpenAI protocol, the offline designer's control without documentation, the user."""
 CONTEXTS = ("signals", "source")
 """What a language model is shown of the environment: its documentation, or its source as well."""
+MEMORIES = ("archive", "generation")
+"""Which earlier programs a designer knows: all, the best of which is always shown, or only the best
+one of the last generation that had any, as in Eureka."""
 TRAINERS = ("population", "sb3")
 """Who trains: our own trainer, or stable-baselines3's PPO, which is slow and checks ours."""
 MAX_CANDIDATES = 255
@@ -26,6 +29,8 @@ SECOND_REPLICATE = 1_000_000
 class SearchConfig:
     """The resolved configuration of a run."""
 
+    preset: str = "default"
+    """What the configuration began as."""
     designer: str = "offline"
     """Who writes the programs."""
     generations: int = 3
@@ -71,7 +76,11 @@ class SearchConfig:
     history: int = 4
     """Earlier programs that the model is shown in full, besides the best."""
     reflection: bool = True
-    """Whether the model is shown what became of earlier programs; without, each is a first shot."""
+    """Whether designers know what became of earlier programs; without, each is a first shot."""
+    memory: str = "archive"
+    """Which earlier programs designers know: archive, or generation for the last one's best."""
+    strategies: bool = True
+    """Whether the programs of a generation are asked for in different ways, or all in one."""
     max_tokens: int = 0
     """Tokens that the search may use; 0 for no limit."""
     max_cost: float = 0.0
@@ -84,6 +93,7 @@ class SearchConfig:
     def __post_init__(self) -> None:
         _require_one_of("designer", self.designer, DESIGNERS[:2], DESIGNERS)
         _require_one_of("context", self.context, CONTEXTS, CONTEXTS)
+        _require_one_of("memory", self.memory, MEMORIES, MEMORIES)
         _require_one_of("trainer", self.trainer, TRAINERS, TRAINERS)
         require_device_name(self.device)
         if self.trainer == "sb3" and self.device.startswith("cuda"):

@@ -212,6 +212,7 @@ def _language_model_designer(
         repairs=config.repairs,
         with_source=config.context == "source",
         reflect=config.reflection,
+        strategies=config.strategies,
         initial=initial,
     )
 

@@ -18,7 +18,7 @@ from eureka_agent.environment import Environment, Episodes, SignalLayout
 from eureka_agent.errors import UsageError
 from eureka_agent.sandbox.isolation import demand
 from eureka_agent.sandbox.spare import Spare
-from eureka_agent.search.archive import leader, mean_fitness, past_candidates, ship
+from eureka_agent.search.archive import leader, mean_fitness, past_candidates, remembered, ship
 from eureka_agent.search.children import Judge, start_worker
 from eureka_agent.search.comparison import compare, enter_baselines
 from eureka_agent.search.config import SearchConfig
@@ -95,7 +95,8 @@ def propose(launch: Launch, generation: int) -> list[CandidateRow]:
     given = initial if generation == 0 else []
     run.set_phase(f"generation {generation}: {designer.name} writes {count - len(given)} programs")
     try:
-        written = designer.propose(generation, count, past_candidates(run, generation))
+        past = remembered(past_candidates(run, generation), config)
+        written = designer.propose(generation, count, past)
     except BudgetSpent as error:
         run.event("budget", f"{error.message} The search ends with what it has.")
         written = []

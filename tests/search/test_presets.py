@@ -1,0 +1,109 @@
+"""Presets are configurations of the one search loop, and say what they stand for."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eureka_agent.designer import Past
+from eureka_agent.environment import find_environment
+from eureka_agent.errors import UsageError
+from eureka_agent.search import SearchConfig
+from eureka_agent.search.archive import remembered
+from eureka_agent.search.presets import PRESETS, difference, find_preset
+
+
+def past(number: int, generation: int, fitness: float | None) -> Past:
+    return Past(
+        id=number,
+        generation=generation,
+        text=f'"""Program {number}."""',
+        parents=(),
+        fitness=fitness,
+        failure=None if fitness is not None else "it broke",
+        thought="",
+        lesson="learned",
+        reflection="seen",
+    )
+
+
+TRIED = [past(1, 0, 9.0), past(2, 0, 1.0), past(3, 1, 4.0), past(4, 1, 5.0), past(5, 2, None)]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_a_configuration(name: str) -> None:
+    settings = PRESETS[name].settings
+    config = SearchConfig.for_environment(find_environment("cartpole"), **settings)
+    assert all(getattr(config, key) == value for key, value in settings.items())
+
+
+def test_a_file_is_a_preset(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("generations = 7\ntemperature = 1\n")
+    assert find_preset(str(file)).settings == {"generations": 7, "temperature": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("generatons = 7", "no setting 'generatons'"),
+        ('generations = "many"', "generations must be int"),
+        ("generations = true", "generations must be int"),
+        ("generations = ", "cannot be read"),
+    ],
+)
+def test_a_file_with_something_else_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=said):
+        find_preset(str(file))
+
+
+def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="'eurika'") as error:
+        find_preset("eurika")
+    assert "eureka" in (error.value.remedy or "")
+
+
+def test_the_archive_remembers_everything() -> None:
+    assert remembered(TRIED, SearchConfig()) == TRIED
+
+
+def test_eureka_remembers_the_best_of_the_last_generation_that_had_any() -> None:
+    config = SearchConfig(memory="generation")
+    assert [p.id for p in remembered(TRIED, config)] == [4]
+    assert remembered([TRIED[-1]], config) == []
+
+
+def test_without_reflection_nothing_is_known_but_that_a_program_was_written() -> None:
+    known = remembered(TRIED, SearchConfig(reflection=False))
+    assert [p.text for p in known] == [p.text for p in TRIED]
+    assert not any(p.fitness or p.failure or p.lesson or p.reflection for p in known)
+
+
+def test_a_difference_names_what_only_one_of_them_sets() -> None:
+    found = difference(PRESETS["default"].settings, PRESETS["best-of-n"].settings)
+    assert found == {"reflection": (None, False), "strategies": (None, False)}
+
+
+def command(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "eureka_agent", *words], capture_output=True, text=True, cwd=cwd
+    )
+
+
+def test_the_commands_tell_of_presets_and_differences() -> None:
+    listed = json.loads(command("presets", "--json").stdout)
+    assert [entry["name"] for entry in listed] == list(PRESETS)
+    assert "Isaac Gym" in " ".join(command("presets", "eureka").stdout.split())
+    found = json.loads(command("config", "diff", "quick", "eureka", "--json").stdout)
+    assert found["generations"] == {"a": 2, "b": 5}
+
+
+def test_an_unknown_preset_makes_no_run(tmp_path: Path) -> None:
+    done = command("search", "cartpole", "--preset", "eurika", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "eurika" in done.stderr
+    assert not list(tmp_path.rglob("run.db"))
