@@ -24,6 +24,9 @@ SLOW_US = 4.0
 """Microseconds per transition from which a program is called slow: a tenth of a training. Rewards
 that people and models write take 0.04 to 0.3."""
 
+FEW = (1, 7)
+"""Numbers of rows that a program must take, as those of few worlds or short episodes."""
+
 # Rounding differs with the position of a row by some 1e-7 of the values that enter; a component
 # may be a small difference of those. What rows do to each other is far more than this.
 _OF_SPREAD, _OF_VALUE, _ABSOLUTE = 1e-4, 1e-5, 1e-6
@@ -39,6 +42,10 @@ _HINTS = {
     "not-finite": (
         "Keep the arguments of roots, logarithms and divisors away from what they cannot take: "
         "x.clamp(min=0.0).sqrt(), y / (x.abs() + 1e-6)."
+    ),
+    "few-rows": (
+        "squeeze() without dim, or a number of rows that is written down, does that: choose a "
+        "column with x[:, 0] or x.squeeze(-1)."
     ),
     "row-dependence": (
         "mean, max, std, sum or norm without dim, and cumsum, sort or x[0] over rows mix them: "
@@ -58,7 +65,8 @@ def dry_run(program: RewardProgram, batches: Sequence[Batch]) -> list[Finding]:
 
     Returns:
         Findings in order of line. Errors have the rules `exception`, `memory`, `shape`,
-        `not-finite`, `row-dependence` and `nondeterministic`; everything else is a warning.
+        `not-finite`, `few-rows`, `row-dependence` and `nondeterministic`; everything else is a
+        warning.
     """
     report, batch = Report(), join(batches)
     function, sources = program.compile(), origins(program)
@@ -78,6 +86,8 @@ def dry_run(program: RewardProgram, batches: Sequence[Batch]) -> list[Finding]:
     _check_same(first, again, sources, report)
     if not report.failed:
         _check_rows(function, batch, first, sources, report)
+    if not report.failed:
+        _check_few(function, batch, report)
     if not report.failed:
         _check_cost(microseconds, sources, report)
         check_values(first, function.weights, sources, batch.where, report)
@@ -165,6 +175,17 @@ def _check_same(
             message = f'"{name}" differs by up to {gap:.3g} between two calls with the same rows.'
             hint = "Equal situations must be paid equally: use nothing that is random or kept."
             report.error("nondeterministic", sources[name].line, message, hint)
+
+
+def _check_few(function: RewardFunction, batch: Batch, report: Report) -> None:
+    """Whether a program takes any number of rows."""
+    for count in (count for count in FEW if count < len(batch)):
+        try:
+            function(batch.rows(torch.arange(count)))
+        except RewardFailed as failure:
+            message = f"The program fails on {count} row{'s' * (count > 1)}: {failure.message}"
+            report.error("few-rows", failure.line, message, _HINTS["few-rows"])
+            return
 
 
 def _check_rows(

@@ -128,6 +128,11 @@ def test_rows_that_depend_on_each_other_are_refused(tried: Try, mixed: str) -> N
     assert "dim=-1" in finding.hint
 
 
+def test_a_program_that_cannot_take_a_single_row_is_refused(tried: Try) -> None:
+    finding = only(tried('return {"a": action.squeeze()}'), "few-rows", "error")
+    assert "1 row" in finding.message
+
+
 def test_one_marked_row_among_thousands_is_noticed(tried: Try) -> None:
     body = 'bonus = torch.zeros_like(pole_up)\nbonus[0] = 1.0\nreturn {"a": bonus, "b": pole_up}'
     findings = tried(body, weights='{"a": 1.0, "b": 1.0}')
