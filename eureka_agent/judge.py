@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 
 from eureka_agent.environment import (
+    AnyWorlds,
     Environment,
     Episodes,
     Fitness,
-    SignalLayout,
-    Worlds,
-    load_environment,
+    find_environment,
     load_fitness,
     pools,
 )
@@ -52,18 +51,16 @@ class Judge:
         self._fitness_path: Path
         self._lanes = 0
         self._threads = 0
-        self._layout: SignalLayout
-        self._worlds: dict[int, Worlds] = {}
+        self._worlds: dict[int, AnyWorlds] = {}
 
     def open(self, request: Message, reporter: Reporter) -> Message:
         """Load the task and try the fitness on one step.
 
-        Fields: `environment` (folder), `fitness` (file), `lanes` (K of the run), `threads`.
+        Fields: `environment` (its source), `fitness` (file), `lanes` (K of the run), `threads`.
         """
         fields = request.fields
         self._lanes, self._threads = fields["lanes"], fields["threads"]
-        self._environment = load_environment(Path(fields["environment"]))
-        self._layout = SignalLayout(self._environment.signals_described)
+        self._environment = find_environment(fields["environment"])
         self._fitness_path = Path(fields["fitness"])
         self._fitness = load_fitness(self._fitness_path)
         self._try_fitness()
@@ -97,7 +94,7 @@ class Judge:
 
     def _try_fitness(self) -> None:
         """Measure one step that stands still: what is wrong with a fitness shows at once."""
-        worlds = Worlds(self._environment, 1, self._threads)
+        worlds = self._environment.make_worlds(1, self._threads)
         still = Episodes(
             states=torch.stack([worlds.signals, worlds.signals]),
             actions=torch.zeros(1, 1, worlds.action_size),
@@ -109,7 +106,7 @@ class Judge:
     def _measure(self, recording: Recording) -> np.ndarray:
         """Fitness of each episode `[E]`."""
         episodes = recording.episodes
-        arguments = episodes.arguments(self._layout, self._fitness.parameters)
+        arguments = episodes.arguments(self._environment.layout, self._fitness.parameters)
         try:
             steps = self._fitness(arguments).total.view(episodes.actions.shape[:2]).double()
         except Exception as error:
@@ -145,7 +142,7 @@ class Judge:
         for lane, weights in enumerate(policies):
             stack.load(lane, weights)
         if each not in self._worlds:
-            self._worlds[each] = Worlds(self._environment, lanes * each, self._threads)
+            self._worlds[each] = self._environment.make_worlds(lanes * each, self._threads)
         worlds = self._worlds[each]
         everyone = slice(0, worlds.n)
         worlds.start(everyone, streams.repeat(lanes), torch.zeros(worlds.n, dtype=torch.int64))

@@ -15,6 +15,8 @@ FLOORS = {
     "judge": 5,
     "doctor": 5,
     "sandbox": 4,
+    "plugins": 4,
+    "gym": 3,
     "training": 3,
     "critic": 3,
     "designer": 3,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import Environment, Step, Transitions, Worlds, pools
+from eureka_agent.environment import Environment, Step, Transitions, pools
 
 WORLDS = 32
 STEPS = 64
@@ -28,7 +28,7 @@ def sample_transitions(environment: Environment, seed: int, threads: int = 1) ->
     Returns:
         `T = STEPS`, `N = WORLDS`.
     """
-    worlds = Worlds(environment, WORLDS, threads)
+    worlds = environment.make_worlds(WORLDS, threads)
     ages = torch.arange(WORLDS) * environment.episode_steps // WORLDS
     # The oldest is so near the limit that it meets it, however long an episode is.
     ages[-1] = max(environment.episode_steps - STEPS // 2, 0)

@@ -14,10 +14,12 @@ from eureka_agent.environment.fitness import Fitness, load_fitness
 from eureka_agent.environment.random import ResetNoise, mix
 from eureka_agent.environment.settings import TrainingSettings
 from eureka_agent.environment.stateful import Stateful, under
+from eureka_agent.environment.stepping import AnyWorlds, Step
 from eureka_agent.environment.transitions import Memory, SignalLayout, Transitions
-from eureka_agent.environment.worlds import Step, Worlds
+from eureka_agent.environment.worlds import Worlds
 
 __all__ = [
+    "AnyWorlds",
     "Environment",
     "Episodes",
     "Fitness",

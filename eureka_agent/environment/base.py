@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import mujoco
 import torch
@@ -14,10 +14,14 @@ from torch import Tensor
 from eureka_agent.environment.facts import actuator_facts, joint_facts, mass
 from eureka_agent.environment.random import ResetNoise
 from eureka_agent.environment.settings import TrainingSettings
+from eureka_agent.environment.transitions import SignalLayout
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import Signal
 from eureka_agent.reward.signals import Kind
 from eureka_agent.simulation import Simulator
+
+if TYPE_CHECKING:
+    from eureka_agent.environment.stepping import AnyWorlds
 
 E = TypeVar("E")
 _DECLARED = "__signal__"
@@ -167,24 +171,28 @@ class Environment:
     `reset`, and `terminated` if episodes can end early.
     """
 
-    task: ClassVar[str]
+    task: str
     """The task in one sentence, as a person would put it."""
     substeps: ClassVar[int]
     """Physics steps per control step."""
-    episode_steps: ClassVar[int]
+    episode_steps: int
     """Control steps until the time limit."""
-    termination: ClassVar[str] = ""
+    termination: str = ""
     """When an episode ends early, in words; empty if it never does."""
-    robot: ClassVar[str] = ""
+    robot: str = ""
     """What the robot is, in a sentence or two: its body, its axes, which way is forward."""
-    start: ClassVar[str] = ""
+    start: str = ""
     """How an episode begins, in words."""
     subtasks: ClassVar[tuple[str, ...]] = ()
     """The parts of the task in order, where it has parts."""
     task_state: ClassVar[Mapping[str, int]] = {}
     """Numbers of each world beyond its physics, as goals and counters: columns by name."""
-    training: ClassVar[TrainingSettings] = TrainingSettings()
+    training: TrainingSettings = TrainingSettings()
     """Training settings that suit the task, fixed before any search."""
+    reads_files: ClassVar[bool] = False
+    """Whether worlds read files when they are made, which a locked process cannot."""
+    open_goal: bool = False
+    """Whether nobody said what the task is: then any goal may go with the environment's fitness."""
 
     folder: Path
     """Where the environment lies; set by discovery."""
@@ -265,6 +273,11 @@ class Environment:
                     found[declared.name] = declared
         return tuple(found.values())
 
+    @functools.cached_property
+    def layout(self) -> SignalLayout:
+        """How the signals of a state are packed: all that there are."""
+        return SignalLayout(self.signals_described)
+
     def signals(self, state: State) -> dict[str, Tensor]:
         """All signals of the present state, each `[N]` or `[N, size]`."""
         return {s.name: getattr(self, s.name)(state) for s in self.signals_described}
@@ -272,7 +285,17 @@ class Environment:
     @property
     def control_step(self) -> float:
         """Seconds between two actions."""
-        return float(self.model.opt.timestep) * self.substeps
+        return self.physics_step * self.substeps
+
+    @property
+    def physics_step(self) -> float:
+        """Seconds between two states of the physics."""
+        return float(self.model.opt.timestep)
+
+    @property
+    def action_size(self) -> int:
+        """Numbers per action."""
+        return self.model.nu
 
     @property
     def actuators(self) -> tuple[str, ...]:
@@ -312,10 +335,35 @@ class Environment:
             joints=joint_facts(self.model),
             actions=actuator_facts(self.model),
             mass=mass(self.model),
-            physics_step=float(self.model.opt.timestep),
+            physics_step=self.physics_step,
             discount=self.training.discount,
             source=(self.folder / "env.py").read_text(encoding="utf-8"),
         )
+
+    def make_worlds(
+        self,
+        n: int,
+        threads: int = 0,
+        *,
+        device: torch.device | None = None,
+        backend: str | None = None,
+    ) -> "AnyWorlds":
+        """Make worlds of this environment, which have begun an episode and stand still.
+
+        Args:
+            n: how many.
+            threads: of the physics on a CPU, 0 for one per core.
+            device: where signals and, if it can be, physics live; the CPU when None.
+            backend: see `make_simulator`.
+        """
+        from eureka_agent.environment.worlds import Worlds  # which knows environments, too
+
+        return Worlds(self, n, threads, device=device or torch.device("cpu"), backend=backend)
+
+    @property
+    def source(self) -> str:
+        """What `find_environment` finds it by, in any process and from any working folder."""
+        return str(self.folder)
 
     @property
     def fitness_path(self) -> Path:

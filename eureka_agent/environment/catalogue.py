@@ -4,6 +4,7 @@ from typing import Any
 
 from eureka_agent.environment.discovery import find_environment, list_environments
 from eureka_agent.errors import UsageError
+from eureka_agent.store import baselines_path, read_baselines
 
 
 def environments_document() -> list[dict[str, Any]]:
@@ -36,7 +37,20 @@ def environments_document() -> list[dict[str, Any]]:
                 "episode_steps": task.episode_steps,
                 "termination": task.termination,
                 "human_reward": found.human_reward_path is not None,
+                "published_baselines": _published(name, str(found.folder)),
                 "path": str(found.folder),
             }
         )
     return entries
+
+
+def _published(name: str, folder: str) -> dict[str, Any] | None:
+    """Mean fitness of the baselines that came with an environment, and after how many steps."""
+    try:
+        entry = read_baselines(baselines_path(folder)).get(name)
+    except UsageError:
+        return None  # `show` tells what is wrong with the file
+    if entry is None:
+        return None
+    means = {cell: entry[cell]["mean"] for cell in ("random", "human", "bare") if cell in entry}
+    return {"steps": entry["steps"]} | means

@@ -17,28 +17,59 @@ from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.paths import data_folder
 
 ENTRY_POINTS = "eureka_agent.environments"
+GYMNASIUM = "gymnasium:"
+"""What the name of an environment begins with that is one of Gymnasium's."""
+
+_ATTRIBUTES = {
+    "task": 'task = "...": the task in one sentence',
+    "substeps": "substeps = ...: physics steps per action",
+    "episode_steps": "episode_steps = ...: actions until the time limit",
+}
+_METHODS = {
+    "observation": "observation(self, state): what the policy sees, [N, D]",
+    "reset": "reset(self, noise): first positions [m, nq] and velocities [m, nv]",
+}
 
 
 def find_environment(name: str) -> Environment:
     """Load the environment called `name`, or the one in the folder `name`.
 
     A name is looked up in `envs/`, in the folders of the `EUREKA_ENVS` path list and among the
-    entry points of the group `eureka_agent.environments`, in this order.
+    entry points of the group `eureka_agent.environments`, in this order. `gymnasium:ID` is one of
+    Gymnasium's.
 
     Raises:
-        UsageError: there is no such environment, or its folder is not one.
+        UsageError: there is no such environment, its folder is not one, or it cannot be used.
+        MissingError: a package that it needs is not installed.
     """
+    if name.startswith(GYMNASIUM):
+        from eureka_agent.environment.gymnasium_environment import find_gymnasium
+
+        return find_gymnasium(name.removeprefix(GYMNASIUM))
+    return load_environment(environment_folder(name))
+
+
+def environment_folder(name: str) -> Path:
+    """The folder of the environment called `name`, or that path itself; nothing is loaded.
+
+    Raises:
+        UsageError: there is no environment of that name.
+    """
+    if name.startswith(GYMNASIUM):
+        raise UsageError(f"{name} is Gymnasium's: it has no folder.", "Name one that has.")
     if "/" in name or os.sep in name or name.startswith("."):
-        return load_environment(Path(name))
+        return Path(name).expanduser().resolve()
     folders = dict(reversed(list(_folders())))
     if name not in folders:
         close = difflib.get_close_matches(name, folders, n=1)
         hint = f"Did you mean {close[0]!r}? " if close else ""
+        if (Path(name) / "env.py").is_file():
+            hint = f"Did you mean the folder ./{name}? "
         raise UsageError(
             f"There is no environment called {name!r}.",
             f"{hint}Known: {', '.join(sorted(folders))}; or give the path of a folder with env.py.",
         )
-    return load_environment(folders[name])
+    return folders[name]
 
 
 def variant_of(name: str) -> type[Environment]:
@@ -87,11 +118,27 @@ def load_environment(folder: Path) -> Environment:
             f"{path} defines {len(classes)} subclasses of Environment.",
             "Define exactly one.",
         )
+    _require_parts(classes[0], path)
     with foreign_code(path):
         environment = classes[0]()
         environment.folder = folder
-        environment.describe()
+        described = environment.describe()
+    if not described.signals:
+        raise UsageError(
+            f"{path}: {classes[0].__name__} declares no signals.",
+            'Write some, such as @signal(unit="m", kind="position") above a method.',
+        )
     return environment
+
+
+def _require_parts(cls: type[Environment], path: Path) -> None:
+    """Refuse a class that leaves out what every environment has to say."""
+    for name, example in _ATTRIBUTES.items():
+        if not hasattr(cls, name):
+            raise UsageError(f"{path}: {cls.__name__} has no `{name}`.", f"Write {example}.")
+    for name, example in _METHODS.items():
+        if getattr(cls, name) is getattr(Environment, name):
+            raise UsageError(f"{path}: {cls.__name__} has no `{name}`.", f"Write {example}.")
 
 
 def load_module(path: Path) -> ModuleType:

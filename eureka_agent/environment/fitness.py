@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, get_args
 
 import torch
@@ -15,6 +16,32 @@ from eureka_agent.errors import UsageError
 from eureka_agent.reward import Evaluation
 
 Reduce = Literal["mean", "sum", "last", "max", "any"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A dense measure of the fitness's task, for where the fitness itself is hardly ever reached.
+
+    Attributes:
+        function: `(**signals) -> [M]`, higher is better.
+        parameters: the signals that it reads, as those of a fitness.
+        meaning: the function's docstring: what the number is, with its unit.
+    """
+
+    function: Callable[..., Tensor]
+    parameters: tuple[str, ...]
+    meaning: str
+
+    def episode(self, arguments: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
+        """Mean over the steps that each episode lived `[E]` float64.
+
+        Args:
+            arguments: of all `M = L·E` transitions of `E` episodes, `L` the time limit.
+            lengths: steps until the end of each episode `[E]`.
+        """
+        steps = self.function(**arguments).double().view(-1, len(lengths))
+        alive = torch.arange(len(steps))[:, None] < lengths
+        return torch.where(alive, steps, 0.0).sum(0) / lengths
 
 
 @dataclass(frozen=True)
@@ -29,6 +56,7 @@ class Fitness:
         reduce: how an episode's steps become one number.
         after_end: what each step after an early end counts as.
         meaning: the file's docstring: what the number is, with its unit.
+        progress: a dense measure of the same task, if the file has one; nothing is chosen by it.
     """
 
     function: Callable[..., Tensor]
@@ -36,6 +64,7 @@ class Fitness:
     reduce: Reduce
     after_end: float
     meaning: str
+    progress: Progress | None = None
 
     @property
     def weights(self) -> dict[str, float]:
@@ -82,7 +111,8 @@ def load_fitness(path: Path) -> Fitness:
     """Load `fitness.py`.
 
     Raises:
-        UsageError: the file is broken, lacks `fitness`, or its REDUCE or AFTER_END cannot be used.
+        UsageError: the file is broken, lacks `fitness`, its REDUCE or AFTER_END cannot be used, or
+            its `progress` does not say what it is.
     """
     module = load_module(path)
     function: Callable[..., Tensor] | None = getattr(module, "fitness", None)
@@ -104,4 +134,21 @@ def load_fitness(path: Path) -> Fitness:
         reduce=reduce,
         after_end=float(after_end),
         meaning=" ".join((module.__doc__ or "").split()),
+        progress=_load_progress(path, module),
     )
+
+
+def _load_progress(path: Path, module: ModuleType) -> Progress | None:
+    """The function `progress` of a fitness file, if it has one."""
+    function: Callable[..., Tensor] | None = getattr(module, "progress", None)
+    if function is None:
+        return None
+    meaning = " ".join((inspect.getdoc(function) or "").split()) if callable(function) else ""
+    if not meaning:
+        raise UsageError(
+            f"{path}: progress does not say what it measures.",
+            "Write progress(<signals>) with a docstring: what the number is, with its unit.",
+        )
+    with foreign_code(path):
+        parameters = tuple(inspect.signature(function).parameters)
+    return Progress(function, parameters, meaning)

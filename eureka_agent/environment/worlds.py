@@ -1,7 +1,6 @@
 """Worlds: an environment stepped in many copies, in the order that the contract fixes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -10,42 +9,18 @@ from torch import Tensor
 
 from eureka_agent.environment.base import Environment, State
 from eureka_agent.environment.random import ResetNoise, mix
-from eureka_agent.environment.stateful import Stateful
+from eureka_agent.environment.stepping import AnyWorlds, Step
 from eureka_agent.environment.task_state import TaskState
-from eureka_agent.environment.transitions import SignalLayout
 from eureka_agent.simulation import CpuSimulator
 from eureka_agent.simulation.devices import CPU, make_simulator
 
 
-@dataclass
-class Step:
-    """What one control step gave, before any reset. Fields as in `Transitions`, `[N, ...]` each.
-
-    Attributes:
-        truncated: whether the time limit was reached without termination `[N]` bool.
-        diverged: whether the physics failed; these worlds count as terminated and `after` repeats
-            their last good state `[N]` bool.
-        final_observation: what the policy would see, before any reset `[N, D]`.
-    """
-
-    before: Tensor
-    after: Tensor
-    prev_action: Tensor
-    terminated: Tensor
-    truncated: Tensor
-    diverged: Tensor
-    time_left: Tensor
-    fresh: Tensor
-    final_observation: Tensor
-
-
-class Worlds(Stateful):
-    """`n` worlds of an environment.
+class Worlds(AnyWorlds):
+    """`n` worlds of an environment on MuJoCo; see `AnyWorlds`.
 
     The order within a control step: physics, task state, signals, terminated; then, for the next
     step, changes of the task and resets, after which signals and observation are read anew, so that
-    reaching a goal never looks like a loss. Everything random in a world is a function of its
-    stream, of how many episodes it has begun, and of its age, never of its neighbours.
+    reaching a goal never looks like a loss.
 
     Args:
         environment: the task.
@@ -53,16 +28,9 @@ class Worlds(Stateful):
         threads: of the physics on a CPU, 0 for one per core.
         device: where physics and signals live.
         backend: see `make_simulator`.
-
-    Attributes:
-        observation: what the policy sees now `[n, D]` float32.
-        signals: packed signals of the present states `[n, S]` float32.
     """
 
-    STATE: ClassVar = (
-        *("observation", "signals", "_streams", "_episodes", "_age", "_fresh", "_active"),
-        *("_prev_action", "_task"),
-    )
+    STATE: ClassVar = (*AnyWorlds.STATE, "_task")
 
     def __init__(
         self,
@@ -73,9 +41,7 @@ class Worlds(Stateful):
         device: torch.device = CPU,
         backend: str | None = None,
     ) -> None:
-        self.environment = environment
-        self.n = n
-        self.layout = SignalLayout(environment.signals_described)
+        super().__init__(environment, n, device)
         self.simulator = make_simulator(environment.model, n, device, threads, backend=backend)
         self.simulator.prepare(environment.substeps)
         # Where rows can be chosen on the host, a reset costs what its rows cost. A GPU would have
@@ -83,17 +49,10 @@ class Worlds(Stateful):
         self._by_rows = isinstance(self.simulator, CpuSimulator)
         low, high = (bound.to(device) for bound in environment.action_range())
         self._centre, self._half = (low + high) / 2, (high - low) / 2
-        self.action_size = len(low)
         self._control = self.simulator.view("ctrl")
         self._qpos = torch.zeros(n, environment.model.nq, dtype=torch.float64, device=device)
         self._qvel = torch.zeros(n, environment.model.nv, dtype=torch.float64, device=device)
-        self._streams = torch.zeros(n, dtype=torch.int64, device=device)
-        self._episodes = torch.zeros(n, dtype=torch.int64, device=device)
-        self._age = torch.zeros(n, dtype=torch.int64, device=device)
-        self._fresh = torch.ones(n, dtype=torch.bool, device=device)
-        self._active = torch.zeros(n, dtype=torch.bool, device=device)
         self._stepped: np.ndarray | None = None
-        self._prev_action = torch.zeros(n, self.action_size, device=device)
         self._task = TaskState(environment.task_state, n, device)
         self._act = torch.zeros(n, environment.model.na, dtype=torch.float64, device=device)
         state = self._state()
@@ -101,26 +60,6 @@ class Worlds(Stateful):
         self.signals = self.layout.pack(environment.signals(state))
         self._begin(torch.ones_like(self._active))
         self._set_active(slice(0, 0), False)
-
-    def start(self, worlds: slice, streams: Tensor | np.ndarray, ages: Tensor) -> None:
-        """Begin new episodes in a slice of the worlds and step them from now on.
-
-        Args:
-            worlds: which worlds.
-            streams: one 64-bit key per world: the source of all its randomness, `[m]` int64.
-            ages: control steps of the time limit that count as gone, `[m]` int64.
-        """
-        self._streams[worlds] = torch.as_tensor(streams).to(self._streams)
-        self._episodes[worlds] = 0
-        self._set_active(worlds, True)
-        chosen = torch.zeros_like(self._active)
-        chosen[worlds] = True
-        self._begin(chosen)
-        self._age[worlds] = ages.to(self._age.device)
-
-    def stop(self, worlds: slice) -> None:
-        """Step these worlds no longer."""
-        self._set_active(worlds, False)
 
     def step(self, action: Tensor) -> Step:
         """Apply actions `[n, A]` in [-1, 1] for one control step."""
@@ -139,26 +78,17 @@ class Worlds(Stateful):
             after = torch.where(diverged[:, None], self.signals, after)
             final_observation = torch.where(diverged[:, None], self.observation, final_observation)
             terminated = terminated | diverged
-        truncated = (self._age >= self.environment.episode_steps) & ~terminated & self._active
-        step = Step(
-            before=self.signals,
-            after=after,
-            prev_action=self._prev_action,
-            terminated=terminated,
-            truncated=truncated,
-            diverged=diverged,
-            time_left=1.0 - self._age.float() / self.environment.episode_steps,
-            fresh=self._fresh,
-            final_observation=final_observation,
-        )
-        self.signals, self.observation = after, final_observation
-        self._prev_action, self._fresh = action.clone(), torch.zeros_like(self._fresh)
-        ended = terminated | truncated
+        step = self._record(action, after, final_observation, terminated, diverged)
+        ended = step.terminated | step.truncated
         if self.environment.task_state:
             self._change_tasks(self.environment.task_changes(state) & self._active & ~ended)
         if not self._by_rows or ended.any():
             self._begin(ended)
         return step
+
+    def overflow(self) -> str | None:
+        """See `AnyWorlds.overflow`."""
+        return self.simulator.overflow()
 
     def state(self) -> dict[str, np.ndarray]:
         """See `Stateful.state`."""
@@ -171,7 +101,6 @@ class Worlds(Stateful):
         self._set_active(slice(0, 0), True)
 
     def _begin(self, chosen: Tensor) -> None:
-        """Begin an episode in the worlds of a mask `[n]`; the others keep what they have."""
         rows = chosen.nonzero()[:, 0] if self._by_rows else None
         part = slice(None) if rows is None else rows
         streams, episodes = self._streams[part], self._episodes[part]
@@ -184,10 +113,7 @@ class Worlds(Stateful):
             noise = ResetNoise(mix(streams, episodes, 0))
             begun = self.environment.begin_task(self._state(rows), noise)
             self._task.write_where(chosen, rows, begun, begin=True)
-        self._episodes += chosen
-        self._age.masked_fill_(chosen, 0)
-        self._fresh |= chosen
-        self._prev_action.masked_fill_(chosen[:, None], 0.0)
+        self._count(chosen)
         self._look(chosen, rows)
 
     def _change_tasks(self, chosen: Tensor) -> None:
@@ -218,6 +144,6 @@ class Worlds(Stateful):
         return State(self.simulator, rows, self._task.read(rows))
 
     def _set_active(self, worlds: slice, active: bool) -> None:
-        self._active[worlds] = active
+        super()._set_active(worlds, active)
         stepped = self._active.nonzero()[:, 0]
         self._stepped = None if len(stepped) == self.n else stepped.int().cpu().numpy()

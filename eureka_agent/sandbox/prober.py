@@ -4,10 +4,8 @@ It holds the transitions of one environment for its whole life, and no fitness. 
 with its lock-down: no program comes before that.
 """
 
-from pathlib import Path
-
 from eureka_agent.critic import dry_run, recorded_batch, sample_transitions, sampled_batch
-from eureka_agent.environment import Episodes, SignalLayout, Transitions, load_environment
+from eureka_agent.environment import Environment, Episodes, Transitions, find_environment
 from eureka_agent.reward import parse
 from eureka_agent.sandbox.lock import lock
 from eureka_agent.sandbox.protocol import Message
@@ -19,22 +17,21 @@ class Prober:
     """Answers the parent's requests about one environment."""
 
     def __init__(self) -> None:
-        self._layout: SignalLayout
+        self._environment: Environment
         self._transitions: Transitions
 
     def open(self, request: Message, reporter: Reporter) -> Message:
         """Sample transitions, rehearse, and lock this process.
 
-        Fields: `environment` (folder), `seed`, `threads` (for physics), `layers` (of the
+        Fields: `environment` (its source), `seed`, `threads` (for physics), `layers` (of the
         lock-down; without it all that there are). Replies with the `layers` that hold.
         """
         fields = request.fields
-        environment = load_environment(Path(fields["environment"]))
-        self._layout = SignalLayout(environment.signals_described)
+        self._environment = environment = find_environment(fields["environment"])
         self._transitions = sample_transitions(environment, fields["seed"], fields["threads"])
         layers = fields.get("layers")
         if layers != []:
-            episode = still_episode(self._layout, environment.model.nu)
+            episode = still_episode(environment)
             programs = (SOUND, FAILING, REJECTED)
             rehearse(
                 {"probe": self.probe},
@@ -48,11 +45,12 @@ class Prober:
 
         Replies with `findings`, those of the dry run as plain data.
         """
-        program = parse(request.fields["program"], self._layout.signals)
-        batches = [sampled_batch(self._transitions, self._layout, program.parameters)]
+        layout = self._environment.layout
+        program = parse(request.fields["program"], self._environment.signals_described)
+        batches = [sampled_batch(self._transitions, layout, program.parameters)]
         if request.arrays:
             episodes = Episodes.from_arrays(request.arrays)
-            batches.append(recorded_batch(episodes, self._layout, program.parameters))
+            batches.append(recorded_batch(episodes, layout, program.parameters))
         findings = dry_run(program, batches)
         return Message("probed", {"findings": [finding.as_dict() for finding in findings]})
 

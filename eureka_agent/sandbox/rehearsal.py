@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from eureka_agent.environment import Environment, Episodes, SignalLayout
+from eureka_agent.environment import Environment, Episodes
 from eureka_agent.sandbox.protocol import Message
 from eureka_agent.sandbox.serve import Handler, Reporter, answer
 
@@ -55,16 +55,11 @@ def rehearse(handlers: Mapping[str, Handler], requests: Sequence[Message]) -> No
         answer(handlers, request, reporter)
 
 
-def still_episode(layout: SignalLayout, actions: int) -> dict[str, np.ndarray]:
-    """The arrays of an episode of one step in which all signals are zero.
-
-    Args:
-        layout: of the signals.
-        actions: how many numbers an action has.
-    """
+def still_episode(environment: Environment) -> dict[str, np.ndarray]:
+    """The arrays of an episode of one step in which all signals are zero."""
     return Episodes(
-        states=torch.zeros(2, 1, layout.width),
-        actions=torch.zeros(1, 1, actions),
+        states=torch.zeros(2, 1, environment.layout.width),
+        actions=torch.zeros(1, 1, environment.action_size),
         lengths=torch.ones(1, dtype=torch.int64),
         terminated=torch.zeros(1, dtype=torch.bool),
     ).arrays()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eureka_agent.environment import Environment, Episodes, load_environment, load_fitness
+from eureka_agent.environment import Environment, Episodes, find_environment, load_fitness
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import parse
 from eureka_agent.sandbox.lock import lock
@@ -50,13 +50,13 @@ class Worker:
     def open(self, request: Message, reporter: Reporter) -> Message:
         """Load the task, rehearse, lock this process, and set up the population.
 
-        Fields: `environment` (folder), `lanes`, `worlds`, `threads`, `trainer` (a key of
+        Fields: `environment` (its source), `lanes`, `worlds`, `threads`, `trainer` (a key of
         `TRAINERS`), `device` (a name for `resolve_device`; without it the CPU), `fitness` (file to
         train on, bare; None to train on programs), `layers` (of the lock-down; without it all that
         there are). Replies with the `layers` that hold.
         """
         fields = request.fields
-        self._environment = load_environment(Path(fields["environment"]))
+        self._environment = find_environment(fields["environment"])
         self._fitness = load_fitness(Path(fields["fitness"])) if fields["fitness"] else None
         trainer = TRAINERS[fields.get("trainer", "population")]
         device = resolve_device(fields.get("device", "cpu"))
@@ -72,9 +72,9 @@ class Worker:
                 watch=reporter.blame,
             )
 
-        # On a GPU it comes first, as it compiles kernels and loads them from files; on the CPU it
-        # comes last, as its threads must be locked as well.
-        early = population() if on_gpu else None
+        # It comes first where it reads files: on a GPU, as it compiles kernels and loads them, and
+        # with Gymnasium. On the CPU it comes last, as its threads must be locked as well.
+        early = population() if on_gpu or self._environment.reads_files else None
         layers = fields.get("layers")
         if layers != []:
             self._rehearse(trainer, device)
@@ -146,7 +146,7 @@ class Worker:
             understudy._environment, 1, _REHEARSAL_WORLDS, threads=1, device=device
         )
         understudy._population = population
-        episode = still_episode(population.layout, self._environment.model.nu)
+        episode = still_episode(self._environment)
         requests = []
         for program in [None] if self._fitness is not None else [SOUND, FAILING, REJECTED]:
             requests += [

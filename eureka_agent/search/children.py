@@ -94,7 +94,7 @@ class Worker:
         else:
             self._child = start_worker(config, module, import_path)
         fields = {
-            "environment": str(environment.folder),
+            "environment": environment.source,
             "lanes": config.candidates,
             "worlds": config.worlds,
             "threads": thread_count(config),
@@ -304,7 +304,7 @@ class Judge:
         self._drop()
         self._child = Child(self._module, import_path=self._import_path)
         fields = {
-            "environment": str(self._environment.folder),
+            "environment": self._environment.source,
             "fitness": str(self._fitness),
             "lanes": self._config.candidates,
             "threads": thread_count(self._config),

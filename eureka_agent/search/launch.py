@@ -63,7 +63,7 @@ def new_search(
     """Create a run.
 
     Args:
-        source: the environment's name or folder.
+        source: the environment's name or folder, or `gymnasium:ID`.
         directory: where runs are kept.
         config: resolves the configuration for the environment.
         goal: the task in the user's words; the environment's own when None.
@@ -78,7 +78,8 @@ def new_search(
     """
     environment = find_environment(source)
     goal = goal.strip() if goal is not None else None
-    if goal is not None and goal != environment.task and fitness is None:
+    new = goal is not None and goal != environment.task and not environment.open_goal
+    if new and fitness is None:
         raise UsageError(
             "A goal that differs from the environment's task needs --fitness FILE: candidates "
             "are ranked by a fitness, and the environment's own measures something else "
@@ -92,7 +93,7 @@ def new_search(
     _check_model(resolved)
     isolation = demand(resolved.sandbox)
     if initial is not None:
-        _check_initial(initial, environment)
+        _check_initial(initial, environment, source)
     files = {GIVEN: given, INITIAL: initial}
     if fitness is not None:
         files[OWN_FITNESS] = _text(fitness)
@@ -102,7 +103,7 @@ def new_search(
         goal=goal or environment.task,
         seed=resolved.seed,
         config=resolved.as_dict(),
-        environment_source=str(environment.folder),
+        environment_source=environment.source,
         sandbox=str(isolation),
         files={name: text for name, text in files.items() if text is not None},
     )
@@ -143,14 +144,14 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error}.", "Give a Python file.") from error
 
 
-def _check_initial(text: str, environment: Environment) -> None:
+def _check_initial(text: str, environment: Environment, source: str) -> None:
     """Refuse a program to start from that would never be trained."""
     try:
         parse(text, environment.signals_described)
     except RewardRejected as error:
         raise UsageError(
             f"The program to start from is not sound. {error.message}",
-            f"See all of it with: eureka-agent critique {environment.name} FILE",
+            f"See all of it with: eureka-agent critique {source} FILE",
         ) from error
 
 

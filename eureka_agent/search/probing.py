@@ -126,7 +126,7 @@ class Prober:
             wrapper=isolation.wrapper,
         )
         fields = {
-            "environment": str(self._environment.folder),
+            "environment": self._environment.source,
             "seed": _SEED,
             "threads": self._threads,
             "layers": list(isolation.layers),

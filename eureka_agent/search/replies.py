@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import Environment, Episodes, SignalLayout, Worlds
+from eureka_agent.environment import Environment, Episodes
 from eureka_agent.reward.language import NAME_PATTERN
 from eureka_agent.sandbox.clean import clean_text
 from eureka_agent.sandbox.failures import Garbled
@@ -137,13 +137,13 @@ def read_judgements(
     if not np.isfinite(fitness).all():
         raise Garbled("The judge sent a fitness that is not finite.")
     diverged = _array(reply, "diverged", (policies, episodes), np.bool_)
-    limit, width = environment.episode_steps, SignalLayout(environment.signals_described).width
+    limit, width = environment.episode_steps, environment.layout.width
     found = []
     for p in range(policies):
         recorded = {
             "states": _array(reply, f"{p}/states", (limit + 1, episodes, width), np.float32),
             "actions": _array(
-                reply, f"{p}/actions", (limit, episodes, environment.model.nu), np.float32
+                reply, f"{p}/actions", (limit, episodes, environment.action_size), np.float32
             ),
             "lengths": _array(reply, f"{p}/lengths", (episodes,), np.int64),
             "terminated": _array(reply, f"{p}/terminated", (episodes,), np.bool_),
@@ -159,7 +159,7 @@ def read_judgements(
 
 def policy_shapes(environment: Environment) -> Shapes:
     """Names and shapes of the entries of a policy's state dict."""
-    worlds = Worlds(environment, 1, threads=1)
+    worlds = environment.make_worlds(1, threads=1)
     size = worlds.observation.shape[1]
     template = fresh_weights(size, worlds.action_size, environment.training, seed=0)
     return {name: tuple(value.shape) for name, value in template.items()}

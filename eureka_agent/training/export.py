@@ -86,7 +86,7 @@ def _control(environment: Environment) -> dict[str, Any]:
     low, high = environment.action_range()
     return {
         "environment": environment.name,
-        "timestep": float(environment.model.opt.timestep),
+        "timestep": environment.physics_step,
         "substeps": environment.substeps,
         "control_step": environment.control_step,
         "control_low": low.tolist(),

@@ -13,7 +13,6 @@ from eureka_agent.environment import (
     Memory,
     SignalLayout,
     Stateful,
-    Worlds,
     pools,
     under,
 )
@@ -69,7 +68,9 @@ class LaneGroup(Stateful):
         self.lanes, self.per_lane = lanes, worlds
         self.rollout_steps = self.settings.horizon * worlds
         self._device = device
-        self._worlds = Worlds(environment, lanes * worlds, threads, device=device, backend=backend)
+        self._worlds = environment.make_worlds(
+            lanes * worlds, threads, device=device, backend=backend
+        )
         self._turn, self._watch = turn, watch
         size = self._worlds.observation.shape[1]
         self._shape = (size, self._worlds.action_size)
@@ -177,7 +178,7 @@ class LaneGroup(Stateful):
         done = 0
         while done < steps and self._lanes:
             self._collect()
-            self.overflow = self._worlds.simulator.overflow() or self.overflow
+            self.overflow = self._worlds.overflow() or self.overflow
             rewards = self._evaluate(reports)
             if self._lanes:
                 self._learn(rewards)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import Step, Transitions, Worlds
+from eureka_agent.environment import AnyWorlds, Step, Transitions
 
 
 class RolloutBuffer:
@@ -19,7 +19,7 @@ class RolloutBuffer:
         diverged: worlds whose physics failed `[T, W]`.
     """
 
-    def __init__(self, worlds: Worlds, horizon: int) -> None:
+    def __init__(self, worlds: AnyWorlds, horizon: int) -> None:
         n, a = worlds.n, worlds.action_size
         d, s = worlds.observation.shape[1], worlds.layout.width
 

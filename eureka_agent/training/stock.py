@@ -10,7 +10,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
-from eureka_agent.environment import Environment, Memory, SignalLayout
+from eureka_agent.environment import Environment, Memory
 from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.training.export import folded
 from eureka_agent.training.group import DIVERGENCE_LIMIT
@@ -76,17 +76,19 @@ class StockTrainer:
                 f"The trainer sb3 runs on the CPU, not on {device}.",
                 "Give --device cpu, or choose the trainer 'population'.",
             )
-        self.layout = SignalLayout(environment.signals_described)
+        self.layout = environment.layout
         self.rollout_steps = environment.training.horizon * worlds
-        self._environment, self._worlds, self._threads = environment, worlds, threads
+        self._environment, self._count = environment, worlds
+        # Once: a worker that trains cannot read the files that some worlds are made of.
+        self._worlds = environment.make_worlds(worlds, threads)
         self._watch = watch
         self._training: _Training | None = None
 
     def load(self, lane: int, reward: Reward, seed: int) -> None:
         """Begin a training."""
-        worlds = RewardedVecEnv(self._environment, reward, self._worlds, self._threads)
+        worlds = RewardedVecEnv(self._environment, reward, self._count, worlds=self._worlds)
         normalised = VecNormalize(worlds, gamma=self._environment.training.discount)
-        memory = Memory.empty(self._worlds, self.layout)
+        memory = Memory.empty(self._count, self.layout)
         self._training = _Training(
             Lane(reward, torch.Generator(), memory),
             worlds,

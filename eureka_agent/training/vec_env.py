@@ -8,7 +8,7 @@ import torch
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from eureka_agent.environment import Environment, Memory, Step, Transitions, Worlds, mix, pools
+from eureka_agent.environment import AnyWorlds, Environment, Memory, Step, mix, pools
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import Evaluation
 from eureka_agent.training.lane import Reward
@@ -30,6 +30,7 @@ class RewardedVecEnv(VecEnv):
         n: worlds.
         threads: physics threads, 0 for one per core.
         seed: of the episodes, until `seed` is called.
+        worlds: to step, `n` of the environment that nobody else steps; made when None.
 
     Attributes:
         evaluation: what the reward said of the last step, `n` rows; None before the first.
@@ -37,10 +38,16 @@ class RewardedVecEnv(VecEnv):
     """
 
     def __init__(
-        self, environment: Environment, reward: Reward, n: int, threads: int = 0, seed: int = 0
+        self,
+        environment: Environment,
+        reward: Reward,
+        n: int,
+        threads: int = 0,
+        seed: int = 0,
+        worlds: AnyWorlds | None = None,
     ) -> None:
         self.environment, self.reward = environment, reward
-        self._worlds = Worlds(environment, n, threads)
+        self._worlds = worlds or environment.make_worlds(n, threads)
         self._memory = Memory.empty(n, self._worlds.layout)
         self._seed, self._resets = seed, 0
         self._actions = torch.zeros(n, self._worlds.action_size)
@@ -134,15 +141,7 @@ class RewardedVecEnv(VecEnv):
 
     def _pay(self, step: Step) -> np.ndarray:
         """Rewards of a step `[n]`, which is a rollout of length one."""
-        rollout = Transitions(
-            before=step.before[None],
-            after=step.after[None],
-            action=self._actions[None],
-            prev_action=step.prev_action[None],
-            terminated=step.terminated[None],
-            time_left=step.time_left[None],
-            fresh=step.fresh[None],
-        )
+        rollout = step.rollout(self._actions)
         self.evaluation = self.reward(
             rollout.arguments(self._worlds.layout, self.reward.parameters, self._memory)
         )

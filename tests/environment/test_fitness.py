@@ -1,12 +1,14 @@
 """A fitness makes one number of an episode, whatever became of it."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
-from eureka_agent.environment import Fitness
+from eureka_agent.environment import Fitness, load_fitness
 from eureka_agent.environment.fitness import Reduce
+from eureka_agent.errors import UsageError
 
 
 def fitness(reduce: Reduce, after_end: float = 0.0) -> Fitness:
@@ -41,3 +43,25 @@ def test_a_diverged_episode_is_as_bad_as_its_worst_step_where_that_is_worse() ->
 def test_numbers_that_overflow_before_the_physics_fails_are_no_result() -> None:
     assert of(fitness("mean"), [1.0, math.inf, 0.0, 0.0], 2, True) == 0.0
     assert of(fitness("sum"), [1.0, math.nan, 0.0, 0.0], 2, True) == 0.0
+
+
+def test_progress_is_the_mean_over_the_steps_that_an_episode_lived(tmp_path: Path) -> None:
+    path = tmp_path / "fitness.py"
+    path.write_text(
+        'def fitness(x): return x\ndef progress(x):\n    "Place, m."\n    return 2 * x\n'
+    )
+    progress = load_fitness(path).progress
+    assert progress is not None
+    assert (progress.parameters, progress.meaning) == (("x",), "Place, m.")
+    steps = torch.tensor([[1.0, 1.0], [3.0, 3.0], [math.nan, 5.0]])
+    found = progress.episode({"x": steps.flatten()}, torch.tensor([2, 3]))
+    assert found.tolist() == [4.0, 6.0]
+
+
+def test_progress_is_not_there_unless_the_file_has_it_and_says_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "fitness.py"
+    path.write_text("def fitness(x): return x\n")
+    assert load_fitness(path).progress is None
+    path.write_text("def fitness(x): return x\ndef progress(x): return x\n")
+    with pytest.raises(UsageError, match="does not say what it measures"):
+        load_fitness(path)

@@ -1,0 +1,155 @@
+"""What all worlds have in common, whatever steps them: who steps, how old an episode is."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eureka_agent.environment.base import Environment
+from eureka_agent.environment.stateful import Stateful
+from eureka_agent.environment.transitions import Transitions
+
+
+@dataclass
+class Step:
+    """What one control step gave, before any reset. Fields as in `Transitions`, `[N, ...]` each.
+
+    Attributes:
+        truncated: whether the time limit was reached without termination `[N]` bool.
+        diverged: whether the physics failed; these worlds count as terminated and `after` repeats
+            their last good state `[N]` bool.
+        final_observation: what the policy would see, before any reset `[N, D]`.
+    """
+
+    before: Tensor
+    after: Tensor
+    prev_action: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    diverged: Tensor
+    time_left: Tensor
+    fresh: Tensor
+    final_observation: Tensor
+
+    def rollout(self, action: Tensor) -> Transitions:
+        """The step as a rollout of length one.
+
+        Args:
+            action: as applied, in [-1, 1] `[N, A]`.
+        """
+        return Transitions(
+            before=self.before[None],
+            after=self.after[None],
+            action=action[None],
+            prev_action=self.prev_action[None],
+            terminated=self.terminated[None],
+            time_left=self.time_left[None],
+            fresh=self.fresh[None],
+        )
+
+
+class AnyWorlds(Stateful):
+    """`n` worlds of an environment, made by its `make_worlds`.
+
+    Everything random in a world is a function of its stream, of how many episodes it has begun, and
+    of its age, never of its neighbours.
+
+    Args:
+        environment: the task.
+        n: number of worlds.
+        device: where signals live.
+
+    Attributes:
+        layout: how signals are packed.
+        action_size: numbers per action.
+        observation: what the policy sees now `[n, D]` float32.
+        signals: packed signals of the present states `[n, S]` float32.
+    """
+
+    observation: Tensor
+    signals: Tensor
+    STATE: ClassVar = (
+        *("observation", "signals", "_streams", "_episodes", "_age", "_fresh", "_active"),
+        "_prev_action",
+    )
+
+    def __init__(self, environment: Environment, n: int, device: torch.device) -> None:
+        self.environment = environment
+        self.n = n
+        self.layout = environment.layout
+        self.action_size = environment.action_size
+        self._streams = torch.zeros(n, dtype=torch.int64, device=device)
+        self._episodes = torch.zeros(n, dtype=torch.int64, device=device)
+        self._age = torch.zeros(n, dtype=torch.int64, device=device)
+        self._fresh = torch.ones(n, dtype=torch.bool, device=device)
+        self._active = torch.zeros(n, dtype=torch.bool, device=device)
+        self._prev_action = torch.zeros(n, self.action_size, device=device)
+
+    def start(self, worlds: slice, streams: Tensor | np.ndarray, ages: Tensor) -> None:
+        """Begin new episodes in a slice of the worlds and step them from now on.
+
+        Args:
+            worlds: which worlds.
+            streams: one 64-bit key per world: the source of all its randomness, `[m]` int64.
+            ages: control steps of the time limit that count as gone, `[m]` int64.
+        """
+        self._streams[worlds] = torch.as_tensor(streams).to(self._streams)
+        self._episodes[worlds] = 0
+        self._set_active(worlds, True)
+        chosen = torch.zeros_like(self._active)
+        chosen[worlds] = True
+        self._begin(chosen)
+        self._age[worlds] = ages.to(self._age.device)
+
+    def stop(self, worlds: slice) -> None:
+        """Step these worlds no longer."""
+        self._set_active(worlds, False)
+
+    def step(self, action: Tensor) -> Step:
+        """Apply actions `[n, A]` in [-1, 1] for one control step."""
+        raise NotImplementedError
+
+    def overflow(self) -> str | None:
+        """Say what the physics left out for want of room since the last call; None if nothing."""
+        return None
+
+    def _begin(self, chosen: Tensor) -> None:
+        """Begin an episode in the worlds of a mask `[n]`; the others keep what they have."""
+        raise NotImplementedError
+
+    def _set_active(self, worlds: slice, active: bool) -> None:
+        self._active[worlds] = active
+
+    def _count(self, chosen: Tensor) -> None:
+        """Note that an episode begins in the worlds of a mask `[n]`."""
+        self._episodes += chosen
+        self._age.masked_fill_(chosen, 0)
+        self._fresh |= chosen
+        self._prev_action.masked_fill_(chosen[:, None], 0.0)
+
+    def _record(
+        self,
+        action: Tensor,
+        after: Tensor,
+        final_observation: Tensor,
+        terminated: Tensor,
+        diverged: Tensor,
+    ) -> Step:
+        """Take in what a step brought, and say so; resets come after it."""
+        limit = self.environment.episode_steps
+        step = Step(
+            before=self.signals,
+            after=after,
+            prev_action=self._prev_action,
+            terminated=terminated,
+            truncated=(self._age >= limit) & ~terminated & self._active,
+            diverged=diverged,
+            time_left=1.0 - self._age.float() / limit,
+            fresh=self._fresh,
+            final_observation=final_observation,
+        )
+        self.signals, self.observation = after, final_observation
+        self._prev_action, self._fresh = action.clone(), torch.zeros_like(self._fresh)
+        return step

@@ -1,0 +1,298 @@
+"""Every environment as one of Gymnasium's, single or vector, paid by a reward program.
+
+So any library can train on what a search found. Importing this module tells Gymnasium the names of
+all environments: `gymnasium.make("eureka_agent/half_cheetah-v0", reward="best/reward.py")`.
+
+A reward program runs here in the process that made the environment. Its text is checked as always,
+but no sandbox is around it: use programs that you have read.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from torch import Tensor
+
+from eureka_agent.environment import (
+    Environment,
+    Fitness,
+    Memory,
+    Step,
+    find_environment,
+    list_environments,
+    load_fitness,
+)
+from eureka_agent.environment.worlds import Worlds
+from eureka_agent.errors import UsageError
+from eureka_agent.reward import RewardFunction, parse
+from eureka_agent.simulation.rendering import Renderer
+
+NAMESPACE = "eureka_agent"
+_KEYS = 1 << 63
+Pay = RewardFunction | Fitness
+
+
+class PaidEnv(gymnasium.Env[np.ndarray, np.ndarray]):
+    """One world of an environment; make it with `make`.
+
+    Observations are the environment's own, float32 `[D]`; actions are in [-1, 1], `[A]`, and cut to
+    that. A world whose physics failed ends, pays 0, and says `diverged` in its info. The picture
+    after an episode's last step is the next one's first.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 as in the base class
+
+    def __init__(self, environment: Environment, reward: Pay, render_mode: str | None) -> None:
+        _check_render_mode(render_mode, environment)
+        self.environment, self.render_mode = environment, render_mode
+        self.metadata = {**self.metadata, "render_fps": round(1.0 / environment.control_step)}
+        self._worlds = _PaidWorlds(environment, reward, 1, threads=1)
+        self.observation_space, self.action_space = self._worlds.spaces()
+        self._renderer: Renderer | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode; returns the observation `[D]` and an empty info.
+
+        Args:
+            seed: of this and all later episodes; without it they go on from the last one.
+            options: ignored.
+        """
+        super().reset(seed=seed)
+        return self._worlds.begin([self.np_random])[0], {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Apply an action `[A]`; returns observation, reward, terminated, truncated and info.
+
+        Raises:
+            EurekaError: the reward failed.
+        """
+        step, paid = self._worlds.step(np.asarray(action)[None])
+        info = {"diverged": True} if step.diverged[0] else {}
+        observation = step.final_observation[0].numpy().copy()
+        return observation, float(paid[0]), bool(step.terminated[0]), bool(step.truncated[0]), info
+
+    def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """A picture of the present state `[height, width, 3]` uint8; None without a render mode.
+
+        Raises:
+            MissingError: nothing on this machine can draw.
+        """
+        if self.render_mode is None:
+            return None
+        if self._renderer is None:
+            self._renderer = Renderer(self.environment.model)
+        return self._worlds.picture(self._renderer)
+
+    def close(self) -> None:
+        """Give the memory of the graphics back."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+
+class PaidVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """`n` worlds of an environment in one simulator; make it with `make_vec`.
+
+    World `i` of a reset with seed `s` goes through the states of a `PaidEnv` with seed `s + i`. The
+    step after the one that ends an episode begins the next: there the world's action is ignored,
+    and it pays 0.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 as in the base class
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
+
+    def __init__(self, environment: Environment, reward: Pay, n: int, threads: int) -> None:
+        self.environment, self.num_envs = environment, n
+        self._worlds = _PaidWorlds(environment, reward, n, threads)
+        self.single_observation_space, self.single_action_space = self._worlds.spaces()
+        self.observation_space = batch_space(self.single_observation_space, n)
+        self.action_space = batch_space(self.single_action_space, n)
+        self._generators: list[np.random.Generator] = []
+        self._over = np.zeros(n, dtype=np.bool_)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin episodes everywhere; returns observations `[n, D]` and an empty info.
+
+        Args:
+            seed: of the first world, those after it count up; or one per world. Without it episodes
+                go on from the last ones.
+            options: ignored.
+        """
+        first = not self._generators
+        if seed is not None or first:
+            each = _seeds(seed, self.num_envs)
+            self._generators = [
+                self._generators[i] if s is None and not first else seeding.np_random(s)[0]
+                for i, s in enumerate(each)
+            ]
+        self._over = np.zeros(self.num_envs, dtype=np.bool_)
+        return self._worlds.begin(self._generators), {}
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Apply actions `[n, A]`; returns observations, rewards, terminated, truncated and info.
+
+        Raises:
+            EurekaError: the reward failed.
+        """
+        step, paid = self._worlds.step(actions)
+        begins, seen = self._over, step.final_observation.numpy().copy()
+        terminated, truncated, diverged = (
+            flags.numpy() & ~begins for flags in (step.terminated, step.truncated, step.diverged)
+        )
+        if begins.any():
+            seen[begins] = self._worlds.begin(self._generators, begins)[begins]
+        self._over = terminated | truncated
+        info = {"diverged": diverged, "_diverged": diverged.copy()} if diverged.any() else {}
+        return seen, np.where(begins, 0.0, paid), terminated, truncated, info
+
+
+def make(name: str, *, reward: str | Path | None = None, render_mode: str | None = None) -> PaidEnv:
+    """Make an environment.
+
+    Args:
+        name: as on the command line: its name, its folder, or `gymnasium:ID`.
+        reward: file of the reward program that pays; without one each step pays the bare fitness.
+        render_mode: `rgb_array` to draw.
+
+    Raises:
+        UsageError: there is no such environment, file or render mode.
+        RewardRejected: the program is not sound.
+    """
+    environment = find_environment(name)
+    return PaidEnv(environment, _reward(environment, reward), render_mode)
+
+
+def make_vec(
+    name: str, num_envs: int = 1, *, reward: str | Path | None = None, threads: int = 0
+) -> PaidVectorEnv:
+    """Make many worlds of an environment, which are stepped together.
+
+    Args:
+        name: as of `make`.
+        num_envs: how many.
+        reward: as of `make`.
+        threads: of the physics, 0 for one per core.
+
+    Raises:
+        UsageError: there is no such environment or file.
+        RewardRejected: the program is not sound.
+    """
+    environment = find_environment(name)
+    return PaidVectorEnv(environment, _reward(environment, reward), num_envs, threads)
+
+
+def register() -> None:
+    """Tell Gymnasium the names of all environments, as importing this module does."""
+    for name in list_environments():
+        known = f"{NAMESPACE}/{name}-v0"
+        if known not in gymnasium.registry:
+            gymnasium.register(
+                known,
+                entry_point=f"{__name__}:make",
+                vector_entry_point=f"{__name__}:make_vec",
+                kwargs={"name": name},
+            )
+
+
+class _PaidWorlds:
+    """Worlds, and what pays their steps."""
+
+    def __init__(self, environment: Environment, reward: Pay, n: int, threads: int) -> None:
+        self._worlds, self._reward, self._n = environment.make_worlds(n, threads), reward, n
+        self._memory = Memory.empty(n, self._worlds.layout)
+
+    def spaces(self) -> tuple[Box, Box]:
+        """Of an observation and of an action."""
+        seen, done = self._worlds.observation.shape[1], self._worlds.action_size
+        return Box(-np.inf, np.inf, (seen,), np.float32), Box(-1.0, 1.0, (done,), np.float32)
+
+    def begin(
+        self, generators: Sequence[np.random.Generator], chosen: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Begin episodes, each drawn from the generator of its world.
+
+        Args:
+            generators: of all worlds.
+            chosen: which worlds begin one `[n]` bool; all when None.
+
+        Returns:
+            What is seen now `[n, D]`.
+        """
+        rows = np.arange(self._n) if chosen is None else chosen.nonzero()[0]
+        for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):  # without gaps
+            streams = np.array([generators[i].integers(_KEYS) for i in run], dtype=np.int64)
+            ages = torch.zeros(len(run), dtype=torch.int64)
+            self._worlds.start(slice(run[0], run[-1] + 1), streams, ages)
+        return self._worlds.observation.numpy().copy()
+
+    @torch.no_grad()
+    def step(self, actions: np.ndarray) -> tuple[Step, np.ndarray]:
+        """Apply actions `[n, A]`; returns the step and what it pays `[n]` float64."""
+        action = torch.as_tensor(np.asarray(actions), dtype=torch.float32).clamp(-1.0, 1.0)
+        step = self._worlds.step(action)
+        parameters, layout = self._reward.parameters, self._worlds.layout
+        total: Tensor = self._reward(
+            step.rollout(action).arguments(layout, parameters, self._memory)
+        ).total
+        return step, torch.where(step.diverged, 0.0, total).double().numpy()
+
+    def picture(self, renderer: Renderer) -> np.ndarray:
+        """Of the first world."""
+        assert isinstance(self._worlds, Worlds)
+        simulator = self._worlds.simulator
+        return renderer.frame(
+            simulator.view("qpos")[0].numpy(),
+            mocap_pos=simulator.view("mocap_pos")[0].numpy(),
+            mocap_quat=simulator.view("mocap_quat")[0].numpy(),
+        )
+
+
+def _reward(environment: Environment, path: str | Path | None) -> Pay:
+    """What pays: a program out of a file, or the fitness."""
+    if path is None:
+        return load_fitness(environment.fitness_path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"The reward {path} cannot be read: {error}.", "Give the path of a reward program."
+        ) from error
+    return parse(text, environment.signals_described).compile()
+
+
+def _seeds(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:
+    """A seed per world; None where chance decides."""
+    if seed is None:
+        return [None] * n
+    each: list[int | None] = list(range(seed, seed + n) if isinstance(seed, int) else seed)
+    if len(each) != n:
+        raise UsageError(f"{len(each)} seeds are given for {n} worlds.", "Give one, or all.")
+    return each
+
+
+def _check_render_mode(mode: str | None, environment: Environment) -> None:
+    if mode not in (None, "rgb_array"):
+        raise UsageError(f"There is no render mode {mode!r}.", "Use rgb_array, or none.")
+    if mode is not None:
+        environment.model  # noqa: B018 what has no model says so here, and not at the first picture
+
+
+register()

@@ -1,0 +1,196 @@
+"""Pictures of a model's states, drawn off screen.
+
+MuJoCo draws through OpenGL, for which a machine without a display needs EGL. MuJoCo itself settles
+when it is imported through what it draws, by `MUJOCO_GL`; here that variable is obeyed where it is
+set, and otherwise what works is found out by trying.
+"""
+
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
+
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike
+
+from eureka_agent.errors import MissingError, UsageError
+
+REMEDY = "on Debian and Ubuntu, apt install libegl1 libgl1-mesa-dri"
+MOST_GEOMS = 10_000
+AZIMUTH, ELEVATION = 120.0, -18.0
+"""Degrees: the camera of models that have none looks along the left of x, and a little down."""
+ROOM = 1.5
+"""How much more than what it looks at that camera sees."""
+
+
+class Renderer:
+    """Draws states of one model off screen; a context manager, for one thread.
+
+    Args:
+        model: the compiled model.
+        width: of a frame, in pixels.
+        height: of a frame, in pixels.
+        camera: name of a camera of the model. By default its first one; of a model without any, a
+            camera that follows the heaviest moving body from the side.
+
+    Raises:
+        UsageError: the model has no such camera.
+        MissingError: nothing on this machine can draw; the remedy names what to install.
+    """
+
+    def __init__(
+        self, model: mujoco.MjModel, width: int = 640, height: int = 400, camera: str | None = None
+    ) -> None:
+        self.camera = mujoco.MjvCamera()
+        self._model, self._data = model, mujoco.MjData(model)
+        self._followed = _aim(self.camera, model, camera)
+        self._window = mujoco.MjrRect(0, 0, width, height)
+        self._option, self._perturbation = mujoco.MjvOption(), mujoco.MjvPerturb()
+        self._gl, self._drawing = _open(model, width, height)
+        self._scene = mujoco.MjvScene(model, maxgeom=MOST_GEOMS)
+        mujoco.mjr_resizeOffscreen(width, height, self._drawing)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._drawing)
+
+    def frame(
+        self,
+        qpos: ArrayLike,
+        *,
+        mocap_pos: ArrayLike | None = None,
+        mocap_quat: ArrayLike | None = None,
+        earlier: Sequence[ArrayLike] = (),
+    ) -> np.ndarray:
+        """A picture of one state, `[height, width, 3]` uint8.
+
+        Args:
+            qpos: positions `[nq]`.
+            mocap_pos: positions of mocap bodies `[nmocap, 3]`; as they were when None.
+            mocap_quat: their rotations `[nmocap, 4]`; as they were when None.
+            earlier: positions `[nq]` of other states, whose moving parts are drawn as well.
+        """
+        data = self._data
+        if mocap_pos is not None:
+            data.mocap_pos[:] = mocap_pos
+        if mocap_quat is not None:
+            data.mocap_quat[:] = mocap_quat
+        self._pose(qpos)
+        if self._followed is not None:  # not upwards: a picture that hops shows no hopping
+            self.camera.lookat[:2] = data.subtree_com[self._followed][:2]
+        everything = mujoco.mjtCatBit.mjCAT_ALL.value
+        seen = (self._option, self._perturbation, self.camera)
+        mujoco.mjv_updateScene(self._model, data, *seen, everything, self._scene)
+        moving = mujoco.mjtCatBit.mjCAT_DYNAMIC.value
+        for other in earlier:
+            self._pose(other)
+            mujoco.mjv_addGeoms(self._model, data, *seen[:2], moving, self._scene)
+        self._gl.make_current()
+        mujoco.mjr_render(self._window, self._scene, self._drawing)
+        pixels = np.empty((self._window.height, self._window.width, 3), dtype=np.uint8)
+        mujoco.mjr_readPixels(pixels, None, self._window, self._drawing)
+        return pixels[::-1].copy()  # OpenGL counts rows from below
+
+    def close(self) -> None:
+        """Give the memory of the graphics back."""
+        self._gl.make_current()
+        self._drawing.free()
+        self._gl.free()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _pose(self, qpos: ArrayLike) -> None:
+        self._data.qpos[:] = qpos
+        mujoco.mj_fwdPosition(self._model, self._data)
+
+
+def describe_rendering() -> str:
+    """Whether this machine can draw, and through what, found out by trying."""
+    try:
+        gl, drawing = _open(mujoco.MjModel.from_xml_string("<mujoco/>"), 16, 16)
+    except MissingError as error:
+        return f"does not work: {error}"
+    drawing.free()
+    gl.free()
+    return f"works, through {type(gl).__module__.removeprefix('mujoco.')}"
+
+
+def _aim(camera: mujoco.MjvCamera, model: mujoco.MjModel, name: str | None) -> int | None:
+    """Point a camera at a model; gives the body that it has to be moved along with, if any."""
+    names = [model.camera(i).name for i in range(model.ncam)]
+    if name is not None and name not in names:
+        known = f"It has {', '.join(names)}." if any(names) else "It has none."
+        raise UsageError(f"The model has no camera {name!r}.", known)
+    if names:
+        camera.type = mujoco.mjtCamera.mjCAMERA_FIXED.value
+        camera.fixedcamid = names.index(name) if name is not None else 0
+        return None
+    roots = [b for b in range(1, model.nbody) if model.body_parentid[b] == 0]
+    moving = [body for body in roots if model.body_dofnum[body] > 0]
+    followed = max(moving, key=lambda body: model.body_subtreemass[body], default=None)
+    camera.type = mujoco.mjtCamera.mjCAMERA_FREE.value
+    camera.azimuth, camera.elevation = AZIMUTH, ELEVATION
+    data = mujoco.MjData(model)
+    mujoco.mj_fwdPosition(model, data)
+    # Not the extent that the compiler finds: that of a floor is a hundred times the robot's.
+    plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+    parts = ~plane & ((followed is None) | (model.body_rootid[model.geom_bodyid] == followed))
+    if parts.any():
+        places, radii = data.geom_xpos[parts], model.geom_rbound[parts][:, None]
+        low, high = (places - radii).min(0), (places + radii).max(0)
+        camera.lookat[:] = (low + high) / 2
+        half_view = math.radians(float(model.vis.global_.fovy) / 2)
+        camera.distance = ROOM * float(np.linalg.norm(high - low)) / 2 / math.tan(half_view)
+    return followed
+
+
+def _open(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, mujoco.MjrContext]:
+    """An OpenGL context that draws off screen, made current, and the model's things in it.
+
+    Raises:
+        MissingError: there is none.
+    """
+    failures = []
+    for name, make in _ways():
+        try:
+            gl = make(width, height)
+            gl.make_current()
+            return gl, mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+        except Exception as error:  # every driver fails in a way of its own
+            failures.append(f"{name}: {error}".splitlines()[0])
+    chosen = os.environ.get("MUJOCO_GL")
+    unset = f"Unset MUJOCO_GL, which is {chosen!r}; or else: " if chosen else ""
+    raise MissingError(f"Nothing here can draw pictures ({'; '.join(failures)}).", unset + REMEDY)
+
+
+def _ways() -> Iterator[tuple[str, Callable[[int, int], Any]]]:
+    """What may draw on this machine, the likelier first; each is loaded when it is tried."""
+    chosen = os.environ.get("MUJOCO_GL", "")
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if chosen or display or sys.platform != "linux":
+        yield chosen or "MuJoCo's own choice", _own_choice
+    if not chosen and sys.platform == "linux":
+        yield "egl", _egl
+
+
+def _own_choice(width: int, height: int) -> Any:
+    from mujoco.gl_context import GLContext
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        context = GLContext(width, height)
+    # GLFW only warns of a display that is not there; to draw then would end the process.
+    for warning in said:
+        if warning.category.__name__ == "GLFWError":
+            raise OSError(str(warning.message))
+    return context
+
+
+def _egl(width: int, height: int) -> Any:
+    from mujoco.egl import GLContext
+
+    return GLContext(width, height)
