@@ -200,6 +200,16 @@ class WarpSimulator:
     def _compute(self) -> None:
         """Compute positions, velocities and their sensors from the state."""
         mjw.step1(self._physics, self._data)
+        if self._held:
+            # What holds bodies together is computed from the velocities of the bodies before
+            # those are: it must see them once more.
+            mjw.step1(self._physics, self._data)
+
+    @property
+    def _held(self) -> bool:
+        """Whether bodies are held together by constraints that depend on their velocities."""
+        kinds = (mujoco.mjtEq.mjEQ_CONNECT, mujoco.mjtEq.mjEQ_WELD)
+        return bool(np.isin(self.model.eq_type, [int(kind) for kind in kinds]).any())
 
     def _reset(self) -> None:
         mjw.reset_data(self._physics, self._data, self._reset_mask)
