@@ -37,7 +37,10 @@ config_app = typer.Typer(no_args_is_help=True, help="Compare configurations.")
 app.add_typer(config_app, name="config")
 
 EnvironmentName = Annotated[
-    str, typer.Argument(metavar="ENV", help="Name of an environment, or the path of its folder.")
+    str,
+    typer.Argument(
+        metavar="ENV", help="Name of an environment, the path of its folder, or gymnasium:ID."
+    ),
 ]
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="Path of a run, start of its name, or 'latest'.")
@@ -325,6 +328,53 @@ def config_diff(
         _json({name: {"a": a, "b": b} for name, (a, b) in found.items()})
     else:
         open_console().print(difference_table(found, first, second))
+
+
+@app.command(name="new-env")
+def new_environment(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the environment: my_robot.")],
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A MJCF file; without one, a small robot.")
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the new folder is made.")
+    ] = Path(),
+    task: Annotated[str | None, typer.Option(help="The task in one sentence.")] = None,
+) -> None:
+    """Write a folder with an environment of your own, which trains, to start from."""
+    from eureka_agent.plugins import new_environment as create
+    from eureka_agent.plugins.commands import created, is_interactive
+    from eureka_agent.ui.pieces import open_console
+
+    if is_interactive():
+        if model is None:
+            asked = typer.prompt("A MJCF file of your robot (empty for a small one)", default="")
+            model = Path(asked) if asked else None
+        if task is None:
+            task = typer.prompt("Its task in one sentence (empty for later)", default="") or None
+    open_console().print(created(create(name, folder, model, task)))
+
+
+@app.command(name="check-env")
+def check_environments(
+    environments: Annotated[
+        list[str] | None, typer.Argument(metavar="ENV...", help="Names, or paths of folders.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that can be found.")] = False,
+    steps: Annotated[int, typer.Option(help="Random steps of 32 worlds to look at.")] = 1000,
+    warp: Annotated[bool, typer.Option("--warp", help="Compare with MuJoCo Warp.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check an environment of your own: what is wrong with it, and what to write."""
+    from eureka_agent.plugins.commands import check_all
+    from eureka_agent.ui.pieces import open_console
+
+    console = None if as_json else open_console()
+    document = check_all(environments or [], everything, steps, warp, console)
+    if as_json:
+        _json(document)
+    if not all(entry["passed"] for entry in document):
+        raise typer.Exit(EurekaError.exit_code)
 
 
 @app.command()

@@ -1,0 +1,105 @@
+"""All checks of an environment, in order."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from eureka_agent.errors import EurekaError
+from eureka_agent.plugins.backends import check_speed, check_warp
+from eureka_agent.plugins.behaviour import (
+    check_ends,
+    check_observation,
+    check_physics,
+    check_resets,
+    check_values,
+)
+from eureka_agent.plugins.definition import (
+    check_actions,
+    check_loading,
+    check_model,
+    check_signals,
+    check_times,
+    check_words,
+)
+from eureka_agent.plugins.findings import CheckFinding, Said
+from eureka_agent.plugins.payment import check_early_end, check_fitness, check_human_reward
+from eureka_agent.plugins.repetition import (
+    check_checkpoints,
+    check_neighbours,
+    check_repeatable,
+    check_side_effects,
+    check_task_changes,
+)
+from eureka_agent.plugins.subject import Subject
+
+STEPS = 1_000
+
+Check = Callable[[Subject], Iterator[Said]]
+
+CHECKS: dict[str, Check] = {
+    "loading": check_loading,
+    "words": check_words,
+    "times": check_times,
+    "model": check_model,
+    "actions": check_actions,
+    "signals": check_signals,
+    "resets": check_resets,
+    "early ends": check_ends,
+    "observation": check_observation,
+    "physics": check_physics,
+    "signal values": check_values,
+    "fitness": check_fitness,
+    "pay for ends": check_early_end,
+    "human reward": check_human_reward,
+    "repeatable": check_repeatable,
+    "neighbours": check_neighbours,
+    "checkpoints": check_checkpoints,
+    "task changes": check_task_changes,
+    "side effects": check_side_effects,
+    "speed": check_speed,
+    "warp": check_warp,
+}
+"""Each checks one property; its docstring says which."""
+
+
+def check_folder(
+    folder: Path,
+    steps: int = STEPS,
+    *,
+    warp: bool = False,
+    progress: Callable[[str], None] = lambda check: None,
+) -> list[CheckFinding]:
+    """Check an environment.
+
+    Args:
+        folder: of the environment.
+        steps: control steps of 32 worlds under random and extreme actions; an episode at least.
+        warp: whether to compare with MuJoCo Warp, too.
+        progress: called with the name of each check before it runs.
+
+    Returns:
+        Findings in the order of `CHECKS`. A property that holds has one `ok`; what breaks several
+        checks is said once, and what cannot be loaded is not checked further.
+    """
+    subject = Subject(folder, steps, warp)
+    findings: list[CheckFinding] = []
+    said: set[str] = set()
+    for name, check in CHECKS.items():
+        progress(name)
+        found = _run(name, check, subject)
+        findings += [finding for finding in found if finding.message not in said]
+        said |= {finding.message for finding in found if finding.outcome == "failed"}
+        if name == "loading" and any(finding.outcome == "failed" for finding in found):
+            break
+    return findings
+
+
+def _run(name: str, check: Check, subject: Subject) -> list[CheckFinding]:
+    """What one check says: what is wrong, or if nothing is, what holds."""
+    found: list[Said] = []
+    try:
+        with subject.running():
+            found.extend(check(subject))
+    except EurekaError as error:
+        found.append(Said("failed", error.message, error.remedy))
+    wrong = [said for said in found if said.outcome != "ok"]
+    return [CheckFinding(name, s.outcome, s.message, s.hint) for s in wrong or found]

@@ -1,0 +1,129 @@
+"""What the commands `new-env` and `check-env` do, and how they say it."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from eureka_agent.environment import list_environments
+from eureka_agent.environment.discovery import environment_folder
+from eureka_agent.errors import UsageError
+from eureka_agent.plugins.checks import CHECKS, check_folder
+from eureka_agent.plugins.create import NewEnvironment
+from eureka_agent.ui.format import clean
+
+SYMBOLS = {"ok": ("✓", "green"), "note": ("·", "yellow"), "failed": ("✗", "red")}
+
+
+def check_all(
+    names: Sequence[str], everything: bool, steps: int, warp: bool, console: Console | None
+) -> list[dict[str, Any]]:
+    """Check environments, and print what is found of each as soon as it is.
+
+    Args:
+        names: of environments, or the paths of their folders.
+        everything: whether to check all that can be found instead.
+        steps: of the recording of each.
+        warp: whether to compare with MuJoCo Warp.
+        console: where to print; nothing is printed without one.
+
+    Returns:
+        The document of `check-env --json`: `[{name, path, passed, findings}]`.
+
+    Raises:
+        UsageError: a name is that of no environment, or there is none, or both were asked for.
+    """
+    if everything == bool(names):
+        raise UsageError("check-env takes names of environments, or --all.", "Give one of the two.")
+    if steps < 1:
+        raise UsageError(f"--steps {steps} would try nothing.", "Give a number above 0.")
+    chosen = {name: environment_folder(name) for name in names or list_environments()}
+    document = []
+    for folder in chosen.values():
+        entry = _checked(folder, steps, warp, console)
+        document.append(entry)
+        if console is not None:
+            console.print(_drawn(entry, console.is_terminal or len(chosen) == 1))
+    if console is not None:
+        console.print(_verdict(document))
+    return document
+
+
+def created(new: NewEnvironment) -> RenderableType:
+    """What to say about a new environment, and what comes next."""
+    folder = str(new.folder) if new.folder.is_absolute() else f"./{new.folder}"
+    lines = Text(f"Wrote {folder}: {new.signals} signals. {new.task}\n")
+    for change in new.changes:
+        lines.append(f"  {clean(change)}\n")
+    lines.append(
+        "Its fitness is a placeholder: every CHANGE in the folder marks what to write.\n\n"
+    )
+    for command, does in (
+        (f"check-env {folder}", "what is wrong with it"),
+        (f"train {folder} --reward {folder}/human_reward.py", "one policy"),
+        (f"search {folder}", "a search for a better reward"),
+    ):
+        lines.append(f"  eureka-agent {command}")
+        lines.append(f"    # {does}\n", "dim")
+    return lines
+
+
+def _checked(folder: Path, steps: int, warp: bool, console: Console | None) -> dict[str, Any]:
+    shown = console is not None and console.is_terminal
+    status = console.status(folder.name) if console is not None and shown else None
+
+    def progress(check: str) -> None:
+        if status is not None:
+            number = list(CHECKS).index(check) + 1
+            status.update(f"{folder.name}: {check} ({number} of {len(CHECKS)})")
+
+    with status or nullcontext():
+        findings = check_folder(folder, steps, warp=warp, progress=progress)
+    return {
+        "name": folder.name,
+        "path": str(folder),
+        "passed": all(finding.outcome != "failed" for finding in findings),
+        "findings": [finding.as_dict() for finding in findings],
+    }
+
+
+def _drawn(entry: dict[str, Any], in_full: bool) -> RenderableType:
+    """A table of one environment's findings; of those that hold only if `in_full`."""
+    table = Table(
+        title=Text(f"{entry['name']}  {entry['path']}", "bold"),
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        show_header=False,
+    )
+    for finding in entry["findings"]:
+        if finding["outcome"] == "ok" and not in_full:
+            continue
+        symbol, style = SYMBOLS[finding["outcome"]]
+        said = Text(clean(finding["message"]))
+        if finding["hint"]:
+            said.append(f"\n{clean(finding['hint'])}", "dim" if style == "green" else style)
+        table.add_row(Text(f"{symbol} {finding['outcome']}", style), finding["check"], said)
+    return table
+
+
+def _verdict(document: Sequence[dict[str, Any]]) -> RenderableType:
+    failures = {
+        entry["name"]: sum(finding["outcome"] == "failed" for finding in entry["findings"])
+        for entry in document
+    }
+    broken = [f"{name} ({count} to mend)" for name, count in failures.items() if count]
+    if broken:
+        return Text(f"\nDoes not pass: {', '.join(broken)}.", "red")
+    return Text(f"\nPassed: {', '.join(failures)}.", "green")
+
+
+def is_interactive() -> bool:
+    """Whether somebody is there to be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

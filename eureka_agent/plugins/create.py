@@ -1,0 +1,113 @@
+"""Write the folder of a new environment."""
+
+import keyword
+import math
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from eureka_agent.environment import list_environments, load_environment
+from eureka_agent.errors import UsageError
+from eureka_agent.plugins.model import Brought, bring
+from eureka_agent.plugins.outline import first_task, signals_of
+from eureka_agent.plugins.source import environment_source, timing
+from eureka_agent.plugins.start import START
+from eureka_agent.plugins.survey import Survey
+from eureka_agent.plugins.texts import fitness_source, readme, reward_source
+
+STARTER = Path(__file__).with_name("starter.xml")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+@dataclass(frozen=True)
+class NewEnvironment:
+    """What was written.
+
+    Attributes:
+        folder: where.
+        signals: how many signals the environment has.
+        task: its task in one sentence.
+        changes: what was added to the model, a sentence each.
+    """
+
+    folder: Path
+    signals: int
+    task: str
+    changes: tuple[str, ...]
+
+
+def new_environment(
+    name: str, parent: Path, model: Path | None = None, task: str | None = None
+) -> NewEnvironment:
+    """Write `parent/name`, an environment that passes the check and trains.
+
+    Args:
+        name: of the environment and its folder.
+        parent: the folder in which its folder is made.
+        model: a MJCF file; a small robot with four legs if None.
+        task: the task in one sentence; what the placeholder fitness is about if None.
+
+    Raises:
+        UsageError: the name or the model cannot be used, or the folder is there already. Then
+            nothing was written.
+    """
+    folder = parent.expanduser() / name
+    _require_name(name)
+    if folder.exists():
+        raise UsageError(
+            f"{folder} is there already.", "Take another name, or move that folder away."
+        )
+    brought = bring(model.expanduser() if model is not None else STARTER)
+    survey = Survey(brought.model)
+    pose = _pose(brought.model)
+    first = first_task(survey, pose)
+    if task is not None:
+        first = replace(first, sentence=task.strip())
+    signals = signals_of(survey)
+    control_step = timing(brought.model).control_step
+    files = {
+        "env.py": environment_source(name, survey, signals, first, pose),
+        "fitness.py": fitness_source(first, control_step, -math.ceil(brought.model.stat.extent)),
+        "human_reward.py": reward_source(first, control_step),
+        "README.md": readme(
+            name, folder, first.sentence, model.name if model is not None else "", brought.changes
+        ),
+    }
+    _write(folder, brought, files)
+    return NewEnvironment(folder, len(signals), first.sentence, tuple(brought.changes))
+
+
+def _write(folder: Path, brought: Brought, files: Mapping[str, str]) -> None:
+    """Write all files beside their place, try them out, and move them there: all or nothing."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        draft = Path(scratch) / folder.name
+        draft.mkdir()
+        brought.write(draft)
+        for name, text in files.items():
+            (draft / name).write_text(text, encoding="utf-8")
+        load_environment(draft)
+        shutil.rmtree(draft / "__pycache__", ignore_errors=True)
+        draft.rename(folder)
+
+
+def _require_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise UsageError(
+            f"{name!r} is no name for an environment.",
+            "Use small letters, digits and _, beginning with a letter, such as my_robot.",
+        )
+    if name in list_environments():
+        raise UsageError(f"There is an environment called {name!r} already.", "Take another name.")
+
+
+def _pose(model: mujoco.MjModel) -> np.ndarray:
+    """Where episodes begin `[nq]`: the keyframe that was added, or the model's own pose."""
+    keys = {model.key(i).name: i for i in range(model.nkey)}
+    return model.key_qpos[keys[START]] if START in keys else model.qpos0

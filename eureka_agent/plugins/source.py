@@ -1,0 +1,212 @@
+"""The text of a new environment's `env.py`."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from eureka_agent.plugins.outline import FirstTask, ends_of, observation_of
+from eureka_agent.plugins.sensors import SignalText
+from eureka_agent.plugins.start import START
+from eureka_agent.plugins.survey import Survey
+
+WIDTH = 100
+CONTROL_STEP_S = 0.02
+EPISODE_S = 8.0
+NOISE = 0.02
+OF_RANGE = 0.04
+"""Share of the narrowest joint range that the noise of a reset takes at most."""
+
+_HEAD = '''"""{title}
+
+Change whatever you like: `eureka-agent check-env` says what breaks. Tell what things are and never
+what is good: this file may be shown to whoever designs for the task.
+"""
+
+import functools
+
+import torch
+from torch import Tensor
+
+from eureka_agent.environment import Environment, ResetNoise, State, TrainingSettings, signal
+
+
+class {cls}(Environment):
+    """The physics are those of scene.xml. CHANGE: say what else a reader should know."""
+
+    task = (  # CHANGE: the task in one sentence, as you would put it to a colleague
+        {task}
+    )
+    robot = (  # CHANGE: a sentence or two: its body, its size, which way is forward
+{robot}
+    )
+    start = "{start}"
+    substeps = {substeps}  # physics steps of {timestep:g} s per action, so {control:.6g} s
+    episode_steps = {steps}  # actions until the time limit: {seconds:g} s
+    training = TrainingSettings(initial_log_std=-0.5, kl_target=0.02, budget={budget})
+
+'''
+_REST = '''
+    # What the policy sees: nothing that grows without bound, such as how far the robot has come.
+    def observation(self, state: State) -> Tensor:
+        """Positions and velocities, `[N, D]`."""
+        return torch.cat(
+            [
+{parts}
+            ],
+            dim=1,
+        )
+
+    # An episode may end early, as when a robot has fallen. Then say it in words as well, and let
+    # AFTER_END in the file beside this one be worth less than going on:
+    #
+    # termination = "The body {body} is lower than {height:.2g} m."
+    #
+    # def terminated(self, state: State) -> Tensor:
+    #     """The body {body} is too low, `[N]`."""
+    #     return state.body_position("{body}")[:, 2] < {height:.2g}
+
+    # All randomness comes from `noise`: uniform(columns, low, high) and normal(columns, spread).
+    def reset(self, noise: ResetNoise) -> tuple[Tensor, Tensor]:
+        """{reset}, with a little noise on every coordinate."""
+        pose = noise.uniform({nq}, -{noise:.2g}, {noise:.2g})
+        return self.rest_pose(noise) + pose, noise.normal({nv}, {noise:.2g})
+'''
+_KEYFRAME = '''
+    def rest_pose(self, noise: ResetNoise) -> Tensor:
+        """The keyframe "{key}" of the model, `[{nq}]`: sent to a device once."""
+        if noise.device not in self._poses:
+            pose = torch.as_tensor(self.model.key("{key}").qpos, device=noise.device)
+            self._poses[noise.device] = pose
+        return self._poses[noise.device]
+
+    @functools.cached_property
+    def _poses(self) -> dict[torch.device, Tensor]:
+        return {{}}
+'''
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Physics steps per action, seconds per action, and actions per episode."""
+
+    substeps: int
+    control_step: float
+    episode_steps: int
+
+
+def timing(model: mujoco.MjModel) -> Timing:
+    """What suits a robot of any kind: about 50 actions a second, for 8 seconds."""
+    step = float(model.opt.timestep)
+    substeps = max(1, round(CONTROL_STEP_S / step))
+    return Timing(substeps, substeps * step, round(EPISODE_S / (substeps * step)))
+
+
+def environment_source(
+    name: str, survey: Survey, signals: Sequence[SignalText], task: FirstTask, pose: np.ndarray
+) -> str:
+    """The text of `env.py`.
+
+    Args:
+        name: of the environment.
+        survey: of its model.
+        signals: what it offers.
+        task: its task.
+        pose: where episodes begin, `[nq]`.
+    """
+    model = survey.model
+    times = timing(model)
+    keyframe = any(model.key(i).name == START for i in range(model.nkey))
+    head = _HEAD.format(
+        title=f"{name}: written by `eureka-agent new-env`, for you to change.",
+        cls="".join(word.capitalize() for word in name.split("_")),
+        task=_quoted(task.sentence),
+        robot=textwrap.indent(_paragraph(_robot(survey)), " " * 8),
+        start=f"In the pose of {'a keyframe of the model' if keyframe else 'the model'}, at rest.",
+        substeps=times.substeps,
+        timestep=model.opt.timestep,
+        control=times.control_step,
+        steps=times.episode_steps,
+        seconds=times.episode_steps * times.control_step,
+        budget=f"{200_000 if model.nv < 12 else 500_000:_}",
+    )
+    if not keyframe:
+        head = head.replace("import functools\n\n", "")
+    parts = observation_of(survey)
+    body = survey.root if survey.travels else ends_of(survey)[0]
+    rest = _REST.format(
+        parts=textwrap.indent("\n".join(f"{part}," for part in parts), " " * 16),
+        body=body,
+        height=0.5 * _height(survey, body, pose),
+        reset="The pose of the keyframe" if keyframe else "The model's own pose",
+        nq=model.nq,
+        nv=model.nv,
+        noise=_noise(survey),
+    )
+    end = _KEYFRAME.format(key=START, nq=model.nq) if keyframe else ""
+    return head + "\n".join(_signal(text) for text in signals) + rest + end
+
+
+def _signal(text: SignalText) -> str:
+    """One signal as a method."""
+    axes = _tuple(text.axes)
+    size = f", size={text.size}" if text.size is not None else ""
+    head = (
+        f'@signal(unit="{text.unit}", kind="{text.kind}"{size}{f", axes={axes}" if axes else ""})'
+    )
+    if len(head) > WIDTH - 4:
+        named = "\n".join(f"        {_quoted(axis)}," for axis in text.axes)
+        head = (
+            f'@signal(\n    unit="{text.unit}",\n    kind="{text.kind}",\n    size={text.size},\n'
+            f"    axes=(\n{named}\n    ),\n)"
+        )
+    meaning = textwrap.indent(textwrap.fill(f'"""{text.meaning}."""', WIDTH - 8), "    ")
+    value = f"    return {text.value}"
+    if len(value) > WIDTH - 4:
+        inner = text.value.removeprefix("torch.cat([").removesuffix("], dim=1)").split(", state")
+        parts = [part if i == 0 else f"state{part}" for i, part in enumerate(inner)]
+        listed = "\n".join(f"            {part}," for part in parts)
+        value = f"    return torch.cat(\n        [\n{listed}\n        ],\n        dim=1,\n    )"
+    body = f"{head}\ndef {text.name}(self, state: State) -> Tensor:\n{meaning}\n{value}\n"
+    return textwrap.indent(body, "    ")
+
+
+def _robot(survey: Survey) -> str:
+    model = survey.model
+    names = [model.actuator(i).name for i in range(model.nu)]
+    driven = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    base = "can move freely" if survey.travels else "is fixed to the world by its joints"
+    joints = f"{len(survey.joints)} joint{'s' * (len(survey.joints) != 1)}"
+    return f"The body {survey.root} {base}; {joints}, {model.nu} driven: {driven}."
+
+
+def _noise(survey: Survey) -> float:
+    ranges = [j.limits[1] - j.limits[0] for j in survey.joints if j.limits is not None]
+    return min(NOISE, OF_RANGE * min(ranges, default=1.0))
+
+
+def _height(survey: Survey, body: str, pose: np.ndarray) -> float:
+    data = mujoco.MjData(survey.model)
+    data.qpos[:] = pose
+    mujoco.mj_kinematics(survey.model, data)
+    return float(data.body(body).xpos[2])
+
+
+def _paragraph(text: str) -> str:
+    """A long string as several literals, one a line."""
+    lines = textwrap.wrap(text, WIDTH - 14)
+    spaced = [line + " " if i < len(lines) - 1 else line for i, line in enumerate(lines)]
+    return "\n".join(_quoted(line) for line in spaced)
+
+
+def _tuple(words: Sequence[str]) -> str:
+    listed = ", ".join(_quoted(word) for word in words)
+    return f"({listed}{',' * (len(words) == 1)})" if words else ""
+
+
+def _quoted(text: str) -> str:
+    """A Python string literal in double quotes."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
