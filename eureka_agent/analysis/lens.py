@@ -1,0 +1,267 @@
+"""The reward lens: what a program pays where, and what its components pay under which policy."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eureka_agent.analysis.arrays import FloatArray
+from eureka_agent.analysis.layout import number, percent, plain
+from eureka_agent.analysis.sweeps import Sweep, Swept
+
+Trend = Literal["rises", "falls", "stays the same", "has a peak", "has a dip", "goes up and down"]
+STILL: Trend = "stays the same"
+
+FLAT = 0.01
+"""Slope, in parts of the mean slope of a curve that rises all the way, that leads nowhere."""
+STEP = 1e-3
+"""Part of the range by which a curve may turn back without that being told."""
+ROUNDING = 1e-4
+"""Range, in parts of the largest value, that float32 makes of nothing where programs subtract."""
+MUCH = 0.2
+"""Flat share from which it is told."""
+EDGE = 0.05
+"""Part of a component's range that counts as its end."""
+NEARLY_ALL = 0.8
+"""Share of steps at one end from which a component is saturated there."""
+PERCENTILES = (5, 50, 95)
+MOST_LINES = 6
+_MOST_SWEEPS = 2
+_MOST_COMPONENTS = 3
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a reward or a component goes over a sweep.
+
+    Attributes:
+        trends: along each swept quantity.
+        best: where the maximum is: the value of each; the first of several.
+        at_edge: whether that is at an end of any of them, and not everywhere.
+        flat: share of the sweep on which the slope leads nowhere.
+        low: the lowest value.
+        high: the highest.
+    """
+
+    trends: tuple[Trend, ...]
+    best: tuple[float, ...]
+    at_edge: bool
+    flat: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What one component pays under one policy.
+
+    Attributes:
+        percentiles: the 5th, the median and the 95th.
+        top: share of the steps at the upper end of the component's range.
+        bottom: share at the lower end.
+    """
+
+    percentiles: tuple[float, float, float]
+    top: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class View:
+    """A sweep, read.
+
+    Attributes:
+        swept: what was swept.
+        total: how the reward goes over it.
+        components: how each component goes.
+    """
+
+    swept: tuple[Swept, ...]
+    total: Profile
+    components: Mapping[str, Profile]
+
+    def sentence(self) -> str:
+        """The same in a line."""
+        ranges = " and ".join(
+            f"{plain(q.name)} from {number(q.low)} to {number(q.high)}"
+            + (f" {plain(q.unit)}" if q.unit != "1" else "")
+            for q in self.swept
+        )
+        moving = {n: p for n, p in self.components.items() if set(p.trends) != {STILL}}
+        parts = [f"{plain(name)} {_trend(profile)}" for name, profile in moving.items()]
+        still = len(self.components) - len(moving)
+        rest = [f"{still} other{'s' if still > 1 else ''} unmoved"] if still and parts else []
+        text = f"{ranges}, all else as in a typical step: the reward {_trend(self.total)}"
+        if self.total.high > self.total.low:
+            place = ", ".join(number(value) for value in self.total.best)
+            text += f", most at {place}{' (an end of the range)' if self.total.at_edge else ''}"
+        if MUCH <= self.total.flat < 1.0:
+            text += f", flat over {percent(self.total.flat)}"
+        return f"{text}." + (f" Of it: {', '.join([*parts, *rest])}." if parts else "")
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What a program pays, over sweeps and under policies.
+
+    Attributes:
+        views: one per sweep.
+        spreads: by component, then by group of the bank, such as "random" or "own".
+    """
+
+    views: tuple[View, ...]
+    spreads: Mapping[str, Mapping[str, Spread]]
+
+    def lines(self) -> list[str]:
+        """At most six lines for a designer of rewards: sweeps, then components, the odd first."""
+        said = [view.sentence() for view in self.views[:_MOST_SWEEPS]]
+        odd = [remark for name in self.spreads for remark in self._remarks(name)]
+        groups = next(iter(self.spreads.values()), {})
+        room = MOST_LINES - len(said) - 1
+        tables = [self._percentiles(name) for name in self._largest()[:_MOST_COMPONENTS]]
+        if not groups or not tables:
+            return said
+        kept = odd[: max(room - len(tables) + 1, 1)]
+        heading = f"Paid per step, 5th percentile / median / 95th, under {', '.join(groups)}:"
+        return [*said, *kept, f"{heading} {'; '.join(tables)}."]
+
+    def _largest(self) -> list[str]:
+        """Components by the widest spread under any policy, largest first."""
+
+        def width(name: str) -> float:
+            return max(s.percentiles[2] - s.percentiles[0] for s in self.spreads[name].values())
+
+        return sorted(self.spreads, key=width, reverse=True)
+
+    def _percentiles(self, name: str) -> str:
+        cells = (
+            "/".join(number(value) for value in spread.percentiles)
+            for spread in self.spreads[name].values()
+        )
+        return f"{plain(name)} {', '.join(cells)}"
+
+    def _remarks(self, name: str) -> list[str]:
+        """What is odd about a component."""
+        said = []
+        for group, spread in self.spreads[name].items():
+            if spread.top >= NEARLY_ALL and spread.top < 1.0:
+                said.append(
+                    f"{plain(name)} is at the top of its range on {percent(spread.top)} of the "
+                    f"{plain(group)} steps: little is left to gain there."
+                )
+            elif spread.bottom >= NEARLY_ALL and spread.bottom < 1.0:
+                said.append(
+                    f"{plain(name)} is at the bottom of its range on {percent(spread.bottom)} of "
+                    f"the {plain(group)} steps: there it hardly leads anywhere."
+                )
+        return said
+
+
+def read_view(sweep: Sweep, total: NDArray[Any], components: Mapping[str, NDArray[Any]]) -> View:
+    """Read what a program gave for a sweep.
+
+    Args:
+        sweep: as planned.
+        total: of each of its rows `[M]`.
+        components: with their weights `[M]` each.
+    """
+    return View(
+        sweep.swept,
+        profile(sweep.grids, sweep.shaped(total)),
+        {n: profile(sweep.grids, sweep.shaped(values)) for n, values in components.items()},
+    )
+
+
+def profile(grids: Sequence[FloatArray], values: FloatArray) -> Profile:
+    """How values `[G]` or `[G1, G2]` go over one or two grids `[G]`, of two points at least."""
+    low, high = float(values.min()), float(values.max())
+    if high - low <= ROUNDING * max(abs(low), abs(high)):
+        values, high = np.full_like(values, low), low
+    spacings = [1.0 / (len(grid) - 1) for grid in grids]
+    # One axis gives an array, two give a list of them.
+    slopes = np.gradient(values, *spacings)
+    squares = [np.square(slope) for slope in ([slopes] if values.ndim == 1 else slopes)]
+    steep = np.sqrt(np.sum(squares, axis=0))
+    at = np.unravel_index(int(values.argmax()), values.shape)
+    edge = any(i in (0, size - 1) for i, size in zip(at, values.shape, strict=True))
+    return Profile(
+        trends=tuple(_trend_along(values, axis, high - low) for axis in range(values.ndim)),
+        best=tuple(float(grid[i]) for grid, i in zip(grids, at, strict=True)),
+        at_edge=edge and high > low,
+        flat=float((steep <= FLAT * (high - low)).mean()),
+        low=low,
+        high=high,
+    )
+
+
+def read_spreads(
+    groups: Mapping[str, Mapping[str, NDArray[Any]]],
+) -> dict[str, dict[str, Spread]]:
+    """What each component pays under each policy: by component, then by group.
+
+    Args:
+        groups: of the bank: for each the components' values, weight included `[M]`, of steps that
+            were lived. Groups without steps are left out; a component's range is that of all.
+    """
+    names = dict.fromkeys(name for values in groups.values() for name in values)
+    result: dict[str, dict[str, Spread]] = {}
+    for name in names:
+        own = {
+            group: np.asarray(values[name], dtype=np.float64)
+            for group, values in groups.items()
+            if name in values and len(values[name])
+        }
+        if own:
+            low, high = (float(f([f(v) for v in own.values()])) for f in (np.min, np.max))
+            result[name] = {group: _spread(values, low, high) for group, values in own.items()}
+    return result
+
+
+def _spread(values: FloatArray, low: float, high: float) -> Spread:
+    first, median, last = (float(p) for p in np.percentile(values, PERCENTILES))
+    margin = EDGE * (high - low)
+    return Spread(
+        (first, median, last),
+        top=float((values >= high - margin).mean()),
+        bottom=float((values <= low + margin).mean()),
+    )
+
+
+def _trend_along(values: FloatArray, axis: int, span: float) -> Trend:
+    """The trend along an axis that all lines share that have one."""
+    lines = np.moveaxis(values, axis, -1).reshape(-1, values.shape[axis])
+    trends: list[Trend] = [_trend_of(line, span) for line in lines]
+    found: list[Trend] = [trend for trend in trends if trend != STILL]
+    if not found:
+        return STILL
+    return found[0] if len(set(found)) == 1 else "goes up and down"
+
+
+def _trend_of(line: FloatArray, span: float) -> Trend:
+    """The shape of one line `[G]`, ways back of less than `STEP` of the span ignored."""
+    turns: list[float] = []
+    anchor = line[0]
+    for value in line[1:]:
+        way = float(np.sign(value - anchor))
+        if turns and way == turns[-1]:
+            anchor = value
+        elif abs(value - anchor) > STEP * span:
+            turns.append(way)
+            anchor = value
+    match turns:
+        case []:
+            return STILL
+        case [way]:
+            return "rises" if way > 0 else "falls"
+        case [first, _]:
+            return "has a peak" if first > 0 else "has a dip"
+    return "goes up and down"
+
+
+def _trend(profile: Profile) -> str:
+    """Trends in words: one, or one for each quantity."""
+    if len(set(profile.trends)) == 1:
+        return profile.trends[0]
+    return " along the first and ".join(profile.trends) + " along the second"
