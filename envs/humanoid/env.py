@@ -56,7 +56,14 @@ class Humanoid(Environment):
     substeps = 5
     episode_steps = 1000
     termination = "The torso's centre is at 1.0 m above the ground or lower, or at 2.0 m or higher."
-    training = TrainingSettings(kl_target=0.03, epochs=8, initial_log_std=-0.7, budget=2_000_000)
+    training = TrainingSettings(
+        hidden=(256, 256),
+        discount=0.97,
+        kl_target=0.02,
+        epochs=8,
+        initial_log_std=-0.7,
+        budget=600_000,
+    )
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model."""

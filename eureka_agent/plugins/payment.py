@@ -15,7 +15,7 @@ from eureka_agent.reward.parameters import parameter_names
 
 LAST_STEPS = 5
 """Of an episode that ends early: what a dive consists of."""
-FEW = 0.1
+FEW = 0.02
 """Share of the steps lived worth more than an end, below which an end is the best there is."""
 SLACK = 0.1
 """Of the spread of the fitness per step: what an end may be worth more than living on average."""
