@@ -3,25 +3,18 @@
 from typing import Any
 
 import gymnasium
-import mujoco
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from peers import TOLERANCE, paid, peer_of, put, started
 
 from eureka_agent.environment import (
     Episodes,
-    Memory,
     SignalLayout,
     State,
-    Transitions,
-    Worlds,
     find_environment,
     load_fitness,
-    pools,
 )
-from eureka_agent.environment.worlds import Step
-from eureka_agent.reward import parse
 
 # What ours leave out: see the docstrings of the environments.
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -39,58 +32,12 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 STEPS = 60
-TOLERANCE = 1e-4  # ours are float32
-
-
-def started(name: str, n: int = 1) -> Worlds:
-    worlds = Worlds(find_environment(name), n, threads=1)
-    streams = pools.streams(pools.TRAINING, 0, n)
-    worlds.start(slice(0, n), streams, torch.zeros(n, dtype=torch.int64))
-    return worlds
-
-
-def peer_of(worlds: Worlds) -> Any:
-    """Gymnasium's environment with our options, in the state of our first world."""
-    pytest.importorskip("imageio", reason="Gymnasium's MuJoCo environments import it")
-    name, options = PEERS[worlds.environment.name]
-    peer: Any = gymnasium.make(name, **options).unwrapped
-    for option in ("integrator", "solver", "jacobian"):
-        setattr(peer.model.opt, option, getattr(worlds.simulator.model.opt, option))
-
-    def simulate(control: np.ndarray, substeps: int) -> None:
-        """Gymnasium reads derived positions one physics step late; here they are up to date."""
-        peer.data.ctrl[:] = control
-        mujoco.mj_step(peer.model, peer.data, substeps)
-        mujoco.mj_step1(peer.model, peer.data)
-
-    peer._step_mujoco_simulation = simulate
-    peer.reset(seed=0)
-    put(peer, worlds)
-    return peer
-
-
-def put(peer: Any, worlds: Worlds) -> None:
-    """Put Gymnasium's environment into the state of our first world."""
-    peer.set_state(*(worlds.simulator.view(field)[0].numpy() for field in ("qpos", "qvel")))
-
-
-def paid(worlds: Worlds, action: Tensor, step: Step) -> float:
-    """What the human reward pays for a step of the only world."""
-    path = worlds.environment.human_reward_path
-    assert path is not None
-    program = parse(path.read_text(), worlds.environment.signals_described).compile()
-    transitions = Transitions(
-        *(value[None] for value in (step.before, step.after, action, step.prev_action)),
-        *(value[None] for value in (step.terminated, step.time_left, step.fresh)),
-    )
-    memory = Memory.empty(1, worlds.layout)
-    return program(transitions.arguments(worlds.layout, program.parameters, memory)).total.item()
 
 
 @pytest.mark.parametrize("name", PEERS)
 def test_steps_agree_with_gymnasium(name: str) -> None:
     worlds = started(name)
-    peer = peer_of(worlds)
+    peer = peer_of(worlds, *PEERS[name])
     generator = torch.Generator().manual_seed(0)
     low, high = worlds.environment.action_range()
     assert worlds.environment.control_step == pytest.approx(peer.dt)
@@ -101,7 +48,7 @@ def test_steps_agree_with_gymnasium(name: str) -> None:
         control = (low + high) / 2 + (high - low) / 2 * action[0]
         observation, reward, terminated, _, _ = peer.step(control.numpy())
         assert step.terminated.item() == terminated
-        assert paid(worlds, action, step) == pytest.approx(reward, abs=TOLERANCE)
+        assert paid(worlds, action, step).total.item() == pytest.approx(reward, abs=TOLERANCE)
         assert step.final_observation[0].numpy() == pytest.approx(observation, abs=TOLERANCE)
         if terminated:
             put(peer, worlds)
@@ -109,7 +56,7 @@ def test_steps_agree_with_gymnasium(name: str) -> None:
 
 @pytest.mark.parametrize("name", PEERS)
 def test_episodes_begin_as_in_gymnasium(name: str) -> None:
-    worlds, peer = started(name, 400), peer_of(started(name))
+    worlds, peer = started(name, 400), peer_of(started(name), *PEERS[name])
     ours = worlds.observation.double().numpy()
     theirs = np.array([peer.reset()[0] for _ in range(400)])
     assert (np.abs(ours.mean(0) - theirs.mean(0)) < 0.3 * theirs.std(0)).all()
@@ -120,7 +67,7 @@ def test_episodes_begin_as_in_gymnasium(name: str) -> None:
 def test_episodes_end_where_gymnasium_ends_them(name: str) -> None:
     n = 200
     worlds, random = started(name, n), np.random.default_rng(0)
-    peer = peer_of(worlds)
+    peer = peer_of(worlds, *PEERS[name])
     qpos = peer.init_qpos + random.uniform(-0.3, 0.3, (n, peer.model.nq))
     qpos[:, 1 if name == "hopper" else 2] = random.uniform(0.0, 2.2, n)
     qvel = random.normal(0.0, 40.0, (n, peer.model.nv))

@@ -1,41 +1,27 @@
 """Walkers, swimmers and runners do what is published of them, and their fitness cannot be gamed."""
 
 import math
-from typing import Any
 
 import gymnasium
 import mujoco
 import numpy as np
 import pytest
 import torch
+from peers import TOLERANCE, paid, peer_of, put, started
 from torch import Tensor
 
 from eureka_agent.environment import (
     Environment,
     Episodes,
-    Memory,
     SignalLayout,
     State,
-    Transitions,
-    Worlds,
     find_environment,
     load_fitness,
-    pools,
 )
-from eureka_agent.environment.worlds import Step
-from eureka_agent.reward import Evaluation, parse
 from eureka_agent.simulation import CpuSimulator
 
 PEERS = {"walker2d": "Walker2d-v5", "swimmer": "Swimmer-v5"}
 ISAAC = ("ant_isaac", "humanoid_isaac")
-TOLERANCE = 1e-4  # ours are float32
-
-
-def started(name: str, n: int = 1) -> Worlds:
-    worlds = Worlds(find_environment(name), n, threads=1)
-    streams = pools.streams(pools.TRAINING, 0, n)
-    worlds.start(slice(0, n), streams, torch.zeros(n, dtype=torch.int64))
-    return worlds
 
 
 def placed(environment: Environment, qpos: Tensor, qvel: Tensor | None = None) -> State:
@@ -49,19 +35,6 @@ def placed(environment: Environment, qpos: Tensor, qvel: Tensor | None = None) -
 
 def rest(environment: Environment, n: int = 1) -> Tensor:
     return torch.from_numpy(environment.model.qpos0).repeat(n, 1)
-
-
-def paid(worlds: Worlds, action: Tensor, step: Step) -> Evaluation:
-    """What the human reward pays for a step."""
-    path = worlds.environment.human_reward_path
-    assert path is not None
-    program = parse(path.read_text(), worlds.environment.signals_described).compile()
-    transitions = Transitions(
-        *(value[None] for value in (step.before, step.after, action, step.prev_action)),
-        *(value[None] for value in (step.terminated, step.time_left, step.fresh)),
-    )
-    memory = Memory.empty(worlds.n, worlds.layout)
-    return program(transitions.arguments(worlds.layout, program.parameters, memory))
 
 
 def measured(environment: Environment, state: State) -> Tensor:
@@ -89,25 +62,10 @@ def episode_measured(name: str, signal: str, values: Tensor, lengths: Tensor) ->
 # --- Gymnasium's -------------------------------------------------------------------------------
 
 
-def peer_of(worlds: Worlds) -> Any:
-    """Gymnasium's environment with our integrator, in the state of our first world."""
-    pytest.importorskip("imageio", reason="Gymnasium's MuJoCo environments import it")
-    peer: Any = gymnasium.make(PEERS[worlds.environment.name]).unwrapped
-    for option in ("integrator", "jacobian"):
-        setattr(peer.model.opt, option, getattr(worlds.simulator.model.opt, option))
-    peer.reset(seed=0)
-    put(peer, worlds)
-    return peer
-
-
-def put(peer: Any, worlds: Worlds) -> None:
-    peer.set_state(*(worlds.simulator.view(field)[0].numpy() for field in ("qpos", "qvel")))
-
-
 @pytest.mark.parametrize("name", PEERS)
 def test_steps_agree_with_gymnasium(name: str) -> None:
     worlds = started(name)
-    peer = peer_of(worlds)
+    peer = peer_of(worlds, PEERS[worlds.environment.name])
     generator = torch.Generator().manual_seed(0)
     assert worlds.environment.control_step == pytest.approx(peer.dt)
     assert worlds.environment.episode_steps == gymnasium.spec(PEERS[name]).max_episode_steps
@@ -127,7 +85,7 @@ def test_steps_agree_with_gymnasium(name: str) -> None:
 
 @pytest.mark.parametrize("name", PEERS)
 def test_episodes_begin_as_in_gymnasium(name: str) -> None:
-    worlds, peer = started(name, 400), peer_of(started(name))
+    worlds, peer = started(name, 400), peer_of(started(name), PEERS[name])
     ours = worlds.observation.double().numpy()
     theirs = np.array([peer.reset()[0] for _ in range(400)])
     assert (np.abs(ours.mean(0) - theirs.mean(0)) < 0.3 * theirs.std(0)).all()
@@ -136,7 +94,7 @@ def test_episodes_begin_as_in_gymnasium(name: str) -> None:
 
 def test_walker2d_ends_where_gymnasium_ends_it() -> None:
     worlds, random, n = started("walker2d"), np.random.default_rng(0), 200
-    peer = peer_of(worlds)
+    peer = peer_of(worlds, PEERS[worlds.environment.name])
     qpos = peer.init_qpos + random.uniform(-1.3, 1.3, (n, 9))
     ended = worlds.environment.terminated(placed(worlds.environment, torch.from_numpy(qpos)))
     for one, pose in zip(ended.tolist(), qpos, strict=True):

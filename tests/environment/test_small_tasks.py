@@ -1,30 +1,24 @@
 """Reacher, pusher, poles, tray and quadcopter: as published, with signals that tell the truth."""
 
 import math
-from typing import Any
 
 import gymnasium
-import mujoco
 import numpy as np
 import pytest
 import torch
+from peers import TOLERANCE, paid, peer_of, started
 from torch import Tensor
 
 from eureka_agent.environment import (
     Episodes,
-    Memory,
     ResetNoise,
     SignalLayout,
     State,
-    Transitions,
     Worlds,
     find_environment,
     load_fitness,
     mix,
-    pools,
 )
-from eureka_agent.environment.worlds import Step
-from eureka_agent.reward import parse
 
 PEERS = {
     "reacher": "Reacher-v5",
@@ -32,14 +26,6 @@ PEERS = {
     "inverted_double_pendulum": "InvertedDoublePendulum-v5",
 }
 OURS = (*PEERS, "reacher_hold", "cartpole_balance", "ball_balance", "quadcopter")
-TOLERANCE = 1e-4  # ours are float32
-
-
-def started(name: str, n: int) -> Worlds:
-    worlds = Worlds(find_environment(name), n, threads=1)
-    streams = pools.streams(pools.TRAINING, 0, n)
-    worlds.start(slice(0, n), streams, torch.zeros(n, dtype=torch.int64))
-    return worlds
 
 
 def put(worlds: Worlds, qpos: Tensor, qvel: Tensor | None = None) -> State:
@@ -59,41 +45,10 @@ def now(worlds: Worlds, name: str) -> Tensor:
     return worlds.layout.read(worlds.signals, name)
 
 
-def paid(worlds: Worlds, action: Tensor, step: Step) -> Tensor:
-    """What the human reward pays each world for a step, `[N]`."""
-    path = worlds.environment.human_reward_path
-    assert path is not None
-    program = parse(path.read_text(), worlds.environment.signals_described).compile()
-    fields = (step.before, step.after, action, step.prev_action)
-    transitions = Transitions(
-        *(value[None] for value in (*fields, step.terminated, step.time_left, step.fresh))
-    )
-    memory = Memory.empty(worlds.n, worlds.layout)
-    return program(transitions.arguments(worlds.layout, program.parameters, memory)).total
-
-
-def peer_of(worlds: Worlds) -> Any:
-    """Gymnasium's environment with our integrator."""
-    pytest.importorskip("imageio", reason="Gymnasium's MuJoCo environments import it")
-    peer: Any = gymnasium.make(PEERS[worlds.environment.name]).unwrapped
-    for option in ("integrator", "jacobian"):
-        setattr(peer.model.opt, option, getattr(worlds.simulator.model.opt, option))
-
-    def simulate(control: np.ndarray, substeps: int) -> None:
-        """Gymnasium reads derived positions one physics step late; here they are up to date."""
-        peer.data.ctrl[:] = control
-        mujoco.mj_step(peer.model, peer.data, substeps)
-        mujoco.mj_step1(peer.model, peer.data)
-
-    peer._step_mujoco_simulation = simulate
-    peer.reset(seed=0)
-    return peer
-
-
 @pytest.mark.parametrize("name", PEERS)
 def test_steps_agree_with_gymnasium(name: str) -> None:
     worlds = started(name, 8)
-    peer = peer_of(worlds)
+    peer = peer_of(worlds, PEERS[name])
     assert worlds.environment.control_step == pytest.approx(peer.dt)
     assert worlds.environment.episode_steps == gymnasium.spec(PEERS[name]).max_episode_steps
     generator = torch.Generator().manual_seed(0)
@@ -103,7 +58,7 @@ def test_steps_agree_with_gymnasium(name: str) -> None:
         action = torch.rand(8, worlds.action_size, generator=generator) * 2 - 1
         before = [worlds.simulator.view(field).numpy().copy() for field in ("qpos", "qvel")]
         step = worlds.step(action)
-        pay = paid(worlds, action, step)
+        pay = paid(worlds, action, step).total
         for i, control in enumerate((low + high) / 2 + (high - low) / 2 * action):
             peer.set_state(before[0][i], before[1][i])
             observation, amount, terminated, _, _ = peer.step(control.numpy())
@@ -119,7 +74,7 @@ def test_steps_agree_with_gymnasium(name: str) -> None:
 def test_episodes_begin_as_in_gymnasium(name: str) -> None:
     n = 400
     worlds = started(name, n)
-    peer = peer_of(worlds)
+    peer = peer_of(worlds, PEERS[name])
     ours = worlds.observation.double().numpy()
     theirs = np.array([peer.reset()[0] for _ in range(n)])[:, : ours.shape[1]]
     assert (np.abs(ours.mean(0) - theirs.mean(0)) <= 0.2 * theirs.std(0) + 1e-6).all()
@@ -226,7 +181,7 @@ def test_isaacs_cartpole_fines_failure_and_nothing_else_in_that_step() -> None:
     action = torch.zeros(2, 1)
     step = worlds.step(action)
     assert step.terminated.tolist() == [False, True]
-    assert paid(worlds, action, step).tolist() == pytest.approx([0.99, -2.0], abs=1e-3)
+    assert paid(worlds, action, step).total.tolist() == pytest.approx([0.99, -2.0], abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["inverted_double_pendulum", "cartpole_balance", "ball_balance"])
