@@ -1,47 +1,63 @@
 """What environments there are, as a plain document."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from eureka_agent.environment.base import Environment
 from eureka_agent.environment.discovery import find_environment, list_environments
 from eureka_agent.errors import UsageError
 from eureka_agent.store import baselines_path, read_baselines
 
 
-def environments_document() -> list[dict[str, Any]]:
-    """The document of `envs --json`, an entry per environment; a broken one says its `failure`."""
+def environments_document(names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The document of `envs --json`, an entry per environment.
+
+    Args:
+        names: those asked for, or paths; all when there are none, of which a broken one says its
+            `failure`.
+
+    Raises:
+        UsageError: one of the names is unknown, or its environment broken.
+    """
+    if names:
+        return [_entry(name, find_environment(name)) for name in names]
     entries = []
     for name in list_environments():
         try:
-            found = find_environment(name)
-            task = found.describe()
+            entries.append(_entry(name, find_environment(name)))
         except UsageError as error:
             entries.append({"name": name, "task": "", "signals": [], "failure": error.message})
-            continue
-        entries.append(
-            {
-                "name": name,
-                "task": task.task,
-                "signals": [
-                    {
-                        "name": signal.name,
-                        "shape": signal.shape,
-                        "unit": signal.unit,
-                        "meaning": signal.meaning,
-                        "kind": signal.kind,
-                        "axes": list(signal.axes),
-                    }
-                    for signal in task.signals
-                ],
-                "actuators": list(task.actuators),
-                "control_step": task.control_step,
-                "episode_steps": task.episode_steps,
-                "termination": task.termination,
-                "human_reward": found.human_reward_path is not None,
-                "published_baselines": _published(name, str(found.folder)),
-                "path": str(found.folder),
-            }
-        )
     return entries
+
+
+def _entry(name: str, found: Environment) -> dict[str, Any]:
+    task = found.describe()
+    return {
+        "name": name,
+        "task": task.task,
+        "signals": [
+            {
+                "name": signal.name,
+                "shape": signal.shape,
+                "unit": signal.unit,
+                "meaning": signal.meaning,
+                "kind": signal.kind,
+                "axes": list(signal.axes),
+            }
+            for signal in task.signals
+        ],
+        "robot": task.robot,
+        "start": task.start,
+        "actuators": list(task.actuators),
+        "actions": list(task.actions),
+        "control_step": task.control_step,
+        "episode_steps": task.episode_steps,
+        "termination": task.termination,
+        "budget": found.training.budget,
+        "human_reward": found.human_reward_path is not None,
+        "published_baselines": _published(name, str(found.folder)),
+        "path": str(found.folder),
+    }
 
 
 def _published(name: str, folder: str) -> dict[str, Any] | None:
