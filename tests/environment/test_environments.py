@@ -54,6 +54,16 @@ def test_what_the_designer_reads_says_nothing_of_fitness_or_human_reward(name: s
     assert "reward" not in source
 
 
+@pytest.mark.parametrize("name", list_environments())
+def test_every_folder_has_a_readme_with_its_picture_and_is_listed(name: str) -> None:
+    folder = find_environment(name).folder
+    text = (folder / "README.md").read_text()
+    assert text.startswith(f"# {name}\n")
+    assert "(picture.png)" in text
+    assert (folder / "picture.png").stat().st_size < 80_000
+    assert f"[`{name}`]({name}/README.md)" in (folder.parent / "README.md").read_text()
+
+
 def test_an_unknown_name_is_answered_with_the_closest() -> None:
     with pytest.raises(UsageError, match="half_cheetah"):
         find_environment("half_cheeta")
