@@ -47,7 +47,10 @@ class AllegroHand(Environment):
     )
     substeps = 4
     episode_steps = 600
-    termination = "The cube's centre is 0.24 m or more away from the working point: it was dropped."
+    termination = (
+        "The cube's centre is 0.24 m or more away from the working point, 4 cm below where its "
+        "fall begins: it was dropped."
+    )
     training = TrainingSettings(
         hidden=(128, 128),
         activation="elu",
@@ -199,7 +202,7 @@ class AllegroHand(Environment):
 
 
 def _random_orientation(noise: ResetNoise) -> Tensor:
-    """A random turn about y, then one about x: all orientations of a cube's faces, `[m, 4]`."""
+    """A random turn about y, then one about x, as in the source: `[m, 4]`."""
     about_x, about_y = noise.uniform(2, -math.pi / 2, math.pi / 2).unbind(1)  # half the angles
     cx, sx, cy, sy = about_x.cos(), about_x.sin(), about_y.cos(), about_y.sin()
     return torch.stack([cx * cy, sx * cy, cx * sy, sx * sy], dim=1)

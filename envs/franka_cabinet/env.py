@@ -9,7 +9,7 @@ from eureka_agent.environment import Environment, ResetNoise, State, TrainingSet
 
 START = (1.157, -1.066, -0.155, -2.239, -1.841, 1.003, 0.469)  # rad
 FINGER_START, FINGER_RANGE = 0.035, 0.04  # m
-WORLD = ("x, out of the cabinet", "y", "up (z)")
+WORLD = ("out of the cabinet (x)", "sideways (y)", "up (z)")
 ARM = tuple(f"joint {i}" for i in range(1, 8))
 FINGERS = ("left finger", "right finger")
 
@@ -27,7 +27,7 @@ class FrankaCabinet(Environment):
         "by up to 0.4 m along x, towards the arm, against a damping of 10 N s / m. Its handle is "
         "a level bar along y, 0.15 m long and 0.018 m thick, at a height of 0.73 m, 0.05 m in "
         "front of the drawer. Fingers are 0.054 m long, each moves by up to 0.04 m from the "
-        "middle of the hand. Nothing weighs anything. Each action moves the target position of a "
+        "middle of the hand. There is no gravity. Each action moves the target position of a "
         "joint by up to 7.5 rad/s, of a finger by up to 0.75 m/s; a joint follows its target at "
         "2.2 to 2.6 rad/s at most, a finger at 0.2 m/s."
     )
@@ -67,10 +67,10 @@ class FrankaCabinet(Environment):
 
     @signal(unit="m", kind="position", size=3, axes=WORLD)
     def grip_position(self, state: State) -> Tensor:
-        """A point of the hand in the world: amid the fingers' roots, then 0.04 m aside.
+        """A reference point beside the hand, not where it grips (see `fingertips_position`).
 
-        Aside is halfway between the direction to the left finger and the one to its right as seen
-        along the fingers.
+        It is amid the fingers' roots, then 0.04 m aside, halfway between the direction to the left
+        finger and the one to its right as seen along the fingers.
         """
         return state.site_xpos[:, 0]
 
@@ -83,6 +83,11 @@ class FrankaCabinet(Environment):
     def grip_to_handle(self, state: State) -> Tensor:
         """Vector from `grip_position` to `handle_position`."""
         return self.handle_position(state) - self.grip_position(state)
+
+    @signal(unit="m", kind="distance", size=3, axes=WORLD)
+    def fingertips_to_handle(self, state: State) -> Tensor:
+        """Vector from `fingertips_position` to `handle_position`."""
+        return self.handle_position(state) - self.fingertips_position(state)
 
     @signal(unit="m", kind="position", size=3, axes=WORLD)
     def left_finger_position(self, state: State) -> Tensor:

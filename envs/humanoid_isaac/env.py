@@ -53,7 +53,7 @@ class HumanoidIsaac(Environment):
     start = (
         "Upright, facing forward, its torso 1.34 m and its soles 0.05 m above the ground, at rest "
         "but for the joints: angles up to 0.2 rad from a straight stance, the legs not inwards, "
-        "velocities up to 0.1."
+        "velocities up to 0.1 rad/s."
     )
     substeps = 3
     episode_steps = 1000

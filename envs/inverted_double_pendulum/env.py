@@ -25,7 +25,7 @@ class InvertedDoublePendulum(Environment):
         "of 0.6 m on a free hinge stands on it, and another such pole on a free hinge on that "
         "one's top. Only the cart is driven."
     )
-    start = "Near the middle, both poles within about 0.1 rad of upright, moving a little."
+    start = "Near the middle, each hinge within 0.1 rad of straight, moving a little."
     substeps = 5
     episode_steps = 1000
     termination = "The top of the upper pole is 1 m above the rail or lower (1.2 m is upright)."

@@ -50,8 +50,9 @@ class Pusher(Environment):
         "0.6 m left of the shoulder."
     )
     start = (
-        "The arm stretched forward and level, nearly at rest; the goal 0.45 m ahead of the origin; "
-        "the object between the goal and the arm, 0.17 to 0.36 m from the goal."
+        "The arm stretched forward and level, nearly at rest; the goal 0.45 m ahead of the origin "
+        "and 0.05 m to its right; the object up to 0.3 m to the right of the goal and up to 0.2 m "
+        "ahead of it or behind, 0.17 to 0.36 m away."
     )
     substeps = 5
     episode_steps = 100

@@ -48,6 +48,7 @@ class TaskDescription:
         physics_step: seconds between two states of the physics.
         discount: of the training, per control step.
         source: text of the file that defines the environment.
+        weightless: whether there is no gravity.
     """
 
     environment: str
@@ -66,6 +67,7 @@ class TaskDescription:
     physics_step: float = 0.0
     discount: float = 0.99
     source: str = ""
+    weightless: bool = False
 
 
 def signal(
@@ -338,6 +340,7 @@ class Environment:
             physics_step=self.physics_step,
             discount=self.training.discount,
             source=(self.folder / "env.py").read_text(encoding="utf-8"),
+            weightless=not self.model.opt.gravity.any(),
         )
 
     def make_worlds(

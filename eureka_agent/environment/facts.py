@@ -23,8 +23,16 @@ _FIXED, _AFFINE = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
 
 
 def joint_facts(model: mujoco.MjModel) -> tuple[str, ...]:
-    """One phrase per joint: name, type and range."""
-    return tuple(_joint(model, i) for i in range(model.njnt))
+    """One phrase per joint: name, type and range, and whether no actuator drives it."""
+    on_joints = model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT
+    known = model.nu > 0 and bool(on_joints.all())  # what tendons and sites move is not told
+    driven = set(model.actuator_trnid[on_joints, 0].tolist())
+    free = mujoco.mjtJoint.mjJNT_FREE
+    return tuple(
+        _joint(model, i)
+        + (", not driven" if known and i not in driven and model.jnt_type[i] != free else "")
+        for i in range(model.njnt)
+    )
 
 
 def actuator_facts(model: mujoco.MjModel) -> tuple[str, ...]:
@@ -49,7 +57,8 @@ def _joint(model: mujoco.MjModel, index: int) -> str:
 
 def _actuator(model: mujoco.MjModel, index: int) -> str:
     name = model.actuator(index).name or f"actuator {index}"
-    return f"{name}: {_effect(model, index)}"
+    # Actuators are often called as what they drive: once is enough.
+    return f"{name}: {_effect(model, index).replace(f' of {name},', ',', 1)}"
 
 
 def _effect(model: mujoco.MjModel, index: int) -> str:

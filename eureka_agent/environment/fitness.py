@@ -33,15 +33,17 @@ class Progress:
     meaning: str
 
     def episode(self, arguments: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
-        """Mean over the steps that each episode lived `[E]` float64.
+        """Mean over the time limit `[E]` float64; an early end goes on counting as its last step.
+
+        Otherwise an end would hide what it cost, or what it reached.
 
         Args:
             arguments: of all `M = L·E` transitions of `E` episodes, `L` the time limit.
             lengths: steps until the end of each episode `[E]`.
         """
         steps = self.function(**arguments).double().view(-1, len(lengths))
-        alive = torch.arange(len(steps))[:, None] < lengths
-        return torch.where(alive, steps, 0.0).sum(0) / lengths
+        rows = torch.minimum(torch.arange(len(steps))[:, None], lengths - 1)
+        return steps.gather(0, rows).mean(0)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def environment_view(entry: Document) -> RenderableType:
             facts.add_row(name, Text(value))
     signals = Table("signal", "shape", "unit", "meaning", box=None, padding=(0, 2, 0, 0))
     for signal in entry["signals"]:
-        columns = f"; columns: {', '.join(signal['axes'])}" if signal["axes"] else ""
+        columns = f"; columns: {'; '.join(signal['axes'])}" if signal["axes"] else ""
         meaning = Text(f"{signal['meaning']}{columns}")
         signals.add_row(signal["name"], Text(signal["shape"]), Text(signal["unit"]), meaning)
     actions = [Padding(Text(action), (0, 0, 0, 2)) for action in entry["actions"]]

@@ -1,0 +1,119 @@
+"""Published baselines: what random actions, the human reward and the bare fitness reach.
+
+The file `baselines.json` stands beside the folders of the environments that it is about, and
+`benchmarks/baselines.py` writes it. A result belongs to a fingerprint of the environment: prose may
+change after it, what is simulated and paid may not.
+"""
+
+import ast
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from eureka_agent.errors import UsageError
+from eureka_agent.paths import data_folder
+
+FILE = "baselines.json"
+PROSE = {".md", ".png", ".txt"}
+"""Endings of files that change no result."""
+CONTRASTS = "contrasts.py"
+"""Nor does what an exam of rewards may ask: nothing of it is simulated or paid."""
+_VARIANT = re.compile(r"variant_of\(\s*[\"'](\w+)[\"']")
+
+
+def baselines_path(source: str) -> Path:
+    """Where the baselines of an environment are, or would be.
+
+    Args:
+        source: the environment's folder, or the name of one that came with the program.
+    """
+    folder = Path(source)
+    return folder.parent / FILE if folder.is_absolute() else data_folder("envs") / FILE
+
+
+def read_baselines(path: Path) -> dict[str, dict[str, Any]]:
+    """All entries of a file by name of the environment; none where there is no such file.
+
+    Raises:
+        UsageError: the file is not what the benchmark writes.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UsageError(
+            f"{path} is no JSON document: {error}.",
+            "Delete it, and write it anew with benchmarks/baselines.py.",
+        ) from error
+    if not isinstance(document, dict) or not all(isinstance(e, dict) for e in document.values()):
+        raise UsageError(
+            f"{path} does not hold one entry per environment.",
+            "Delete it, and write it anew with benchmarks/baselines.py.",
+        )
+    return document
+
+
+TOLD = ("task", "robot", "start", "termination", "subtasks")
+"""Attributes of an environment that are sentences."""
+
+
+def fingerprint(folder: Path) -> str:
+    """Twelve characters that change with what an environment simulates, measures and pays.
+
+    Comments, docstrings and layout of Python files do not count, nor do the sentences that tell of
+    task and robot, README and picture. What the environment is a variant of counts as part of it.
+    """
+    digest = hashlib.sha256()
+    for path in _files(folder):
+        digest.update(path.name.encode())
+        content = path.read_bytes()
+        digest.update(_code(content) if path.suffix == ".py" else content)
+    return digest.hexdigest()[:12]
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files that count, those of the environment that this one varies first."""
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.suffix not in {*PROSE, ".pyc"}
+        and path.name != CONTRASTS
+        and not path.name.startswith((".", "LICENSE"))
+    ]
+    code = folder / "env.py"
+    if not code.is_file():
+        return found
+    for name in _VARIANT.findall(code.read_text(encoding="utf-8")):
+        roots = (folder.parent, data_folder("envs"))
+        base = next((root / name for root in roots if (root / name).is_dir()), folder)
+        if base != folder:
+            found = _files(base) + found
+    return found
+
+
+def _code(content: bytes) -> bytes:
+    """Python source in one layout, without docstrings and told facts; as it is if it is broken."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return content
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.ClassDef):
+            node.body = [part for part in node.body if not _tells(part)] or [ast.Pass()]
+    return ast.unparse(tree).encode()
+
+
+def _tells(statement: ast.stmt) -> bool:
+    """Whether a statement of a class sets a sentence that only designers and people read."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return name in TOLD
+    return False

@@ -1,0 +1,113 @@
+"""Pictures show the states they are asked for, and a machine that cannot draw says what to do."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import mujoco
+import numpy as np
+import pytest
+
+from eureka_agent.errors import UsageError
+from eureka_agent.simulation.rendering import Renderer, describe_rendering
+
+ROBOT = """
+<mujoco>
+  <worldbody>
+    <light pos="0 0 4"/>
+    <geom type="plane" size="50 50 1" rgba="0 0 1 1"/>
+    <body name="goal" mocap="true" pos="0 0 -5"><geom size="0.3" rgba="0 1 0 1"/></body>
+    <body name="ball" pos="0 0 0.3"><freejoint/><geom size="0.3" rgba="1 0 0 1"/></body>
+    {camera}
+  </worldbody>
+</mujoco>
+"""
+FIXED = '<camera name="above" pos="0 0 8"/>'
+CAN_DRAW = describe_rendering().startswith("works")
+draws = pytest.mark.skipif(not CAN_DRAW, reason="nothing on this machine can draw pictures")
+
+
+def model(camera: str = "") -> mujoco.MjModel:
+    return mujoco.MjModel.from_xml_string(ROBOT.format(camera=camera))
+
+
+def at(x: float) -> np.ndarray:
+    return np.array([x, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0])
+
+
+def share(frame: np.ndarray, channel: int) -> float:
+    """Share of the pixels in which a colour outweighs the two others."""
+    others = np.delete(frame.astype(int), channel, axis=2).max(2)
+    return float((frame[:, :, channel].astype(int) > others + 20).mean())
+
+
+@pytest.fixture
+def renderer() -> Iterator[Renderer]:
+    with Renderer(model(FIXED), 96, 64) as renderer:
+        yield renderer
+
+
+@draws
+def test_a_frame_shows_the_state_and_no_trace_of_the_last_one(renderer: Renderer) -> None:
+    first = renderer.frame(at(0.0))
+    assert first.shape == (64, 96, 3) and first.dtype == np.uint8
+    assert share(first, 0) > 0.002
+    assert not np.array_equal(renderer.frame(at(1.0)), first)
+    assert np.array_equal(renderer.frame(at(0.0)), first)
+
+
+@draws
+def test_earlier_states_are_drawn_beside_the_present_one(renderer: Renderer) -> None:
+    alone = share(renderer.frame(at(0.0)), 0)
+    both = share(renderer.frame(at(0.0), earlier=[at(1.5)]), 0)
+    assert both > 1.5 * alone
+
+
+@draws
+def test_a_mocap_body_is_drawn_where_it_was_put(renderer: Renderer) -> None:
+    assert share(renderer.frame(at(0.0)), 1) == 0.0
+    assert share(renderer.frame(at(0.0), mocap_pos=[[1.0, 1.0, 0.5]]), 1) > 0.002
+
+
+@draws
+def test_without_a_camera_in_the_model_the_robot_is_followed() -> None:
+    with Renderer(model(), 96, 64) as renderer:
+        near, far = (share(renderer.frame(at(x)), 0) for x in (0.0, 20.0))
+    assert near > 0.002 and far == pytest.approx(near, rel=0.5)
+
+
+@draws
+def test_a_frame_may_be_larger_than_the_model_foresees() -> None:
+    with Renderer(model(FIXED), 1280, 800) as renderer:
+        assert renderer.frame(at(0.0)).shape == (800, 1280, 3)
+
+
+def test_a_camera_that_the_model_lacks_is_named_with_those_it_has() -> None:
+    with pytest.raises(UsageError, match=r"no camera 'side'\. It has above"):
+        Renderer(model(FIXED), camera="side")
+
+
+def drawing_elsewhere(**environment: str) -> str:
+    """What a process says of drawing that finds other variables in its environment."""
+    code = "from eureka_agent.simulation.rendering import describe_rendering as d; print(d())"
+    variables = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "DISPLAY")}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=variables | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_a_machine_that_cannot_draw_says_what_to_install() -> None:
+    said = drawing_elsewhere(MUJOCO_GL="disable")
+    assert said.startswith("does not work")
+    assert "apt install libegl1 libgl1-mesa-dri" in said and "Unset MUJOCO_GL" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="displays have no name elsewhere")
+@draws
+def test_a_display_that_is_not_there_keeps_nobody_from_drawing() -> None:
+    assert "egl" in drawing_elsewhere(DISPLAY=":77")
