@@ -4,9 +4,10 @@ It runs as a child process of its own, on the CPU, and never loads a reward prog
 is worth cannot be touched by the code that trained it. See `serve` for the conversation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -21,12 +22,16 @@ from eureka_agent.environment import (
     load_fitness,
     pools,
 )
+from eureka_agent.environment.roaming import roaming_actions
 from eureka_agent.errors import UsageError
 from eureka_agent.sandbox.protocol import Message
 from eureka_agent.sandbox.serve import Reporter, serve
 from eureka_agent.training import PolicyStack
 
 HEARTBEAT_STEPS = 20
+
+Act: TypeAlias = Callable[[int, Tensor], Tensor]
+"""Actions `[n, A]` of all worlds at a control step, from what is seen there `[n, D]`."""
 
 
 @dataclass
@@ -84,13 +89,35 @@ class Judge:
             for p in range(count)
         ]
         streams = pools.streams(fields["pool"], fields["seed"], each)
-        arrays: dict[str, np.ndarray] = {}
-        fitness = np.zeros((count, each), dtype=np.float64)
-        diverged = np.zeros((count, each), dtype=np.bool_)
-        for p, recording in enumerate(self._run(policies, streams, reporter)):
-            fitness[p], diverged[p] = self._measure(recording), recording.diverged.numpy()
+        return self._measured(self._run(policies, streams, reporter))
+
+    def roam(self, request: Message, reporter: Reporter) -> Message:
+        """Run policies that nobody trained, all of them on the same episodes of a pool.
+
+        Fields: `kinds` (of `ROAMING`, P of them), `episodes` (E), `pool`, `seed`. Replies as
+        `judge` does, with a policy of each kind.
+        """
+        fields = request.fields
+        kinds, each, seed = fields["kinds"], fields["episodes"], fields["seed"]
+        streams = pools.streams(fields["pool"], seed, each)
+        worlds = self._environment.make_worlds(len(kinds) * each, self._threads)
+        limit, step = self._environment.episode_steps, self._environment.control_step
+        size = worlds.action_size
+        actions = [roaming_actions(kind, limit, each, size, step, seed) for kind in kinds]
+        side_by_side = torch.cat(actions, dim=1)
+        return self._measured(
+            self._record(worlds, streams, len(kinds), lambda t, seen: side_by_side[t], reporter)
+        )
+
+    def _measured(self, recordings: Sequence[Recording]) -> Message:
+        """The reply about what policies did."""
+        arrays: dict[str, np.ndarray] = {
+            "fitness": np.stack([self._measure(r) for r in recordings]).astype(np.float64),
+            "diverged": np.stack([recording.diverged.numpy() for recording in recordings]),
+        }
+        for p, recording in enumerate(recordings):
             arrays |= {f"{p}/{name}": value for name, value in recording.episodes.arrays().items()}
-        return Message("judged", {}, arrays | {"fitness": fitness, "diverged": diverged})
+        return Message("judged", {}, arrays)
 
     def _try_fitness(self) -> None:
         """Measure one step that stands still: what is wrong with a fitness shows at once."""
@@ -124,7 +151,6 @@ class Judge:
             )
         return values.numpy()
 
-    @torch.no_grad()
     def _run(
         self, policies: Sequence[Mapping[str, Tensor]], streams: Tensor, reporter: Reporter
     ) -> list[Recording]:
@@ -143,7 +169,20 @@ class Judge:
             stack.load(lane, weights)
         if each not in self._worlds:
             self._worlds[each] = self._environment.make_worlds(lanes * each, self._threads)
-        worlds = self._worlds[each]
+
+        def act(t: int, seen: Tensor) -> Tensor:
+            actions = stack.actor(seen.view(lanes, each, -1))
+            return actions.reshape(lanes * each, -1).clamp(-1.0, 1.0)
+
+        return self._record(self._worlds[each], streams, count, act, reporter)
+
+    @torch.no_grad()
+    def _record(
+        self, worlds: AnyWorlds, streams: Tensor, count: int, act: Act, reporter: Reporter
+    ) -> list[Recording]:
+        """Let `count` policies act, each in a world for every stream; other worlds stand still."""
+        each = len(streams)
+        lanes = worlds.n // each
         everyone = slice(0, worlds.n)
         worlds.start(everyone, streams.repeat(lanes), torch.zeros(worlds.n, dtype=torch.int64))
         worlds.stop(slice(count * each, worlds.n))
@@ -153,8 +192,7 @@ class Judge:
         terminated = torch.zeros(worlds.n, dtype=torch.bool)
         diverged = torch.zeros(worlds.n, dtype=torch.bool)
         for t in range(limit):
-            seen = worlds.observation.view(lanes, each, -1)
-            action = stack.actor(seen).reshape(worlds.n, -1).clamp(-1.0, 1.0)
+            action = act(t, worlds.observation)
             step = worlds.step(action)
             states.append(step.after)
             before.append(step.before)
@@ -179,7 +217,7 @@ class Judge:
 def main() -> None:
     """Serve until the parent hangs up."""
     judge = Judge()
-    serve({"open": judge.open, "judge": judge.judge})
+    serve({job.__name__: job for job in (judge.open, judge.judge, judge.roam)})
 
 
 if __name__ == "__main__":

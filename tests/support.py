@@ -13,6 +13,7 @@ TINY = {
     "ranking_episodes": 4,
     "reporting_episodes": 2,
     "device": "cpu",
+    "equivalents": False,  # of programs that differ little on so few steps
 }
 
 

@@ -23,6 +23,8 @@ POOL = 32
 PRESSURE = 2.0
 """How much likelier than the worst the best past candidate becomes a parent: e^(2 x this)."""
 CROSSES = 0.3
+TOO_NEAR = {"duplicate", "equivalent"}
+"""Rules of the critic's findings about programs that ask for what another one does."""
 
 
 class OfflineDesigner:
@@ -60,8 +62,21 @@ class OfflineDesigner:
         return proposals
 
     def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
-        """Nothing better: these programs pass the critic by construction."""
-        return [None] * len(broken)
+        """Another change of each program that is too near to an earlier one; nothing for others."""
+        return [self._another(program) for program in broken]
+
+    def _another(self, broken: Broken) -> Proposal | None:
+        """A bold change; None where it cannot be made, and for what is wrong in another way.
+
+        These programs pass the critic by construction, so that nothing else can be mended.
+        """
+        spec = read(broken.text, self.menu)
+        if spec is None or not any(finding.rule in TOO_NEAR for finding in broken.findings):
+            return None
+        rng = np.random.default_rng([self.seed, broken.generation, broken.slot, broken.attempt])
+        breeder = Breeder(self.menu, rng, BOLD)
+        child = next((made for _ in range(POOL) if (made := breeder.mutate(spec))), None)
+        return Proposal(write(child[0], self.sight), (), child[1]) if child else None
 
     def _choose(
         self,

@@ -4,9 +4,11 @@ It holds the transitions of one environment for its whole life, and no fitness. 
 with its lock-down: no program comes before that.
 """
 
-from eureka_agent.critic import dry_run, recorded_batch, sample_transitions, sampled_batch
+import numpy as np
+
+from eureka_agent.critic import dry_run, recorded_batch, sample_transitions, sampled_batch, score
 from eureka_agent.environment import Environment, Episodes, Transitions, find_environment
-from eureka_agent.reward import parse
+from eureka_agent.reward import RewardFailed, RewardRejected, parse
 from eureka_agent.sandbox.lock import lock
 from eureka_agent.sandbox.protocol import Message
 from eureka_agent.sandbox.rehearsal import FAILING, REJECTED, SOUND, rehearse, still_episode
@@ -34,8 +36,9 @@ class Prober:
             episode = still_episode(environment)
             programs = (SOUND, FAILING, REJECTED)
             rehearse(
-                {"probe": self.probe},
-                [Message("probe", {"program": program}, episode) for program in programs],
+                {"probe": self.probe, "score": self.score},
+                [Message("probe", {"program": program}, episode) for program in programs]
+                + [Message("score", {"programs": programs, "still": True}, episode)],
             )
             layers = lock(layers)
         return Message("opened", {"layers": layers})
@@ -54,11 +57,32 @@ class Prober:
         findings = dry_run(program, batches)
         return Message("probed", {"findings": [finding.as_dict() for finding in findings]})
 
+    def score(self, request: Message, reporter: Reporter) -> Message:
+        """Say what programs pay for recorded episodes, step by step.
+
+        Fields: `programs` (texts), `still` (whether to score standing still, too); arrays: as of
+        `Episodes`. Replies with arrays `<k>/<name of critic.score>` for each program, or with the
+        reason why it has none: `failures`, by k.
+        """
+        episodes = Episodes.from_arrays(request.arrays)
+        failures: dict[str, str] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for k, text in enumerate(request.fields["programs"]):
+            try:
+                program = parse(text, self._environment.signals_described)
+                paid = score(program, episodes, self._environment.layout, request.fields["still"])
+            except (RewardRejected, RewardFailed) as error:
+                failures[str(k)] = error.message
+                continue
+            arrays |= {f"{k}/{name}": value for name, value in paid.items()}
+            reporter.heartbeat(scored=k)
+        return Message("scored", {"failures": failures}, arrays)
+
 
 def main() -> None:
     """Serve until the parent hangs up."""
     prober = Prober()
-    serve({job.__name__: job for job in (prober.open, prober.probe)})
+    serve({job.__name__: job for job in (prober.open, prober.probe, prober.score)})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The archive: what is known of a run's candidates, which of them leads, and what it ships.
 
-Candidates rank by the mean of their trainings in the search, wherever somebody asks who is better.
+Candidates rank by the mean of their trainings in the search, wherever somebody asks who is better;
+in a run that is to do without a fitness, by how often the rewards of others prefer their policy.
 """
 
 import os
@@ -13,17 +14,20 @@ from eureka_agent.search.config import SearchConfig
 from eureka_agent.store import CandidateRow, Run, RunReader
 
 POLICY_FILES = ("policy.zip", "policy.json")
+UNCOMPARED = 0.5
+"""Win rate of a policy that no third program could compare: as good as any."""
 
 
 def past_candidates(run: Run, before: int) -> list[Past]:
     """Candidates of the generations before `before`, as a designer may know them."""
+    known = scores(run)
     return [
         Past(
             id=row.id,
             generation=row.generation,
             text=row.text,
             parents=row.parents,
-            fitness=mean_fitness(run, row),
+            fitness=known.get(row.id),
             failure=row.failure,
             thought=row.thought,
             lesson=row.lesson,
@@ -54,13 +58,25 @@ def remembered(past: list[Past], config: SearchConfig) -> list[Past]:
 
 
 def ranking(run: RunReader) -> list[tuple[float, CandidateRow]]:
-    """Mean fitness and candidate, the fittest first, of equals the earlier one.
+    """What candidates rank by, the best first, of equals the earlier one.
 
     Candidates without a result are left out, and so are those that broke on a second seed.
     """
-    scored = ((mean_fitness(run, row), row) for row in run.candidates())
-    finished = [(mean, row) for mean, row in scored if mean is not None]
+    known = scores(run)
+    finished = [(known[row.id], row) for row in run.candidates() if row.id in known]
     return sorted(finished, key=lambda entry: (-entry[0], entry[1].id))
+
+
+def scores(run: RunReader) -> dict[int, float]:
+    """What candidates with a result rank by: mean fitness or, without one, the peers' win rate."""
+    means = {row.id: mean_fitness(run, row) for row in run.candidates()}
+    known = {number: mean for number, mean in means.items() if mean is not None}
+    if run.row().config.get("rank_by") != "peers":
+        return known
+    insight = run.insight()
+    rates = insight.peers if insight else {}
+    given = {number: rates.get(str(number)) for number in known}
+    return {number: UNCOMPARED if rate is None else rate for number, rate in given.items()}
 
 
 def mean_fitness(run: RunReader, row: CandidateRow) -> float | None:
@@ -72,8 +88,13 @@ def mean_fitness(run: RunReader, row: CandidateRow) -> float | None:
     return statistics.mean(values) if values else row.fitness
 
 
+def measure(config: SearchConfig) -> str:
+    """What the numbers of `ranking` are, for people."""
+    return "a peer win rate of" if config.rank_by == "peers" else "a mean fitness of"
+
+
 def leader(run: RunReader) -> CandidateRow | None:
-    """The fittest candidate; the earlier one of equals."""
+    """The candidate that ranks first."""
     return next((row for _, row in ranking(run)), None)
 
 

@@ -271,6 +271,26 @@ class Judge:
 
         return self._persist(ask)
 
+    def roam(self, kinds: Sequence[str], pool: int, episodes: int) -> list[Judgement]:
+        """Run untrained policies, one of each kind, on the first `episodes` of a pool.
+
+        Args:
+            kinds: of `environment.roaming.ROAMING`.
+            pool: of episodes.
+            episodes: how many.
+
+        Raises:
+            JudgeFailed: as `judge`.
+        """
+        seed = self._config.seed
+        fields = {"kinds": list(kinds), "episodes": episodes, "pool": pool, "seed": seed}
+
+        def ask(child: Child) -> list[Judgement]:
+            reply = child.request(Message("roam", fields), deadline_s=LONG_S)
+            return replies.read_judgements(reply, len(kinds), episodes, self._environment)
+
+        return self._persist(ask)
+
     def __enter__(self) -> Self:
         return self
 

@@ -19,7 +19,7 @@ from eureka_agent.store.rows import Role
 
 def enter_baselines(run: Run, environment: Environment, config: SearchConfig) -> None:
     """Enter the baselines' trainings, so that everybody can see how much is left to do."""
-    human = _human_reward(run, environment)
+    human = human_reward(run, environment)
     roles: list[Role] = ["fitness"] if human is None else ["human", "fitness"]
     for role in roles:
         for seed in _fresh_seeds(config):
@@ -62,14 +62,14 @@ def compare(
         winner,
     )
     _check_reproduction(run, winner, config)
-    human = _human_reward(run, environment)
+    human = human_reward(run, environment)
     if human is not None:
         text = human.read_text(encoding="utf-8")
         _retrain(run, trainer, judge, config, "human", text, fresh, None)
     _retrain(run, trainer, judge, config, "fitness", None, fresh, None)
 
 
-def _human_reward(run: Run, environment: Environment) -> Path | None:
+def human_reward(run: Run, environment: Environment) -> Path | None:
     """The expert's reward, where it was written for what this run is about."""
     return environment.human_reward_path if run.row().goal == environment.task else None
 

@@ -20,6 +20,8 @@ MEMORIES = ("archive", "generation")
 one of the last generation that had any, as in Eureka."""
 TRAINERS = ("population", "sb3")
 """Who trains: our own trainer, or stable-baselines3's PPO, which is slow and checks ours."""
+RANKINGS = ("fitness", "peers")
+"""What candidates rank by: the fitness, or what the rewards of others say of their policies."""
 MAX_CANDIDATES = 255
 
 SECOND_REPLICATE = 1_000_000
@@ -61,6 +63,17 @@ class SearchConfig:
     """Fresh seeds on which winner, human reward and bare fitness are trained at the end."""
     repairs: int = 3
     """How often one program goes back to its author with the critic's findings."""
+    rank_by: str = "fitness"
+    """What candidates rank by: fitness, or peers for the rewards of the other candidates."""
+    bank: int = 256
+    """Megabytes of recorded episodes that a run keeps, on which every program can be scored."""
+    video: bool = False
+    """Whether the best of each generation is filmed, beside the training and at low priority."""
+    equivalents: bool = True
+    """Whether a program that asks for the same as an earlier one goes back instead of training."""
+    exam: bool = False
+    """Whether programs are examined on recorded episodes of known fitness before they train. The
+    author of a human reward had no such help: leave it off where one is compared with."""
     model: str = ""
     """Name of the language model at its server."""
     base_url: str = ""
@@ -94,6 +107,7 @@ class SearchConfig:
         _require_one_of("designer", self.designer, DESIGNERS[:2], DESIGNERS)
         _require_one_of("context", self.context, CONTEXTS, CONTEXTS)
         _require_one_of("memory", self.memory, MEMORIES, MEMORIES)
+        _require_one_of("ranking", self.rank_by, RANKINGS, RANKINGS)
         _require_one_of("trainer", self.trainer, TRAINERS, TRAINERS)
         require_device_name(self.device)
         if self.trainer == "sb3" and self.device.startswith("cuda"):
@@ -115,6 +129,11 @@ class SearchConfig:
                 "Give its US dollars per million tokens: "
                 "--set prompt_price=0.5 --set completion_price=2.",
             )
+        if self.exam and self.rank_by == "peers":
+            raise UsageError(
+                "The exam uses the fitness of episodes, which ranking by peers does without.",
+                "Leave one of the two out.",
+            )
         if self.candidates > MAX_CANDIDATES:
             raise UsageError(
                 f"candidates is {self.candidates}.", f"At most {MAX_CANDIDATES} train side by side."
@@ -128,7 +147,7 @@ class SearchConfig:
             _require(self, name, 1)
         for name in ("reply_tokens", "reply_timeout"):
             _require(self, name, 1)
-        for name in ("seed", "threads", "retrainings", "repairs", "history", "max_tokens"):
+        for name in ("seed", "threads", "retrainings", "repairs", "history", "bank", "max_tokens"):
             _require(self, name, 0)
         for name in ("temperature", "max_cost", "prompt_price", "completion_price"):
             _require(self, name, 0)

@@ -10,6 +10,7 @@ from eureka_agent.environment import Environment, Episodes
 from eureka_agent.reward import Finding, RewardRejected, parse
 from eureka_agent.search.archive import leader
 from eureka_agent.search.probing import Prober
+from eureka_agent.search.screening import Screening
 from eureka_agent.search.transcript import write_transcript
 from eureka_agent.store import CandidateRow, Run
 
@@ -26,30 +27,41 @@ class Critic:
         designer: gets back what is wrong.
         prober: calls programs.
         repairs: how often one candidate goes back at most.
+        screening: has the last word on those that are sound.
     """
 
     def __init__(
-        self, run: Run, environment: Environment, designer: Designer, prober: Prober, repairs: int
+        self,
+        run: Run,
+        environment: Environment,
+        designer: Designer,
+        prober: Prober,
+        repairs: int,
+        screening: Screening | None = None,
     ) -> None:
         self._run, self._environment = run, environment
         self._designer, self._prober, self._repairs = designer, prober, repairs
+        self._screening = screening or Screening()
 
     def criticise(self, candidates: Sequence[CandidateRow]) -> list[CandidateRow]:
         """Bring each candidate to a verdict; returns those that are to be trained."""
         known, episodes = self._fingerprints(), self._episodes()
         waiting = [row for row in candidates if row.state == "proposed"]
         while waiting:
-            sent_back: list[tuple[CandidateRow, list[Finding]]] = []
+            found = {row.id: self._examine(row, known, episodes) for row in waiting}
+            sound = [row for row in waiting if not _refused(found[row.id])]
+            for number, findings in self._screening.screen(sound).items():
+                found[number] += findings
             for row in waiting:
-                findings = self._examine(row, known, episodes)
-                if any(finding.severity == "error" for finding in findings):
-                    sent_back.append((row, findings))
-                else:
-                    self._run.set_verdict(row.id, _plain(findings), accepted=True)
+                if not _refused(found[row.id]):
+                    self._run.set_verdict(row.id, _plain(found[row.id]), accepted=True)
+            sent_back = [(row, found[row.id]) for row in waiting if _refused(found[row.id])]
+            gone = {row.id for row, _ in sent_back}
+            known = {name: number for name, number in known.items() if number not in gone}
             waiting = self._send_back(sent_back)
         ids = {row.id for row in candidates}
-        rows = self._run.candidates()
-        return [row for row in rows if row.id in ids and row.state in ("accepted", "training")]
+        rows = [row for row in self._run.candidates() if row.id in ids]
+        return self._screening.in_order([r for r in rows if r.state in ("accepted", "training")])
 
     def _examine(
         self, row: CandidateRow, known: dict[str, int], episodes: Episodes | None
@@ -59,7 +71,7 @@ class Critic:
         if not row.text:
             return findings
         findings += self._prober.probe(row.text, episodes)
-        if any(finding.severity == "error" for finding in findings):
+        if _refused(findings):
             return findings
         fingerprint = parse(row.text, self._environment.signals_described).fingerprint
         twin = known.setdefault(fingerprint, row.id)
@@ -117,8 +129,13 @@ class Critic:
             tries = self._attempts(row)
             after = f" (after {tries} repair{'s' if tries > 1 else ''})" if tries else ""
             with self._run.transaction():
+                equals = any(finding.rule == "equivalent" for finding in findings)
                 self._run.set_verdict(
-                    row.id, _plain(findings), accepted=False, failure=f"{reason}{after}"
+                    row.id,
+                    _plain(findings),
+                    accepted=False,
+                    failure=f"{reason}{after}",
+                    twin=self._screening.twin(row.id) if equals else None,
                 )
                 self._run.event("rejected", f"{reason}{after}", row.id)
                 self._reflect(row.id)
@@ -165,6 +182,10 @@ def thought_of(text: str, environment: Environment) -> str:
         return parse(text, environment.signals_described).thought
     except RewardRejected:
         return ""
+
+
+def _refused(findings: Sequence[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in findings)
 
 
 def first_error(findings: Sequence[Finding]) -> str:

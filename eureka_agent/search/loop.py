@@ -7,7 +7,7 @@ the store what is left to do. So a search that was killed goes on when the same 
 import dataclasses
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import numpy as np
@@ -16,20 +16,31 @@ from eureka_agent.analysis import behaviour, reflect
 from eureka_agent.designer import BudgetSpent, Proposal
 from eureka_agent.environment import Environment, Episodes, SignalLayout
 from eureka_agent.errors import UsageError
+from eureka_agent.playback.winners import WinnerFilms
 from eureka_agent.sandbox.isolation import demand
 from eureka_agent.sandbox.spare import Spare
-from eureka_agent.search.archive import leader, mean_fitness, past_candidates, remembered, ship
+from eureka_agent.search.archive import measure, past_candidates, ranking, remembered, ship
+from eureka_agent.search.bank import FOLDER, Bank, Entry, Record, enter_references
 from eureka_agent.search.children import Judge, start_worker
-from eureka_agent.search.comparison import compare, enter_baselines
+from eureka_agent.search.comparison import compare, enter_baselines, human_reward
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.criticism import EPISODES, Critic, thought_of
+from eureka_agent.search.examining import Examiner
+from eureka_agent.search.insight import Insight
 from eureka_agent.search.launch import Launch
 from eureka_agent.search.probing import Prober
+from eureka_agent.search.scoring import Scorer
+from eureka_agent.search.screening import Screening
 from eureka_agent.search.settling import settle
 from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.search.transcript import write_transcript
 from eureka_agent.store import CandidateRow, Run
 from eureka_agent.training import save_policy
+
+NO_FITNESS = (
+    "Nothing measures this task: what stands as the fitness of a program is the share of "
+    "comparisons that its policy wins against other policies by the rewards of third programs."
+)
 
 
 def search(launch: Launch) -> None:
@@ -41,21 +52,33 @@ def search(launch: Launch) -> None:
     run, config, environment = launch.run, launch.config, launch.environment
     with (
         _sitting(run, config),
+        WinnerFilms(run) if config.video else nullcontext() as films,
         Judge(environment, config, launch.fitness) as judge,
         Prober(environment, sandbox=config.sandbox) as prober,
         Spare(partial(start_worker, config)) as spare,
     ):
         trainer = Trainer(run, environment, config, judge, launch.fitness, spare)
-        critic = Critic(run, environment, launch.designer, prober, config.repairs)
         enter_baselines(run, environment, config)
+        bank = _bank(run, judge, config)
+        insight = _insight(run, environment, bank, prober) if bank else None
+        screening = Screening(
+            insight if config.equivalents else None,
+            Examiner(environment, bank, prober) if bank and config.exam else None,
+        )
+        critic = Critic(run, environment, launch.designer, prober, config.repairs, screening)
         for generation in range(config.generations):
             spare.prepare()  # it imports while the designer writes and the critic reads
             candidates = propose(launch, generation)
             if not candidates:
                 break
             sound = critic.criticise(candidates)
-            train(run, trainer, config, sound, environment)
-            choose_best(run, generation)
+            train(run, trainer, config, sound, environment, bank)
+            if insight is not None:
+                run.set_phase(f"generation {generation}: the programs are compared")
+                insight.learn(generation, with_fitness=config.rank_by == "fitness")
+            choose_best(run, generation, config)
+            if films is not None:
+                film_winner(run, films, generation)
         settle(run, trainer, config)
         compare(run, trainer, judge, environment, config)
 
@@ -127,6 +150,7 @@ def train(
     config: SearchConfig,
     candidates: list[CandidateRow],
     environment: Environment,
+    bank: Bank | None = None,
 ) -> None:
     """Train candidates side by side, all on the same seed, and record what became of each."""
     if not candidates:
@@ -141,17 +165,36 @@ def train(
         run.set_candidate_state(row.id, "training")
     outcomes = trainer.train(list(jobs.values()))
     for row, outcome in zip(candidates, outcomes, strict=True):
-        keep_result(run, row, outcome, environment)
+        if bank is not None:
+            keep_episodes(bank, row, outcome)
+        keep_result(run, row, outcome, environment, config)
 
 
-def keep_result(run: Run, row: CandidateRow, outcome: Outcome, environment: Environment) -> None:
+def keep_episodes(bank: Bank, row: CandidateRow, outcome: Outcome) -> None:
+    """Put what the shipped checkpoint did into the bank, and what an earlier one did."""
+    best, early = outcome.best, outcome.early
+    if best is None:
+        return
+    place = (row.generation, row.id)
+    if early is not None and early.step != best.step:
+        bank.add(Record(Entry(str(row.id), early.step, "early", *place), early.judgement))
+    bank.add(Record(Entry(str(row.id), best.step, "shipped", *place), best.judgement))
+
+
+def keep_result(
+    run: Run,
+    row: CandidateRow,
+    outcome: Outcome,
+    environment: Environment,
+    config: SearchConfig,
+) -> None:
     """Write a candidate's policy and episodes, then its result."""
     best = outcome.best
     if best is None:
         with run.transaction():
             run.set_failure(row.id, outcome.failure or "unknown")
             run.event("failed", outcome.failure or "unknown", row.id)
-            keep_reflection(run, row.id, environment)
+            keep_reflection(run, row.id, environment, config)
         return
     folder = run.candidate_folder(row.id)
     save_policy(folder / "policy.zip", best.weights, environment)
@@ -163,18 +206,32 @@ def keep_result(run: Run, row: CandidateRow, outcome: Outcome, environment: Envi
             own_return=best.own_return,
             checkpoint_step=best.step,
         )
-        keep_reflection(run, row.id, environment, best.episodes)
-        run.event("finished", f"fitness {best.fitness:.4g}", row.id)
+        keep_reflection(run, row.id, environment, config, best.episodes)
+        shown = "trained to the end" if config.rank_by == "peers" else f"fitness {best.fitness:.4g}"
+        run.event("finished", shown, row.id)
 
 
 def keep_reflection(
-    run: Run, candidate: int, environment: Environment, episodes: Episodes | None = None
+    run: Run,
+    candidate: int,
+    environment: Environment,
+    config: SearchConfig,
+    episodes: Episodes | None = None,
 ) -> None:
-    """Write what a candidate's training showed, for the next generation and for people."""
+    """Write what a candidate's training showed, for the next generation and for people.
+
+    Where candidates rank by their peers, it says nothing of the fitness.
+    """
+    row = run.candidate(candidate)
     training = next(iter(run.trainings("candidate", candidate)), None)
     evaluations = run.evaluations(training.id) if training else []
+    if config.rank_by == "peers":
+        row = dataclasses.replace(row, fitness=None)
+        evaluations = [dataclasses.replace(e, fitness=None) for e in evaluations]
     steps = environment.episode_steps
-    text = reflect(run.candidate(candidate), training, evaluations, episode_steps=steps)
+    text = reflect(row, training, evaluations, episode_steps=steps)
+    if config.rank_by == "peers" and training:
+        text = f"{NO_FITNESS}\n{text}"
     if episodes is not None:
         columns = SignalLayout(environment.signals_described).columns
         done = behaviour(columns, episodes.states.numpy(), episodes.lengths.numpy())
@@ -182,15 +239,42 @@ def keep_reflection(
     run.set_reflection(candidate, text)
 
 
-def choose_best(run: Run, generation: int) -> None:
+def choose_best(run: Run, generation: int, config: SearchConfig) -> None:
     """Note who leads; the best is never lost, whatever later generations bring."""
-    best = leader(run)
-    if best is None:
+    ranked = ranking(run)
+    if not ranked:
         run.event("generation", f"Generation {generation} brought no working reward")
         return
+    value, best = ranked[0]
     if run.row().best_candidate != best.id:
-        run.event("best", f"leads with fitness {mean_fitness(run, best):.4g}", best.id)
+        run.event("best", f"leads with {measure(config)} {value:.4g}", best.id)
     ship(run, best)
+
+
+def _bank(run: Run, judge: Judge, config: SearchConfig) -> Bank | None:
+    """The run's bank with its references; None where there is one program and nothing to compare.
+
+    Raises:
+        JudgeFailed: untrained policies cannot be judged.
+    """
+    if config.designer == "given":
+        return None
+    bank = Bank(run.path / FOLDER, config.bank << 20, lambda text: run.event("bank", text))
+    enter_references(bank, judge, config)
+    return bank
+
+
+def _insight(run: Run, environment: Environment, bank: Bank, prober: Prober) -> Insight:
+    path = human_reward(run, environment)
+    human = path.read_text(encoding="utf-8") if path else ""
+    return Insight(run, bank, Scorer(bank, prober), environment.training.discount, human)
+
+
+def film_winner(run: Run, films: WinnerFilms, generation: int) -> None:
+    """Have the best of a generation filmed, which nothing waits for."""
+    row = next((row for row in run.generations() if row.generation == generation), None)
+    if row is not None and row.best_candidate is not None:
+        films.record(row.best_candidate)
 
 
 @contextmanager

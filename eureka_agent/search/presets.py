@@ -68,6 +68,7 @@ PRESETS = {
                 "memory": "generation",
                 "history": 0,
                 "strategies": False,
+                "equivalents": False,
                 "retrainings": 5,
             },
             reproduces=(
@@ -91,7 +92,7 @@ PRESETS = {
         Preset(
             "best-of-n",
             "The control: as many programs as the default, none of which knows of another.",
-            {"reflection": False, "strategies": False},
+            {"reflection": False, "strategies": False, "equivalents": False},
         ),
     )
 }

@@ -1,10 +1,10 @@
 """The parent's side of the critic's dry run: a child calls the program, and may die of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from eureka_agent.environment import Environment, Episodes
-from eureka_agent.reward import Finding, check
+from eureka_agent.reward import Finding, check, parse
 from eureka_agent.reward.findings import MAX_FINDINGS, MAX_LENGTH
 from eureka_agent.sandbox.clean import clean_text
 from eureka_agent.sandbox.failures import (
@@ -18,6 +18,7 @@ from eureka_agent.sandbox.failures import (
 from eureka_agent.sandbox.isolation import demand
 from eureka_agent.sandbox.process import Child
 from eureka_agent.sandbox.protocol import Message
+from eureka_agent.search.replies import Score, read_scores
 
 DEADLINE_S = 20.0
 """Time for one probe; an ordinary program takes a few hundredths of a second."""
@@ -78,6 +79,43 @@ class Prober:
             return findings
         findings += self._dry_run(text, episodes)
         return sorted(findings, key=lambda finding: (finding.line, finding.column))
+
+    def score(
+        self, texts: Sequence[str], episodes: Episodes, *, still: bool = False
+    ) -> list[Score | str]:
+        """What programs pay for recorded episodes, or in words why one does not say.
+
+        When the child ends, each program is scored alone; one that ends its own is to blame.
+
+        Args:
+            texts: programs that passed the check.
+            episodes: recorded ones of the same environment.
+            still: whether to score also transitions that stand still.
+
+        Raises:
+            ChildFailed: the child cannot start, for which no program is to blame.
+            JobFailed: the environment cannot be set up.
+        """
+        if not texts:
+            return []
+        programs = [parse(text, self._environment.signals_described) for text in texts]
+        fields = {"programs": list(texts), "still": still}
+        request = Message("score", fields, episodes.arrays())
+        steps = (episodes.actions.shape[0], episodes.actions.shape[1])
+        counts = [len(program.weights) for program in programs]
+        # A child may have died before the programs came: one alone is asked twice.
+        for attempt in range(DEATHS):
+            child = self._opened()
+            try:
+                reply = child.request(request, deadline_s=self._deadline_s * len(texts))
+                return read_scores(reply, counts, steps, still)
+            except (ChildFailed, JobFailed) as error:
+                self.close()
+                if len(texts) == 1 and (attempt + 1 == DEATHS or not isinstance(error, ChildDied)):
+                    return [clean_text(error.message, MAX_LENGTH)]
+                if len(texts) > 1:
+                    break
+        return [paid for text in texts for paid in self.score([text], episodes, still=still)]
 
     def close(self) -> None:
         """End the child, if there is one."""

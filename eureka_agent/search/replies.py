@@ -6,7 +6,7 @@ is said is well formed does not make it true: what a policy is worth, only the j
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,6 +154,54 @@ def read_judgements(
         if not ((lengths >= 1) & (lengths <= limit)).all():
             raise Garbled(f"The judge sent episodes that are not 1 to {limit} steps long.")
         found.append(Judgement(fitness[p], diverged[p], Episodes.from_arrays(recorded)))
+    return found
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a program pays for the steps of E recorded episodes, finite or not; all float32.
+
+    Attributes:
+        total: reward `[L, E]`; rows beyond an end repeat the last step.
+        components: without their weights `[C, L, E]`.
+        here: likewise, standing still in the state ahead of each step; of no component if that
+            was not asked for.
+        there: standing still in the state after it.
+    """
+
+    total: np.ndarray
+    components: np.ndarray
+    here: np.ndarray
+    there: np.ndarray
+
+
+def read_scores(
+    reply: Message, components: Sequence[int], steps: tuple[int, int], still: bool
+) -> list[Score | str]:
+    """What programs pay for episodes, or in words why they do not say.
+
+    Args:
+        reply: to a request to score.
+        components: how many each of the programs has.
+        steps: L and E.
+        still: whether standing still was asked for.
+    """
+    failures = _object(reply.fields.get("failures"), "failures", len(components))
+    if not failures.keys() <= set(map(str, range(len(components)))):
+        raise Garbled("The prober reported of programs that it was not given.")
+    found: list[Score | str] = []
+    for k, count in enumerate(components):
+        reason = failures.get(str(k))
+        if isinstance(reason, str):
+            found.append(clean_text(reason, REASON_LIMIT))
+            continue
+        arrays = {"total": _array(reply, f"{k}/total", steps, np.float32)}
+        for name in ("components", "here", "there"):
+            if name == "components" or still:
+                arrays[name] = _array(reply, f"{k}/{name}", (count, *steps), np.float32)
+            else:
+                arrays[name] = np.zeros((0, *steps), np.float32)
+        found.append(Score(**arrays))
     return found
 
 

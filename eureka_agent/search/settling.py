@@ -4,7 +4,7 @@ Training seeds differ far more than episodes do, and the best of many single tra
 lucky one: more episodes of the same policies would measure the luck more exactly.
 """
 
-from eureka_agent.search.archive import ranking, ship
+from eureka_agent.search.archive import measure, ranking, ship
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.trainer import Job, Trainer
 from eureka_agent.store import CandidateRow, Run, RunReader
@@ -27,7 +27,7 @@ def settle(run: Run, trainer: Trainer, config: SearchConfig) -> None:
         return
     mean, best = ranked[0]
     if run.row().best_candidate != best.id:
-        run.event("best", f"wins with a mean fitness of {mean:.4g}", best.id)
+        run.event("best", f"wins with {measure(config)} {mean:.4g}", best.id)
     ship(run, best)
 
 
@@ -49,6 +49,8 @@ def _undecided(run: RunReader, config: SearchConfig) -> list[CandidateRow]:
     begun = {number for number, t in second.items() if t.state not in ("finished", "failed")}
     if begun:
         return [row for row in run.candidates() if row.id in begun]
+    if config.rank_by != "fitness":
+        return []  # a second policy would change the comparison of all others, too
     close = finalists(run, config.candidates)
     if not close or close[0].id in second or (len(close) == 1 and not second):
         return []

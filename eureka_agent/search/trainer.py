@@ -20,6 +20,8 @@ SPARE_AFTER_S = 30.0
 """Seconds into a training from which a worker is kept ready: they outweigh what it costs."""
 DEATHS = 2
 """Workers of its own that a job may end before it fails."""
+EARLY = 0.3
+"""Share of a training after which its policy is first remembered, to compare a later one with."""
 JUDGE_PERCENT = 15
 """Most steps that judging may take along with a training, in percent of the training's steps."""
 
@@ -47,18 +49,42 @@ class Checkpoint:
 
     step: int
     own_return: float
-    fitness: float
     weights: Weights
-    episodes: Episodes
+    judgement: Judgement
+
+    @property
+    def fitness(self) -> float:
+        """Mean over the episodes."""
+        return float(self.judgement.fitness.mean())
+
+    @property
+    def episodes(self) -> Episodes:
+        """As they went."""
+        return self.judgement.episodes
 
 
 @dataclass
 class Outcome:
-    """How a training ended: the checkpoint that ships, or why there is none."""
+    """How a training ended: the checkpoint that ships, or why there is none.
+
+    Attributes:
+        job: what was to be trained.
+        best: the checkpoint that ships.
+        early: the first one past `EARLY` of the training.
+        failure: why none ships.
+    """
 
     job: Job
     best: Checkpoint | None = None
+    early: Checkpoint | None = None
     failure: str | None = None
+
+    def keep(self, checkpoint: Checkpoint, steps: int) -> None:
+        """Take a later checkpoint of a training of so many steps in, for what it is worth."""
+        if self.best is None or checkpoint.own_return > self.best.own_return:
+            self.best = checkpoint
+        if self.early is None and checkpoint.step >= EARLY * steps:
+            self.early = checkpoint
 
 
 def planned_looks(config: SearchConfig, episode_steps: int) -> list[int]:
@@ -204,9 +230,8 @@ class Trainer:
             step = reports[lane].steps
             fitness = float(judgement.fitness.mean())
             self._record(living[lane], fitness, own, judgement, reports[lane])
-            best = outcomes[lane].best
-            if np.isfinite(own) and (best is None or own > best.own_return):
-                outcomes[lane].best = Checkpoint(step, own, fitness, policy, judgement.episodes)
+            if np.isfinite(own):
+                outcomes[lane].keep(Checkpoint(step, own, policy, judgement), self._config.steps)
 
     def _record(
         self,

@@ -1,5 +1,6 @@
 """The run folder and its database: what a search has done, safe against being killed."""
 
+from eureka_agent.store.baselines import baselines_path, fingerprint, read_baselines
 from eureka_agent.store.folder import find_run, list_runs
 from eureka_agent.store.reading import RunReader
 from eureka_agent.store.rows import (
@@ -9,6 +10,7 @@ from eureka_agent.store.rows import (
     EventRow,
     ExchangeRow,
     GenerationRow,
+    InsightRow,
     RunRow,
     TrainingRow,
     UsageRow,
@@ -22,11 +24,15 @@ __all__ = [
     "EventRow",
     "ExchangeRow",
     "GenerationRow",
+    "InsightRow",
     "Run",
     "RunReader",
     "RunRow",
     "TrainingRow",
     "UsageRow",
+    "baselines_path",
     "find_run",
+    "fingerprint",
     "list_runs",
+    "read_baselines",
 ]

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from eureka_agent.errors import UsageError
 from eureka_agent.store.rows import CANDIDATE_STATES, ROLES, RUN_STATUSES, TRAINING_STATES
 
-VERSION = 2
+VERSION = 3
 BUSY_SECONDS = 20.0
 
 Record = TypeVar("Record")
@@ -52,6 +52,17 @@ CREATE TABLE exchanges (
     cost REAL,
     seconds REAL NOT NULL,
     UNIQUE (generation, slot, attempt)
+);
+"""
+
+_INSIGHTS = """
+CREATE TABLE insights (
+    generation INTEGER PRIMARY KEY,
+    distances TEXT NOT NULL,
+    matrix TEXT NOT NULL,
+    peers TEXT NOT NULL,
+    alarms TEXT NOT NULL,
+    said TEXT NOT NULL
 );
 """
 
@@ -95,6 +106,7 @@ CREATE TABLE candidates (
     failure TEXT,
     created REAL NOT NULL,
     finished REAL,
+    twin INTEGER,
     UNIQUE (generation, slot)
 );
 CREATE TABLE trainings (
@@ -135,6 +147,7 @@ CREATE TABLE events (
     text TEXT NOT NULL
 );
 {_CONVERSATIONS}
+{_INSIGHTS}
 PRAGMA user_version = {VERSION};
 """
 MIGRATIONS = {
@@ -144,9 +157,15 @@ ALTER TABLE candidates ADD COLUMN reflection TEXT NOT NULL DEFAULT '';
 {_CONVERSATIONS}
 PRAGMA user_version = 2;
 """,
+    2: f"""
+ALTER TABLE candidates ADD COLUMN twin INTEGER;
+{_INSIGHTS}
+PRAGMA user_version = 3;
+""",
 }
 """What makes a database of that schema version one of the next."""
 JSON_COLUMNS = {"config", "parents", "verdict", "components", "diagnostics", "messages"}
+JSON_COLUMNS |= {"distances", "matrix", "peers", "alarms", "said"}
 BOOLEANS = {"reproduced", "estimated"}
 
 

@@ -17,6 +17,7 @@ from eureka_agent.store.rows import (
     EventRow,
     ExchangeRow,
     GenerationRow,
+    InsightRow,
     Role,
     RunRow,
     RunStatus,
@@ -145,6 +146,14 @@ class RunReader:
             "max(fitness) AS best, avg(fitness) AS mean, id FROM candidates GROUP BY generation) "
             "ORDER BY generation",
         )
+
+    def insight(self, generation: int | None = None) -> InsightRow | None:
+        """What was known after a generation, or now; None if that is nothing yet."""
+        sql = (
+            "SELECT * FROM insights WHERE ?1 IS NULL OR generation = ?1 "
+            "ORDER BY generation DESC LIMIT 1"
+        )
+        return next(iter(self._database.select(InsightRow, sql, generation)), None)
 
     def trainings(
         self, role: Role | None = None, candidate: int | None = None

@@ -76,6 +76,7 @@ class CandidateRow:
         failure: why it was rejected or failed, in words or as a traceback.
         created: unix seconds.
         finished: when it reached its last state, in unix seconds.
+        twin: the candidate as whose equivalent it was rejected.
     """
 
     id: int
@@ -96,6 +97,33 @@ class CandidateRow:
     failure: str | None
     created: float
     finished: float | None
+    twin: int | None = None
+
+
+@dataclass(frozen=True)
+class InsightRow:
+    """What was known of the programs and policies of a run after a generation.
+
+    Attributes:
+        generation: counts from 0.
+        distances: between what programs ask for, 0 the same and 1 the contrary: `candidates` (their
+            ids), `matrix`, and `human`, the distance of each to the human reward, where there is
+            one. None where a program has no distance.
+        matrix: what programs think of policies, in standard deviations: `programs` (ids),
+            `policies` (dicts with `candidate`, `step` and `kind`), and `z`, a row for each policy.
+        peers: by candidate's id the share of comparisons with other policies that its policy wins
+            under programs that neither was trained on; None where nobody compared it.
+        alarms: policies that please their own reward more and others less than at an earlier look:
+            dicts with `candidate`, and `own` and `peers`, before and now.
+        said: the same in sentences, for people.
+    """
+
+    generation: int
+    distances: dict[str, Any]
+    matrix: dict[str, Any]
+    peers: dict[str, float | None]
+    alarms: list[dict[str, Any]]
+    said: list[str]
 
 
 @dataclass(frozen=True)

@@ -199,8 +199,12 @@ class Run(RunReader):
         *,
         accepted: bool,
         failure: str | None = None,
+        twin: int | None = None,
     ) -> None:
-        """Record what the critic found: the candidate may train or, with the reason, may not."""
+        """Record what the critic found: the candidate may train or, with the reason, may not.
+
+        `twin` is the candidate as whose equivalent it was rejected.
+        """
         with self._write() as database:
             database.update(
                 "candidates",
@@ -209,7 +213,13 @@ class Run(RunReader):
                 verdict=[dict(finding) for finding in findings],
                 failure=failure,
                 finished=None if accepted else time.time(),
+                twin=twin,
             )
+
+    def clear_twin(self, candidate: int) -> None:
+        """Record that a rejected candidate turned out to be nobody's equivalent."""
+        with self._write() as database:
+            database.update("candidates", candidate, twin=None)
 
     def revise_candidate(
         self,
@@ -269,6 +279,11 @@ class Run(RunReader):
         with self._write() as database:
             values = {"state": "failed", "failure": failure, "finished": time.time()}
             database.update("candidates", candidate, **values)
+
+    def add_insight(self, generation: int, **values: Any) -> None:
+        """Record what is known after a generation: the other fields of `InsightRow`."""
+        with self._write() as database:
+            database.insert("insights", generation=generation, **values)
 
     # The language model
 

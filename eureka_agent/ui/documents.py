@@ -1,7 +1,8 @@
 """What is known of a run as plain documents: the `--json` output, and what the renderers draw.
 
-Fields may be added, never renamed. `best` and `baselines` hold results, from the reporting pool;
-`fitness` in `generations` and `candidates` is from the ranking pool, by which the search chooses.
+Fields may be added, never renamed. `best` and `baselines` hold results, from the reporting pool, as
+do `published_baselines`, which came with the environment; `fitness` in `generations` and
+`candidates` is from the ranking pool, by which the search chooses.
 """
 
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from typing import Any
 from eureka_agent.errors import UsageError
 from eureka_agent.store import CandidateRow, ExchangeRow, RunReader, TrainingRow, list_runs
 from eureka_agent.store.rows import Role
+from eureka_agent.ui.published import published_baselines
 from eureka_agent.ui.statistics import Estimate, compare, estimate, human_normalised
 
 Document = dict[str, Any]
@@ -66,14 +68,24 @@ def run_document(run: RunReader) -> Document:
             "sandbox": row.sandbox,
             "best": _best(run, row.best_candidate),
             "baselines": {"human": human.mean, "fitness_only": bare.mean},
+            "published_baselines": published_baselines(run),
             "comparison": _comparison(winner, human, bare),
             "generations": [asdict(generation) for generation in run.generations()],
             "candidates": [_candidate(run, candidate) for candidate in run.candidates()],
+            "ranked_by": row.config.get("rank_by", "fitness"),
+            **_insight(run),
             "usage": _usage(run),
             "env_steps": row.env_steps,
             "env_steps_per_second": row.env_steps / row.train_seconds if row.train_seconds else 0.0,
             "wall_seconds": row.wall_seconds,
         }
+
+
+def _insight(run: RunReader) -> Document:
+    """What is known of programs and policies beside each other; None until something is."""
+    known = run.insight()
+    names = ("distances", "matrix", "peers", "alarms", "said")
+    return {name: getattr(known, name) if known else None for name in names}
 
 
 def _comparison(winner: Estimate, human: Estimate, bare: Estimate) -> Document:

@@ -13,10 +13,13 @@ from eureka_agent.ui.format import (
     clean,
     count,
     duration,
+    extent,
     last_line,
+    money,
     number,
     one_line,
     things,
+    tokens,
 )
 from eureka_agent.ui.pieces import (
     STATES,
@@ -33,7 +36,12 @@ from eureka_agent.ui.pieces import (
 VERDICTS = {"better": "is better than", "worse": "is worse than", "tie": "ties with"}
 FEW_TRAININGS = 5
 """Below this, resampling the trainings repeats so few that its intervals come out narrow."""
+MOST_CANDIDATES = 60
+"""More than a person reads; the fittest are shown."""
+MOST_SAID = 6
+"""Sentences about rewards beside each other; the most important come first."""
 REWARDS = {"winner": "winner", "human": "human reward", "fitness_only": "bare fitness"}
+PUBLISHED = {"human": "human reward", "bare": "bare fitness", "random": "random actions"}
 
 
 def runs_table(directory: Path) -> RenderableType:
@@ -76,18 +84,18 @@ def show_run(run: RunReader) -> RenderableType:
     if document["failure"]:
         head.append(f"\n{clean(document['failure'])}", "red")
     parts: list[RenderableType] = [head, Text()]
-    parts += _winner_parts(document)
+    parts += [*_winner_parts(document), *_published(document)]
     if document["generations"]:
         parts.append(section("Generations (ranking fitness)", _generations(document)))
-        parts.append(section("Candidates (ranking fitness)", _candidates(document)))
-    parts.append(_usage(document))
+        parts.append(section(*_candidates(document)))
+    parts += [*_insight(document), _usage(document)]
     return Group(*parts)
 
 
 def final_summary(run: RunReader) -> RenderableType:
     """The end of a search: the winner, how it compares, where everything lies, what it took."""
     document = run_document(run)
-    parts = _winner_parts(document)
+    parts = [*_winner_parts(document), *_published(document), *_insight(document)]
     places = plain_table("", "~")
     places.show_header = False
     best = document["best"]
@@ -119,11 +127,10 @@ def _comparison(document: Document) -> list[RenderableType]:
         entry = entries[key]
         if not entry["values"] and not entry["failed"]:
             continue
-        low, high = entry["interval"] or (None, None)
         table.add_row(
             Text(name, "bold" if key == "winner" else ""),
             number(entry["mean"]),
-            f"{number(low)} to {number(high)}" if entry["interval"] else NOTHING,
+            extent(*(entry["interval"] or (None, None))),
             str(len(entry["values"])) + (f", {entry['failed']} failed" if entry["failed"] else ""),
         )
     if not entries["winner"]["values"]:
@@ -149,6 +156,59 @@ def _comparison(document: Document) -> list[RenderableType]:
         )
     lines = [Text(line) for line in _judgement(entries)]
     return [section("How it compares", Group(table, *lines, Text(" ".join(notes), "dim")))]
+
+
+def _published(document: Document) -> list[RenderableType]:
+    """What came with the environment about rewards that were trained before."""
+    published = document["published_baselines"]
+    if published is None:
+        return []
+    table = plain_table("reward", ">fitness", ">95 % interval", ">trainings")
+    for key, name in PUBLISHED.items():
+        entry = published[key]
+        if entry is None:
+            continue
+        table.add_row(
+            name,
+            number(entry["mean"]),
+            extent(entry["low"], entry["high"]),
+            NOTHING if key == "random" else str(len(entry["values"])),
+        )
+    notes = list(published["notes"])
+    if published["steps"]:
+        notes.insert(0, f"After {count(published['steps'])} steps, measured {published['date']}.")
+    dense = published["progress"]
+    if dense:
+        means = (
+            f"{name} {number(dense[key]['mean'])}"
+            for key, name in PUBLISHED.items()
+            if key in dense
+        )
+        notes.append(f"{dense['meaning']} By that measure: {', '.join(means)}.")
+    text = Text(one_line(" ".join(notes)), "dim")
+    return [section("Published baselines", Group(*([table] if table.row_count else []), text))]
+
+
+def _insight(document: Document) -> list[RenderableType]:
+    """What the rewards say of each other, in a few lines."""
+    said = document["said"]
+    if not said:
+        return []
+    lines = [one_line(sentence) for sentence in said[:MOST_SAID]]
+    if len(said) > MOST_SAID:
+        lines.append(f"{len(said) - MOST_SAID} more with --json.")
+    distances, best = document["distances"], (document["best"] or {}).get("candidate")
+    if distances["human"] and best in distances["candidates"]:
+        apart = number(distances["human"][distances["candidates"].index(best)])
+        lines.append(
+            f"The best reward is at a distance of {apart} from the human reward: "
+            "0 is the same, 1 the contrary."
+        )
+    if document["ranked_by"] == "peers":
+        lines.append(
+            "Candidates rank by these comparisons; a fitness was used for the report alone."
+        )
+    return [section("What the rewards say of each other", Text("\n".join(lines)))]
 
 
 def _judgement(comparison: Document) -> list[str]:
@@ -188,10 +248,17 @@ def _generations(document: Document) -> Table:
     return table
 
 
-def _candidates(document: Document) -> Table:
+def _candidates(document: Document) -> tuple[str, Table]:
+    """All candidates, or the fittest of many, with a title that says so."""
+    rows = document["candidates"]
+    title = "Candidates (ranking fitness)"
+    if len(rows) > MOST_CANDIDATES:
+        title += f": the {MOST_CANDIDATES} fittest of {len(rows):,}; all with --json or in watch"
+        fittest = sorted(rows, key=lambda row: (row["fitness"] is None, -(row["fitness"] or 0.0)))
+        rows = fittest[:MOST_CANDIDATES]
     table = plain_table(">#", ">gen", "from", "state", ">fitness", "~")
     best = (document["best"] or {}).get("candidate")
-    for row in document["candidates"]:
+    for row in rows:
         words = last_line(row["failure"]) if row["failure"] else one_line(row["thought"])
         table.add_row(
             str(row["id"]),
@@ -202,7 +269,7 @@ def _candidates(document: Document) -> Table:
             foreign(words),
             style="bold" if row["id"] == best else "",
         )
-    return table
+    return title, table
 
 
 def _usage(document: Document) -> RenderableType:
@@ -223,7 +290,7 @@ def _usage(document: Document) -> RenderableType:
     ]
     usage = document["usage"]
     if usage["calls"]:
-        tokens = f"{count(usage['prompt_tokens'])} + {count(usage['completion_tokens'])} tokens"
-        cost = "cost unknown" if usage["cost"] is None else f"{usage['cost']:.2f} USD"
-        lines.append(f"{things(usage['calls'], 'answer')} of the language model, {tokens}, {cost}")
+        used = f"{tokens(usage['prompt_tokens'], usage['completion_tokens'])} tokens"
+        answers = things(usage["calls"], "answer")
+        lines.append(f"{answers} of the language model, {used}, {money(usage['cost'])}")
     return Text("\n".join(lines))

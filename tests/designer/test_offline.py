@@ -9,10 +9,11 @@ import pytest
 
 from eureka_agent.designer import OfflineDesigner, Past, Proposal
 from eureka_agent.designer.attribution import Attribution, ranks
+from eureka_agent.designer.base import Broken
 from eureka_agent.designer.program import read
 from eureka_agent.designer.terms import canonical
 from eureka_agent.environment import TaskDescription
-from eureka_agent.reward import Signal, parse
+from eureka_agent.reward import Finding, Signal, parse
 
 Judge = Callable[[str], float | None]
 
@@ -175,3 +176,27 @@ def test_the_blind_control_does_not_read_names(task: TaskDescription) -> None:
 def test_designers_have_names(task: TaskDescription) -> None:
     assert OfflineDesigner(task, 0).name == "offline"
     assert OfflineDesigner(task, 0, blind=True).name == "offline-blind"
+
+
+def test_a_program_too_near_to_another_is_changed_and_always_in_the_same_way(
+    hopper: TaskDescription,
+) -> None:
+    designer = OfflineDesigner(hopper, 0)
+    (proposal,) = designer.propose(0, 1, [])
+    near = Finding("equivalent", "error", 1, 1, "The same as #1.")
+    broken = Broken(1, 1, 0, 1, proposal.text, (near,))
+    changed, again, later = designer.repair([broken, broken, replace(broken, attempt=2)])
+    assert changed is not None and later is not None
+    specs = [read(text, designer.menu) for text in (proposal.text, changed.text)]
+    assert specs[0] is not None and specs[1] is not None
+    assert canonical(specs[0]) != canonical(specs[1])
+    assert changed == again != later
+
+
+def test_what_is_wrong_in_another_way_is_not_mended(hopper: TaskDescription) -> None:
+    designer = OfflineDesigner(hopper, 0)
+    (proposal,) = designer.propose(0, 1, [])
+    other = Finding("not-finite", "error", 1, 1, "It is not finite.")
+    near = Finding("equivalent", "error", 1, 1, "The same as #1.")
+    unreadable = Broken(1, 1, 0, 1, "import os", (near,))
+    assert designer.repair([Broken(1, 1, 0, 1, proposal.text, (other,)), unreadable]) == [None] * 2

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from sledge import REWARD, policy, sledge
@@ -13,13 +14,16 @@ from eureka_agent.environment import Environment, Episodes
 from eureka_agent.search import SearchConfig
 from eureka_agent.search.children import Judge
 from eureka_agent.search.comparison import compare, enter_baselines
+from eureka_agent.search.replies import Judgement
 from eureka_agent.search.trainer import Checkpoint, Job, Outcome
 from eureka_agent.store import Run
 
 CONFIG = SearchConfig(
     candidates=2, worlds=4, steps=64, threads=1, retrainings=4, reporting_episodes=2
 )
-NOTHING = Episodes(*(torch.zeros(0) for _ in range(4)))
+SEEN = Judgement(
+    np.array([2.0]), np.zeros(1, np.bool_), Episodes(*(torch.zeros(0) for _ in range(4)))
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +74,7 @@ class ShortLived:
         weights = policy(self._environment, 0)
         for job in jobs:
             self._run.add_evaluation(job.training, 64, fitness=2.0, own_return=2.0)
-        return [Outcome(job, Checkpoint(64, 2.0, 2.0, weights, NOTHING)) for job in jobs]
+        return [Outcome(job, Checkpoint(64, 2.0, weights, SEEN)) for job in jobs]
 
 
 def compared(run: Run, environment: Environment, judge: Judge, lives: int) -> list[int]:

@@ -111,6 +111,8 @@ def old(tmp_path: Path) -> Path:
     connection.executescript("""
         DROP TABLE drafts;
         DROP TABLE exchanges;
+        DROP TABLE insights;
+        ALTER TABLE candidates DROP COLUMN twin;
         ALTER TABLE candidates DROP COLUMN lesson;
         ALTER TABLE candidates DROP COLUMN reflection;
         PRAGMA user_version = 1;

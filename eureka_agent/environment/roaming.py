@@ -1,0 +1,68 @@
+"""Policies that nobody trained: where a robot gets by chance, by rest, by force and by swinging.
+
+Their episodes are the first that a reward can be scored on, before anything has been learned.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+ROAMING = ("random", "rest", "extremes", "waves")
+"""Actions held for a random while, none, the same largest ones throughout, a sinusoid each."""
+LONGEST_HOLD = 16
+"""Control steps for which a random action is held at most: short ones average out."""
+SLOWEST_HZ, FASTEST_HZ = 0.3, 3.0
+
+
+def roaming_actions(
+    kind: str, steps: int, episodes: int, size: int, control_step: float, seed: int
+) -> Tensor:
+    """Actions `[steps, episodes, size]` in [-1, 1] of one kind, the same for the same seed.
+
+    Args:
+        kind: one of `ROAMING`.
+        steps: control steps.
+        episodes: of which each gets actions of its own.
+        size: numbers per action.
+        control_step: seconds between two actions.
+        seed: source of all that is random in them.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "random":
+        return _held(steps, episodes, size, generator)
+    if kind == "extremes":
+        return _extremes(episodes, size, generator).expand(steps, episodes, size).clone()
+    if kind == "waves":
+        return _waves(steps, episodes, size, control_step, generator)
+    return torch.zeros(steps, episodes, size)
+
+
+def _held(steps: int, episodes: int, size: int, generator: torch.Generator) -> Tensor:
+    fresh = torch.rand(steps, episodes, size, generator=generator) * 2.0 - 1.0
+    actions = fresh.clone()
+    left = torch.zeros(episodes, dtype=torch.int64)
+    for step in range(steps):
+        drawn = torch.randint(1, LONGEST_HOLD + 1, (episodes,), generator=generator)
+        held = left > 0
+        if step:
+            actions[step] = torch.where(held[:, None], actions[step - 1], fresh[step])
+        left = torch.where(held, left, drawn) - 1
+    return actions
+
+
+def _extremes(episodes: int, size: int, generator: torch.Generator) -> Tensor:
+    """Both ends at once first, then any corner, `[episodes, size]`."""
+    corners = torch.rand(episodes, size, generator=generator).sub(0.5).sign()
+    corners[:1], corners[1:2] = 1.0, -1.0
+    return corners
+
+
+def _waves(
+    steps: int, episodes: int, size: int, control_step: float, generator: torch.Generator
+) -> Tensor:
+    along = torch.rand(episodes, size, generator=generator)
+    hertz = SLOWEST_HZ * (FASTEST_HZ / SLOWEST_HZ) ** along
+    phase = torch.rand(episodes, size, generator=generator)
+    time = torch.arange(steps)[:, None, None] * control_step
+    return torch.sin(2.0 * math.pi * (hertz * time + phase))

@@ -1,0 +1,168 @@
+"""What of old runs can go: first a plan, which only reads, then step by step its execution.
+
+A run that some process searches is never touched, nor one that was written to after the plan was
+made.
+"""
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from eureka_agent.errors import UsageError
+from eureka_agent.store import lock
+from eureka_agent.store.folder import list_runs
+from eureka_agent.store.reading import LOCK, RunReader
+from eureka_agent.store.rows import CandidateRow
+
+DAY = 86_400.0
+LOSERS_FILES = ("policy.zip", "policy.json", "episodes.npz")
+"""What weighs most in a candidate's folder; its program, prompts and numbers stay."""
+LEFTOVER = re.compile(r"\.[A-Za-z0-9_.-]+-\d{8}-\d{6}-[0-9a-f]{4}")
+"""How a run folder is called while it is made or removed."""
+LEFTOVER_AGE = 3600.0
+"""Seconds after which whoever made or removed it must have been killed."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One step of a plan.
+
+    Attributes:
+        run: the run folder.
+        reason: why it can go, in words.
+        files: what goes of it; empty where all of it does.
+        size: bytes that this frees.
+        updated: when the run was last written to, in unix seconds.
+        best: the highest ranking fitness that is lost with it; None where there is none.
+    """
+
+    run: Path
+    reason: str
+    files: tuple[Path, ...]
+    size: int
+    updated: float
+    best: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What can go.
+
+    Attributes:
+        removals: the steps, those of the newest run first.
+        kept: how many runs stay as they are.
+        unreadable: the folders of runs that cannot be read and so stay.
+    """
+
+    removals: tuple[Removal, ...]
+    kept: int
+    unreadable: tuple[Path, ...]
+
+
+def plan_cleaning(directory: Path, *, days: float = 30.0, losers: bool = False) -> Plan:
+    """Find what can go of the runs in a directory; nothing is changed.
+
+    Args:
+        directory: where runs are kept.
+        days: a run stays whole for so long after it was last written to.
+        losers: of finished runs, policies and recorded episodes of those candidates can go that
+            are not the best of their generation.
+    """
+    now = time.time()
+    before = now - days * DAY
+    removals: list[Removal] = []
+    unreadable: list[Path] = []
+    paths = list_runs(directory)
+    for path in paths:
+        try:
+            with RunReader.open(path) as run, run.transaction():
+                found = None if path.is_symlink() else _removal(run, before, losers)
+        except UsageError:
+            unreadable.append(path)
+            continue
+        removals += [found] if found else []
+    kept = len(paths) - len(removals) - len(unreadable)
+    removals += _leftovers(directory, min(before, now - LEFTOVER_AGE))
+    return Plan(tuple(removals), kept, tuple(unreadable))
+
+
+def _removal(run: RunReader, before: float, losers: bool) -> Removal | None:
+    row, status = run.row(), run.status()
+    if status == "running" or row.updated > before or lock.held(run.path / LOCK):
+        return None
+    generations = run.generations()
+    best = max((g.best for g in generations if g.best is not None), default=None)
+    if status in ("failed", "interrupted") or best is None:
+        reason = status if best is not None else f"{status}, and nothing trained to its end"
+        return Removal(run.path, reason, (), _size(run.path), row.updated, best)
+    if not losers:
+        return None
+    winners = {row.best_candidate, *(generation.best_candidate for generation in generations)}
+    rest = [candidate for candidate in run.candidates() if candidate.id not in winners]
+    files = tuple(_files(run, rest))
+    size = sum(map(_size, files))
+    reason = f"{len(files)} policies and episodes of losers; the run stays"
+    return Removal(run.path, reason, files, size, row.updated, None) if files else None
+
+
+def _files(run: RunReader, candidates: list[CandidateRow]) -> Iterator[Path]:
+    for candidate in candidates:
+        for name in LOSERS_FILES:
+            path = run.candidate_folder(candidate.id) / name
+            if path.is_file():
+                yield path
+
+
+def _leftovers(directory: Path, before: float) -> Iterator[Removal]:
+    """Folders that a killed process was making or removing."""
+    reason = "left over from a process that was killed"
+    for path in sorted(directory.glob(".*")):
+        if path.is_symlink() or not path.is_dir() or not LEFTOVER.fullmatch(path.name):
+            continue
+        updated = path.stat().st_mtime
+        if updated <= before:
+            yield Removal(path, reason, (), _size(path), updated, None)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file or of all files below a folder."""
+    paths = path.rglob("*") if path.is_dir() else [path]
+    return sum(entry.lstat().st_size for entry in paths if not entry.is_dir())
+
+
+def remove(removal: Removal) -> None:
+    """Carry out one step of a plan.
+
+    Raises:
+        UsageError: the run is being searched or has changed, or its files cannot be removed; what
+            can be said of it is in the message.
+    """
+    path = removal.run
+    try:
+        if path.name.startswith("."):
+            shutil.rmtree(path)
+            return
+        with lock.exclusive(path / LOCK):
+            _require_unchanged(removal)
+            if removal.files:
+                for file in removal.files:
+                    file.unlink(missing_ok=True)
+                return
+            # Out of sight first: a killed process leaves no half a run.
+            hidden = path.rename(path.with_name(f".{path.name}"))
+            shutil.rmtree(hidden)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be removed: {error.strerror}.", "Look at whom its files belong to."
+        ) from error
+
+
+def _require_unchanged(removal: Removal) -> None:
+    with RunReader.open(removal.run) as run:
+        if run.row().updated != removal.updated:
+            raise UsageError(
+                f"Run {run.name} was written to in the meantime and stays.", "Make a new plan."
+            )

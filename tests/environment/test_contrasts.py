@@ -1,0 +1,67 @@
+"""The contrasts that environments declare are about their signals, and their experts agree."""
+
+import numpy as np
+import pytest
+import torch
+from recorded import roamed
+
+from eureka_agent.analysis.contrasts import contrast_result
+from eureka_agent.critic import score
+from eureka_agent.environment import Environment, Episodes, find_environment
+from eureka_agent.environment.contrasts import FILE, contrasts_of
+from eureka_agent.paths import data_folder
+from eureka_agent.reward import parse
+from eureka_agent.reward.contrasts import Change
+
+SPEED = 3.0
+NAMES = sorted(path.parent.name for path in data_folder("envs").glob(f"*/{FILE}"))
+
+
+def good(environment: Environment) -> Episodes:
+    """Random motion of the joints, under which the task is done all the same."""
+    (seen,) = roamed(environment, "waves")
+    episodes = seen.episodes
+    named = {s.name for s in environment.layout.signals}
+    if "pole_up" in named:
+        environment.layout.read(episodes.states, "pole_up").fill_(1.0)
+    else:
+        time = torch.arange(len(episodes.states)) * environment.control_step
+        environment.layout.read(episodes.states, "torso_velocity")[..., 0] = SPEED
+        environment.layout.read(episodes.states, "torso_position")[..., 0] = SPEED * time[:, None]
+    episodes.lengths.fill_(len(episodes.actions))
+    episodes.terminated.fill_(False)
+    return episodes
+
+
+def changed(environment: Environment, episodes: Episodes, change: Change) -> Episodes:
+    layout = environment.layout
+    recorded = {s.name: layout.read(episodes.states, s.name).numpy() for s in layout.signals}
+    result = change({**recorded, "action": episodes.actions.numpy()})
+    values = {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in result.items()}
+    states = torch.cat(
+        [values[s.name] if s.size else values[s.name][..., None] for s in layout.signals], dim=-1
+    )
+    return Episodes(states, values["action"], episodes.lengths, episodes.terminated)
+
+
+def test_some_environments_declare_contrasts() -> None:
+    assert {"ant", "cartpole", "half_cheetah", "hopper"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_human_reward_moves_as_its_contrasts_say(name: str) -> None:
+    environment = find_environment(name)
+    assert environment.human_reward_path is not None
+    program = parse(environment.human_reward_path.read_text(), environment.signals_described)
+    episodes = good(environment)
+
+    def pay(of: Episodes) -> np.ndarray:
+        paid = score(program, of, environment.layout, False)["total"]
+        return paid.sum(axis=0, dtype=np.float64)
+
+    for contrast in contrasts_of(environment):
+        assert contrast.change is not None
+        others = changed(environment, episodes, contrast.change)
+        result = contrast_result(contrast, pay(episodes), pay(others))
+        assert result.count == len(episodes.lengths)
+        assert result.share == 1.0, result.reason

@@ -1,0 +1,103 @@
+"""Where candidates rank by their peers, the fitness decides nothing and is told to nobody."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sledge import REWARD, sledge
+
+from eureka_agent.errors import UsageError
+from eureka_agent.search import SearchConfig
+from eureka_agent.search.archive import leader, past_candidates, ranking
+from eureka_agent.search.loop import NO_FITNESS, choose_best, keep_reflection
+from eureka_agent.search.settling import settle
+from eureka_agent.search.trainer import EARLY, Checkpoint, Job, Outcome
+from eureka_agent.store import Run
+
+PEERS = SearchConfig(candidates=3, rank_by="peers")
+SECRET = 987.25
+"""A fitness that must not be found anywhere."""
+
+
+class NoTrainer:
+    """Stands where nothing may train any more."""
+
+    def train(self, jobs: list) -> None:
+        raise AssertionError(jobs)
+
+
+def run_with(folder: Path, config: SearchConfig = PEERS) -> Run:
+    """Three finished candidates; the first is the fittest."""
+    run = Run.create(folder, "sledge", goal="Go.", seed=0, config=config.as_dict())
+    for slot in range(3):
+        row = run.add_candidate(0, slot, REWARD, designer="test")
+        training = run.add_training("candidate", 1, steps_total=1, candidate=row.id)
+        result = {"own_return": 0.0, "checkpoint_step": 1}
+        run.add_evaluation(training.id, 1, fitness=SECRET - slot, own_return=0.0)
+        run.finish_training(training.id, ranking_fitness=SECRET - slot, **result)
+        run.set_result(row.id, fitness=SECRET - slot, **result)
+    return run
+
+
+def know(run: Run, peers: dict[str, float | None]) -> None:
+    nothing: dict[str, Any] = {"distances": {}, "matrix": {}, "alarms": [], "said": []}
+    run.add_insight(0, peers=peers, **nothing)
+
+
+def test_candidates_rank_by_their_peers(tmp_path: Path) -> None:
+    with run_with(tmp_path) as run:
+        know(run, {"1": 0.25, "2": 0.75, "3": None})
+        assert [(rate, row.id) for rate, row in ranking(run)] == [(0.75, 2), (0.5, 3), (0.25, 1)]
+        assert [past.fitness for past in past_candidates(run, 1)] == [0.25, 0.75, 0.5]
+
+
+def test_before_anything_is_compared_all_are_equal(tmp_path: Path) -> None:
+    with run_with(tmp_path) as run:
+        assert [rate for rate, _ in ranking(run)] == [0.5] * 3
+        first = leader(run)
+        assert first is not None and first.id == 1
+
+
+def test_with_a_fitness_the_peers_decide_nothing(tmp_path: Path) -> None:
+    with run_with(tmp_path, SearchConfig(candidates=3)) as run:
+        know(run, {"1": 0.0, "2": 1.0, "3": 1.0})
+        assert [row.id for _, row in ranking(run)] == [1, 2, 3]
+
+
+def test_the_designer_and_the_events_are_told_no_fitness(tmp_path: Path) -> None:
+    environment = sledge(tmp_path / "sledge")
+    with run_with(tmp_path) as run:
+        know(run, {"1": 0.25, "2": 0.75, "3": None})
+        for row in run.candidates():
+            keep_reflection(run, row.id, environment, PEERS)
+        choose_best(run, 0, PEERS)
+        told = [row.reflection for row in run.candidates()] + [e.text for e in run.events()]
+        assert not any("98" in text for text in told)
+        assert all(row.reflection.startswith(NO_FITNESS) for row in run.candidates())
+        assert any("peer win rate of 0.75" in text for text in told)
+
+
+def test_nothing_is_settled_by_a_second_seed(tmp_path: Path) -> None:
+    with run_with(tmp_path) as run:
+        know(run, {"1": 0.5, "2": 0.75, "3": 0.5})
+        settle(run, NoTrainer(), PEERS)  # type: ignore[arg-type]
+        assert run.row().best_candidate == 2
+
+
+def test_an_exam_by_fitness_and_no_fitness_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="exam"):
+        SearchConfig(exam=True, rank_by="peers")
+
+
+def test_a_ranking_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UsageError, match="'applause'"):
+        SearchConfig(rank_by="applause")
+
+
+def test_the_early_look_is_the_first_one_well_into_a_training() -> None:
+    outcome = Outcome(Job(1, None, 0, "one"))
+    looks = [Checkpoint(step, own, {}, None) for step, own in ((10, 1.0), (30, 5.0), (60, 2.0))]  # type: ignore[arg-type]
+    for look in looks:
+        outcome.keep(look, steps=100)
+    assert EARLY == 0.3
+    assert (outcome.early, outcome.best) == (looks[1], looks[1])
