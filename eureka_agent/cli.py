@@ -18,11 +18,15 @@ from eureka_agent import __version__
 from eureka_agent.errors import EurekaError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.console import RenderableType
 
+    from eureka_agent.environment import Episodes
+    from eureka_agent.playback.policies import Policy
     from eureka_agent.search import Launch
 
 INTERRUPTED = 130
+RUNS = Path("runs")
 
 app = typer.Typer(
     name="eureka-agent",
@@ -36,6 +40,9 @@ app = typer.Typer(
 config_app = typer.Typer(no_args_is_help=True, help="Compare configurations.")
 app.add_typer(config_app, name="config")
 
+runs_app = typer.Typer()
+app.add_typer(runs_app, name="runs")
+
 EnvironmentName = Annotated[
     str,
     typer.Argument(
@@ -46,6 +53,10 @@ RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="Path of a run, start of its name, or 'latest'.")
 ]
 RunsFolder = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where runs are kept.")]
+OtherRunsFolder = Annotated[
+    Path | None,
+    typer.Option("--runs", metavar="DIR", help="Where runs are kept.", show_default=str(RUNS)),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="A stable JSON document on stdout.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Progress as lines, not as a live view.")]
 Seed = Annotated[int | None, typer.Option(help="Source of all randomness.")]
@@ -60,7 +71,6 @@ Sandbox = Annotated[
         help="How well reward programs must be kept in: required, auto, weak or off.",
     ),
 ]
-RUNS = Path("runs")
 
 
 @app.command()
@@ -100,6 +110,10 @@ def search(
     max_cost: Annotated[
         float | None, typer.Option(metavar="USD", help="What the language model may cost.")
     ] = None,
+    no_fitness: Annotated[
+        bool,
+        typer.Option("--no-fitness", help="Rank candidates by what the rewards of others say."),
+    ] = False,
     sandbox: Sandbox = None,
     preset: Annotated[
         str, typer.Option(metavar="P", help="Settings to begin with: see the command presets.")
@@ -125,6 +139,7 @@ def search(
         "max_tokens": max_tokens,
         "max_cost": max_cost,
         "sandbox": sandbox,
+        "rank_by": "peers" if no_fitness else None,
     }
     changes |= {name: value for name, value in named.items() if value is not None}
     if changes.get("model"):
@@ -241,17 +256,79 @@ def evaluate(
     show(str(launch.run.path), as_json=as_json)
 
 
-@app.command(name="runs")
-def list_runs(runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
-    """List runs, newest first."""
+@runs_app.callback(invoke_without_command=True)
+def list_runs(context: typer.Context, runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
+    """List runs, newest first; or compare some, or remove what is not needed."""
     from eureka_agent.ui.documents import runs_document
     from eureka_agent.ui.pieces import open_console
     from eureka_agent.ui.render import runs_table
 
+    context.obj = (runs, as_json)
+    if context.invoked_subcommand is not None:
+        return
     if as_json:
         _json(runs_document(runs))
     else:
         open_console().print(runs_table(runs))
+
+
+@runs_app.command(name="compare")
+def compare_runs(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two or more, as for show.")],
+    runs: OtherRunsFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs side by side: results, what they spent, settings that differ."""
+    from eureka_agent.store import find_run
+    from eureka_agent.ui.comparing import comparison_document
+    from eureka_agent.ui.comparison import comparison_view
+    from eureka_agent.ui.pieces import open_console
+
+    folder, also_json = context.obj
+    document = comparison_document([find_run(name, runs or folder) for name in names])
+    if as_json or also_json:
+        _json(document)
+    else:
+        console = open_console()
+        console.print(comparison_view(document, console.width))
+
+
+@runs_app.command(name="clean")
+def clean_runs(
+    context: typer.Context,
+    older: Annotated[
+        float, typer.Option(metavar="DAYS", min=0, help="What was written to since stays.")
+    ] = 30.0,
+    losers: Annotated[
+        bool,
+        typer.Option(
+            "--losers",
+            help="Of finished runs, also policies and episodes of all but generations' winners.",
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    runs: OtherRunsFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old runs that failed, were interrupted or hold nothing; shows first what would go."""
+    from eureka_agent.store.cleaning import plan_cleaning
+    from eureka_agent.ui.cleaning import carry_out, cleaning_document, outcome_view, plan_view
+    from eureka_agent.ui.pieces import open_console
+
+    folder, also_json = context.obj
+    plan = plan_cleaning(runs or folder, days=older, losers=losers)
+    if as_json or also_json:
+        _json(cleaning_document(plan, carry_out(plan) if yes else None))
+        return
+    console = open_console()
+    console.print(plan_view(plan))
+    if not plan.removals:
+        return
+    if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("Nothing was removed: nobody is there to be asked.", "Give --yes.")
+    if yes or typer.confirm("Remove it?"):
+        console.print(outcome_view(plan, carry_out(plan)))
 
 
 @app.command()
@@ -278,17 +355,128 @@ def show(
             open_console().print(drawn)
 
 
-@app.command(name="envs")
-def list_environments(as_json: AsJson = False) -> None:
-    """List the environments, with their tasks and signals."""
-    from eureka_agent.environment.catalogue import environments_document
-    from eureka_agent.ui.pieces import open_console
+@app.command()
+def report(
+    run: RunName,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where; report.html in the run without it.")
+    ] = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Write one HTML file with everything worth showing of a run, which needs no network."""
+    from eureka_agent.report import write_report
+    from eureka_agent.store import RunReader, find_run
 
-    document = environments_document()
+    with RunReader.open(find_run(run, runs)) as reader:
+        path = write_report(reader, out)
+    if as_json:
+        _json({"report": str(path), "bytes": path.stat().st_size})
+    else:
+        print(path)
+
+
+@app.command()
+def watch(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="Runs, as for show; without any, the newest ones."),
+    ] = None,
+    runs: RunsFolder = RUNS,
+) -> None:
+    """Look into runs, live or finished, in a dashboard; it only reads."""
+    from eureka_agent.ui.watch.launch import watch_runs
+
+    watch_runs(names or [], runs)
+
+
+@app.command()
+def play(
+    policy: Annotated[
+        str,
+        typer.Argument(metavar="RUN|POLICY", help="A run, for its best policy, or a policy's zip."),
+    ],
+    candidate: Annotated[
+        int | None, typer.Option(metavar="N", help="The policy of this candidate of the run.")
+    ] = None,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OTHER", help="One more: a candidate's number, another run, or a policy's zip."
+        ),
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Film an episode: .mp4 or .gif.")
+    ] = None,
+    episode: Annotated[int, typer.Option(help="Which episode is filmed, counted from 0.")] = 0,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="How much of it is; without it, all.")
+    ] = None,
+    environment: Annotated[
+        str | None, typer.Option("--env", metavar="ENV", help="Where nothing else tells it.")
+    ] = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Play a trained policy on held-out episodes: its numbers, and a film of one of them."""
+    from rich.console import Console
+
+    from eureka_agent.playback.commands import find_policies, played
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.played import played_view
+
+    policies = find_policies(policy, candidate, beside, environment, runs)
+    with Console(stderr=True).status("Playing..." if video is None else "Filming..."):
+        document, missing = played(policies, _components, video, episode, seconds)
     if as_json:
         _json(document)
     else:
-        open_console().print(_environments_table(document))
+        open_console().print(played_view(document))
+    if missing is not None:  # the numbers are told all the same
+        raise missing
+
+
+@app.command()
+def track(
+    run: RunName,
+    tensorboard: Annotated[
+        Path, typer.Option(metavar="DIR", help="Gets event files, in a folder of the run's name.")
+    ] = Path("tensorboard"),
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on as long as the search does.")
+    ] = False,
+    runs: RunsFolder = RUNS,
+) -> None:
+    """Write a run as event files, for TensorBoard; it only reads the run."""
+    from eureka_agent.store import RunReader, find_run
+    from eureka_agent.tracking.tensorboard import track as write
+
+    with RunReader.open(find_run(run, runs)) as reader:
+        folder = write(reader, tensorboard, follow=follow)
+    print(folder)
+    _note(f"Look at it with: tensorboard --logdir {tensorboard}")
+
+
+@app.command(name="envs")
+def list_environments(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[ENV...]", help="Tell all about these.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the environments, or tell all about some: robot, signals, actions, baselines."""
+    from eureka_agent.environment.catalogue import environments_document
+    from eureka_agent.ui.environments import environment_view, environments_table
+    from eureka_agent.ui.pieces import open_console
+
+    document = environments_document(names or [])
+    if as_json:
+        _json(document)
+    elif names:
+        for entry in document:
+            open_console().print(environment_view(entry))
+    else:
+        open_console().print(environments_table(document))
 
 
 @app.command()
@@ -467,19 +655,15 @@ def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: boo
         raise
 
 
-def _environments_table(document: list[dict[str, Any]]) -> "RenderableType":
-    from rich.table import Table
-    from rich.text import Text
+def _components(policy: "Policy", episodes: "Episodes") -> "np.ndarray":
+    """What a policy's program pays for episodes, `[C, L, E]`: only a worker may call it."""
+    from eureka_agent.search.probing import Prober
 
-    table = Table("environment", "task", "signals", "time limit", box=None, padding=(0, 2, 1, 0))
-    for entry in document:
-        if "failure" in entry:
-            table.add_row(entry["name"], Text(f"broken: {entry['failure']}"), "", "")
-            continue
-        signals = "\n".join(f"{s['name']} {s['shape']} {s['unit']}" for s in entry["signals"])
-        seconds = entry["episode_steps"] * entry["control_step"]
-        table.add_row(entry["name"], Text(entry["task"]), Text(signals), f"{seconds:g} s")
-    return table
+    with Prober(policy.environment, sandbox=policy.sandbox) as prober:
+        (paid,) = prober.score([policy.program or ""], episodes)
+    if isinstance(paid, str):
+        raise EurekaError(paid)
+    return paid.components
 
 
 def _machine_table(document: dict[str, Any]) -> "RenderableType":

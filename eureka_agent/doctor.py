@@ -7,8 +7,11 @@ import sys
 from typing import Any
 
 from eureka_agent import __version__
+from eureka_agent.playback.film import describe_films
 from eureka_agent.sandbox.isolation import survey
 from eureka_agent.simulation import describe_devices
+from eureka_agent.simulation.rendering import describe_rendering
+from eureka_agent.tracking.events import describe_events
 
 PACKAGES = ("torch", "mujoco", "stable-baselines3", "gymnasium", "numpy", "openai")
 KEYS = ("OPENAI_API_KEY",)
@@ -25,6 +28,9 @@ def machine_document() -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "isolation": _isolation(),
         "devices": describe_devices(),
+        "pictures": describe_rendering(),
+        "films": describe_films(),
+        "tensorboard": describe_events(),
         "language_model": {key: "set" if os.environ.get(key) else "not set" for key in KEYS}
         | {"used": "with --model NAME; without it the offline designer writes the programs"},
     }

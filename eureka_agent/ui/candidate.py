@@ -62,7 +62,7 @@ def show_candidate(run: RunReader, candidate: int) -> RenderableType:
         parts += _training_parts(training)
     if document["reflection"]:
         parts.append(section("Reflection", Text(clean(document["reflection"]))))
-    parts.append(path_text(document["reward_path"]))
+    parts.append(_place(document["reward_path"]))
     return Group(*parts)
 
 
@@ -79,7 +79,13 @@ def _conversation(document: Document) -> RenderableType:
         if attempt in drafts:
             parts.append(Padding(verdict(drafts[attempt]), (0, 0, 0, 2)))
     folder = str(Path(document["reward_path"]).parent)
-    return Group(*parts, path_text(f"prompts and replies: {folder}"))
+    return Group(*parts, _place(folder, "prompts and replies: "))
+
+
+def _place(path: str, what: str = "") -> Text:
+    """Where something lies; a run may have been copied without its files."""
+    missing = "" if Path(path).exists() else " (missing; this is from the run's database)"
+    return path_text(f"{what}{path}{missing}")
 
 
 def _training_parts(training: Document) -> list[RenderableType]:

@@ -1,7 +1,9 @@
 """What a progress view shows, read from the store at one moment."""
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from eureka_agent.store import (
     CandidateRow,
@@ -12,8 +14,9 @@ from eureka_agent.store import (
     RunRow,
     TrainingRow,
 )
-from eureka_agent.store.rows import Role, RunStatus
-from eureka_agent.ui.format import last_line, one_line
+from eureka_agent.store.rows import Role, RunStatus, UsageRow
+from eureka_agent.ui.format import count, last_line, one_line
+from eureka_agent.ui.published import published_baselines
 
 EVENTS = 10
 BASELINES: dict[Role, str] = {"winner": "winner", "human": "human", "fitness": "bare"}
@@ -25,7 +28,7 @@ class Lane:
 
     Attributes:
         label: `#7`, or the baseline's name.
-        state: a candidate's or a training's state.
+        state: a candidate's or a training's state; `published` where nothing trains here.
         progress: share of the training steps done; None where nothing trains.
         latest: the newest ranking fitness.
         best: the highest ranking fitness of this training so far.
@@ -51,9 +54,12 @@ class Facts:
         name: the run's name.
         status: how the run stands.
         lanes: the candidates of the newest generation.
-        baselines: what is trained beside them.
+        leader: the best candidate so far, where it is none of these.
+        baselines: what is trained beside them, or was published with the environment.
+        human: what the human reward reaches, as far as that is known.
         generations: all generations in numbers.
         events: the newest events, oldest first.
+        usage: what the language model was used for.
         taken: environment steps of all trainings so far.
         remaining: environment steps that are still to be trained, as far as is known.
     """
@@ -62,48 +68,87 @@ class Facts:
     name: str
     status: RunStatus
     lanes: tuple[Lane, ...]
+    leader: Lane | None
     baselines: tuple[Lane, ...]
+    human: float | None
     generations: tuple[GenerationRow, ...]
     events: tuple[EventRow, ...]
+    usage: tuple[UsageRow, ...]
     taken: int
     remaining: int
 
 
-def read_facts(run: RunReader) -> Facts:
-    """Read the run at one moment."""
+def read_facts(run: RunReader, yardstick: Lane | None = None) -> Facts:
+    """Read the run at one moment; `yardstick` is what `published_human` found."""
     with run.transaction():
         row = run.row()
         generations = run.generations()
         newest = generations[-1].generation if generations else -1
+        candidates = run.candidates(newest)
         # Besides the newest generation, earlier candidates that train once more on a second seed.
-        again = {t.candidate_id for t in run.trainings("candidate") if t.state == "training"}
-        candidates = [c for c in run.candidates() if c.generation == newest or c.id in again]
-        training = {candidate.id: run.trainings(candidate=candidate.id) for candidate in candidates}
-        beside: dict[Role, list[TrainingRow]] = {role: run.trainings(role) for role in BASELINES}
-        lanes = [_candidate(run, c, _in_search(training[c.id])) for c in candidates]
-        baselines = [
-            _lane(run, BASELINES[role], "", rows)
-            for role, rows in beside.items()
-            if any(training.state != "waiting" for training in rows)
-        ]
+        training = [t.candidate_id for t in run.trainings("candidate") if t.state == "training"]
+        shown = {candidate.id for candidate in candidates}
+        again = sorted({number for number in training if number is not None} - shown)
+        candidates = [*map(run.candidate, again), *candidates]
+        baselines = _baselines(run)
+        if yardstick and all(lane.label != yardstick.label for lane in baselines):
+            baselines = [yardstick, *baselines]
         return Facts(
             run=row,
             name=run.name,
             status=run.status(),
-            lanes=tuple(lanes),
+            lanes=tuple(_candidate(run, candidate) for candidate in candidates),
+            leader=_leader(run, row.best_candidate, {candidate.id for candidate in candidates}),
             baselines=tuple(baselines),
+            human=_human(run, yardstick),
             generations=tuple(generations),
             events=tuple(run.events(last=EVENTS)),
+            usage=tuple(run.usage()),
             taken=run.steps_taken(),
             remaining=remaining_steps(run),
         )
 
 
-def _in_search(trainings: list[TrainingRow]) -> list[TrainingRow]:
-    return [training for training in trainings if training.role == "candidate"]
+def published_human(run: RunReader) -> Lane | None:
+    """The human reward as it was published with the environment; None where it was not.
+
+    Not for every look at the run: it reads the environment's files.
+    """
+    published = published_baselines(run) or {}
+    entry = published.get("human")
+    if not entry or entry.get("mean") is None:
+        return None
+    mean, steps = entry["mean"], published.get("steps")
+    words = f"published, after {count(steps)} steps" if steps else "published"
+    return Lane("human", "published", None, None, mean, (mean,), words)
 
 
-def _candidate(run: RunReader, candidate: CandidateRow, trainings: list[TrainingRow]) -> Lane:
+def _baselines(run: RunReader) -> list[Lane]:
+    """What trains beside the candidates, once it has begun."""
+    beside: dict[Role, list[TrainingRow]] = {role: run.trainings(role) for role in BASELINES}
+    return [
+        _lane(run, BASELINES[role], "", rows)
+        for role, rows in beside.items()
+        if any(training.state != "waiting" for training in rows)
+    ]
+
+
+def _human(run: RunReader, yardstick: Lane | None) -> float | None:
+    """What the human reward reaches: in this run's own trainings, else as published."""
+    own = [t.ranking_fitness for t in run.trainings("human") if t.ranking_fitness is not None]
+    return fmean(own) if own else yardstick.best if yardstick else None
+
+
+def _leader(run: RunReader, best: int | None, shown: Collection[int]) -> Lane | None:
+    """The best candidate of an earlier generation, under a name of its own."""
+    if best is None or best in shown:
+        return None
+    lane = _candidate(run, run.candidate(best))
+    return replace(lane, label="best", words=f"{lane.label}: {lane.words}")
+
+
+def _candidate(run: RunReader, candidate: CandidateRow) -> Lane:
+    trainings = run.trainings("candidate", candidate.id)
     words = last_line(candidate.failure or "") or one_line(candidate.thought)
     lane = _lane(run, f"#{candidate.id}", words, trainings)
     latest = lane.latest if candidate.fitness is None else candidate.fitness
@@ -129,7 +174,8 @@ def _lane(run: RunReader, label: str, words: str, trainings: list[TrainingRow]) 
     return Lane(
         label=label,
         state=state,
-        progress=done / total if total else None,
+        # The last rollout may go beyond the steps that were asked for.
+        progress=min(done / total, 1.0) if total else None,
         latest=known[-1] if known else None,
         best=max(known, default=None),
         curve=curve,
@@ -144,6 +190,8 @@ def _curve(evaluations: list[EvaluationRow]) -> tuple[float | None, ...]:
 def remaining_steps(run: RunReader) -> int:
     """Environment steps left in the trainings entered so far and the generations to come."""
     row, generations = run.row(), run.generations()
+    if row.status == "finished":
+        return 0
     # A configuration that does not say how much is planned leaves the forecast at what is entered.
     planned, candidates, steps = (
         int(row.config.get(key) or 0) for key in ("generations", "candidates", "steps")

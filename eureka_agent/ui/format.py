@@ -8,18 +8,26 @@ from collections.abc import Sequence
 BARS = "▁▂▃▄▅▆▇█"
 NOTHING = "-"
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+# They choose a glyph, say nothing, and make what is drawn wider than what was measured.
+_VARIATION_SELECTOR = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_NOT_SHOWN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 
 
 def clean(text: str) -> str:
     """Foreign text (a program, a traceback) made safe for a terminal.
 
-    Escape sequences go; other control characters, direction overrides and lone surrogates become
-    the replacement character. Line breaks stay, tabs become spaces.
+    Escape sequences and variation selectors go; other control characters, line and paragraph
+    separators, direction overrides and lone surrogates become the replacement character. Line
+    breaks stay, tabs become spaces.
     """
+    if text.isascii() and text.isprintable():
+        return text
     text = _ESCAPE_SEQUENCE.sub("", text.replace("\r\n", "\n").expandtabs(4))
     return "".join(
-        character if character == "\n" or unicodedata.category(character)[0] != "C" else "\ufffd"
-        for character in text
+        character
+        if character == "\n" or unicodedata.category(character) not in _NOT_SHOWN
+        else "\ufffd"
+        for character in _VARIATION_SELECTOR.sub("", text)
     )
 
 
@@ -46,6 +54,11 @@ def number(value: float | None) -> str:
     return f"{value:.{1 if size >= 100 else 2 if size >= 10 else 3}f}"
 
 
+def extent(low: float | None, high: float | None) -> str:
+    """An interval."""
+    return NOTHING if low is None else f"{number(low)} to {number(high)}"
+
+
 def percent(share: float | None) -> str:
     """A share of 1 in percent."""
     return NOTHING if share is None else f"{100 * share:.0f} %"
@@ -58,6 +71,16 @@ def count(value: float) -> str:
     return f"{value / 1e3:.0f} k" if value >= 10_000 else f"{value:,.0f}"
 
 
+def tokens(asked: float, answered: float) -> str:
+    """Tokens of questions and of answers."""
+    return f"{count(asked)} + {count(answered)}"
+
+
+def money(cost: float | None) -> str:
+    """US dollars, where they are known."""
+    return "cost unknown" if cost is None else f"{cost:.2f} USD"
+
+
 def duration(seconds: float) -> str:
     """A stretch of time in its two largest units."""
     whole = max(0, round(seconds))
@@ -65,7 +88,9 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86_400} days {whole % 86_400 // 3600} h"
 
 
 def things(amount: int, noun: str) -> str:

@@ -8,49 +8,80 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from eureka_agent.store import EventRow, GenerationRow
+from eureka_agent.store import EventRow, GenerationRow, UsageRow
 from eureka_agent.ui.facts import Facts, Lane
 from eureka_agent.ui.format import (
     count,
     duration,
+    last_line,
     limits,
+    money,
     number,
     one_line,
     percent,
     sparkline,
+    tokens,
 )
 from eureka_agent.ui.pieces import RUN_STYLES, STATES
 
 BAR = 8
 CURVE = 10
+NUMBER = 7
 MOST_GENERATIONS = 8
 # Below these widths, in columns, the words and then the curve give way.
 ROOM_FOR_WORDS = 72
 ROOM_FOR_CURVE = 52
-# Header, blank, lane heading, blank, blank, footer; and the line on which the cursor rests.
-FIXED_LINES = 9
+# Header, blank, lane heading, blank, blank; and the line on which the cursor rests.
+FIXED_LINES = 8
+REACHES = "▲"
+"""Marks a fitness that is as high as the human reward's."""
+EVENT_WORDS = {
+    "rejected": ("rejected", "yellow"),
+    "failed": ("failed", "red"),
+    "finished": ("trained", "green"),
+}
+"""Kinds of event whose text is only the reason or the result."""
+BETWEEN = "  ·  "
 
 
-def frame(facts: Facts, footer: str, width: int, height: int) -> RenderableType:
-    """The view of a run in `width` columns and, where they are 16 or more, `height` lines."""
-    lanes, generations, events = _share_out(facts, height)
+def frame(facts: Facts, footer: Sequence[str], width: int, height: int) -> RenderableType:
+    """The view of a run in `width` columns and, where they are 16 or more, `height` lines.
+
+    Args:
+        facts: what to show.
+        footer: short facts for the end; they go on as many lines as they need.
+        width: columns of the terminal.
+        height: its lines.
+    """
+    ending = _wrapped(footer, width)
+    beside = [lane for lane in (facts.leader, *facts.baselines) if lane is not None]
+    lanes, generations, events = _share_out(facts, height - len(beside) - len(ending))
     parts: list[RenderableType] = [*_header(facts), Text()]
-    if facts.lanes or facts.baselines:
+    if facts.lanes or beside:
         shown = sorted(facts.lanes, key=_uninteresting)[:lanes]
-        table = _Lanes(width, [*facts.lanes, *facts.baselines])
+        table = _Lanes(width, [*facts.lanes, *beside], facts.human)
         table.add([lane for lane in facts.lanes if lane in shown])
         table.note_hidden(len(facts.lanes) - len(shown))
-        table.add(facts.baselines)
+        table.add(beside)
         history = facts.generations[-generations:]
         parts += [table.table, Text(), *(_line(generation_line(row)) for row in history)]
     if facts.events:
         parts += [Text(), *(_line(event_line(event)) for event in facts.events[-events:])]
-    return Group(*parts, _line(footer, "dim"))
+    return Group(*parts, *(_line(line, "dim") for line in ending))
+
+
+def _wrapped(parts: Sequence[str], width: int) -> list[str]:
+    """The parts on as few lines as hold them."""
+    lines = list(parts[:1])
+    for part in parts[1:]:
+        longer = f"{lines[-1]}{BETWEEN}{part}"
+        lines[-1:] = [longer] if len(longer) <= width else [lines[-1], part]
+    return lines
 
 
 def _share_out(facts: Facts, height: int) -> tuple[int, int, int]:
     """How many lines go to candidates, generations and events."""
-    room = max(4, height - FIXED_LINES - len(facts.baselines))
+    room = max(4, height - FIXED_LINES)
     lanes = len(facts.lanes)
     if lanes > room - 4:
         # One line less, for the one that says how many are hidden.
@@ -80,9 +111,16 @@ def _header(facts: Facts) -> list[Text]:
 
 
 class _Lanes:
-    """The table of candidates and baselines; `scaled` are the lanes whose curves share a scale."""
+    """The table of candidates and baselines.
 
-    def __init__(self, width: int, scaled: Sequence[Lane]) -> None:
+    Args:
+        width: columns of the terminal.
+        scaled: the lanes whose curves share a scale.
+        human: the fitness from which on a lane is marked.
+    """
+
+    def __init__(self, width: int, scaled: Sequence[Lane], human: float | None) -> None:
+        self._human = human
         self._curves = width >= ROOM_FOR_CURVE
         self._words = width >= ROOM_FOR_WORDS
         self._limits = limits([lane.curve for lane in scaled])
@@ -90,14 +128,16 @@ class _Lanes:
             box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", expand=True
         )
         # The widths keep columns where they are while what stands in them changes.
-        for heading, least in (("", 3), ("state", 10), ("progress", BAR), ("", 5)):
+        for heading, least in (("", 6), ("state", 11), ("progress", BAR), ("", 5)):
             self.table.add_column(heading, min_width=least, no_wrap=True)
         for heading in ("fitness", "best"):
-            self.table.add_column(heading, justify="right", min_width=7, no_wrap=True)
+            # Justified by hand: the mark stands behind the number.
+            self.table.add_column(heading.rjust(NUMBER), min_width=NUMBER + 1, no_wrap=True)
         if self._curves:
             self.table.add_column("curve", no_wrap=True)
         # Takes what is left, empty or not.
-        heading = "(on the ranking episodes)" if self._words else ""
+        legend = "(ranking pool)" if human is None else f"{REACHES} human reached"
+        heading = legend if self._words else ""
         self.table.add_column(heading, no_wrap=True, ratio=1)
 
     def add(self, lanes: Sequence[Lane]) -> None:
@@ -108,13 +148,20 @@ class _Lanes:
                 Text(f"{symbol} {word}", style),
                 _bar(lane),
                 Text(percent(lane.progress), justify="right"),
-                number(lane.latest),
-                number(lane.best),
+                self._marked(lane.latest),
+                self._marked(lane.best),
             ]
             if self._curves:
-                curve = sparkline(lane.curve[-CURVE:], *self._limits)
+                # What has one value lies at one height: a line to hold the others against.
+                values = lane.curve[-CURVE:] * (CURVE if lane.state == "published" else 1)
+                curve = sparkline(values, *self._limits)
                 cells.append(Text(curve.ljust(CURVE), style))
             self.table.add_row(*cells, _line(lane.words if self._words else "", "dim"))
+
+    def _marked(self, value: float | None) -> str:
+        """A fitness with the mark of one that reaches the human reward's."""
+        reaches = value is not None and self._human is not None and value >= self._human
+        return number(value).rjust(NUMBER) + (REACHES if reaches else "")
 
     def note_hidden(self, lanes: int) -> None:
         if lanes:
@@ -148,16 +195,28 @@ def generation_line(row: GenerationRow) -> Text:
 
 
 def event_line(event: EventRow) -> Text:
-    """An event on one line."""
+    """An event on one line, in words."""
     line = Text(strftime("%H:%M:%S  ", localtime(event.time)), "dim")
     if event.candidate_id is not None:
         line.append(f"#{event.candidate_id} ", "bold")
-    return line.append(one_line(event.text), "default")
+    word, style = EVENT_WORDS.get(event.kind, ("", ""))
+    said = last_line(event.text) if event.kind == "failed" else one_line(event.text)
+    if word and event.candidate_id is not None and not said.startswith(word):
+        line.append(word, style).append(": ")
+    return line.append(said, "default")
 
 
-def totals(env_steps: int, pace: float, elapsed: float, left: float | None) -> str:
+def totals(
+    env_steps: int, pace: float, elapsed: float, left: float | None, usage: Sequence[UsageRow] = ()
+) -> list[str]:
     """What the run has taken so far, and about how long it will go on."""
     parts = [f"{count(env_steps)} env steps", f"{count(pace)}/s", duration(elapsed)]
     if left is not None:
         parts.append(f"about {duration(left)} left")
-    return "  ·  ".join(parts)
+    if usage:
+        asked = sum(role.prompt_tokens for role in usage)
+        answered = sum(role.completion_tokens for role in usage)
+        known = [role.cost for role in usage if role.cost is not None]
+        cost = sum(known) if len(known) == len(usage) else None
+        parts += [f"{tokens(asked, answered)} tokens", money(cost)]
+    return parts

@@ -30,6 +30,7 @@ STATES = {
     "finished": ("✓", "trained", "green"),
     "rejected": ("-", "rejected", "yellow"),
     "failed": ("✗", "failed", "red"),
+    "published": ("=", "published", "dim"),
 }
 RUN_STYLES = {"running": "cyan", "finished": "green", "interrupted": "yellow", "failed": "red"}
 
@@ -73,11 +74,13 @@ def verdict(findings: Sequence[Document], text: str = "") -> RenderableType:
 
 def code(text: str, *, numbers: bool = False) -> RenderableType:
     """A reward program, highlighted in the terminal's own colours."""
-    from rich.syntax import Syntax  # slow to import, and most commands show no code
+    # Slow to import, and most commands show no code.
+    from pygments.lexers.python import PythonLexer
+    from rich.syntax import Syntax
 
     return Syntax(
         clean(text).strip("\n"),
-        "python",
+        PythonLexer(),  # by its name it would be looked for in every installed package
         theme="ansi_dark",
         background_color="default",
         word_wrap=True,

@@ -7,6 +7,7 @@ the search.
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,16 +16,27 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from eureka_agent.store import EvaluationRow, RunReader
-from eureka_agent.ui.facts import BASELINES, Facts, Pace, read_facts, remaining_steps
+from eureka_agent.store import EvaluationRow, RunReader, UsageRow
+from eureka_agent.ui.facts import (
+    BASELINES,
+    Facts,
+    Lane,
+    Pace,
+    published_human,
+    read_facts,
+    remaining_steps,
+)
 from eureka_agent.ui.format import count, number, one_line
-from eureka_agent.ui.frame import event_line, frame, generation_line, totals
+from eureka_agent.ui.frame import BETWEEN, event_line, frame, generation_line, totals
 
 INTERVAL = 0.25
+"""Seconds between two looks, where a look costs next to nothing."""
+SHARE = 0.008
+"""The most that looks take of a processor's time: the more one costs, the later comes the next."""
 # How long the end of a search waits for a view that hangs, in seconds.
 PATIENCE = 5.0
-# The clock moves once a second where nothing else does.
-LOOKS_PER_SECOND = round(1 / INTERVAL)
+# The clock moves once in so many seconds where nothing else does.
+TICK = 1.0
 # A forecast from fewer seconds than this would be a guess.
 FORECAST_AFTER = 5.0
 
@@ -82,19 +94,29 @@ class View:
 
     def _show(self, run: RunReader) -> None:
         """Update until the end, and once after it."""
-        ending = False
+        ending, cost = False, 0.0
         while not ending:
-            ending = self._stop.wait(INTERVAL)
+            ending = self._stop.wait(max(INTERVAL, cost / SHARE))
+            begun = time.thread_time()
             try:
                 self._update(run, ending)
             except Exception as error:
                 self._complain(error)
+            cost = time.thread_time() - begun
 
     def _begin(self, run: RunReader) -> None:
         self._spent_before = run.row().wall_seconds
 
     def _update(self, run: RunReader, ending: bool) -> None:
         raise NotImplementedError
+
+    def _published(self, run: RunReader) -> Lane | None:
+        """The published human reward; a view can do without."""
+        try:
+            return published_human(run)
+        except OSError as error:
+            self._complain(error)
+            return None
 
     def _complain(self, error: Exception) -> None:
         """Note the first problem; a view that repeats itself would bury the search."""
@@ -103,14 +125,14 @@ class View:
             reason = one_line(f"{type(error).__name__}: {error}")
             self._console.print(Text(f"Progress cannot be shown ({reason}); the search goes on."))
 
-    def _totals(self, env_steps: int, remaining: int) -> str:
+    def _totals(self, env_steps: int, remaining: int, usage: Sequence[UsageRow]) -> list[str]:
         now = time.monotonic()
         self._pace.look(now, env_steps)
         elapsed = now - self._begun
         pace = self._pace.overall()
         known = remaining > 0 and pace > 0 and elapsed > FORECAST_AFTER
         left = remaining / pace if known else None
-        return totals(env_steps, self._pace.recent(), self._spent_before + elapsed, left)
+        return totals(env_steps, self._pace.recent(), self._spent_before + elapsed, left, usage)
 
 
 class LiveView(View):
@@ -120,10 +142,12 @@ class LiveView(View):
         super().__init__(path, console)
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
         self._facts: Facts | None = None
+        self._human: Lane | None = None
         self._size = console.size
-        self._looks = 0
+        self._drawn = 0.0
 
     def _show(self, run: RunReader) -> None:
+        self._human = self._published(run)
         with self._live:
             super()._show(run)
 
@@ -135,12 +159,13 @@ class LiveView(View):
             self._console.clear()
         changed = run.changed()
         if changed or self._facts is None:
-            self._facts = read_facts(run)
-        footer = self._totals(self._facts.taken, self._facts.remaining)
-        self._looks += 1
-        if changed or resized or ending or self._looks % LOOKS_PER_SECOND == 1:
+            self._facts = read_facts(run, self._human)
+        facts, now = self._facts, time.monotonic()
+        footer = self._totals(facts.taken, facts.remaining, facts.usage)
+        if changed or resized or ending or now - self._drawn >= TICK:
+            self._drawn = now
             width, height = self._size
-            self._live.update(frame(self._facts, footer, width, height), refresh=True)
+            self._live.update(frame(facts, footer, width, height), refresh=True)
 
 
 class PlainView(View):
@@ -160,6 +185,9 @@ class PlainView(View):
         self._event = max((event.id for event in run.events(last=1)), default=0)
         self._evaluation = max((evaluation.id for evaluation in run.evaluations()), default=0)
         self._generation = max((line.generation for line in run.generations()), default=0)
+        human = self._published(run)
+        if human:
+            self._print(Text(f"human reward: fitness {number(human.best)} ({human.words})"))
 
     def _update(self, run: RunReader, ending: bool) -> None:
         if not (run.changed() or ending):
@@ -171,21 +199,23 @@ class PlainView(View):
                 run.events(since=self._event),
             )
             names = _names(run) if evaluations else {}
-            summary = self._totals(run.steps_taken(), remaining_steps(run))
-        for event in events:
-            self._event = event.id
-            self._print(event_line(event))
-        if row.phase and row.phase != self._phase:
-            self._phase = row.phase
-            self._print(_now(one_line(row.phase)))
+            summary = BETWEEN.join(
+                self._totals(run.steps_taken(), remaining_steps(run), run.usage())
+            )
         if evaluations:
             self._evaluation = evaluations[-1].id
             self._rounds(evaluations, names, summary)
+        for event in events:
+            self._event = event.id
+            self._print(event_line(event))
         for line in generations:
             over = ending or line.generation < generations[-1].generation
             if over and line.generation >= self._generation:
                 self._generation = line.generation + 1
                 self._print(_now("").append(generation_line(line)))
+        if row.phase and row.phase != self._phase:
+            self._phase = row.phase
+            self._print(_now(one_line(row.phase)))
         if ending:
             self._print(_now(summary))
 

@@ -20,6 +20,8 @@ def test_cleaning_keeps_the_words_and_drops_what_drives_a_terminal() -> None:
         clean("a\x1b[31mred\x1b[0m\r\n\tb\x1b]8;;http://x\x07link\x9b") == "ared\n    blink\ufffd"
     )
     assert clean("left\u202eright\u200b\ud800") == "left\ufffdright\ufffd\ufffd"
+    assert clean("one\u2028two\u2029three") == "one\ufffdtwo\ufffdthree"
+    assert clean("\u2764\ufe0f \U000e0100x\u180b") == "\u2764 x"
     assert one_line(" two \n lines ") == "two lines"
     assert last_line("Traceback:\n  file\nValueError: bad\n\n") == "ValueError: bad"
     assert last_line("") == ""
@@ -45,11 +47,12 @@ def test_numbers_have_about_four_digits(value: float | None, text: str) -> None:
 
 def test_counts_and_durations_are_short() -> None:
     assert [count(n) for n in (950, 9_999, 22_400, 999_999)] == ["950", "9,999", "22 k", "1.00 M"]
-    assert [duration(s) for s in (-1, 59.6, 3599, 3661)] == [
+    assert [duration(s) for s in (-1, 59.6, 3599, 3661, 180_000)] == [
         "0 s",
         "1 min 00 s",
         "59 min 59 s",
         "1 h 01 min",
+        "2 days 2 h",
     ]
 
 

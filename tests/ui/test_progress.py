@@ -2,13 +2,15 @@
 
 import io
 import shutil
+import time
 
 import pytest
 from rich.console import Console
 
-from eureka_agent.store import Run
-from eureka_agent.ui.facts import Pace, read_facts, remaining_steps
-from eureka_agent.ui.progress import LiveView, PlainView, progress_view
+from eureka_agent.store import Run, RunReader, UsageRow
+from eureka_agent.ui.facts import Lane, Pace, read_facts, remaining_steps
+from eureka_agent.ui.frame import totals
+from eureka_agent.ui.progress import INTERVAL, SHARE, LiveView, PlainView, progress_view
 
 
 def console(*, terminal: bool = False, width: int = 80) -> Console:
@@ -113,6 +115,59 @@ def test_what_remains_counts_open_trainings_and_generations_to_come(new_run: Run
     assert remaining_steps(new_run) == 600 + 3 * 1000
     new_run.fail_training(training.id, "not finite")
     assert remaining_steps(new_run) == 3 * 1000
+
+
+def test_a_finished_search_leaves_nothing_to_do(new_run: Run) -> None:
+    new_run.set_status("finished")
+    assert remaining_steps(new_run) == 0
+
+
+def test_the_best_of_an_earlier_generation_stays_in_view(full_run: Run) -> None:
+    assert read_facts(full_run).leader is None
+    full_run.add_candidate(1, 0, "", designer="offline")
+    leader = read_facts(full_run).leader
+    assert leader is not None
+    assert (leader.label, leader.latest, leader.words[:3]) == ("best", 10.0, "#1:")
+
+
+def test_the_human_reward_is_a_yardstick_from_the_start(new_run: Run) -> None:
+    published = Lane("human", "published", None, None, 5.0, (5.0,), "published")
+    facts = read_facts(new_run, published)
+    assert (facts.human, facts.baselines) == (5.0, (published,))
+    for seed, fitness in enumerate([6.0, 8.0]):
+        own = new_run.add_training("human", seed, steps_total=10)
+        new_run.start_training(own.id)
+        assert read_facts(new_run, published).human == (6.0 if seed else 5.0)
+        new_run.finish_training(own.id, ranking_fitness=fitness, own_return=1, checkpoint_step=10)
+    facts = read_facts(new_run, published)
+    assert facts.human == 7.0
+    assert [lane.state for lane in facts.baselines] == ["finished"]
+
+
+def test_a_view_that_is_slow_looks_less_often(
+    new_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    class Slow(PlainView):
+        def _update(self, run: RunReader, ending: bool) -> None:
+            begun = time.thread_time()
+            while time.thread_time() - begun < 0.02:
+                pass
+
+    view = Slow(new_run.path, console())
+    monkeypatch.setattr(view._stop, "wait", lambda seconds: waits.append(seconds) or len(waits) > 2)
+    view._show(new_run)
+    assert waits[0] == INTERVAL
+    assert min(waits[1:]) >= 0.02 / SHARE
+
+
+def test_the_footer_tells_tokens_and_cost_where_a_model_was_asked() -> None:
+    assert totals(5000, 10.0, 60.0, None) == ["5,000 env steps", "10/s", "1 min 00 s"]
+    used = UsageRow("designer", 2, 12_000, 900, 0.5, 3.0)
+    assert totals(0, 0.0, 0.0, None, [used])[3:] == ["12 k + 900 tokens", "0.50 USD"]
+    unknown = UsageRow("repair", 1, 0, 0, None, 3.0)
+    assert totals(0, 0.0, 0.0, None, [used, unknown])[4] == "cost unknown"
 
 
 def test_pace_forgets_what_is_long_ago() -> None:

@@ -9,10 +9,10 @@ import unicodedata
 import pytest
 from rich.console import Console, RenderableType
 
-from eureka_agent.store import Run
+from eureka_agent.store import Run, RunReader
 from eureka_agent.ui.candidate import show_candidate
 from eureka_agent.ui.facts import read_facts
-from eureka_agent.ui.frame import frame
+from eureka_agent.ui.frame import event_line, frame
 from eureka_agent.ui.render import final_summary, runs_table, show_run
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -36,7 +36,7 @@ def views(run: Run, width: int = 100, height: int = 40) -> dict[str, RenderableT
         "runs": runs_table(run.path.parent),
         "run": show_run(run),
         "end": final_summary(run),
-        "frame": frame(read_facts(run), "footer", width, height),
+        "frame": frame(read_facts(run), ["footer"], width, height),
         **{f"candidate {row.id}": show_candidate(run, row.id) for row in run.candidates()},
     }
 
@@ -92,6 +92,18 @@ def test_the_run_says_whether_the_winner_beats_the_baselines(full_run: Run) -> N
     assert "With so few seeds" in text
 
 
+def test_a_run_copied_without_its_files_is_shown_from_its_database(full_run: Run) -> None:
+    copy = full_run.path.parent.parent / "copies" / full_run.name
+    copy.mkdir(parents=True)
+    full_run._database.execute("VACUUM INTO ?", str(copy / "run.db"))
+    with RunReader.open(copy) as run:
+        assert "human reward" in draw(show_run(run))
+        text = " ".join(draw(show_candidate(run, 1)).split())
+        assert "def compute_reward" in text
+        assert "(missing;" in text
+        assert draw(frame(read_facts(run), ["footer"], 80, 24))
+
+
 def test_a_candidate_shows_its_reflection(full_run: Run) -> None:
     assert "Reflection" not in draw(show_candidate(full_run, 1))
     full_run.set_reflection(1, "go is flat: drop it.")
@@ -129,10 +141,49 @@ def test_a_frame_fits_the_terminal(full_run: Run, width: int, height: int, lanes
     for number in range(lanes):
         full_run.add_candidate(1, number, "", designer="offline")
         full_run.event("proposed", "proposed", number + 1)
-    text = draw(frame(read_facts(full_run), "footer", width, height), width)
+    text = draw(frame(read_facts(full_run), ["footer"], width, height), width)
     assert len(text.splitlines()) < height
     assert text.splitlines()[-1] == "footer"
     assert ("more" in text) == (lanes == 40)
+
+
+def test_a_frame_marks_what_reaches_the_human_reward(full_run: Run) -> None:
+    text = draw(frame(read_facts(full_run), [], 100, 40))
+    human = full_run.trainings("human")
+    assert [training.ranking_fitness for training in human] == [20.0, 22.0, 24.0]
+    assert re.search(r"^#1 .*  10\.00    10\.00  ", text, re.MULTILINE)
+    assert re.search(r"^human .*  24\.00▲   24\.00▲ ", text, re.MULTILINE)
+
+
+def test_the_footer_goes_on_as_many_lines_as_it_needs(full_run: Run) -> None:
+    footer = ["a" * 20, "b" * 20, "c" * 20]
+    lines = draw(frame(read_facts(full_run), footer, 50, 24), 50).splitlines()
+    assert lines[-2:] == [f"{'a' * 20}  ·  {'b' * 20}", "c" * 20]
+    assert len(lines) < 24
+
+
+def test_events_say_what_happened_to_whom(new_run: Run) -> None:
+    new_run.add_candidate(0, 0, "", designer="offline")
+    new_run.event("rejected", "unknown name", 1)
+    new_run.event("failed", "Traceback:\n  line 6\nValueError: not finite", 1)
+    new_run.event("budget", "The budget is spent.")
+    lines = [event_line(event).plain[10:] for event in new_run.events()]
+    assert lines == [
+        "#1 rejected: unknown name",
+        "#1 failed: ValueError: not finite",
+        "The budget is spent.",
+    ]
+
+
+def test_of_many_candidates_the_fittest_are_shown(new_run: Run) -> None:
+    with new_run.transaction():
+        for number in range(100):
+            new_run.add_candidate(0, number, "", designer="offline")
+            new_run.set_result(number + 1, fitness=number, own_return=0.0, checkpoint_step=1)
+    text = draw(show_run(new_run))
+    assert "the 60 fittest of 100" in text
+    assert re.search(r"\b99\.00\b", text)
+    assert not re.search(r"\b39\.00\b", text)
 
 
 def test_showing_a_run_imports_nothing_heavy() -> None:

@@ -1,0 +1,1 @@
+"""Playing trained policies: their numbers, and films of what they do."""

@@ -1,0 +1,229 @@
+"""Playing a policy: the reporting episodes as the judge plays them, and what can be filmed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eureka_agent.environment import AnyWorlds, Episodes, Worlds, load_fitness, pools
+from eureka_agent.environment.fitness import Fitness, Reduce
+from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.playback.policies import Policy, read_weights
+from eureka_agent.reward import parse
+from eureka_agent.training import PolicyStack
+
+Pay = Callable[[Policy, Episodes], np.ndarray]
+"""Asks a worker what a policy's program pays, component by component: `[C, L, E]`, unweighted."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A state of the physics, as far as it can be seen."""
+
+    qpos: np.ndarray
+    mocap_pos: np.ndarray
+    mocap_quat: np.ndarray
+
+
+@dataclass
+class Performance:
+    """What a policy did in `E` reporting episodes of up to `L` steps.
+
+    Attributes:
+        policy: who.
+        episodes: as they went.
+        diverged: in which the physics failed `[E]` bool.
+        fitness: of each episode `[E]`.
+        so_far: fitness of what has been seen of an episode after each step `[L, E]`.
+        poses: what episode `filmed` looked like ahead of each of its steps; empty if nobody films.
+        filmed: that episode.
+        components: what the reward program paid, weighted, by name `[L, E]`.
+        silence: why there are no components, in words.
+    """
+
+    policy: Policy
+    episodes: Episodes
+    diverged: np.ndarray
+    fitness: np.ndarray
+    so_far: np.ndarray
+    poses: list[Pose]
+    filmed: int = 0
+    components: dict[str, np.ndarray] = field(default_factory=dict)
+    silence: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers, as a plain document."""
+        control_step = self.policy.environment.control_step
+        lengths, ended = self.episodes.lengths.tolist(), self.episodes.terminated.tolist()
+        alive = self.episodes.alive().numpy()
+        sums = {
+            name: np.where(alive, paid, 0.0).sum(0, dtype=np.float64)
+            for name, paid in self.components.items()
+        }
+        return {
+            "policy": self.policy.title,
+            "path": str(self.policy.path),
+            "environment": self.policy.environment.name,
+            "pool": "reporting",
+            "fitness": float(self.fitness.mean()),
+            "components_missing": self.silence or None,
+            "episodes": [
+                {
+                    "episode": e,
+                    "fitness": float(self.fitness[e]),
+                    "steps": steps,
+                    "seconds": steps * control_step,
+                    "ended_early": ended[e],
+                    "diverged": bool(self.diverged[e]),
+                    "components": {name: _finite(total[e]) for name, total in sums.items()},
+                }
+                for e, steps in enumerate(lengths)
+            ],
+        }
+
+
+def perform(policy: Policy, pay: Pay | None = None, filmed: int | None = None) -> Performance:
+    """Play a policy without action noise on the reporting pool.
+
+    Args:
+        policy: who.
+        pay: how to learn what its program pays; None if nobody asks.
+        filmed: the episode whose states are kept; None for none.
+
+    Raises:
+        UsageError: the policy does not fit its environment, there are not so many episodes, the
+            fitness is broken, or the environment has no physics that could be filmed.
+    """
+    fitness = load_fitness(policy.fitness)
+    episodes, diverged, poses = _play(policy, filmed)
+    steps = _steps(policy, fitness, episodes)
+    values = fitness.episode(steps, episodes.lengths, diverged)
+    performance = Performance(
+        policy=policy,
+        episodes=episodes,
+        diverged=diverged.numpy(),
+        fitness=values.numpy(),
+        so_far=_so_far(steps, fitness.reduce).numpy(),
+        poses=poses,
+        filmed=filmed or 0,
+    )
+    if policy.program is None:
+        performance.silence = "nobody knows which reward trained this policy"
+    elif pay is not None:
+        try:
+            performance.components = _weighted(policy, pay(policy, episodes))
+        except EurekaError as error:
+            performance.silence = error.message
+    return performance
+
+
+@torch.no_grad()
+def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Pose]]:
+    """The episodes, which of them diverged, and the poses of one."""
+    environment, each = policy.environment, policy.episodes
+    if filmed is not None and not 0 <= filmed < each:
+        raise UsageError(f"There is no episode {filmed}.", f"They are 0 to {each - 1}.")
+    worlds = environment.make_worlds(each)
+    if filmed is not None and not isinstance(worlds, Worlds):
+        raise UsageError(
+            f"{environment.name} has no MuJoCo model of ours, so it cannot be filmed.",
+            "Leave --video out: its numbers are there.",
+        )
+    act = _acting(policy, worlds)
+    streams = pools.streams(pools.REPORTING, policy.seed, each)
+    worlds.start(slice(0, each), streams, torch.zeros(each, dtype=torch.int64))
+    limit = environment.episode_steps
+    states, before, actions, poses = [worlds.signals], [], [], []
+    lengths = torch.full((each,), limit)
+    terminated = torch.zeros(each, dtype=torch.bool)
+    diverged = torch.zeros(each, dtype=torch.bool)
+    for t in range(limit):
+        if filmed is not None and isinstance(worlds, Worlds) and not terminated[filmed]:
+            poses.append(_pose(worlds, filmed))
+        action = act(worlds.observation)
+        step = worlds.step(action)
+        states.append(step.after)
+        before.append(step.before)
+        actions.append(action)
+        diverged |= step.diverged
+        for world in (step.terminated & ~terminated).nonzero()[:, 0].tolist():
+            terminated[world], lengths[world] = True, t + 1
+            worlds.stop(slice(world, world + 1))
+    kept = torch.stack(before) if environment.task_state else None
+    recorded = Episodes(torch.stack(states), torch.stack(actions), lengths, terminated, kept)
+    return recorded, diverged, poses
+
+
+def _acting(policy: Policy, worlds: AnyWorlds) -> Callable[[Tensor], Tensor]:
+    """Actions `[E, A]` for observations `[E, D]`, to the last bit as the run's judge has them."""
+    weights = read_weights(policy.path)
+    seen = weights["mlp_extractor.policy_net.0.weight"].shape[1]
+    sizes = (seen, weights["action_net.weight"].shape[0])
+    wanted = (worlds.observation.shape[1], worlds.action_size)
+    if sizes != wanted:
+        raise UsageError(
+            f"{policy.path} sees {sizes[0]} numbers and gives {sizes[1]}, but "
+            f"{policy.environment.name} shows {wanted[0]} and takes {wanted[1]}.",
+            "It was trained in another environment: name that with --env.",
+        )
+    lanes = policy.lanes
+    stack = PolicyStack(weights, lanes, policy.environment.training.activation)
+    stack.load(0, weights)
+    everyone = torch.zeros(lanes, worlds.n, seen)
+
+    def act(observation: Tensor) -> Tensor:
+        everyone[0] = observation
+        return stack.actor(everyone)[0].clamp(-1.0, 1.0)
+
+    return act
+
+
+def _pose(worlds: Worlds, world: int) -> Pose:
+    names = ("qpos", "mocap_pos", "mocap_quat")
+    return Pose(*(worlds.simulator.view(name)[world].cpu().numpy().copy() for name in names))
+
+
+def _steps(policy: Policy, fitness: Fitness, episodes: Episodes) -> Tensor:
+    """Fitness of each step `[L, E]` float64."""
+    arguments = episodes.arguments(policy.environment.layout, fitness.parameters)
+    try:
+        return fitness(arguments).total.view(episodes.actions.shape[:2]).double()
+    except Exception as error:
+        raise UsageError(
+            f"{policy.fitness}: fitness fails with {type(error).__name__}: {error}.",
+            "It takes signals of the environment by name and returns one number per row.",
+        ) from error
+
+
+def _so_far(steps: Tensor, reduce: Reduce) -> Tensor:
+    """What an episode that ended here would count as, but for what is added after an early end."""
+    match reduce:
+        case "mean":
+            return steps.cumsum(0) / torch.arange(1, len(steps) + 1)[:, None]
+        case "sum":
+            return steps.cumsum(0)
+        case "last":
+            return steps
+        case "max":
+            return steps.cummax(0).values
+        case "any":
+            return (steps > 0).double().cummax(0).values
+
+
+def _weighted(policy: Policy, paid: np.ndarray) -> dict[str, np.ndarray]:
+    """Weighted components by name; those with weight 0 are shown to nobody as paid."""
+    weights: Mapping[str, float] = parse(
+        policy.program or "", policy.environment.signals_described
+    ).weights
+    return {
+        name: weight * component
+        for (name, weight), component in zip(weights.items(), paid, strict=True)
+        if weight
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

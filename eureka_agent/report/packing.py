@@ -1,0 +1,27 @@
+"""Long texts and data inside a page: compressed and in letters that no HTML parser can stumble on.
+
+`report.js` unpacks them again in the browser.
+"""
+
+import base64
+import gzip
+import json
+
+
+def pack(text: str) -> str:
+    """Text as base64 of gzip; the same text always gives the same letters."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
+
+
+def pack_data(data: object) -> str:
+    """Plain data as packed JSON.
+
+    Raises:
+        ValueError: it holds a number that is not finite.
+    """
+    return pack(json.dumps(data, separators=(",", ":"), allow_nan=False))
+
+
+def unpack(packed: str) -> str:
+    """What `pack` was given."""
+    return gzip.decompress(base64.b64decode(packed)).decode()

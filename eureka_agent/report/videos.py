@@ -1,0 +1,50 @@
+"""The winner's video inside the page."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+from eureka_agent.store import RunReader
+
+KINDS = {".mp4": "video/mp4", ".webm": "video/webm", ".gif": "image/gif"}
+LARGEST = 30_000_000
+"""Bytes; a larger one would make a page that nobody can send."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video, or why it is not in the page.
+
+    Attributes:
+        kind: its media type.
+        data: its bytes as base64; empty if it is not in the page.
+        trouble: why not, in a sentence.
+    """
+
+    kind: str
+    data: str = ""
+    trouble: str = ""
+
+
+def winner_video(run: RunReader, candidate: int | None) -> Video | None:
+    """The video of a candidate; None where there is none."""
+    if candidate is None:
+        return None
+    folder = run.candidate_folder(candidate)
+    found = [path for kind in KINDS for path in sorted(folder.glob(f"*{kind}"))]
+    return _read(found[0], found[0].relative_to(run.path)) if found else None
+
+
+def _read(path: Path, name: Path) -> Video:
+    kind = KINDS[path.suffix]
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            megabytes = f"{size / 1e6:.0f} MB"
+            return Video(kind, trouble=f"The video {name} is too large to be in here: {megabytes}.")
+        content = path.read_bytes()
+    except OSError as error:
+        return Video(kind, trouble=f"The video {name} cannot be read: {error.strerror}.")
+    if not content:
+        return Video(kind, trouble=f"The video {name} is empty.")
+    return Video(kind, base64.b64encode(content).decode("ascii"))

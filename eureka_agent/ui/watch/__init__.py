@@ -1,0 +1,1 @@
+"""`watch`: an interactive dashboard of runs, live or finished, which only reads them."""

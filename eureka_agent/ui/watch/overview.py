@@ -1,0 +1,200 @@
+"""The pages on a run and on one of its generations."""
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from eureka_agent.store import GenerationRow
+from eureka_agent.ui.documents import Document
+from eureka_agent.ui.format import clean, count, duration, number, one_line, percent, things
+from eureka_agent.ui.frame import event_line, generation_line
+from eureka_agent.ui.pieces import (
+    code,
+    foreign,
+    path_text,
+    plain_table,
+    section,
+    state_text,
+    status_text,
+)
+from eureka_agent.ui.settings import shown
+from eureka_agent.ui.watch.chart import Chart, Curve
+from eureka_agent.ui.watch.page import Pages
+from eureka_agent.ui.watch.source import Overview, Source
+
+EVENTS = 200
+SUMMARY_EVENTS = 5
+HEIGHT = 8
+RESULTS = (("winner", "winner"), ("human", "human reward"), ("fitness_only", "bare fitness"))
+PUBLISHED = (("human", "human reward, published"), ("bare", "bare fitness, published"))
+
+
+def run_pages(source: Source) -> Pages:
+    """The pages on a run by title."""
+    overview = source.overview
+    if overview is None:
+        return {"Summary": lambda: unreadable(source)}
+    return {
+        "Summary": lambda: summary(source, overview),
+        "Best": lambda: best(source),
+        "Generations": lambda: generations(overview),
+        "Events": lambda: events(source),
+        "Insight": lambda: insight(overview),
+        "Settings": lambda: settings(overview),
+    }
+
+
+def run_heading(source: Source) -> Text:
+    """Which run it is and how it stands, on one line."""
+    status = status_text(source.overview.status) if source.overview else Text("unreadable", "red")
+    return Text.assemble((one_line(source.name), "bold"), "  ", status)
+
+
+def unreadable(source: Source) -> RenderableType:
+    """Why a run cannot be shown."""
+    return Text(clean(source.failure), "red")
+
+
+def summary(source: Source, overview: Overview) -> RenderableType:
+    """How a run stands: what happens now, its results, its course and what it took."""
+    row = overview.row
+    parts: list[RenderableType] = [Text(one_line(row.goal))]
+    if source.failure:
+        parts.append(Text(clean(source.failure), "red"))
+    if overview.status == "running" and row.phase:
+        parts.append(Text.assemble(("▸ ", "cyan"), one_line(row.phase)))
+    if overview.status == "interrupted":
+        parts.append(path_text(f"Go on with: eureka-agent resume {source.path}"))
+    if row.failure:
+        parts.append(Text(clean(row.failure), "red"))
+    document = source.document()
+    if document is not None:
+        parts += [Text(), _results(document), Text(), _spent(document, overview)]
+    if overview.generations:
+        parts += [Text(), Text("Fitness by generation", "bold"), _course(overview)]
+    lines: list[RenderableType] = [event_line(event) for event in source.events(SUMMARY_EVENTS)]
+    if lines:
+        parts += [Text(), section("Last events", Group(*lines))]
+    return Group(*parts)
+
+
+def _results(document: Document) -> RenderableType:
+    """The winner beside the baselines, on the reporting episodes."""
+    table = plain_table("reward", ">fitness", ">95 % interval", ">trainings")
+    for key, name in RESULTS:
+        entry = document["comparison"][key]
+        if entry["values"] or entry["failed"]:
+            trainings = str(len(entry["values"]))
+            trainings += f", {entry['failed']} failed" if entry["failed"] else ""
+            interval = entry["interval"] or (None, None)
+            table.add_row(name, number(entry["mean"]), _extent(*interval), trainings)
+    published = document["published_baselines"] or {}
+    for key, name in PUBLISHED:
+        entry = published.get(key)
+        if entry:
+            extent = _extent(entry["low"], entry["high"])
+            table.add_row(name, number(entry["mean"]), extent, str(len(entry["values"])))
+    if not table.row_count:
+        return Text("Nothing has been compared yet.", "dim")
+    return Group(table, Text("On the reporting episodes, which the search never used.", "dim"))
+
+
+def _extent(low: float | None, high: float | None) -> str:
+    return "-" if low is None else f"{number(low)} to {number(high)}"
+
+
+def _spent(document: Document, overview: Overview) -> RenderableType:
+    usage = document["usage"]
+    lines = [
+        f"{things(len(overview.candidates), 'candidate')} in "
+        f"{things(len(overview.generations), 'generation')}",
+        f"{count(document['env_steps'])} steps, {duration(document['wall_seconds'])}, "
+        f"{count(document['env_steps_per_second'])} steps per second in training",
+    ]
+    if usage["calls"]:
+        cost = "cost unknown" if usage["cost"] is None else f"{usage['cost']:.2f} USD"
+        tokens = f"{count(usage['prompt_tokens'])} + {count(usage['completion_tokens'])} tokens"
+        lines.append(f"{things(usage['calls'], 'answer')} of the language model, {tokens}, {cost}")
+    return Text("\n".join(lines))
+
+
+def best(source: Source) -> RenderableType:
+    """The program that leads, and where it and its policy are."""
+    document = source.document()
+    found = document and document["best"]
+    if not found:
+        return Text("No candidate has been trained to the end yet.", "dim")
+    head = Text.assemble("Best reward: ", (f"candidate {found['candidate']}", "bold"))
+    paths = [path_text(path) for key in ("reward_path", "policy_path") if (path := found[key])]
+    return Group(head, Text(), code(found["text"], numbers=True), Text(), *paths)
+
+
+def _course(overview: Overview) -> Chart:
+    """The best and the mean fitness of each generation."""
+    curves = []
+    for name, style in (("best", "green"), ("mean", "blue")):
+        values = [(row.generation, getattr(row, name)) for row in overview.generations]
+        points = tuple((float(x), y) for x, y in values if y is not None)
+        curves.append(Curve(name, points, style, dotted=name == "mean"))
+    return Chart(curves, HEIGHT, x="generation {}")
+
+
+def generations(overview: Overview) -> RenderableType:
+    """All generations in numbers."""
+    if not overview.generations:
+        return Text("Nothing has been proposed yet.", "dim")
+    lines: list[RenderableType] = [generation_line(row) for row in overview.generations]
+    return Group(_course(overview), Text(), *lines)
+
+
+def events(source: Source) -> RenderableType:
+    """What happened, the newest first."""
+    lines: list[RenderableType] = [event_line(event) for event in source.events(EVENTS)[::-1]]
+    return Group(*lines) if lines else Text("Nothing has happened yet.", "dim")
+
+
+def insight(overview: Overview) -> RenderableType:
+    """What the rewards say of each other, and how far each is from the human reward."""
+    known = overview.insight
+    if known is None:
+        return Text("Programs and policies have not been compared with each other.", "dim")
+    apart = known.distances.get("human") or []
+    distances = dict(zip(known.distances.get("candidates", []), apart, strict=False))
+    alarmed = {alarm.get("candidate") for alarm in known.alarms}
+    table = plain_table(">#", ">fitness", ">others' comparisons won", ">from human reward", "")
+    for row in overview.candidates:
+        share, distance = known.peers.get(str(row.id)), distances.get(row.id)
+        if share is not None or distance is not None:
+            alarm = Text("pleases its own reward alone", "red") if row.id in alarmed else ""
+            fitness = number(row.fitness)
+            table.add_row(str(row.id), fitness, percent(share), number(distance), alarm)
+    parts: list[RenderableType] = [Text(f"- {one_line(sentence)}") for sentence in known.said]
+    note = "Distance between what programs ask for: 0 is the same, 1 the contrary."
+    return Group(*parts, Text(), table, Text(note, "dim"))
+
+
+def settings(overview: Overview) -> RenderableType:
+    """The resolved configuration."""
+    table = plain_table("setting", "~value")
+    for name, value in overview.row.config.items():
+        table.add_row(one_line(name), Text(one_line(shown(value))))
+    return table
+
+
+def generation_pages(overview: Overview, row: GenerationRow) -> Pages:
+    """The page on one generation."""
+    return {"Summary": lambda: generation(overview, row)}
+
+
+def generation(overview: Overview, row: GenerationRow) -> RenderableType:
+    """A generation: its numbers, and its candidates from the best to the worst."""
+    members = [each for each in overview.candidates if each.generation == row.generation]
+    members.sort(key=lambda each: (each.fitness is None, -(each.fitness or 0.0)))
+    table = plain_table(">#", "from", "state", ">fitness", "~")
+    for each in members:
+        parents = " ".join(f"#{parent}" for parent in each.parents)
+        done = overview.progress.get(each.id)
+        fitness = number(each.fitness) if done is None else percent(done)
+        table.add_row(str(each.id), parents, state_text(each.state), fitness, foreign(each.thought))
+    numbers = f"{row.finished} of {row.candidates} trained, {row.rejected} rejected, "
+    numbers += f"{row.failed} failed. Best fitness {number(row.best)}, mean {number(row.mean)}."
+    return Group(Text(numbers), Text(), table)

@@ -1,0 +1,115 @@
+"""What a person types leads to the policy that is meant, or to a sentence."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from stable_baselines3 import PPO
+
+from eureka_agent.environment import Environment
+from eureka_agent.errors import UsageError
+from eureka_agent.playback.commands import find_policies
+from eureka_agent.playback.policies import find_policy, read_weights
+from eureka_agent.store import Run
+
+
+def test_a_run_means_its_best_policy_and_a_number_one_of_its_candidates(run: Run) -> None:
+    best = find_policy(str(run.path), run.path.parent)
+    assert best.path == run.path / "best" / "policy.zip" and best.title.endswith("#2")
+    first = find_policy("latest", run.path.parent, candidate=1)
+    assert first.path == run.candidate_folder(1) / "policy.zip"
+    assert (first.seed, first.episodes, first.lanes) == (5, 3, 2)
+
+
+def test_a_zip_inside_of_a_run_is_the_candidate_that_it_belongs_to(run: Run) -> None:
+    inside = find_policy(str(run.candidate_folder(1) / "policy.zip"), run.path.parent)
+    assert inside.title == f"{run.name} #1" and inside.program is not None
+
+
+def test_a_zip_alone_says_by_the_file_beside_it_where_it_was_trained(
+    run: Run, tmp_path: Path
+) -> None:
+    alone = tmp_path / "elsewhere" / "mine.zip"
+    alone.parent.mkdir()
+    shutil.copy(run.path / "best" / "policy.zip", alone)
+    with pytest.raises(UsageError, match="--env"):
+        find_policy(str(alone), tmp_path)
+    assert find_policy(str(alone), tmp_path, environment="cartpole").program is None
+    shutil.copy(run.path / "best" / "policy.json", alone.with_suffix(".json"))
+    assert find_policy(str(alone), tmp_path).environment.name == "cartpole"
+
+
+def test_another_one_is_a_number_a_run_or_a_zip(run: Run) -> None:
+    zipped = str(run.candidate_folder(1) / "policy.zip")
+    for beside in ("1", "#1", zipped):
+        both = find_policies("latest", None, beside, None, run.path.parent)
+        assert [policy.title[-2:] for policy in both] == ["#2", "#1"]
+    both = find_policies("latest", 1, run.name, None, run.path.parent)
+    assert [policy.title[-2:] for policy in both] == ["#1", "#2"]
+
+
+def test_a_run_from_another_machine_finds_its_environment_by_name(
+    tmp_path: Path, cartpole: Environment, run: Run
+) -> None:
+    other = Run.create(
+        tmp_path / "copied",
+        "cartpole",
+        goal=cartpole.task,
+        seed=0,
+        config={},
+        environment_source="/nowhere/envs/cartpole",
+    )
+    shutil.copytree(run.path / "best", other.path / "best")
+    other.add_candidate(0, 0, "", designer="offline")
+    other.set_best(1)
+    assert find_policy(str(other.path), tmp_path).environment.name == "cartpole"
+
+
+@pytest.mark.parametrize(("candidate", "said"), [(3, "has no policy"), (9, "no candidate 9")])
+def test_a_candidate_without_a_policy_is_named(run: Run, candidate: int, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        find_policy("latest", run.path.parent, candidate)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"), [("required", "required"), ("off", "auto"), ("weak", "auto")]
+)
+def test_a_run_can_ask_for_more_care_with_its_program_but_not_for_less(
+    run: Run, asked: str, kept: str
+) -> None:
+    run.set_config({"sandbox": asked})
+    assert find_policy(str(run.path), run.path.parent).sandbox == kept
+
+
+def test_a_run_without_a_winner_asks_for_a_candidate(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "cartpole", goal="Swing.", seed=0, config={})
+    with pytest.raises(UsageError, match="--candidate"):
+        find_policy(str(run.path), tmp_path)
+
+
+def test_weights_are_read_without_loading_anything_else_of_a_zip(run: Run) -> None:
+    path = run.path / "best" / "policy.zip"
+    known = PPO.load(path, device="cpu").policy.state_dict()
+    bare = path.with_name("bare.zip")
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(bare, "w") as part:
+        part.writestr("policy.pth", whole.read("policy.pth"))
+    weights = read_weights(bare)
+    assert weights.keys() == known.keys()
+    assert all(weights[name].equal(known[name]) for name in known)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"no zip"])
+def test_a_file_that_is_no_policy_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.zip"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="holds no policy"):
+        read_weights(path)
+
+
+def test_a_zip_of_something_else_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "other.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("policy.pth", b"cos\nsystem\n(S'true'\ntR.")
+    with pytest.raises(UsageError, match="holds no policy"):
+        read_weights(path)

@@ -1,0 +1,235 @@
+"""The report's file: what it says, what it never does, and what it makes of odd runs."""
+
+import json
+import random
+import re
+import shutil
+import sqlite3
+import string
+from pathlib import Path
+
+import pytest
+from report.pages import HOSTILE, MARKUP, Page, hostile_run, packed
+from typer.testing import CliRunner
+from ui.synthetic import large_run
+
+from eureka_agent.cli import app
+from eureka_agent.errors import UsageError
+from eureka_agent.report import report_page, write_report
+from eureka_agent.report.packing import pack, unpack
+from eureka_agent.store import Run, RunReader
+from eureka_agent.store.folder import DATABASE
+
+WINNER = 58
+LARGEST = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run with 64 candidates."""
+    with large_run(tmp_path_factory.mktemp("runs"), 64) as run:
+        return run.path
+
+
+@pytest.fixture(scope="module")
+def page(finished: Path) -> str:
+    with RunReader.open(finished) as run:
+        return report_page(run)
+
+
+def read(folder: Path) -> str:
+    with RunReader.open(folder) as run:
+        return report_page(run)
+
+
+def test_it_tells_the_task_the_winner_and_what_was_spent(page: str) -> None:
+    text = Page(page).text
+    assert "Run forward as fast as you can." in text
+    assert "Idea 58: run forward" in text
+    assert "def compute_reward(torso_velocity, torso_up, action, prev_action):" in text
+    assert "human reward" in text and "4.829 to 7.371" in text
+    assert "0.64 USD" in text
+    assert "19.20 M" in text
+    assert "generations" in text
+
+
+def test_every_candidate_is_in_the_list_and_can_be_opened(page: str) -> None:
+    links = {attrs.get("href") for tag, attrs in Page(page).tags if tag == "a"}
+    opened = packed(page)["candidates"]
+    for number in range(1, 65):
+        assert f"#candidate-{number}" in links
+        assert f"Candidate {number}" in opened[str(number)]["html"]
+    assert packed(page)["winner"] == WINNER
+    assert opened[str(WINNER)]["plots"].keys() == {"training", "components"}
+    assert "unknown-name" in opened["15"]["html"]
+    assert "not finite" in opened["16"]["html"]
+
+
+def test_every_link_inside_leads_somewhere(page: str) -> None:
+    opened = packed(page)["candidates"]
+    for part in (page, *(entry["html"] for entry in opened.values())):
+        for tag, attrs in Page(part).tags:
+            if tag == "a":
+                assert (attrs["href"] or "").removeprefix("#candidate-") in opened
+
+
+def test_every_plot_of_the_page_has_its_figure(page: str) -> None:
+    data = packed(page)
+    there = {*data["plots"], *(f"winner-{key}" for key in data["candidates"]["58"]["plots"])}
+    assert {attrs["data-plot"] for _, attrs in Page(page).tags if "data-plot" in attrs} == there
+
+
+def test_nothing_of_it_comes_from_elsewhere(page: str) -> None:
+    parsed = Page(page)
+    assert parsed.count("link") == parsed.count("iframe") == parsed.count("object") == 0
+    for _, attrs in parsed.tags:
+        for name in ("src", "href", "action", "data", "poster", "srcset"):
+            assert (attrs.get(name) or "#").startswith(("#", "data:"))
+    assert not re.search(r"https?://|url\(|@import", page)
+    (policy,) = (attrs["content"] for _, attrs in parsed.tags if "http-equiv" in attrs)
+    assert policy is not None and policy.startswith("default-src 'none';")
+
+
+def test_only_the_report_s_own_scripts_may_run(page: str, finished: Path) -> None:
+    (nonce,) = set(re.findall(r"nonce-([\w-]+)'", page))
+    scripts = [attrs for tag, attrs in Page(page).tags if tag == "script"]
+    assert [attrs.get("nonce") for attrs in scripts] == [None, None, nonce]
+    assert nonce not in read(finished)  # nobody can know it beforehand
+
+
+def test_hostile_text_is_shown_and_never_markup(tmp_path: Path) -> None:
+    with hostile_run(tmp_path) as run:
+        html = report_page(run)
+    page = Page(html)
+    assert page.count("script") == 3
+    assert page.count("img") == 0
+    assert MARKUP in page.text
+    assert "{{ 7 * 7 }}" in page.text
+    for entry in packed(html)["candidates"].values():
+        part = Page(entry["html"])
+        assert part.count("script") == part.count("img") == 0
+        assert MARKUP in part.text
+        assert all((a.get("href") or "#").startswith("#") for _, a in part.tags)
+        assert "\x1b" not in entry["html"] and "\u202e" not in entry["html"]
+    assert "<a href" not in json.dumps([e["plots"] for e in packed(html)["candidates"].values()])
+    html.encode("utf-8")  # no lone surrogate is left
+
+
+@pytest.mark.slow
+def test_a_thousand_candidates_with_long_answers_stay_under_ten_megabytes(tmp_path: Path) -> None:
+    letters = random.Random(0)
+    with large_run(tmp_path, 1000) as run, run.transaction():
+        for number in range(1, 1001):
+            words = ("".join(letters.choices(string.ascii_lowercase, k=5)) for _ in range(300))
+            run.set_reflection(number, " ".join(words))
+        size = write_report(run).stat().st_size
+    assert size < LARGEST
+
+
+def test_a_run_in_which_nothing_has_happened_has_a_report(tmp_path: Path) -> None:
+    with Run.create(tmp_path, "cartpole", goal="Swing.", seed=0, config={}) as run:
+        html = report_page(run)
+    assert "No candidate has been trained to the end yet." in Page(html).text
+    assert packed(html)["candidates"] == {}
+
+
+def test_a_run_that_is_being_written_has_a_report(tmp_path: Path) -> None:
+    with large_run(tmp_path, 4) as run, run.transaction():
+        run.set_phase("halfway")
+        assert "#candidate-4" in read(run.path)
+
+
+def test_a_copied_folder_without_its_files_has_a_report(finished: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copy(finished / DATABASE, copy)
+    assert "Idea 58" in read(copy)
+    assert [path.name for path in copy.iterdir() if path.suffix == ".html"] == []
+
+
+def test_an_older_run_has_a_report_and_stays_as_it_is(tmp_path: Path) -> None:
+    with Run.create(tmp_path, "cartpole", goal="Swing up.", seed=1, config={}) as run:
+        run.add_candidate(0, 0, "x = 1", designer="offline", thought="Up.")
+    connection = sqlite3.connect(run.path / DATABASE)
+    connection.executescript("""
+        DROP TABLE insights;
+        ALTER TABLE candidates DROP COLUMN twin;
+        PRAGMA user_version = 2;
+    """)
+    connection.close()
+    before = (run.path / DATABASE).read_bytes()
+    assert "Swing up." in read(run.path)
+    assert (run.path / DATABASE).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("video.mp4", b"\x00\x00", "data:video/mp4;base64,AAA="),
+        ("video.gif", b"GIF89a", "data:image/gif;base64,"),
+        ("video.mp4", b"", "The video candidates/1/video.mp4 is empty."),
+    ],
+)
+def test_the_winner_s_video_is_in_it_or_why_not(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    with hostile_run(tmp_path) as run:
+        (run.candidate_folder(1) / name).write_bytes(content)
+        assert said in report_page(run)
+
+
+def test_a_video_too_large_to_send_stays_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eureka_agent.report.videos.LARGEST", 1)
+    with hostile_run(tmp_path) as run:
+        (run.candidate_folder(1) / "video.mp4").write_bytes(b"12")
+        assert "is too large to be in here" in report_page(run)
+
+
+def test_many_candidates_print_as_those_with_the_best_fitness(page: str) -> None:
+    assert page.count('class="late"') + page.count('class="best late"') == 64 - 40
+    assert "The 40 with the best fitness; the file shows all 64." in Page(page).text
+
+
+def test_a_very_long_reply_is_cut_and_says_so(tmp_path: Path) -> None:
+    with Run.create(tmp_path, "cartpole", goal="Swing.", seed=0, config={}) as run:
+        run.add_candidate(0, 0, "x = 1", designer="openai")
+        counts = {"prompt_tokens": 1, "completion_tokens": 1, "estimated": False}
+        texts = {"messages": [], "reply": "a" * 50_000, "reasoning": "", "finish_reason": "stop"}
+        run.add_exchange(
+            "designer", (0, 0, 0), model="m", cost=None, seconds=1.0, **counts, **texts
+        )
+        html = packed(report_page(run))["candidates"]["1"]["html"]
+    assert "The rest of it is in the run folder." in html
+    assert len(html) < 30_000
+
+
+def test_packing_keeps_every_character() -> None:
+    text = f"{HOSTILE.encode('utf-8', 'replace').decode()} ü \n</script>"
+    assert unpack(pack(text)) == text
+    assert pack(text) == pack(text)
+    assert re.fullmatch(r"[A-Za-z0-9+/=]*", pack(text))
+
+
+def test_the_command_writes_into_the_run_or_where_it_is_told(
+    finished: Path, tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(app, ["report", str(finished)])
+    assert done.exit_code == 0
+    assert Path(done.stdout.strip()) == finished / "report.html"
+    out = tmp_path / "out.html"
+    done = CliRunner().invoke(app, ["report", str(finished), "--out", str(out), "--json"])
+    assert json.loads(done.stdout) == {"report": str(out), "bytes": out.stat().st_size}
+
+
+def test_a_folder_gets_a_report_of_the_usual_name(finished: Path, tmp_path: Path) -> None:
+    with RunReader.open(finished) as run:
+        assert write_report(run, tmp_path) == tmp_path / "report.html"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_place_that_cannot_be_written_is_named(finished: Path, tmp_path: Path) -> None:
+    with RunReader.open(finished) as run, pytest.raises(UsageError, match="cannot be written"):
+        write_report(run, tmp_path / "missing" / "report.html")
+    assert list(tmp_path.iterdir()) == []
