@@ -71,7 +71,6 @@ HEAVY = {
     "ant": Plan(3, None, "eight motors on a free body, half of half_cheetah's rate"),
     "ant_isaac": Plan(3, None, "as ant"),
     "quadcopter": Plan(3, None, "600 k steps a training"),
-    "pusher": Plan(3, None, "a third of half_cheetah's rate"),
     "franka_cabinet": Plan(4, 200_000, "an arm in contact with a drawer"),
     "humanoid": Plan(4, 300_000, "17 motors, a third of half_cheetah's rate and slow to learn"),
     "humanoid_isaac": Plan(4, 300_000, "as humanoid, with 21 motors"),

@@ -340,7 +340,8 @@ class Environment:
             physics_step=self.physics_step,
             discount=self.training.discount,
             source=(self.folder / "env.py").read_text(encoding="utf-8"),
-            weightless=not self.model.opt.gravity.any(),
+            weightless=not self.model.opt.gravity.any()
+            or bool(self.model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_GRAVITY),
         )
 
     def make_worlds(

@@ -1,6 +1,5 @@
 """Checks of what an environment says about itself, before anything moves."""
 
-import contextlib
 import re
 from collections.abc import Iterator
 
@@ -126,9 +125,16 @@ def check_signals(subject: Subject) -> Iterator[Said]:
     """Each signal has a usable name, a unit, a kind, its stated shape and type."""
     environment = subject.environment
     worlds = 3
+    broken: EurekaError | None = None
+    with subject.glimpse() as seen:
+        try:
+            subject.worlds(worlds)
+        except EurekaError as error:
+            broken = error
+    if broken is not None and not seen.signals:
+        yield failed(broken.message, broken.remedy)  # one of them raises
+        return
     # Worlds whose signals do not fit together cannot be made: what was given out says why.
-    with subject.glimpse() as seen, contextlib.suppress(EurekaError):
-        subject.worlds(worlds)
     for signal in environment.signals_described:
         yield from _check_declared(signal)
         value = seen.signals.get(signal.name)

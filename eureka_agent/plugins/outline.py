@@ -129,7 +129,7 @@ def _floating(body: str, joint: Joint) -> list[SignalText]:
             f"{name}_orientation",
             *("1", "orientation", 4, ("w", "x", "y", "z")),
             f"Orientation of the body {body} in the world, a unit quaternion",
-            f"state.qpos[:, {joint.qpos + 3}:{joint.qpos + 7}]",
+            f"torch.nn.functional.normalize(state.qpos[:, {joint.qpos + 3}:{joint.qpos + 7}])",
         ),
         SignalText(
             f"{name}_up",
@@ -229,7 +229,7 @@ def _ball(joint: Joint) -> list[SignalText]:
             f"{name}_rotation",
             *("1", "orientation", 4, ("w", "x", "y", "z")),
             f"Rotation of the ball joint {joint.name}, a unit quaternion: (1, 0, 0, 0) at rest",
-            f"state.qpos[:, {joint.qpos}:{joint.qpos + 4}]",
+            f"torch.nn.functional.normalize(state.qpos[:, {joint.qpos}:{joint.qpos + 4}])",
         ),
         SignalText(
             f"{name}_angular_velocity",

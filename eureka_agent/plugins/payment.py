@@ -1,6 +1,7 @@
 """Checks of what an environment pays: its fitness, and the reward that a person wrote for it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -81,7 +82,7 @@ def check_early_end(subject: Subject) -> Iterator[Said]:
     if not early.any():
         yield ok("No episode ended early, so none can be paid for it.")
         return
-    alive = _per_step(fitness, recording)
+    alive = _per_step(fitness, recording, subject.environment.fitness_path)
     typical, spread = float(alive.mean()), float(alive.std())
     ends = fitness.after_end
     better = float((alive > ends).float().mean())
@@ -141,9 +142,11 @@ def check_human_reward(subject: Subject) -> Iterator[Said]:
     yield ok(f"Pays {float(paid.min()):.3g} to {float(paid.max()):.3g} per step.")
 
 
-def _per_step(fitness: Fitness, recording: Recording) -> Tensor:
+def _per_step(fitness: Fitness, recording: Recording, path: Path) -> Tensor:
     """The fitness of each step `[T, N]`."""
-    return fitness(recording.arguments(fitness.parameters)).total.view(recording.ended.shape)
+    with foreign_code(path):
+        total = fitness(recording.arguments(fitness.parameters)).total
+    return total.view(recording.ended.shape)
 
 
 def _best_at_the_end(steps: Tensor, early: Tensor) -> float:
