@@ -59,6 +59,7 @@ def measured(baselines: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str
     return done
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_baseline_is_what_evaluate_reports_at_the_same_steps_and_lanes(
     tmp_path: Path, environment: Environment, baselines: ModuleType

@@ -179,6 +179,7 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert report({}) == "Nothing has been measured yet."
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_script_measures_and_reports(tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "throughput.py"), "--out", str(tmp_path / "o.json")]

@@ -42,6 +42,7 @@ def test_a_search_that_is_interrupted_waits_for_no_film(run: Run) -> None:
     assert list(run.path.rglob("video.mp4")) == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(
     not describe_rendering().startswith("works"), reason="nothing on this machine can draw pictures"

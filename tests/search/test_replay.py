@@ -16,7 +16,7 @@ from scripted import author_search, place
 from eureka_agent.search import search
 from eureka_agent.store import RunReader
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RECORDING = Path(__file__).parent / "exchange.json"
 
