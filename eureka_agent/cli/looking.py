@@ -1,0 +1,238 @@
+"""Commands that look at runs and policies, and keep them in order."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from eureka_agent.cli.options import (
+    RUNS,
+    AsJson,
+    OtherRunsFolder,
+    RunName,
+    RunsFolder,
+    app,
+    note,
+    print_json,
+    runs_app,
+)
+from eureka_agent.errors import EurekaError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from eureka_agent.environment import Episodes
+    from eureka_agent.playback.policies import Policy
+
+
+@runs_app.callback(invoke_without_command=True)
+def list_runs(context: typer.Context, runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
+    """List runs, newest first; or compare some, or remove what is not needed."""
+    from eureka_agent.ui.documents import runs_document
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.render import runs_table
+
+    context.obj = (runs, as_json)
+    if context.invoked_subcommand is not None:
+        return
+    if as_json:
+        print_json(runs_document(runs))
+    else:
+        open_console().print(runs_table(runs))
+
+
+@runs_app.command(name="compare")
+def compare_runs(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two or more, as for show.")],
+    runs: OtherRunsFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs side by side: results, what they spent, settings that differ."""
+    from eureka_agent.store import find_run
+    from eureka_agent.ui.comparing import comparison_document
+    from eureka_agent.ui.comparison import comparison_view
+    from eureka_agent.ui.pieces import open_console
+
+    folder, also_json = context.obj
+    document = comparison_document([find_run(name, runs or folder) for name in names])
+    if as_json or also_json:
+        print_json(document)
+    else:
+        console = open_console()
+        console.print(comparison_view(document, console.width))
+
+
+@runs_app.command(name="clean")
+def clean_runs(
+    context: typer.Context,
+    older: Annotated[
+        float, typer.Option(metavar="DAYS", min=0, help="What was written to since stays.")
+    ] = 30.0,
+    losers: Annotated[
+        bool,
+        typer.Option(
+            "--losers",
+            help="Of finished runs, also policies and episodes of all but generations' winners.",
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    runs: OtherRunsFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old runs that failed, were interrupted or hold nothing; shows first what would go."""
+    from eureka_agent.store.cleaning import plan_cleaning
+    from eureka_agent.ui.cleaning import carry_out, cleaning_document, outcome_view, plan_view
+    from eureka_agent.ui.pieces import open_console
+
+    folder, also_json = context.obj
+    plan = plan_cleaning(runs or folder, days=older, losers=losers)
+    if as_json or also_json:
+        print_json(cleaning_document(plan, carry_out(plan) if yes else None))
+        return
+    console = open_console()
+    console.print(plan_view(plan))
+    if not plan.removals:
+        return
+    if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("Nothing was removed: nobody is there to be asked.", "Give --yes.")
+    if yes or typer.confirm("Remove it?"):
+        console.print(outcome_view(plan, carry_out(plan)))
+
+
+@app.command()
+def show(
+    run: RunName,
+    candidate: Annotated[int | None, typer.Argument(help="Number of a candidate.")] = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run, or one of its candidates: code, verdict, curves."""
+    from eureka_agent.store import RunReader, find_run
+    from eureka_agent.ui.candidate import show_candidate
+    from eureka_agent.ui.documents import candidate_document, run_document
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.render import show_run
+
+    with RunReader.open(find_run(run, runs)) as reader:
+        if as_json:
+            print_json(
+                run_document(reader) if candidate is None else candidate_document(reader, candidate)
+            )
+        else:
+            drawn = show_run(reader) if candidate is None else show_candidate(reader, candidate)
+            open_console().print(drawn)
+
+
+@app.command()
+def report(
+    run: RunName,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where; report.html in the run without it.")
+    ] = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Write one HTML file with everything worth showing of a run, which needs no network."""
+    from eureka_agent.report import write_report
+    from eureka_agent.store import RunReader, find_run
+
+    with RunReader.open(find_run(run, runs)) as reader:
+        path = write_report(reader, out)
+    if as_json:
+        print_json({"report": str(path), "bytes": path.stat().st_size})
+    else:
+        print(path)
+
+
+@app.command()
+def watch(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="Runs, as for show; without any, the newest ones."),
+    ] = None,
+    runs: RunsFolder = RUNS,
+) -> None:
+    """Look into runs, live or finished, in a dashboard; it only reads."""
+    from eureka_agent.ui.watch.launch import watch_runs
+
+    watch_runs(names or [], runs)
+
+
+@app.command()
+def play(
+    policy: Annotated[
+        str,
+        typer.Argument(metavar="RUN|POLICY", help="A run, for its best policy, or a policy's zip."),
+    ],
+    candidate: Annotated[
+        int | None, typer.Option(metavar="N", help="The policy of this candidate of the run.")
+    ] = None,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OTHER", help="One more: a candidate's number, another run, or a policy's zip."
+        ),
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Film an episode: .mp4 or .gif.")
+    ] = None,
+    episode: Annotated[int, typer.Option(help="Which episode is filmed, counted from 0.")] = 0,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="How much of it is; without it, all.")
+    ] = None,
+    environment: Annotated[
+        str | None, typer.Option("--env", metavar="ENV", help="Where nothing else tells it.")
+    ] = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Play a trained policy on held-out episodes: its numbers, and a film of one of them."""
+    from rich.console import Console
+
+    from eureka_agent.playback.commands import find_policies, played
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.played import played_view
+
+    policies = find_policies(policy, candidate, beside, environment, runs)
+    with Console(stderr=True).status("Playing..." if video is None else "Filming..."):
+        document, missing = played(policies, _components, video, episode, seconds)
+    if as_json:
+        print_json(document)
+    else:
+        open_console().print(played_view(document))
+    if missing is not None:  # the numbers are told all the same
+        raise missing
+
+
+@app.command()
+def track(
+    run: RunName,
+    tensorboard: Annotated[
+        Path, typer.Option(metavar="DIR", help="Gets event files, in a folder of the run's name.")
+    ] = Path("tensorboard"),
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on as long as the search does.")
+    ] = False,
+    runs: RunsFolder = RUNS,
+) -> None:
+    """Write a run as event files, for TensorBoard; it only reads the run."""
+    from eureka_agent.store import RunReader, find_run
+    from eureka_agent.tracking.tensorboard import track as write
+
+    with RunReader.open(find_run(run, runs)) as reader:
+        folder = write(reader, tensorboard, follow=follow)
+    print(folder)
+    note(f"Look at it with: tensorboard --logdir {tensorboard}")
+
+
+def _components(policy: "Policy", episodes: "Episodes") -> "np.ndarray":
+    """What a policy's program pays for episodes, `[C, L, E]`: only a worker may call it."""
+    from eureka_agent.search.probing import Prober
+
+    with Prober(policy.environment, sandbox=policy.sandbox) as prober:
+        (paid,) = prober.score([policy.program or ""], episodes)
+    if isinstance(paid, str):
+        raise EurekaError(paid)
+    return paid.components

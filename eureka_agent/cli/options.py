@@ -1,0 +1,78 @@
+"""What the commands share: the program, options that several have, and how they speak."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eureka_agent.errors import UsageError
+
+RUNS = Path("runs")
+
+app = typer.Typer(
+    name="eureka-agent",
+    help="Find a reward function that trains a simulated robot to do a task.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+config_app = typer.Typer(no_args_is_help=True, help="Compare configurations.")
+app.add_typer(config_app, name="config")
+
+runs_app = typer.Typer()
+app.add_typer(runs_app, name="runs")
+
+EnvironmentName = Annotated[
+    str,
+    typer.Argument(
+        metavar="ENV", help="Name of an environment, the path of its folder, or gymnasium:ID."
+    ),
+]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="Path of a run, start of its name, or 'latest'.")
+]
+RunsFolder = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where runs are kept.")]
+OtherRunsFolder = Annotated[
+    Path | None,
+    typer.Option("--runs", metavar="DIR", help="Where runs are kept.", show_default=str(RUNS)),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="A stable JSON document on stdout.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Progress as lines, not as a live view.")]
+Seed = Annotated[int | None, typer.Option(help="Source of all randomness.")]
+Steps = Annotated[int | None, typer.Option(help="Environment steps per training.")]
+Device = Annotated[
+    str | None, typer.Option(help="Where to train: cpu, cuda, or auto for a GPU that works.")
+]
+Sandbox = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POLICY",
+        help="How well reward programs must be kept in: required, auto, weak or off.",
+    ),
+]
+
+
+def print_json(document: object) -> None:
+    """Print a document on stdout, where a script reads it."""
+    print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def note(text: str) -> None:
+    """Tell people something on stderr."""
+    print(text, file=sys.stderr)
+
+
+def read_text(path: Path) -> str:
+    """Read a file that the user named.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.", "Give the path of a file.") from error

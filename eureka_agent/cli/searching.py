@@ -1,0 +1,246 @@
+"""Commands that write, check and train rewards."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eureka_agent.cli.options import (
+    RUNS,
+    AsJson,
+    Device,
+    EnvironmentName,
+    Plain,
+    RunName,
+    RunsFolder,
+    Sandbox,
+    Seed,
+    Steps,
+    app,
+    note,
+    print_json,
+    read_text,
+)
+from eureka_agent.errors import EurekaError, UsageError
+
+if TYPE_CHECKING:
+    from eureka_agent.search import Launch
+
+
+@app.command()
+def search(
+    environment: EnvironmentName,
+    goal: Annotated[
+        str | None, typer.Option(help="The task in one sentence; needs --fitness if it is new.")
+    ] = None,
+    designer: Annotated[
+        str | None,
+        typer.Option(help="Who writes the programs: offline, or openai for a language model."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The language model; its key is read from OPENAI_API_KEY.")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Any server that speaks the OpenAI protocol."),
+    ] = None,
+    generations: Annotated[int | None, typer.Option(help="Generations of candidates.")] = None,
+    candidates: Annotated[int | None, typer.Option(help="Candidates per generation.")] = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    device: Device = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="K=V", help="Any other setting.")
+    ] = None,
+    fitness: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the goal is about, if it is yours.")
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A reward program to start from.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Tokens that the language model may use.")
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(metavar="USD", help="What the language model may cost.")
+    ] = None,
+    no_fitness: Annotated[
+        bool,
+        typer.Option("--no-fitness", help="Rank candidates by what the rewards of others say."),
+    ] = False,
+    sandbox: Sandbox = None,
+    preset: Annotated[
+        str, typer.Option(metavar="P", help="Settings to begin with: see the command presets.")
+    ] = "default",
+    runs: RunsFolder = RUNS,
+    plain: Plain = False,
+) -> None:
+    """Search for a reward function, and compare the best with human reward and bare fitness."""
+    from eureka_agent.search import SearchConfig, new_search, parse_setting
+    from eureka_agent.search.presets import find_preset
+
+    changes: dict[str, Any] = {**find_preset(preset).settings, "preset": preset}
+    changes |= dict(parse_setting(text) for text in settings or [])
+    named = {
+        "designer": designer,
+        "generations": generations,
+        "candidates": candidates,
+        "steps": steps,
+        "seed": seed,
+        "device": device,
+        "model": model,
+        "base_url": base_url,
+        "max_tokens": max_tokens,
+        "max_cost": max_cost,
+        "sandbox": sandbox,
+        "rank_by": "peers" if no_fitness else None,
+    }
+    changes |= {name: value for name, value in named.items() if value is not None}
+    if changes.get("model"):
+        changes.setdefault("designer", "openai")
+    launch = new_search(
+        environment,
+        runs,
+        lambda found: SearchConfig.for_environment(found, **changes),
+        goal=goal,
+        fitness=fitness,
+        initial=read_text(init) if init is not None else None,
+    )
+    if designer is None and launch.config.designer == "offline":
+        note("No language model is configured: the built-in offline designer writes the programs.")
+    _search(launch, plain)
+
+
+@app.command()
+def resume(
+    run: RunName,
+    generations: Annotated[
+        int, typer.Option(metavar="+N", help="Add N generations to a finished search.")
+    ] = 0,
+    runs: RunsFolder = RUNS,
+    plain: Plain = False,
+) -> None:
+    """Go on with a search that was stopped or killed, or with more of a finished one."""
+    from eureka_agent.search import resumed_search
+    from eureka_agent.store import find_run
+
+    if generations < 0:
+        raise UsageError(f"--generations {generations} would take some away.", "Give a number > 0.")
+    _search(resumed_search(find_run(run, runs), generations), plain)
+
+
+@app.command()
+def train(
+    environment: EnvironmentName,
+    reward: Annotated[Path, typer.Option(metavar="FILE", help="The reward program.")],
+    trainer: Annotated[
+        str | None,
+        typer.Option(help="Who trains: population, or sb3 for stable-baselines3's own PPO."),
+    ] = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    device: Device = None,
+    sandbox: Sandbox = None,
+    runs: RunsFolder = RUNS,
+    plain: Plain = False,
+) -> None:
+    """Train one policy on one reward."""
+    from eureka_agent.search import SearchConfig, new_search
+
+    text = read_text(reward)
+    single = {"designer": "given", "generations": 1, "candidates": 1, "retrainings": 0}
+    launch = new_search(
+        environment,
+        runs,
+        lambda found: SearchConfig.for_environment(
+            found,
+            steps=steps,
+            seed=seed,
+            trainer=trainer,
+            device=device,
+            sandbox=sandbox,
+            **single,
+        ),
+        given=text,
+    )
+    _search(launch, plain)
+
+
+@app.command()
+def critique(
+    environment: EnvironmentName,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The reward program.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check one reward program: its text, then what it pays on real transitions."""
+    from eureka_agent.environment import find_environment
+    from eureka_agent.search.probing import Prober
+    from eureka_agent.ui.pieces import open_console, verdict
+
+    text = read_text(file)
+    with Prober(find_environment(environment)) as prober:
+        findings = [finding.as_dict() for finding in prober.probe(text)]
+    errors = sum(finding["severity"] == "error" for finding in findings)
+    if as_json:
+        print_json({"accepted": not errors, "findings": findings})
+    else:
+        console = open_console()
+        console.print(verdict(findings, text))
+        console.print(f"Not accepted: {errors} to mend." if errors else "Accepted.")
+    if errors:
+        raise typer.Exit(EurekaError.exit_code)
+
+
+@app.command()
+def evaluate(
+    run: RunName,
+    seeds: Annotated[int, typer.Option(help="Fresh training seeds for each reward.")] = 5,
+    runs: RunsFolder = RUNS,
+    plain: Plain = False,
+    as_json: AsJson = False,
+) -> None:
+    """Retrain the winner from scratch on fresh seeds beside human reward and bare fitness."""
+    from eureka_agent.cli.looking import show
+    from eureka_agent.search import evaluate as retrain
+    from eureka_agent.search import resumed_search
+    from eureka_agent.store import find_run
+
+    launch = resumed_search(find_run(run, runs))
+    _watched(launch, plain, lambda: retrain(launch, seeds), quiet=as_json)
+    launch.run.close()
+    show(str(launch.run.path), as_json=as_json)
+
+
+def _search(launch: "Launch", plain: bool) -> None:
+    """Run a search with a view on it, then print what came of it."""
+    from eureka_agent.sandbox.isolation import demand
+    from eureka_agent.search import search as run_search
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.render import final_summary
+
+    warning = demand(launch.config.sandbox).warning
+    if warning:
+        note(f"Warning: {warning}")
+    _watched(launch, plain, lambda: run_search(launch))
+    open_console().print(final_summary(launch.run))
+    if launch.run.row().best_candidate is None:
+        raise EurekaError("No reward trained to the end.", "The run shows why: eureka-agent show.")
+
+
+def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: bool = False) -> None:
+    """Do long work with a view on it; an interruption says how to go on."""
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.progress import progress_view
+
+    view = nullcontext() if quiet else progress_view(launch.run.path, open_console(), plain=plain)
+    try:
+        with view:
+            work()
+    except KeyboardInterrupt:
+        note(f"Interrupted. Go on with: eureka-agent resume {launch.run.path}")
+        raise
+    except EurekaError:
+        note(f"The search stopped. Go on with: eureka-agent resume {launch.run.path}")
+        raise
