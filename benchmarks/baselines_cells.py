@@ -6,7 +6,6 @@ of a checkpoint, seeds and episodes. So at equal steps, K and N they are its num
 
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ import torch
 from torch import Tensor
 
 from eureka_agent.environment import (
-    AnyWorlds,
     Environment,
     Episodes,
     Fitness,
     SignalLayout,
     load_fitness,
     pools,
+    record,
 )
 from eureka_agent.errors import EurekaError
 from eureka_agent.reward import parse
@@ -37,9 +36,6 @@ TRAINED: dict[str, Role] = {"human": "human", "bare": "fitness"}
 """The cells that train, with the roles that they play in a run."""
 RANDOM_SEEDS = 5
 """Of the random policy: as many results as five trainings give."""
-
-Act = Callable[[Tensor], Tensor]
-"""Actions `[N, A]` in [-1, 1] for observations `[N, D]`."""
 
 
 @dataclass
@@ -78,13 +74,13 @@ def untrained(environment: Environment, config: SearchConfig, kind: str) -> Resu
     worlds = environment.make_worlds(rounds * episodes, config.threads)
     generator = torch.Generator().manual_seed(config.seed)
 
-    def act(observation: Tensor) -> Tensor:
+    def act(t: int, observation: Tensor) -> Tensor:
         if kind == "zero":
             return torch.zeros(worlds.n, worlds.action_size)
         return 2.0 * torch.rand(worlds.n, worlds.action_size, generator=generator) - 1.0
 
     streams = pools.streams(pools.REPORTING, config.seed, episodes)
-    recorded, diverged = record(worlds, act, streams.repeat(rounds))
+    recorded, diverged = record(worlds, streams.repeat(rounds), act)
     fitness = load_fitness(environment.fitness_path)
     steps = fitness(recorded.arguments(worlds.layout, fitness.parameters)).total
     values = fitness.episode(
@@ -96,39 +92,6 @@ def untrained(environment: Environment, config: SearchConfig, kind: str) -> Resu
         result.progress = progress.view(rounds, episodes).mean(1).tolist()
     result.seconds = time.monotonic() - began
     return result
-
-
-@torch.no_grad()
-def record(worlds: AnyWorlds, act: Act, streams: Tensor) -> tuple[Episodes, Tensor]:
-    """Run a policy for one episode in every world.
-
-    Args:
-        worlds: any; all of them are started anew.
-        act: the policy.
-        streams: the source of randomness of each episode `[N]`.
-
-    Returns:
-        The episodes, and which of them ended because the physics failed `[N]` bool.
-    """
-    worlds.start(slice(0, worlds.n), streams, torch.zeros(worlds.n, dtype=torch.int64))
-    limit = worlds.environment.episode_steps
-    states, actions, before = [worlds.signals], [], []
-    lengths = torch.full((worlds.n,), limit)
-    ended, diverged = (torch.zeros(worlds.n, dtype=torch.bool) for _ in range(2))
-    for t in range(limit):
-        action = act(worlds.observation)
-        step = worlds.step(action)
-        states.append(step.after)
-        before.append(step.before)
-        actions.append(action)
-        diverged |= step.diverged & ~ended
-        for world in (step.terminated & ~ended).nonzero()[:, 0].tolist():
-            ended[world], lengths[world] = True, t + 1
-            worlds.stop(slice(world, world + 1))
-    recorded = Episodes(
-        torch.stack(states), torch.stack(actions), lengths, ended, torch.stack(before)
-    )
-    return recorded, diverged
 
 
 def progress_of(fitness: Fitness, episodes: Episodes, layout: SignalLayout) -> Tensor | None:

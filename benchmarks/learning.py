@@ -32,13 +32,13 @@ from torch import Tensor
 
 from eureka_agent.environment import (
     Environment,
-    Episodes,
     TrainingSettings,
     Worlds,
     find_environment,
     list_environments,
     load_fitness,
     pools,
+    record,
 )
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import parse
@@ -89,12 +89,13 @@ class Looker:
         self.reward = parse(text, environment.signals_described).compile()
         self._fitness = load_fitness(environment.fitness_path)
         self._worlds = Worlds(environment, episodes, threads)
-        self._limit = environment.episode_steps
 
     @torch.no_grad()
     def measure(self, cell: Cell, steps: int, act: zoo_ppo.Act) -> None:
         """Run a policy and add a point to its cell."""
-        recorded = self._record(act)
+        worlds = self._worlds
+        streams = pools.streams(pools.REPORTING, 0, worlds.n)
+        recorded, _ = record(worlds, streams, lambda t, seen: act(seen).clamp(-1.0, 1.0))
         layout = self._worlds.layout
         paid = self.reward(recorded.arguments(layout, self.reward.parameters))
         done = self._fitness(recorded.arguments(layout, self._fitness.parameters))
@@ -105,22 +106,6 @@ class Looker:
         cell.returns.append(float(recorded.sums(paid).mean()))
         cell.fitness.append(float(fitness.mean()))
         cell.lengths.append(float(recorded.lengths.double().mean()))
-
-    def _record(self, act: zoo_ppo.Act) -> Episodes:
-        worlds = self._worlds
-        ages = torch.zeros(worlds.n, dtype=torch.int64)
-        worlds.start(slice(0, worlds.n), pools.streams(pools.REPORTING, 0, worlds.n), ages)
-        states, actions = [worlds.signals], []
-        lengths = torch.full((worlds.n,), self._limit)
-        over = torch.zeros(worlds.n, dtype=torch.bool)
-        for t in range(self._limit):
-            action = act(worlds.observation).clamp(-1.0, 1.0)
-            step = worlds.step(action)
-            states.append(step.after)
-            actions.append(action)
-            lengths[step.terminated & ~over] = t + 1
-            over |= step.terminated
-        return Episodes(torch.stack(states), torch.stack(actions), lengths, over)
 
 
 def train_sb3(environment: Environment, seed: int, steps: int, episodes: int) -> list[Cell]:

@@ -4,16 +4,16 @@ It runs as a child process of its own, on the CPU, and never loads a reward prog
 is worth cannot be touched by the code that trained it. See `serve` for the conversation.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from eureka_agent.environment import (
+    Act,
     AnyWorlds,
     Environment,
     Episodes,
@@ -21,6 +21,7 @@ from eureka_agent.environment import (
     find_environment,
     load_fitness,
     pools,
+    record,
 )
 from eureka_agent.environment.roaming import roaming_actions
 from eureka_agent.errors import UsageError
@@ -29,9 +30,6 @@ from eureka_agent.sandbox.serve import Reporter, serve
 from eureka_agent.training import PolicyStack
 
 HEARTBEAT_STEPS = 20
-
-Act: TypeAlias = Callable[[int, Tensor], Tensor]
-"""Actions `[n, A]` of all worlds at a control step, from what is seen there `[n, D]`."""
 
 
 @dataclass
@@ -176,42 +174,20 @@ class Judge:
 
         return self._record(self._worlds[each], streams, count, act, reporter)
 
-    @torch.no_grad()
     def _record(
         self, worlds: AnyWorlds, streams: Tensor, count: int, act: Act, reporter: Reporter
     ) -> list[Recording]:
         """Let `count` policies act, each in a world for every stream; other worlds stand still."""
-        each = len(streams)
-        lanes = worlds.n // each
-        everyone = slice(0, worlds.n)
-        worlds.start(everyone, streams.repeat(lanes), torch.zeros(worlds.n, dtype=torch.int64))
-        worlds.stop(slice(count * each, worlds.n))
-        limit = self._environment.episode_steps
-        states, actions, before = [worlds.signals], [], []
-        lengths = torch.full((worlds.n,), limit)
-        terminated = torch.zeros(worlds.n, dtype=torch.bool)
-        diverged = torch.zeros(worlds.n, dtype=torch.bool)
-        for t in range(limit):
-            action = act(t, worlds.observation)
-            step = worlds.step(action)
-            states.append(step.after)
-            before.append(step.before)
-            actions.append(action)
-            diverged |= step.diverged
-            for world in (step.terminated & ~terminated).nonzero()[:, 0].tolist():
-                terminated[world], lengths[world] = True, t + 1
-                worlds.stop(slice(world, world + 1))
+
+        def watch(t: int, ended: Tensor) -> None:
             if t % HEARTBEAT_STEPS == 0:
                 reporter.heartbeat(step=t)
-        recorded = Episodes(
-            torch.stack(states),
-            torch.stack(actions),
-            lengths,
-            terminated,
-            torch.stack(before) if self._environment.task_state else None,
-        )
+
+        each = len(streams)
+        everyone = streams.repeat(worlds.n // each)
+        episodes, diverged = record(worlds, everyone, act, living=count * each, watch=watch)
         parts = (slice(p * each, (p + 1) * each) for p in range(count))
-        return [Recording(recorded.part(part), diverged[part]) for part in parts]
+        return [Recording(episodes.part(part), diverged[part]) for part in parts]
 
 
 def main() -> None:

@@ -4,11 +4,10 @@ import torch
 from torch import Tensor
 
 from eureka_agent.environment import Environment, Step, Transitions, pools
+from eureka_agent.environment.roaming import hold
 
 WORLDS = 32
 STEPS = 64
-LONGEST_HOLD = 16
-"""Control steps for which an action is held at most: short ones average out and move nothing."""
 
 _EXTREME = WORLDS // 4
 """Worlds whose every action is -1 or +1: where limits are met and episodes end early."""
@@ -42,15 +41,7 @@ def _held_actions(size: int, generator: torch.Generator) -> Tensor:
     fresh = torch.rand(STEPS, WORLDS, size, generator=generator) * 2 - 1
     fresh[:, :_EXTREME] = fresh[:, :_EXTREME].sign()
     fresh[:, 0], fresh[:, 1], fresh[:, -2] = 1.0, -1.0, 0.0
-    actions = fresh.clone()
-    left = torch.zeros(WORLDS, dtype=torch.int64)
-    for step in range(STEPS):
-        drawn = torch.randint(1, LONGEST_HOLD + 1, (WORLDS,), generator=generator)
-        held = left > 0
-        if step:
-            actions[step] = torch.where(held[:, None], actions[step - 1], fresh[step])
-        left = torch.where(held, left, drawn) - 1
-    return actions
+    return hold(fresh, generator)
 
 
 def _stacked(steps: list[Step], actions: Tensor) -> Transitions:

@@ -12,6 +12,7 @@ from eureka_agent.environment.discovery import (
 from eureka_agent.environment.episodes import Episodes
 from eureka_agent.environment.fitness import Fitness, load_fitness
 from eureka_agent.environment.random import ResetNoise, mix
+from eureka_agent.environment.recording import Act, record
 from eureka_agent.environment.settings import TrainingSettings
 from eureka_agent.environment.stateful import Stateful, under
 from eureka_agent.environment.stepping import AnyWorlds, Step
@@ -19,6 +20,7 @@ from eureka_agent.environment.transitions import Memory, SignalLayout, Transitio
 from eureka_agent.environment.worlds import Worlds
 
 __all__ = [
+    "Act",
     "AnyWorlds",
     "Environment",
     "Episodes",
@@ -40,6 +42,7 @@ __all__ = [
     "load_module",
     "mix",
     "pools",
+    "record",
     "signal",
     "under",
     "variant_of",

@@ -30,7 +30,8 @@ def roaming_actions(
     """
     generator = torch.Generator().manual_seed(seed)
     if kind == "random":
-        return _held(steps, episodes, size, generator)
+        fresh = torch.rand(steps, episodes, size, generator=generator) * 2.0 - 1.0
+        return hold(fresh, generator)
     if kind == "extremes":
         return _extremes(episodes, size, generator).expand(steps, episodes, size).clone()
     if kind == "waves":
@@ -38,12 +39,18 @@ def roaming_actions(
     return torch.zeros(steps, episodes, size)
 
 
-def _held(steps: int, episodes: int, size: int, generator: torch.Generator) -> Tensor:
-    fresh = torch.rand(steps, episodes, size, generator=generator) * 2.0 - 1.0
+def hold(fresh: Tensor, generator: torch.Generator) -> Tensor:
+    """Hold actions for random whiles: of `[T, N, A]` each world takes one, keeps it, takes another.
+
+    Args:
+        fresh: the action that a world would take at each step.
+        generator: draws how long each is kept, 1 to `LONGEST_HOLD` control steps.
+    """
+    steps, worlds = fresh.shape[:2]
     actions = fresh.clone()
-    left = torch.zeros(episodes, dtype=torch.int64)
+    left = torch.zeros(worlds, dtype=torch.int64)
     for step in range(steps):
-        drawn = torch.randint(1, LONGEST_HOLD + 1, (episodes,), generator=generator)
+        drawn = torch.randint(1, LONGEST_HOLD + 1, (worlds,), generator=generator)
         held = left > 0
         if step:
             actions[step] = torch.where(held[:, None], actions[step - 1], fresh[step])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import AnyWorlds, Episodes, Worlds, load_fitness, pools
+from eureka_agent.environment import Act, AnyWorlds, Episodes, Worlds, load_fitness, pools, record
 from eureka_agent.environment.fitness import Fitness, Reduce
 from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.playback.policies import Policy, read_weights
@@ -120,7 +120,6 @@ def perform(policy: Policy, pay: Pay | None = None, filmed: int | None = None) -
     return performance
 
 
-@torch.no_grad()
 def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Pose]]:
     """The episodes, which of them diverged, and the poses of one."""
     environment, each = policy.environment, policy.episodes
@@ -134,30 +133,17 @@ def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Po
         )
     act = _acting(policy, worlds)
     streams = pools.streams(pools.REPORTING, policy.seed, each)
-    worlds.start(slice(0, each), streams, torch.zeros(each, dtype=torch.int64))
-    limit = environment.episode_steps
-    states, before, actions, poses = [worlds.signals], [], [], []
-    lengths = torch.full((each,), limit)
-    terminated = torch.zeros(each, dtype=torch.bool)
-    diverged = torch.zeros(each, dtype=torch.bool)
-    for t in range(limit):
-        if filmed is not None and isinstance(worlds, Worlds) and not terminated[filmed]:
+    poses: list[Pose] = []
+
+    def watch(t: int, ended: Tensor) -> None:
+        if filmed is not None and isinstance(worlds, Worlds) and not ended[filmed]:
             poses.append(_pose(worlds, filmed))
-        action = act(worlds.observation)
-        step = worlds.step(action)
-        states.append(step.after)
-        before.append(step.before)
-        actions.append(action)
-        diverged |= step.diverged
-        for world in (step.terminated & ~terminated).nonzero()[:, 0].tolist():
-            terminated[world], lengths[world] = True, t + 1
-            worlds.stop(slice(world, world + 1))
-    kept = torch.stack(before) if environment.task_state else None
-    recorded = Episodes(torch.stack(states), torch.stack(actions), lengths, terminated, kept)
+
+    recorded, diverged = record(worlds, streams, act, watch=watch)
     return recorded, diverged, poses
 
 
-def _acting(policy: Policy, worlds: AnyWorlds) -> Callable[[Tensor], Tensor]:
+def _acting(policy: Policy, worlds: AnyWorlds) -> Act:
     """Actions `[E, A]` for observations `[E, D]`, to the last bit as the run's judge has them."""
     weights = read_weights(policy.path)
     seen = weights["mlp_extractor.policy_net.0.weight"].shape[1]
@@ -174,7 +160,7 @@ def _acting(policy: Policy, worlds: AnyWorlds) -> Callable[[Tensor], Tensor]:
     stack.load(0, weights)
     everyone = torch.zeros(lanes, worlds.n, seen)
 
-    def act(observation: Tensor) -> Tensor:
+    def act(t: int, observation: Tensor) -> Tensor:
         everyone[0] = observation
         return stack.actor(everyone)[0].clamp(-1.0, 1.0)
 
