@@ -7,6 +7,9 @@ from typing import Protocol
 from eureka_agent.errors import EurekaError
 from eureka_agent.reward import Finding
 
+TOO_NEAR = frozenset({"duplicate", "equivalent"})
+"""Rules of the critic's findings about programs that ask for what another one does."""
+
 
 class BudgetSpent(EurekaError):
     """Raised when a designer may not spend what the next programs would cost."""

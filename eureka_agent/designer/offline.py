@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eureka_agent.designer.attribution import Attribution
-from eureka_agent.designer.base import Broken, Past, Proposal
+from eureka_agent.designer.base import TOO_NEAR, Broken, Past, Proposal
 from eureka_agent.designer.breeding import Breeder
 from eureka_agent.designer.menu import Menu
 from eureka_agent.designer.opening import Opening
@@ -23,8 +23,6 @@ POOL = 32
 PRESSURE = 2.0
 """How much likelier than the worst the best past candidate becomes a parent: e^(2 x this)."""
 CROSSES = 0.3
-TOO_NEAR = {"duplicate", "equivalent"}
-"""Rules of the critic's findings about programs that ask for what another one does."""
 
 
 class OfflineDesigner:
@@ -66,7 +64,7 @@ class OfflineDesigner:
         return [self._another(program) for program in broken]
 
     def _another(self, broken: Broken) -> Proposal | None:
-        """A bold change; None where it cannot be made, and for what is wrong in another way.
+        """A bold change, or a new mixture where that did not help; None for all other findings.
 
         These programs pass the critic by construction, so that nothing else can be mended.
         """
@@ -75,8 +73,11 @@ class OfflineDesigner:
             return None
         rng = np.random.default_rng([self.seed, broken.generation, broken.slot, broken.attempt])
         breeder = Breeder(self.menu, rng, BOLD)
-        child = next((made for _ in range(POOL) if (made := breeder.mutate(spec))), None)
-        return Proposal(write(child[0], self.sight), (), child[1]) if child else None
+        changes = (
+            made for _ in range(POOL) if broken.attempt == 1 and (made := breeder.mutate(spec))
+        )
+        other, note = next(changes, None) or self.opening.mixture(rng)
+        return Proposal(write(other, self.sight), (), note)
 
     def _choose(
         self,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from eureka_agent.analysis.layout import plain, visible
+from eureka_agent.designer.base import TOO_NEAR
 from eureka_agent.llm import ChatMessage
 from eureka_agent.paths import data_folder
 from eureka_agent.reward import Finding, language
@@ -101,7 +102,7 @@ def repair_messages(
     lines = program.split("\n")
     shown = [
         {
-            "line": finding.line if program else 0,
+            "line": finding.line if program and finding.rule not in TOO_NEAR else 0,
             "message": finding.message,
             "hint": finding.hint,
             "code": _source_line(lines, finding),
@@ -110,7 +111,9 @@ def repair_messages(
     ]
     whole = 0 < len(program) <= MAX_BYTES
     answer = visible(fenced(program) if whole else reply[:ECHO_LIMIT] or "(nothing)")
-    content = render("repair", findings=shown, attempt=attempt, attempts=attempts)
+    errors = {finding.rule for finding in findings if finding.severity == "error"}
+    sound = bool(errors) and errors <= TOO_NEAR
+    content = render("repair", findings=shown, attempt=attempt, attempts=attempts, sound=sound)
     return [*asked, ChatMessage("assistant", answer), ChatMessage("user", content)]
 
 

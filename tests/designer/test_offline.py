@@ -193,6 +193,14 @@ def test_a_program_too_near_to_another_is_changed_and_always_in_the_same_way(
     assert changed == again != later
 
 
+def test_a_program_that_stays_too_near_gives_way_to_a_new_mixture(hopper: TaskDescription) -> None:
+    designer = OfflineDesigner(hopper, 0)
+    (proposal,) = designer.propose(0, 1, [])
+    near = Finding("equivalent", "error", 1, 1, "The same as #1.")
+    (later,) = designer.repair([Broken(1, 1, 0, 2, proposal.text, (near,))])
+    assert later is not None and later.note == "a mixture of plausible terms"
+
+
 def test_what_is_wrong_in_another_way_is_not_mended(hopper: TaskDescription) -> None:
     designer = OfflineDesigner(hopper, 0)
     (proposal,) = designer.propose(0, 1, [])

@@ -192,6 +192,15 @@ def test_a_repair_shows_the_program_and_names_line_code_and_hint(
     assert "(Repair 1 of 2.)" in messages[3].content
 
 
+def test_the_author_of_an_equivalent_is_asked_for_another_program_and_not_for_a_repair() -> None:
+    near = Finding("equivalent", "error", 1, 1, "Asks the same as #3.", "Write another.")
+    content = repair_messages([], PROGRAM, "", [near], 1, 3)[-1].content
+    assert "- Asks the same as #3. Write another.\n" in content
+    assert "Write another one" in content and "keep the idea" not in content
+    both = repair_messages([], PROGRAM, "", [near, FINDING], 1, 3)[-1].content
+    assert "keep the idea" in both
+
+
 def test_every_finding_has_its_line_in_the_repair() -> None:
     beyond = dataclasses.replace(FINDING, line=99, message="Gone.", hint="")
     content = repair_messages([], PROGRAM, "", [FINDING, beyond], 1, 2)[-1].content
