@@ -124,8 +124,18 @@ def _driven(model: mujoco.MjModel, index: int) -> _Driven | None:
             return _Driven(name, _SITE_FORCES[axes[0]], None, float(gear[axes[0]]))
     if transmission == mujoco.mjtTrn.mjTRN_TENDON:
         name = model.tendon(target).name or f"tendon {target}"
+        if adds_angles(model, target):
+            return _Driven(name, ("torque on", "N m"), "rad", float(gear[0]))
         return _Driven(name, ("tension of", "N"), "m", float(gear[0]))
     return None
+
+
+def adds_angles(model: mujoco.MjModel, tendon: int) -> bool:
+    """Whether what is called a tendon's length is a sum of hinge angles, rad."""
+    first = int(model.tendon_adr[tendon])
+    parts = slice(first, first + int(model.tendon_num[tendon]))
+    joints = model.wrap_objid[parts][model.wrap_type[parts] == mujoco.mjtWrap.mjWRAP_JOINT]
+    return len(joints) > 0 and bool((model.jnt_type[joints] == _HINGE).all())
 
 
 def _quantity(

@@ -68,7 +68,7 @@ def new_environment(
     pose = _pose(brought.model)
     first = first_task(survey, pose)
     if task is not None:
-        first = replace(first, sentence=task.strip())
+        first = replace(first, sentence=task.strip(), given=True)
     signals = signals_of(survey)
     control_step = timing(brought.model).control_step
     files = {

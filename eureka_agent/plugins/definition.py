@@ -31,6 +31,8 @@ _KIND_UNITS = {
     "force": ("N", "N m"),
 }
 _SECRET_WORDS = ("fitness", "reward")
+MARK = "CHANGE"
+"""What `new_environment` writes wherever a person has to."""
 
 
 def check_loading(subject: Subject) -> Iterator[Said]:
@@ -51,6 +53,7 @@ def check_words(subject: Subject) -> Iterator[Said]:
     for name in ("robot", "start"):
         if not getattr(environment, name):
             yield note(f"`{name}` is empty.", f"Write {name} = ...: it helps whoever designs.")
+    yield from _marks(subject)
     text = subject.source.read_text(encoding="utf-8")
     for number, line in enumerate(text.splitlines(), 1):
         for word in _SECRET_WORDS:
@@ -64,6 +67,21 @@ def check_words(subject: Subject) -> Iterator[Said]:
             "`training` is no TrainingSettings.", "Write training = TrainingSettings(...)."
         )
     yield ok(task)
+
+
+def _marks(subject: Subject) -> Iterator[Said]:
+    """Where a folder that `new_environment` wrote still waits for its author."""
+    for path in sorted(subject.source.parent.iterdir()):
+        if path.suffix not in (".py", ".md"):
+            continue
+        lines = path.read_text(encoding="utf-8").splitlines()
+        marked = [str(number) for number, line in enumerate(lines, 1) if f"{MARK}:" in line]
+        if marked:
+            where = f"line{'s' if len(marked) > 1 else ''} {', '.join(marked)}"
+            yield note(
+                f"{path.name} still says {MARK}, in {where}: nobody wrote that for this task yet.",
+                f"Write what is meant there, and remove the word {MARK}.",
+            )
 
 
 def check_times(subject: Subject) -> Iterator[Said]:

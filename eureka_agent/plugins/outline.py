@@ -24,12 +24,14 @@ class FirstTask:
         signal: the `[N, 3]` position that it is about.
         column: which of its axes.
         speed: whether it is about the rate of that, not about the value.
+        given: whether a person wrote the sentence.
     """
 
     sentence: str
     signal: str
     column: int
     speed: bool
+    given: bool = False
 
 
 def signals_of(survey: Survey) -> list[SignalText]:
@@ -181,7 +183,7 @@ def _single(joint: Joint) -> list[SignalText]:
             f"{name}_angle" if turns else f"{name}_position",
             *(("rad", "angle") if turns else ("m", "position")),
             *(None, ()),
-            f"{'Angle' if turns else 'Position'} {what} {about}{limits}",
+            f"{'Angle' if turns else 'Position'} {what} {about}{limits}; {_rest([joint])}",
             f"state.qpos[:, {joint.qpos}]",
         ),
         SignalText(
@@ -205,10 +207,8 @@ def _group(kind: int, joints: Sequence[Joint], prefix: str) -> list[SignalText]:
             prefix + word,
             *(("rad", "angle") if turns else ("m", "position")),
             *(len(joints), axes),
-            f"{'Angles of the hinges' if turns else 'Positions of the slides'}, positive about "
-            "their axes in the bodies' frames"
-            if turns
-            else "Positions of the slides along their axes in the bodies' frames",
+            f"{'Angles of the hinges about' if turns else 'Positions of the slides along'} their "
+            f"axes in the bodies' frames; {_rest(joints)}",
             places,
         ),
         SignalText(
@@ -220,6 +220,14 @@ def _group(kind: int, joints: Sequence[Joint], prefix: str) -> list[SignalText]:
             rates,
         ),
     ]
+
+
+def _rest(joints: Sequence[Joint]) -> str:
+    """Where zero is, told by the position that everybody can look up."""
+    values = [f"{joint.rest:.3g}" for joint in joints]
+    if len(set(values)) == 1:
+        return f"{values[0]} in the pose of the model file"
+    return f"{', '.join(values)} in the pose of the model file"
 
 
 def _ball(joint: Joint) -> list[SignalText]:

@@ -36,7 +36,7 @@ from eureka_agent.environment import Environment, ResetNoise, State, TrainingSet
 class {cls}(Environment):
     """The physics are those of scene.xml. CHANGE: say what else a reader should know."""
 
-    task = (  # CHANGE: the task in one sentence, as you would put it to a colleague
+    task = ({ask}
         {task}
     )
     robot = (  # CHANGE: a sentence or two: its body, its size, which way is forward
@@ -48,6 +48,7 @@ class {cls}(Environment):
     training = TrainingSettings(initial_log_std=-0.5, kl_target=0.02, budget={budget})
 
 '''
+_ASK = "  # CHANGE: the task in one sentence, as you would put it to a colleague"
 _REST = '''
     # What the policy sees: nothing that grows without bound, such as how far the robot has come.
     def observation(self, state: State) -> Tensor:
@@ -122,6 +123,7 @@ def environment_source(
     head = _HEAD.format(
         title=f"{name}: written by `eureka-agent new-env`, for you to change.",
         cls="".join(word.capitalize() for word in name.split("_")),
+        ask="" if task.given else _ASK,
         task=_quoted(task.sentence),
         robot=textwrap.indent(_paragraph(_robot(survey)), " " * 8),
         start=f"In the pose of {'a keyframe of the model' if keyframe else 'the model'}, at rest.",

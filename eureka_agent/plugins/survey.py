@@ -36,6 +36,7 @@ class Joint:
         qvel: where its velocities begin in `qvel`.
         axis: of slides and hinges, in the frame of the body.
         limits: of slides and hinges, m or rad; None if there are none.
+        rest: of slides and hinges, the position in which the model file has them, m or rad.
         driven: whether an actuator acts on it.
     """
 
@@ -45,6 +46,7 @@ class Joint:
     qvel: int
     axis: tuple[float, ...]
     limits: tuple[float, float] | None
+    rest: float
     driven: bool
 
     @property
@@ -136,6 +138,7 @@ class Survey:
             int(model.jnt_dofadr[index]),
             tuple(float(value) for value in model.jnt_axis[index]),
             (float(limits[0]), float(limits[1])) if model.jnt_limited[index] else None,
+            float(model.qpos0[model.jnt_qposadr[index]]),
             index in self._driven_joints(),
         )
 

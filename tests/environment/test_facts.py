@@ -130,3 +130,17 @@ def test_a_robot_without_actuators_has_no_actuator_facts() -> None:
 
 def test_the_mass_is_of_all_that_moves() -> None:
     assert mass(model(HINGE)) == pytest.approx(2.0)
+
+
+def test_a_tendon_over_hinges_turns_and_one_over_slides_pulls() -> None:
+    def fact(joint: str) -> str:
+        found = mujoco.MjModel.from_xml_string(f"""
+            <mujoco>
+              <worldbody><body>{joint}<geom size="0.1"/></body></worldbody>
+              <tendon><fixed name="cord"><joint joint="one" coef="2"/></fixed></tendon>
+              <actuator><position name="drive" tendon="cord" kp="5" ctrlrange="-1 1"/></actuator>
+            </mujoco>""")
+        return actuator_facts(found)[0]
+
+    assert fact('<joint name="one" type="hinge"/>') == "drive: target position of cord, -1 to 1 rad"
+    assert fact('<joint name="one" type="slide"/>') == "drive: target position of cord, -1 to 1 m"

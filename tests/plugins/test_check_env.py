@@ -41,6 +41,14 @@ def edit(folder: Path, file: str, old: str, new: str) -> None:
     (folder / file).write_text(text.replace(old, new, 1))
 
 
+def test_what_its_author_has_still_to_write_is_named_file_by_file(folder: Path) -> None:
+    notes = [f.message for f in check_folder(folder, STEPS) if "CHANGE" in f.message]
+    assert {message.split()[0] for message in notes} == {"README.md", "env.py", "fitness.py"}
+    edit(folder, "fitness.py", "CHANGE: a placeholder, t", "T")
+    notes = [f.message for f in check_folder(folder, STEPS) if "CHANGE" in f.message]
+    assert {message.split()[0] for message in notes} == {"README.md", "env.py"}
+
+
 def test_a_sound_environment_passes_every_check(folder: Path) -> None:
     findings = check_folder(folder, STEPS)
     assert not [f for f in findings if f.outcome == "failed"]

@@ -37,7 +37,8 @@ BALL_ROBOT = """<mujoco>
     <motor joint="neck" gear="0 0.1 0"/>
     <velocity joint="spin" kv="0.1"/>
   </actuator>
-  <sensor><touch site="spot"/><gyro site="spot"/><framepos objtype="body" objname="tail"/></sensor>
+  <sensor><touch site="spot"/><gyro site="spot"/><framepos objtype="body" objname="tail"/>
+    <framelinvel objtype="xbody" objname="tail" reftype="site" refname="spot"/></sensor>
 </mujoco>"""
 ARM = """<mujoco>
   <option timestep="0.002"/>
@@ -116,6 +117,25 @@ def test_a_new_environment_says_what_is_in_the_model(models: Path, tmp_path: Pat
     assert {"body_1_position", "body_1_up", "neck_rotation", "toy_velocity"} <= names
     assert {"spin_angle", "spin_velocity", "wheel_position", "neck_angular_velocity"} <= names
     assert {"sensor_0_sensor", "sensor_1_sensor", "sensor_2_sensor"} <= names
+
+
+def test_a_sensor_says_what_it_sits_on_and_along_whose_axes_it_sees(
+    models: Path, tmp_path: Path
+) -> None:
+    folder = new_environment("mine", tmp_path / "envs", models / "ball.xml").folder
+    said = {s.name: s for s in find_environment(str(folder)).signals_described}
+    meanings = [said[f"sensor_{i}_sensor"].meaning for i in range(4)]
+    assert meanings[0].endswith("at the site spot")
+    assert meanings[1] == "Angular velocity, about its own axes, of the site spot"
+    assert meanings[2] == "Position of the inertial frame of the body tail, in the world"
+    assert meanings[3] == "Velocity of the body tail, as the site spot sees it"
+    assert said["sensor_3_sensor"].axes == ("x", "y", "z")
+
+
+def test_a_slide_says_where_its_zero_is(models: Path, tmp_path: Path) -> None:
+    folder = new_environment("mine", tmp_path / "envs", models / "arm.xml").folder
+    said = {s.name: s.meaning for s in find_environment(str(folder)).signals_described}
+    assert said["rail_position"].endswith("; 0 in the pose of the model file")
 
 
 def test_what_was_added_to_a_model_is_said(models: Path, tmp_path: Path) -> None:
