@@ -1,7 +1,8 @@
 """Environments: the base class, discovery, and worlds that run one in many copies."""
 
 from eureka_agent.environment import pools
-from eureka_agent.environment.base import Environment, State, TaskDescription, signal
+from eureka_agent.environment.base import Environment, signal
+from eureka_agent.environment.description import TaskDescription
 from eureka_agent.environment.discovery import (
     find_environment,
     list_environments,
@@ -14,6 +15,7 @@ from eureka_agent.environment.fitness import Fitness, load_fitness
 from eureka_agent.environment.random import ResetNoise, mix
 from eureka_agent.environment.recording import Act, record
 from eureka_agent.environment.settings import TrainingSettings
+from eureka_agent.environment.state import State
 from eureka_agent.environment.stateful import Stateful, under
 from eureka_agent.environment.stepping import AnyWorlds, Step
 from eureka_agent.environment.transitions import Memory, SignalLayout, Transitions

@@ -3,7 +3,6 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -11,14 +10,15 @@ import mujoco
 import torch
 from torch import Tensor
 
+from eureka_agent.environment.description import TaskDescription
 from eureka_agent.environment.facts import actuator_facts, joint_facts, mass
 from eureka_agent.environment.random import ResetNoise
 from eureka_agent.environment.settings import TrainingSettings
+from eureka_agent.environment.state import State
 from eureka_agent.environment.transitions import SignalLayout
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import Signal
 from eureka_agent.reward.signals import Kind
-from eureka_agent.simulation import Simulator
 
 if TYPE_CHECKING:
     from eureka_agent.environment.stepping import AnyWorlds
@@ -27,52 +27,9 @@ E = TypeVar("E")
 _DECLARED = "__signal__"
 
 
-@dataclass(frozen=True)
-class TaskDescription:
-    """What a designer of rewards may know of an environment: no code, no fitness, no human reward.
-
-    Attributes:
-        environment: its name.
-        task: the task in one sentence.
-        signals: what a program may read.
-        actuators: one phrase per column of `action`.
-        control_step: seconds between two actions.
-        episode_steps: control steps until the time limit.
-        termination: when an episode ends early, in words; empty if it never does.
-        robot: what the robot is, in a sentence or two; may be empty.
-        start: how an episode begins, in words; may be empty.
-        subtasks: the parts of the task, if it has any.
-        joints: one phrase per joint.
-        actions: one phrase per column of `action`, with what it moves and how strongly.
-        mass: of all that moves, kg.
-        physics_step: seconds between two states of the physics.
-        discount: of the training, per control step.
-        source: text of the file that defines the environment.
-        weightless: whether there is no gravity.
-    """
-
-    environment: str
-    task: str
-    signals: tuple[Signal, ...]
-    actuators: tuple[str, ...]
-    control_step: float
-    episode_steps: int
-    termination: str
-    robot: str = ""
-    start: str = ""
-    subtasks: tuple[str, ...] = ()
-    joints: tuple[str, ...] = ()
-    actions: tuple[str, ...] = ()
-    mass: float = 0.0
-    physics_step: float = 0.0
-    discount: float = 0.99
-    source: str = ""
-    weightless: bool = False
-
-
 def signal(
     *, unit: str, kind: Kind, size: int | None = None, axes: tuple[str, ...] = ()
-) -> Callable[[Callable[[E, "State"], Tensor]], Callable[[E, "State"], Tensor]]:
+) -> Callable[[Callable[[E, State], Tensor]], Callable[[E, State], Tensor]]:
     """Declare a method `(self, state) -> [N]` or `[N, size]` a signal named and explained as it is.
 
     Args:
@@ -82,7 +39,7 @@ def signal(
         axes: what each column is.
     """
 
-    def declare(method: Callable[[E, "State"], Tensor]) -> Callable[[E, "State"], Tensor]:
+    def declare(method: Callable[[E, State], Tensor]) -> Callable[[E, State], Tensor]:
         meaning = " ".join((inspect.getdoc(method) or "").split()).rstrip(".")
         if not meaning:
             raise UsageError(
@@ -99,70 +56,6 @@ def signal(
         return method
 
     return declare
-
-
-class State:
-    """What signals and observations read: the worlds' physics as float32 tensors.
-
-    Every attribute that is an `mjData` field gives `[N, ...]` float32, converted once per step:
-    `state.qpos`, `state.xpos`, `state.cvel`, ... Named parts have methods.
-
-    Args:
-        simulator: the worlds.
-        rows: which of them, int64 `[N]`; all when None.
-        task: task state of these worlds.
-
-    Attributes:
-        task: the entries of `Environment.task_state`, float32 `[N, columns]` each.
-    """
-
-    def __init__(
-        self,
-        simulator: Simulator,
-        rows: Tensor | None = None,
-        task: Mapping[str, Tensor] | None = None,
-    ) -> None:
-        self._simulator = simulator
-        self._rows = rows
-        self.task = task or {}
-
-    def __getattr__(self, field: str) -> Tensor:
-        if field.startswith("_"):
-            raise AttributeError(field)
-        value = self._copied(self._simulator.view(field))
-        self.__dict__[field] = value
-        return value
-
-    def geom_position(self, name: str) -> Tensor:
-        """World position of a geom's centre, m, `[N, 3]`."""
-        return self._part("geom_xpos", self._simulator.model.geom(name).id)
-
-    def site_position(self, name: str) -> Tensor:
-        """World position of a site, m, `[N, 3]`."""
-        return self._part("site_xpos", self._simulator.model.site(name).id)
-
-    def body_position(self, name: str) -> Tensor:
-        """World position of a body's frame, m, `[N, 3]`."""
-        return self._part("xpos", self._simulator.model.body(name).id)
-
-    def body_rotation(self, name: str) -> Tensor:
-        """A body's own x, y and z axes in the world, the columns of a matrix `[N, 3, 3]`."""
-        return self._part("xmat", self._simulator.model.body(name).id).reshape(-1, 3, 3)
-
-    def sensor(self, name: str) -> Tensor:
-        """Reading of a named sensor, `[N, d]`."""
-        sensor = self._simulator.model.sensor(name)
-        start = int(sensor.adr[0])
-        return self.sensordata[:, start : start + int(sensor.dim[0])]
-
-    def _part(self, field: str, index: int) -> Tensor:
-        """One body's or geom's entry: the others' are not converted."""
-        return self._copied(self._simulator.view(field)[:, index])
-
-    def _copied(self, value: Tensor) -> Tensor:
-        """The chosen rows as they are now: the physics write into what they showed."""
-        chosen = value if self._rows is None else value[self._rows]
-        return chosen.to(torch.float32, copy=True)
 
 
 class Environment:

@@ -12,7 +12,8 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
-from eureka_agent.environment.base import Environment, TaskDescription
+from eureka_agent.environment.base import Environment
+from eureka_agent.environment.description import TaskDescription
 from eureka_agent.environment.discovery import GYMNASIUM, foreign_code
 from eureka_agent.environment.gymnasium_task import (
     OWN_SCORE,

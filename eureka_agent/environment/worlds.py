@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.environment.base import Environment, State
+from eureka_agent.environment.base import Environment
 from eureka_agent.environment.random import ResetNoise, mix
+from eureka_agent.environment.state import State
 from eureka_agent.environment.stepping import AnyWorlds, Step
 from eureka_agent.environment.task_state import TaskState
 from eureka_agent.simulation import CpuSimulator

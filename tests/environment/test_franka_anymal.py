@@ -18,7 +18,7 @@ from eureka_agent.environment import (
     load_fitness,
     pools,
 )
-from eureka_agent.environment.base import State
+from eureka_agent.environment.state import State
 from eureka_agent.environment.worlds import Step
 from eureka_agent.reward import parse
 from eureka_agent.simulation import CpuSimulator
