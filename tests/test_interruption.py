@@ -1,5 +1,6 @@
-"""Ctrl-C ends the program with the exit code for it, wherever it strikes."""
+"""A signal that stops the program ends it in order, with its exit code, wherever it strikes."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,20 @@ def test_an_interrupt_in_executed_text_has_the_exit_code_of_any_other(tmp_path: 
         [sys.executable, "-m", "struck"], cwd=tmp_path, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (INTERRUPTED, "")
+
+
+def test_a_search_that_is_told_to_end_says_how_to_go_on(tmp_path: Path) -> None:
+    options = ["--runs", str(tmp_path / "runs"), "--plain"]
+    sizes = ["--steps", "10000000", "--candidates", "1", "--generations", "1"]
+    search = subprocess.Popen(
+        [sys.executable, "-m", "eureka_agent", "search", "cartpole", *options, *sizes],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert search.stdout is not None
+    begun = any("generation 0" in line for line in search.stdout)
+    search.send_signal(signal.SIGTERM)
+    said, _ = search.communicate(timeout=60)
+    assert begun and "eureka-agent resume" in said
+    assert search.returncode == INTERRUPTED

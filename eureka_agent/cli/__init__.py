@@ -24,6 +24,8 @@ from eureka_agent.cli import describing as describing
 __all__ = ["INTERRUPTED", "app", "main"]
 
 INTERRUPTED = 130
+STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Signals that end a command in order: Ctrl-C, `kill` or a batch system, a terminal that closed."""
 
 
 @app.callback(invoke_without_command=True)
@@ -38,7 +40,10 @@ def root(
 
 def main() -> None:
     """Run the command line: wrong use gets a sentence and an exit code, never a traceback."""
-    signal.signal(signal.SIGINT, _interrupt)
+    for name in STOPS:
+        number = getattr(signal, name, None)  # not every system knows them all
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets
+            signal.signal(number, _interrupt)
     try:
         app()
     except EurekaError as error:
@@ -56,7 +61,7 @@ def main() -> None:
 
 
 class _Interrupted(KeyboardInterrupt):
-    """Ctrl-C.
+    """One of `STOPS`.
 
     A class of its own, as Python gives up its exit code and ends by the signal when a plain
     KeyboardInterrupt has passed through exec() of a text, as the import of many modules does.
