@@ -11,15 +11,19 @@ import numpy as np
 
 from eureka_agent.analysis.arrays import BoolArray, FloatArray
 from eureka_agent.analysis.cases import EXPLOIT
-from eureka_agent.analysis.layout import number, percent, plain
+from eureka_agent.analysis.layout import number, number_beside, percent, plain
 from eureka_agent.analysis.measures import Measure
 from eureka_agent.analysis.phases import Phase
+from eureka_agent.analysis.posture import late_difference
 from eureka_agent.analysis.recordings import Recordings
 from eureka_agent.analysis.scene import Scene
 from eureka_agent.analysis.symptoms import RULES, Symptom
 
 MOST_FAILURES = 8
 """Types that are told of."""
+EXCESS = 0.1
+"""Part of what good episodes are paid by which a component must pay a failed one more than them, to
+be exploited."""
 IN_PLAY, MOST_IN_PLAY = 0.2, 2
 """Part of the positive income from which a component is in play, and how many are named."""
 _MEANINGS = {
@@ -33,7 +37,7 @@ _MEANINGS = {
     "stuck": "Got stuck after some progress",
     "saturated": "Held its actions at their limits",
     "jitter": "Shook",
-    "idle": "Stood still from the start",
+    "idle": "Stood still most of the time",
     "nowhere": "Moved but got nowhere",
     "never reached": "Never reached the goal and came no nearer",
 }
@@ -73,10 +77,12 @@ class Failure:
         Args:
             failed: how many episodes failed.
         """
-        name = self.components[0][0] if self.kind == EXPLOIT else ""
-        said = f"Exploits {plain(name)}" if name else _MEANINGS[self.kind]
-        text = f"{said}: {percent(self.share)} of {failed}, from about step {self.step}"
+        exploit = self.kind == EXPLOIT
+        said = f"Exploits {plain(self.components[0][0])}" if exploit else _MEANINGS[self.kind]
+        text = f"{said}: {len(self.episodes)} of {failed}, from about step {self.step}"
         detail = f" ({self.detail})" if self.detail else ""
+        if exploit:
+            return f"{text}{detail}."
         paid = ", ".join(f"{plain(n)} {number(value)}" for n, value in self.components)
         return f"{text}{detail}." + (f" Paid most per step then: {paid}." if paid else "")
 
@@ -91,6 +97,11 @@ class Diagnosis:
         measure: what was taken for progress; None if nothing told what it is.
         failures: the types, the most frequent first.
         phases: each failed episode cut into phases, by its index into all episodes.
+        head: what is said first, in place of how many failed.
+        reach: how far the untyped ones get on the way, in parts of what good ones do; None where
+            nothing tells.
+        unlike: what sets the last quarter of failed episodes most apart from that of good ones, in
+            words; empty without good ones, or if nothing does.
     """
 
     failed: int
@@ -98,20 +109,30 @@ class Diagnosis:
     measure: Measure | None
     failures: tuple[Failure, ...]
     phases: dict[int, tuple[Phase, ...]]
+    head: str = ""
+    reach: float | None = None
+    unlike: str = ""
 
     def lines(self) -> list[str]:
         """At most twelve lines for a designer of rewards, in plain ASCII."""
         if not self.failed:
             return ["No episode failed."]
-        head = f"{self.failed} failed episode{'s' if self.failed != 1 else ''}"
-        if self.measure is None:
-            said = [f"{head}; what progress is, the recordings do not tell."]
-        else:
-            said = [f"{head}; progress is {plain(self.measure.phrase)}."]
+        said = [self.head or f"{self.failed} failed episode{'s' if self.failed != 1 else ''}."]
+        if not self.failures and not self.untyped:
+            return said
+        if self.measure is not None:
+            said.append(f"Progress is taken to be {plain(self.measure.phrase)}.")
         said += [failure.sentence(self.failed) for failure in self.failures[:MOST_FAILURES]]
-        if self.untyped == self.failed:
-            return [*said, "No failure typed."]
-        return said + ([f"No rule fits {self.untyped} of them."] if self.untyped else [])
+        if self.untyped:
+            far = (
+                ""
+                if self.reach is None
+                else f"; they get {percent(self.reach)} as far as good ones"
+            )
+            said.append(f"No rule fits {self.untyped} of them{far}.")
+        if self.unlike:
+            said.append(f"Most unlike good ones in the last quarter: {self.unlike}.")
+        return said
 
 
 def diagnose(recordings: Recordings, failed: BoolArray, good: BoolArray) -> Diagnosis:
@@ -125,24 +146,43 @@ def diagnose(recordings: Recordings, failed: BoolArray, good: BoolArray) -> Diag
     """
     scene = Scene(recordings, good & ~failed)
     sightings: dict[str, list[tuple[int, Symptom]]] = {}
-    untyped = 0
     indices = np.flatnonzero(failed).tolist()
     for episode in indices:
-        seen = _symptoms(scene, episode)
-        untyped += not seen
-        for kind, symptom in seen.items():
+        for kind, symptom in _symptoms(scene, episode).items():
             sightings.setdefault(kind, []).append((episode, symptom))
     failures = [_failure(scene, kind, seen, len(indices)) for kind, seen in sightings.items()]
     failures += _exploits(scene, indices)
+    untyped = sorted(set(indices).difference(*(failure.episodes for failure in failures)))
     order = [EXPLOIT, *RULES]
     failures.sort(key=lambda failure: (-failure.share, order.index(failure.kind)))
     return Diagnosis(
         failed=len(indices),
-        untyped=untyped,
+        untyped=len(untyped),
         measure=scene.measure,
         failures=tuple(failures),
         phases={episode: scene.phases(episode) for episode in indices},
+        reach=_reach(scene, untyped),
+        unlike=_unlike(scene, failed),
     )
+
+
+def _reach(scene: Scene, episodes: Sequence[int]) -> float | None:
+    """How far some episodes get where the task is to travel, in parts of what good ones do."""
+    measure = scene.measure
+    if not episodes or measure is None or measure.kind != "travel" or not scene.good.any():
+        return None
+    return float(np.median(scene.recordings.ends(measure.progress)[episodes])) / measure.full
+
+
+def _unlike(scene: Scene, failed: BoolArray) -> str:
+    """What sets failed episodes most apart from good ones late on, besides their progress."""
+    found = late_difference(scene.recordings, scene.good, failed, scene.measure)
+    if found is None:
+        return ""
+    column, value, low, high = found
+    size = max(abs(value), abs(low), abs(high))
+    value, low, high = (number_beside(v, size) for v in (value, low, high))
+    return f"{plain(column.name)} is {value} on average, good ones' {low} to {high}"
 
 
 def _symptoms(scene: Scene, episode: int) -> dict[str, Symptom]:
@@ -193,7 +233,7 @@ def _exploits(scene: Scene, indices: Sequence[int]) -> list[Failure]:
     for episode in indices:
         if total[episode] >= enough:
             culprit = max(sums, key=lambda name: sums[name][episode] - usual[name])
-            if sums[culprit][episode] > usual[culprit]:
+            if sums[culprit][episode] - usual[culprit] > EXCESS * abs(enough):
                 culprits.setdefault(culprit, []).append(episode)
     return [
         _exploit(recordings.incomes[name], name, episodes, scene, len(indices))
@@ -209,13 +249,14 @@ def _exploit(
     usual = float(np.mean(paid[:, scene.good][recordings.alive[:, scene.good]]))
     lived = recordings.alive[:, list(episodes)]
     own = paid[:, list(episodes)]
+    gained = float(own[lived].mean())
     starts = [int((own[:, i] > usual).argmax()) for i in range(len(episodes))]
     return Failure(
         kind=EXPLOIT,
         share=len(episodes) / failed,
         episodes=tuple(episodes),
         step=int(np.median(starts)),
-        detail=f"the reward pays these no less than good ones; {plain(name)} pays those "
-        f"{number(usual)} per step",
-        components=((name, float(own[lived].mean())),),
+        detail=f"in all paid no less than good ones; {plain(name)} pays these {number(gained)} per "
+        f"step, good ones {number(usual)}",
+        components=((name, gained),),
     )

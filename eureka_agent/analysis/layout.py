@@ -8,6 +8,7 @@ from eureka_agent.reward.characters import is_hidden
 
 NOTHING = "-"
 DIGITS = 3
+NEGLIGIBLE = 1e-4
 _TURN_MARK = re.compile(r"<(?=[|\uff5c])")
 """How the marks begin by which many chat templates part one speaker's words from another's."""
 
@@ -20,6 +21,11 @@ def number(value: float | None) -> str:
         return f"{float(f'{value:.{DIGITS}g}'):.0f}"
     text = f"{value:.{DIGITS}g}"
     return "0" if float(text) == 0 else text
+
+
+def number_beside(value: float, size: float) -> str:
+    """A number; 0 where it is nothing beside others of that size."""
+    return number(0.0 if abs(value) < NEGLIGIBLE * size else value)
 
 
 def percent(share: float | None) -> str:

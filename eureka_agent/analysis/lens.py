@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eureka_agent.analysis.arrays import FloatArray
-from eureka_agent.analysis.layout import number, percent, plain
+from eureka_agent.analysis.layout import number, number_beside, percent, plain
 from eureka_agent.analysis.sweeps import Sweep, Swept
 
 Trend = Literal["rises", "falls", "stays the same", "has a peak", "has a dip", "goes up and down"]
@@ -28,6 +28,7 @@ NEARLY_ALL = 0.8
 """Share of steps at one end from which a component is saturated there."""
 PERCENTILES = (5, 50, 95)
 MOST_LINES = 6
+HEADING = "What the program pays, all else as in a typical step of the policy:"
 _MOST_SWEEPS = 2
 _MOST_COMPONENTS = 3
 
@@ -93,13 +94,11 @@ class View:
         parts = [f"{plain(name)} {_trend(profile)}" for name, profile in moving.items()]
         still = len(self.components) - len(moving)
         rest = [f"{still} other{'s' if still > 1 else ''} unmoved"] if still and parts else []
-        text = f"{ranges}, all else as in a typical step: the reward {_trend(self.total)}"
-        if self.total.high > self.total.low:
-            place = ", ".join(number(value) for value in self.total.best)
-            text += f", most at {place}{' (an end of the range)' if self.total.at_edge else ''}"
+        text = f"Over {ranges} the reward {_course(self.total)}"
         if MUCH <= self.total.flat < 1.0:
             text += f", flat over {percent(self.total.flat)}"
-        return f"{text}." + (f" Of it: {', '.join([*parts, *rest])}." if parts else "")
+        told = parts if len(self.components) > 1 else []
+        return f"{text}." + (f" Of it: {', '.join([*told, *rest])}." if told else "")
 
 
 @dataclass(frozen=True)
@@ -117,14 +116,13 @@ class Lens:
     def lines(self) -> list[str]:
         """At most six lines for a designer of rewards: sweeps, then components, the odd first."""
         said = [view.sentence() for view in self.views[:_MOST_SWEEPS]]
-        odd = [remark for name in self.spreads for remark in self._remarks(name)]
-        groups = next(iter(self.spreads.values()), {})
-        room = MOST_LINES - len(said) - 1
+        said = [HEADING, *said] if said else []
         tables = [self._percentiles(name) for name in self._largest()[:_MOST_COMPONENTS]]
-        if not groups or not tables:
+        if not tables:
             return said
-        kept = odd[: max(room - len(tables) + 1, 1)]
-        heading = f"Paid per step, 5th percentile / median / 95th, under {', '.join(groups)}:"
+        odd = [remark for name in self.spreads for remark in self._remarks(name)]
+        kept = odd[: MOST_LINES - len(said) - 1]
+        heading = "Paid per step (5th percentile / median / 95th) under each policy:"
         return [*said, *kept, f"{heading} {'; '.join(tables)}."]
 
     def _largest(self) -> list[str]:
@@ -136,26 +134,31 @@ class Lens:
         return sorted(self.spreads, key=width, reverse=True)
 
     def _percentiles(self, name: str) -> str:
+        groups = self.spreads[name]
+        extent = max(abs(value) for spread in groups.values() for value in spread.percentiles)
         cells = (
-            "/".join(number(value) for value in spread.percentiles)
-            for spread in self.spreads[name].values()
+            f"{plain(group)} {'/'.join(number_beside(v, extent) for v in spread.percentiles)}"
+            for group, spread in groups.items()
         )
-        return f"{plain(name)} {', '.join(cells)}"
+        return f"{plain(name)}: {', '.join(cells)}"
 
     def _remarks(self, name: str) -> list[str]:
-        """What is odd about a component."""
+        """What is odd about a component: where the last policy, or any, stays at one end of it."""
+        groups = self.spreads[name]
+        *_, (last, own) = groups.items()
         said = []
-        for group, spread in self.spreads[name].items():
-            if spread.top >= NEARLY_ALL and spread.top < 1.0:
-                said.append(
-                    f"{plain(name)} is at the top of its range on {percent(spread.top)} of the "
-                    f"{plain(group)} steps: little is left to gain there."
-                )
-            elif spread.bottom >= NEARLY_ALL and spread.bottom < 1.0:
-                said.append(
-                    f"{plain(name)} is at the bottom of its range on {percent(spread.bottom)} of "
-                    f"the {plain(group)} steps: there it hardly leads anywhere."
-                )
+        if NEARLY_ALL <= own.top < 1.0:
+            said.append(
+                f"{plain(name)} is at the top of its range on {percent(own.top)} of the "
+                f"{plain(last)} steps: little is left to gain there."
+            )
+        low = {group: s.bottom for group, s in groups.items() if NEARLY_ALL <= s.bottom < 1.0}
+        if low:
+            shares = " and ".join(f"{percent(v)} of the {plain(g)}" for g, v in low.items())
+            said.append(
+                f"{plain(name)} is at the bottom of its range on {shares} steps: there it hardly "
+                "leads anywhere."
+            )
         return said
 
 
@@ -258,6 +261,22 @@ def _trend_of(line: FloatArray, span: float) -> Trend:
         case [first, _]:
             return "has a peak" if first > 0 else "has a dip"
     return "goes up and down"
+
+
+def _course(profile: Profile) -> str:
+    """How a reward goes, with its lowest and highest value and where that is."""
+    extent = max(abs(profile.low), abs(profile.high))
+    low, high = (number_beside(value, extent) for value in (profile.low, profile.high))
+    match set(profile.trends):
+        case trends if trends == {STILL}:
+            return STILL
+        case trends if trends == {"rises"}:
+            return f"rises from {low} to {high}"
+        case trends if trends == {"falls"}:
+            return f"falls from {high} to {low}"
+    place = ", ".join(number(value) for value in profile.best)
+    edge = ", an end of the range" if profile.at_edge else ""
+    return f"{_trend(profile)}: at most {high}, at {place}{edge}, and at least {low}"
 
 
 def _trend(profile: Profile) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from eureka_agent.analysis.arrays import BoolArray, FloatArray
-from eureka_agent.analysis.measures import WIDEST
+from eureka_agent.analysis.measures import WIDEST, Measure
 from eureka_agent.analysis.recordings import Column, Recordings
 
 _FALLEN, _SUNK = 0.15, 0.8
@@ -15,6 +15,8 @@ _LEAST = 0.05
 """Height (m) that must be lost at least: some heights count from where the robot starts."""
 _TIPPED = 0.3
 """Loss of the upward part of a direction that counts as a fall."""
+_APART = 0.2
+"""Spreads of a column by which its mean must lie outside what good episodes do, to be told."""
 _POSITIONS = ("position", "distance", "angle", "orientation")
 
 
@@ -62,6 +64,40 @@ def farthest_out(
         return None
     column = max(columns, key=lambda c: out[c.index])
     return column, float(low[column.index]), float(high[column.index])
+
+
+def late_difference(
+    recordings: Recordings, good: BoolArray, failed: BoolArray, measure: Measure | None
+) -> tuple[Column, float, float, float] | None:
+    """The column whose mean over the last quarter sets failed episodes most apart from good ones.
+
+    Args:
+        recordings: all episodes that are known.
+        good: which of them do the task well `[E]`.
+        failed: which of them to compare, others `[E]`.
+        measure: what progress is; to fall short of that says nothing new.
+
+    Returns:
+        The column, its median over the failed episodes, and the lowest and highest of good ones;
+        None where none stands out, or without either kind.
+    """
+    if not good.any() or not failed.any():
+        return None
+    steps = np.arange(len(recordings.states))[:, None]
+    late = recordings.lived & (4 * steps >= 3 * recordings.lengths)
+    means = np.einsum("le,les->es", late, recordings.states) / late.sum(axis=0)[:, None]
+    low, high = means[good].min(axis=0), means[good].max(axis=0)
+    value = np.median(means[failed], axis=0)
+    spread = recordings.states[recordings.lived].std(axis=0)
+    out = np.maximum(value - high, low - value) / np.where(spread > 0, spread, np.inf)
+    out[[column.index for column in recordings.of_kind("goal")]] = 0.0
+    if measure is not None and measure.column is not None:
+        out[measure.column.index] = 0.0
+    index = int(out.argmax())
+    if out[index] < _APART:
+        return None
+    column = recordings.columns[index]
+    return column, float(value[index]), float(low[index]), float(high[index])
 
 
 def _postures(recordings: Recordings) -> list[Column]:

@@ -6,6 +6,14 @@ The checks of the text are in `reward`; here a program is called, which only a c
 from eureka_agent.critic.batch import Batch, recorded_batch, sampled_batch
 from eureka_agent.critic.dry_run import dry_run
 from eureka_agent.critic.sampling import sample_transitions
-from eureka_agent.critic.scoring import score
+from eureka_agent.critic.scoring import pay, score
 
-__all__ = ["Batch", "dry_run", "recorded_batch", "sample_transitions", "sampled_batch", "score"]
+__all__ = [
+    "Batch",
+    "dry_run",
+    "pay",
+    "recorded_batch",
+    "sample_transitions",
+    "sampled_batch",
+    "score",
+]

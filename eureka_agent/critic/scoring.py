@@ -45,8 +45,27 @@ def score(
     return found
 
 
+def pay(program: RewardProgram, arguments: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What a program pays for `M` transitions that may never have happened.
+
+    Args:
+        program: to be called.
+        arguments: what it reads, by parameter, `[M]` or `[M, d]` each.
+
+    Returns:
+        `total [M]` and `components [C, M]`, as of `score`.
+
+    Raises:
+        RewardFailed: the program raised, or broke the contract.
+        ValueError: an argument is missing, or numbers of rows differ.
+    """
+    given = {name: torch.from_numpy(value) for name, value in arguments.items()}
+    paid = program.compile()(given)
+    return {"total": paid.total.numpy(), "components": _components(paid, paid.total.shape)}
+
+
 def _components(paid: Evaluation, shape: tuple[int, ...]) -> np.ndarray:
-    """`[C, L, E]`."""
+    """`[C, *shape]`."""
     return torch.stack(list(paid.components.values())).view(-1, *shape).numpy()
 
 

@@ -63,7 +63,7 @@ class Budget:
                 break
             chosen.append(key)
         if not chosen:
-            raise BudgetSpent(f"The next program may cost more than is left of {self._limits()}.")
+            raise BudgetSpent(f"The next answer may cost more than is left of {self._limits()}.")
         return chosen
 
     def _spent(self) -> tuple[int, float, int]:

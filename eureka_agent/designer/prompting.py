@@ -2,13 +2,13 @@
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
 from eureka_agent.analysis.layout import plain, visible
-from eureka_agent.designer.base import TOO_NEAR
+from eureka_agent.designer.base import OBJECTION, TOO_NEAR
 from eureka_agent.llm import ChatMessage
 from eureka_agent.paths import data_folder
 from eureka_agent.reward import Finding, language
@@ -41,10 +41,14 @@ def fenced(text: str, language: str = "python") -> str:
 
 def system_message(task: "TaskDescription") -> ChatMessage:
     """The designer's role and the contract of a reward program."""
-    turns = any(signal.kind == "orientation" and signal.size == 4 for signal in task.signals)
-    library = [line for line in library_lines() if turns or not line["name"].startswith("quat_")]
-    content = render("system", library=library, language=language, discount=task.discount)
+    content = render("system", library=library_of(task), language=language, discount=task.discount)
     return ChatMessage("system", content)
+
+
+def library_of(task: "TaskDescription") -> list[Mapping[str, str]]:
+    """The helpers that are of use for a task: `name`, `signature` and `meaning` of each."""
+    turns = any(signal.kind == "orientation" and signal.size == 4 for signal in task.signals)
+    return [line for line in library_lines() if turns or not line["name"].startswith("quat_")]
 
 
 def task_message(
@@ -58,6 +62,7 @@ def task_message(
     initial: str,
     with_source: bool,
     strategies: bool = True,
+    parts: str = "free",
 ) -> ChatMessage:
     """The request for one program.
 
@@ -71,9 +76,16 @@ def task_message(
         initial: a person's program to start from; may be empty.
         with_source: show the environment's source, too.
         strategies: ask each slot in its own way, or all alike.
+        parts: what programs are made of: free, dense-sparse or signs.
     """
     turn = render(
-        "turn", generation=generation, slot=slot, count=count, best=best, strategies=strategies
+        "turn",
+        generation=generation,
+        slot=slot,
+        count=count,
+        best=best,
+        strategies=strategies,
+        parts=parts,
     ).strip()
     content = render(
         "task",
@@ -100,9 +112,11 @@ def repair_messages(
     Earlier repairs are left out: what they were about is mended, or found again.
     """
     lines = program.split("\n")
+    objected = any(finding.rule == OBJECTION for finding in findings)
+    with_lines = program != "" and not objected
     shown = [
         {
-            "line": finding.line if program and finding.rule not in TOO_NEAR else 0,
+            "line": finding.line if with_lines and finding.rule not in TOO_NEAR else 0,
             "message": finding.message,
             "hint": finding.hint,
             "code": _source_line(lines, finding),
@@ -113,7 +127,14 @@ def repair_messages(
     answer = visible(fenced(program) if whole else reply[:ECHO_LIMIT] or "(nothing)")
     errors = {finding.rule for finding in findings if finding.severity == "error"}
     sound = bool(errors) and errors <= TOO_NEAR
-    content = render("repair", findings=shown, attempt=attempt, attempts=attempts, sound=sound)
+    content = render(
+        "repair",
+        findings=shown,
+        attempt=attempt,
+        attempts=attempts,
+        sound=sound,
+        objected=objected,
+    )
     return [*asked, ChatMessage("assistant", answer), ChatMessage("user", content)]
 
 

@@ -13,9 +13,10 @@ from eureka_agent.store import Run
 SECONDS = 10.0
 """Of an episode that are filmed."""
 FILM, SAID = "video.mp4", "video.log"
-PATIENCE_S = 300.0
-"""How long the end of a search waits for the films that are still to be made."""
+PATIENCE_S = 180.0
+"""How long the end of a search waits for each film that is still to be made."""
 LEAST_PRIORITY = 19
+"""Beside a training, so that it is slowed by nothing; on a busy machine a film may get nowhere."""
 
 
 class WinnerFilms:
@@ -34,6 +35,7 @@ class WinnerFilms:
         self._seen: set[int] = set()
         self._process: subprocess.Popen[bytes] | None = None
         self._candidate = 0
+        self._ending = False
 
     def record(self, candidate: int) -> None:
         """Have a candidate filmed, now or as soon as the one before it is done; never waits."""
@@ -52,13 +54,34 @@ class WinnerFilms:
         traceback: TracebackType | None,
     ) -> None:
         self._go_on()
-        while kind is None and self._process is not None:
+        if kind is None and self._process is not None:
+            self._finish()
+        self._stop()
+
+    def _finish(self) -> None:
+        """Make the films that are left, with the priority of the search: no training is slowed."""
+        self._run.set_phase("films of the generations' winners are made")
+        self._ending = True
+        # A process that has little priority keeps it, so that its film is begun again.
+        self._stop()
+        self._waiting.appendleft(self._candidate)
+        self._go_on()
+        while self._process is not None:
             try:
                 self._process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
-                self._run.event("video", "its film took too long", self._candidate)
-                break
+                self._give_up()
+                return
             self._go_on()
+
+    def _give_up(self) -> None:
+        for candidate in (self._candidate, *self._waiting):
+            remedy = f"eureka-agent play {self._run.path} --candidate {candidate} --video FILE"
+            self._run.event(
+                "video", f"no film, it took too long; make it with: {remedy}", candidate
+            )
+
+    def _stop(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -91,7 +114,8 @@ class WinnerFilms:
         ]
         with open(folder / SAID, "wb") as said:
             process = self._child(words, said)
-        os.setpriority(os.PRIO_PROCESS, process.pid, LEAST_PRIORITY)
+        if not self._ending:
+            os.setpriority(os.PRIO_PROCESS, process.pid, LEAST_PRIORITY)
         return process
 
     def _child(self, words: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:

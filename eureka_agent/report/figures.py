@@ -167,7 +167,7 @@ def training_figure(trainings: Sequence[Document], human: Sequence[Document]) ->
     for trace in data:  # one entry in the legend for all of a kind
         trace["showlegend"] = trace["name"] not in named
         named.add(trace["name"])
-    return {"data": data, "layout": layout(STEPS, "fitness (ranking episodes)", 320)}
+    return {"data": data, "layout": _over_steps("fitness (ranking episodes)")}
 
 
 def components_figure(evaluations: Sequence[Document]) -> Figure:
@@ -184,7 +184,7 @@ def components_figure(evaluations: Sequence[Document]) -> Figure:
         colour, dash = COLOURS[i % len(COLOURS)], "solid" if i < len(COLOURS) else "dash"
         drawn = line(steps, short(values), label(name, 30), color=colour, dash=dash)
         data.append(drawn | {"mode": "lines+markers"})
-    return {"data": data, "layout": layout(STEPS, "weighted, per step", 320, showlegend=True)}
+    return {"data": data, "layout": _over_steps("weighted, per step", showlegend=True)}
 
 
 def outcomes_figure(document: Document) -> Figure:
@@ -249,6 +249,13 @@ def _edges(
     opacity = 0.35 if width == 1 else 0.9
     look = {"line": {"color": colour, "width": width}, "opacity": opacity, "hoverinfo": "skip"}
     return trace | look
+
+
+def _over_steps(y: str, **more: Any) -> Figure:
+    """The ground of a plot over a training, from its first step: it may have one evaluation."""
+    ground = layout(STEPS, y, 320, **more)
+    ground["xaxis"] |= {"rangemode": "tozero"}
+    return ground
 
 
 def _curve(evaluations: Sequence[Document], key: str) -> tuple[list[int], list[float | None]]:

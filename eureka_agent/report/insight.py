@@ -1,10 +1,14 @@
-"""Plots of what a run knows of its rewards beyond fitness; those that it has."""
+"""Plots of what a run knows of its rewards and policies beyond fitness; those that it has."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from eureka_agent.report.traces import QUIET, WINNER, Figure, label, layout, short
+from eureka_agent.report.traces import COLOURS, QUIET, WINNER, Figure, label, layout, short
 from eureka_agent.store import InsightRow
 
+FEW = 25
+"""Generations up to which each has its number at the axis."""
 Matrix = list[list[float | None]]
 DISTANCE_SCALE = [[0, "#e9a80c"], [0.5, "#2a9d8f"], [1, "#5c6bd0"]]
 OPINION_SCALE = [[0, WINNER], [0.5, QUIET], [1, "#0b84c6"]]
@@ -29,11 +33,47 @@ class Insight:
     said: tuple[str, ...] = ()
 
 
-def insights(row: InsightRow | None) -> list[Insight]:
-    """What was known last, drawn; nothing where nothing is known."""
-    if row is None:
-        return []
-    return [found for found in (_matrix(row), _distances(row)) if found is not None]
+def insights(
+    row: InsightRow | None, generations: Sequence[Mapping[str, Any]] = ()
+) -> list[Insight]:
+    """What is known, drawn; nothing where nothing is known.
+
+    Args:
+        row: what was known last of programs and policies beside each other.
+        generations: of the run's document, with the `failures` of each.
+    """
+    known = [_matrix(row), _distances(row)] if row is not None else []
+    return [found for found in (_failures(generations), *known) if found is not None]
+
+
+def failures_figure(generations: Sequence[Mapping[str, Any]]) -> Figure:
+    """Of each generation's episodes the share that fails in each way.
+
+    Args:
+        generations: each with its number and its `failures`, shares by type.
+    """
+    sums: dict[str, float] = {}
+    for row in generations:
+        for kind, share in row["failures"].items():
+            sums[kind] = sums.get(kind, 0.0) + share
+    frequent = sorted(sums, key=lambda kind: -sums[kind])[: len(COLOURS)]
+    numbers = [row["generation"] for row in generations]
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "x": numbers,
+            "y": short(100 * row["failures"].get(kind, 0.0) for row in generations),
+            "name": label(kind, 30),
+            "line": {"color": colour, "width": 2},
+            "hovertemplate": "%{y:.3~g} % in generation %{x}<extra>%{fullData.name}</extra>",
+        }
+        for kind, colour in zip(frequent, COLOURS, strict=False)
+    ]
+    ground = layout("generation", "% of the episodes", 320, showlegend=True)
+    ground["yaxis"] |= {"rangemode": "tozero"}
+    ground["xaxis"] |= {"dtick": 1} if len(numbers) <= FEW else {}
+    return {"data": data, "layout": ground}
 
 
 def heat_figure(z: Matrix, rows: tuple[str, list[str]], columns: tuple[str, list[str]]) -> Figure:
@@ -59,6 +99,18 @@ def heat_figure(z: Matrix, rows: tuple[str, list[str]], columns: tuple[str, list
     ground["xaxis"] |= category
     ground["yaxis"] |= category | {"autorange": "reversed"}
     return {"data": [trace], "layout": ground}
+
+
+def _failures(generations: Sequence[Mapping[str, Any]]) -> Insight | None:
+    if not any(row["failures"] for row in generations):
+        return None
+    words = (
+        "By rules, of the episodes of each generation's policies; one episode may fail in several "
+        "ways. Of a policy with episodes that come less than half of the way from random actions "
+        "to the best policy known at the time, only these count."
+    )
+    figure = failures_figure(generations)
+    return Insight("failures", "How policies fail", words, figure)
 
 
 def _matrix(row: InsightRow) -> Insight | None:

@@ -15,14 +15,21 @@ from eureka_agent.errors import UsageError
 from eureka_agent.report import figures, words
 from eureka_agent.report.code import highlighted
 from eureka_agent.report.insight import insights
+from eureka_agent.report.lens import lens_figures
 from eureka_agent.report.lines import children
 from eureka_agent.report.packing import pack, pack_data
+from eureka_agent.report.questions import Passages, questions
 from eureka_agent.report.traces import Figure
 from eureka_agent.report.videos import winner_video
 from eureka_agent.store import RunReader
 from eureka_agent.store.folder import write_atomically
 from eureka_agent.ui import format as forms
-from eureka_agent.ui.documents import Document, candidate_document, run_document
+from eureka_agent.ui.documents import (
+    Document,
+    candidate_document,
+    exchange_name,
+    run_document,
+)
 
 NAME = "report.html"
 FEW = 40
@@ -59,9 +66,10 @@ def report_page(run: RunReader) -> str:
     with run.transaction():
         document = run_document(run)
         config = run.row().config
-        candidates = [candidate_document(run, row["id"]) for row in document["candidates"]]
+        passages = Passages()
+        candidates = [_candidate(run, row, passages) for row in document["candidates"]]
         human = _human_trainings(run)
-        found = insights(run.insight())
+        found = insights(run.insight(), document["generations"])
     environment = _environment()
     plots = _run_plots(document, human)
     opened = _opened(environment, candidates, human)
@@ -78,8 +86,16 @@ def report_page(run: RunReader) -> str:
         printed=_printed(document),
         nonce=secrets.token_urlsafe(16),
         library=pack(get_plotlyjs()),
-        data=pack_data({"plots": plots, "candidates": opened, "winner": best}),
+        data=pack_data(
+            {"plots": plots, "candidates": opened, "winner": best, "passages": passages.texts}
+        ),
     )
+
+
+def _candidate(run: RunReader, row: Document, passages: Passages) -> Document:
+    """A candidate in full, with what the language model was asked about it."""
+    exchanges = run.exchanges_about(row["generation"], row["slot"])
+    return candidate_document(run, row["id"]) | {"asked": questions(exchanges, passages)}
 
 
 def _opened(
@@ -115,6 +131,7 @@ def _environment() -> Environment:
         "duration": forms.duration,
         "one_line": forms.one_line,
         "last_line": forms.last_line,
+        "idea": forms.idea,
         "moment": words.moment,
         "extent": words.extent,
         "shown": words.shown,
@@ -124,6 +141,7 @@ def _environment() -> Environment:
         "version": __version__,
         "things": forms.things,
         "compared": words.compared,
+        "exchange_name": exchange_name,
         "published": words.published,
         "differences": words.differences,
         "notes": words.notes,
@@ -168,11 +186,12 @@ def _run_plots(document: Document, human: list[Document]) -> dict[str, Figure]:
 
 
 def _candidate_plots(candidate: Mapping[str, Any], human: list[Document]) -> dict[str, Figure]:
-    """The plots of one candidate: its trainings, and what its components paid in the first."""
+    """The plots of one candidate: its trainings, what its components paid, and its lens."""
     trainings = [training for training in candidate["trainings"] if training["evaluations"]]
+    lens = lens_figures(candidate["lens"])
     if not trainings:
-        return {}
-    plots = {"training": figures.training_figure(trainings, human)}
+        return lens
+    plots = lens | {"training": figures.training_figure(trainings, human)}
     if any(row["components"] for row in trainings[0]["evaluations"]):
         plots["components"] = figures.components_figure(trainings[0]["evaluations"])
     return plots

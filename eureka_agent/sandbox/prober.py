@@ -6,12 +6,26 @@ with its lock-down: no program comes before that.
 
 import numpy as np
 
-from eureka_agent.critic import dry_run, recorded_batch, sample_transitions, sampled_batch, score
+from eureka_agent.critic import (
+    dry_run,
+    pay,
+    recorded_batch,
+    sample_transitions,
+    sampled_batch,
+    score,
+)
 from eureka_agent.environment import Environment, Episodes, Transitions, find_environment
 from eureka_agent.reward import RewardFailed, RewardRejected, parse
 from eureka_agent.sandbox.lock import lock
 from eureka_agent.sandbox.protocol import Message
-from eureka_agent.sandbox.rehearsal import FAILING, REJECTED, SOUND, rehearse, still_episode
+from eureka_agent.sandbox.rehearsal import (
+    FAILING,
+    REJECTED,
+    SOUND,
+    a_row,
+    rehearse,
+    still_episode,
+)
 from eureka_agent.sandbox.serve import Reporter, serve
 
 
@@ -36,9 +50,13 @@ class Prober:
             episode = still_episode(environment)
             programs = (SOUND, FAILING, REJECTED)
             rehearse(
-                {"probe": self.probe, "score": self.score},
+                {"probe": self.probe, "score": self.score, "sweep": self.sweep},
                 [Message("probe", {"program": program}, episode) for program in programs]
-                + [Message("score", {"programs": programs, "still": True}, episode)],
+                + [Message("score", {"programs": programs, "still": True}, episode)]
+                + [
+                    Message("sweep", {"program": program}, a_row(environment))
+                    for program in programs
+                ],
             )
             layers = lock(layers)
         return Message("opened", {"layers": layers})
@@ -78,11 +96,26 @@ class Prober:
             reporter.heartbeat(scored=k)
         return Message("scored", {"failures": failures}, arrays)
 
+    def sweep(self, request: Message, reporter: Reporter) -> Message:
+        """Say what a program pays for made-up transitions.
+
+        Fields: `program` (text); arrays: what it reads, by parameter. Replies as `score` does for
+        one program, with the arrays of `critic.pay`.
+        """
+        try:
+            program = parse(request.fields["program"], self._environment.signals_described)
+            paid = pay(program, request.arrays)
+        except (RewardRejected, RewardFailed) as error:
+            return Message("swept", {"failures": {"0": error.message}})
+        arrays = {f"0/{name}": value for name, value in paid.items()}
+        return Message("swept", {"failures": {}}, arrays)
+
 
 def main() -> None:
     """Serve until the parent hangs up."""
     prober = Prober()
-    serve({job.__name__: job for job in (prober.open, prober.probe, prober.score)})
+    jobs = (prober.open, prober.probe, prober.score, prober.sweep)
+    serve({job.__name__: job for job in jobs})
 
 
 if __name__ == "__main__":

@@ -63,3 +63,9 @@ def still_episode(environment: Environment) -> dict[str, np.ndarray]:
         lengths=torch.ones(1, dtype=torch.int64),
         terminated=torch.zeros(1, dtype=torch.bool),
     ).arrays()
+
+
+def a_row(environment: Environment) -> dict[str, np.ndarray]:
+    """What the programs of a rehearsal read, on one transition."""
+    action = np.zeros((1, environment.action_size), np.float32)
+    return {"action": action, "time_left": np.ones(1, np.float32)}

@@ -18,6 +18,11 @@ CONTEXTS = ("signals", "source")
 MEMORIES = ("archive", "generation")
 """Which earlier programs a designer knows: all, the best of which is always shown, or only the best
 one of the last generation that had any, as in Eureka."""
+PARTS = ("free", "dense-sparse", "signs")
+"""What a language model's programs are made of: what it likes; dense parts that lead the way and
+sparse ones that pay what counts; or one of each, of which only the sign is paid."""
+MOST_ROUNDS = 3
+"""Rounds of review, after which the author has had its say."""
 TRAINERS = ("population", "sb3")
 """Who trains: our own trainer, or stable-baselines3's PPO, which is slow and checks ours."""
 RANKINGS = ("fitness", "peers")
@@ -94,6 +99,18 @@ class SearchConfig:
     """Which earlier programs designers know: archive, or generation for the last one's best."""
     strategies: bool = True
     """Whether the programs of a generation are asked for in different ways, or all in one."""
+    parts: str = "free"
+    """What the model's programs are made of: free, dense-sparse, or signs for one part of each kind
+    of which only the sign is paid."""
+    review_rounds: int = 0
+    """How often a sound program goes back at most to an author with a language model's objections;
+    each version is reviewed before it trains. 0 for no review."""
+    analyzer: bool = True
+    """Whether designers are told how episodes failed: what rules find in them, without a model."""
+    lens: bool = True
+    """Whether designers are told where a program pays: its reward over its most telling signals."""
+    analyst: bool = False
+    """Whether a language model looks at the episodes of each policy and tells designers of it."""
     max_tokens: int = 0
     """Tokens that the search may use; 0 for no limit."""
     max_cost: float = 0.0
@@ -107,6 +124,7 @@ class SearchConfig:
         _require_one_of("designer", self.designer, DESIGNERS[:2], DESIGNERS)
         _require_one_of("context", self.context, CONTEXTS, CONTEXTS)
         _require_one_of("memory", self.memory, MEMORIES, MEMORIES)
+        _require_one_of("kind of parts", self.parts, PARTS, PARTS)
         _require_one_of("ranking", self.rank_by, RANKINGS, RANKINGS)
         _require_one_of("trainer", self.trainer, TRAINERS, TRAINERS)
         require_device_name(self.device)
@@ -123,6 +141,7 @@ class SearchConfig:
                 "The designer openai needs the name of a model.",
                 "Give --model NAME, and --base-url URL for a server other than OpenAI's.",
             )
+        self._check_roles()
         if self.max_cost and not (self.prompt_price or self.completion_price):
             raise UsageError(
                 "--max-cost needs to know what the model costs.",
@@ -151,6 +170,28 @@ class SearchConfig:
             _require(self, name, 0)
         for name in ("temperature", "max_cost", "prompt_price", "completion_price"):
             _require(self, name, 0)
+
+    def _check_roles(self) -> None:
+        """Refuse what only a language model can do where there is none.
+
+        Raises:
+            UsageError: a setting needs the designer openai, or there are too many rounds.
+        """
+        if not 0 <= self.review_rounds <= MOST_ROUNDS:
+            raise UsageError(
+                f"review_rounds is {self.review_rounds}.", f"It must be from 0 to {MOST_ROUNDS}."
+            )
+        asked = {
+            "review_rounds": self.review_rounds > 0,
+            "analyst": self.analyst,
+            "parts": self.parts != "free",
+        }
+        wanted = [name for name, value in asked.items() if value]
+        if wanted and self.designer != "openai":
+            raise UsageError(
+                f"{' and '.join(wanted)}: the designer {self.designer} asks no language model.",
+                "Give --designer openai and --model NAME, or leave such settings out.",
+            )
 
     @classmethod
     def for_environment(cls, environment: Environment, **changes: Any) -> Self:

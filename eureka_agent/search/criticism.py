@@ -1,11 +1,14 @@
 """Checking programs before they cost any training, and sending them back to who wrote them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from eureka_agent.analysis import reflect
 from eureka_agent.designer import Broken, Designer, Proposal
+from eureka_agent.designer.base import OBJECTION
+from eureka_agent.designer.review import ADVICE
 from eureka_agent.environment import Environment, Episodes
 from eureka_agent.reward import Finding, RewardRejected, parse
 from eureka_agent.search.archive import leader
@@ -21,12 +24,15 @@ EPISODES = "episodes.npz"
 class Critic:
     """Checks the candidates of a run: their text, then a dry run in a child process.
 
+    A program in which nothing is wrong may go back as well, for the doubts of a reviewer; it trains
+    whatever comes of that.
+
     Args:
         run: where verdicts are kept.
         environment: the task.
         designer: gets back what is wrong.
         prober: calls programs.
-        repairs: how often one candidate goes back at most.
+        repairs: how often one candidate goes back at most for what is wrong with it.
         screening: has the last word on those that are sound.
     """
 
@@ -52,10 +58,11 @@ class Critic:
             sound = [row for row in waiting if not _refused(found[row.id])]
             for number, findings in self._screening.screen(sound).items():
                 found[number] += findings
+            back = {row.id for row in waiting if self._goes_back(row, found[row.id])}
             for row in waiting:
-                if not _refused(found[row.id]):
+                if row.id not in back:
                     self._run.set_verdict(row.id, _plain(found[row.id]), accepted=True)
-            sent_back = [(row, found[row.id]) for row in waiting if _refused(found[row.id])]
+            sent_back = [(row, found[row.id]) for row in waiting if row.id in back]
             gone = {row.id for row, _ in sent_back}
             known = {name: number for name, number in known.items() if number not in gone}
             waiting = self._send_back(sent_back)
@@ -63,11 +70,14 @@ class Critic:
         rows = [row for row in self._run.candidates() if row.id in ids]
         return self._screening.in_order([r for r in rows if r.state in ("accepted", "training")])
 
+    def _goes_back(self, row: CandidateRow, findings: Sequence[Finding]) -> bool:
+        return _refused(findings) or self._screening.sends_back(row.id, findings)
+
     def _examine(
         self, row: CandidateRow, known: dict[str, int], episodes: Episodes | None
     ) -> list[Finding]:
         """What is wrong with a candidate; one that passes is known from now on."""
-        findings = [Finding(**finding) for finding in row.verdict]
+        findings = _findings(row.verdict)
         if not row.text:
             return findings
         findings += self._prober.probe(row.text, episodes)
@@ -91,7 +101,7 @@ class Critic:
         broken = [
             self._broken(row, findings)
             for row, findings in sent_back
-            if self._attempts(row) < self._repairs
+            if not _refused(findings) or self._repairs_of(row) < self._repairs
         ]
         mended: dict[int, Proposal | None] = {}
         if broken:
@@ -108,37 +118,33 @@ class Critic:
 
     def _broken(self, row: CandidateRow, findings: Sequence[Finding]) -> Broken:
         """A candidate as it goes back to its author."""
-        attempt = self._attempts(row) + 1
-        reason = first_error(findings)
-        self._run.event("critic", f"goes back ({attempt} of {self._repairs}): {reason}", row.id)
+        if _refused(findings):
+            told = tuple(f for f in findings if f.severity == "error")
+            times = f"{self._repairs_of(row) + 1} of {self._repairs}"
+            self._run.event("critic", f"goes back ({times}): {first_error(findings)}", row.id)
+        else:
+            told = tuple(f for f in findings if f.rule in (OBJECTION, ADVICE))
+            self._run.event("critic", "goes back with what the reviewer says", row.id)
         return Broken(
             id=row.id,
             generation=row.generation,
             slot=row.slot,
-            attempt=attempt,
+            attempt=len(self._run.drafts(row.id)) + 1,
             text=row.text,
-            findings=tuple(f for f in findings if f.severity == "error"),
+            findings=told,
         )
 
     def _settle(
         self, row: CandidateRow, findings: Sequence[Finding], mended: Proposal | None
     ) -> CandidateRow | None:
-        """Take the mended program in, or reject the candidate if there is none."""
-        reason = first_error(findings)
+        """Take the mended program in; without one, keep a sound version or reject the candidate."""
+        if not _refused(findings) and _unchanged(row, mended):
+            write_transcript(self._run, row)
+            self._run.set_verdict(row.id, _plain(findings), accepted=True)
+            return None
         if mended is None:
-            tries = self._attempts(row)
-            after = f" (after {tries} repair{'s' if tries > 1 else ''})" if tries else ""
-            with self._run.transaction():
-                equals = any(finding.rule == "equivalent" for finding in findings)
-                self._run.set_verdict(
-                    row.id,
-                    _plain(findings),
-                    accepted=False,
-                    failure=f"{reason}{after}",
-                    twin=self._screening.twin(row.id) if equals else None,
-                )
-                self._run.event("rejected", f"{reason}{after}", row.id)
-                self._reflect(row.id)
+            if not self._restore(row, findings):
+                self._reject(row, findings)
             return None
         write_transcript(self._run, row)
         return self._run.revise_candidate(
@@ -149,13 +155,49 @@ class Critic:
             findings=_plain(mended.findings),
         )
 
+    def _restore(self, row: CandidateRow, findings: Sequence[Finding]) -> bool:
+        """Go back to the last version that was sound, if there was one: doubts reject nobody."""
+        sound = [d for d in self._run.drafts(row.id) if not _refused(_findings(d.verdict))]
+        if not sound:
+            return False
+        last = sound[-1]
+        with self._run.transaction():
+            self._run.revise_candidate(
+                row.id,
+                last.text,
+                thought=thought_of(last.text, self._environment),
+                sent_back=_plain(findings),
+                findings=last.verdict,
+            )
+            self._run.set_verdict(row.id, last.verdict, accepted=True)
+            why = f"trains as it was before the review: {first_error(findings)}"
+            self._run.event("critic", why, row.id)
+        return True
+
+    def _reject(self, row: CandidateRow, findings: Sequence[Finding]) -> None:
+        tries = self._repairs_of(row)
+        after = f" (after {tries} repair{'s' if tries > 1 else ''})" if tries else ""
+        reason = f"{first_error(findings)}{after}"
+        equals = any(finding.rule == "equivalent" for finding in findings)
+        with self._run.transaction():
+            self._run.set_verdict(
+                row.id,
+                _plain(findings),
+                accepted=False,
+                failure=reason,
+                twin=self._screening.twin(row.id) if equals else None,
+            )
+            self._run.event("rejected", reason, row.id)
+            self._reflect(row.id)
+
     def _reflect(self, candidate: int) -> None:
         row = self._run.candidate(candidate)
         steps = self._environment.episode_steps
         self._run.set_reflection(candidate, reflect(row, None, [], episode_steps=steps))
 
-    def _attempts(self, row: CandidateRow) -> int:
-        return len(self._run.drafts(row.id))
+    def _repairs_of(self, row: CandidateRow) -> int:
+        """How often a candidate went back for what was wrong with it."""
+        return sum(_refused(_findings(d.verdict)) for d in self._run.drafts(row.id))
 
     def _fingerprints(self) -> dict[str, int]:
         """What the programs that passed compute, with who was first."""
@@ -188,12 +230,21 @@ def _refused(findings: Sequence[Finding]) -> bool:
     return any(finding.severity == "error" for finding in findings)
 
 
+def _unchanged(row: CandidateRow, mended: Proposal | None) -> bool:
+    """Whether an author stands by its program."""
+    return mended is None or mended.text.strip() in ("", row.text.strip())
+
+
 def first_error(findings: Sequence[Finding]) -> str:
     """Why a program was refused, in one sentence."""
     errors = [finding for finding in findings if finding.severity == "error"]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     where = "" if errors[0].line <= 1 and errors[0].column <= 1 else f"Line {errors[0].line}: "
     return f"{where}{errors[0].message}{more}"
+
+
+def _findings(stored: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    return [Finding(**finding) for finding in stored]
 
 
 def _plain(findings: Sequence[Finding]) -> list[Mapping[str, object]]:

@@ -19,6 +19,7 @@ from eureka_agent.analysis.distance import (
     clusters,
     distances,
 )
+from eureka_agent.analysis.hindsight import Hindsight
 from eureka_agent.analysis.matrix import Alarm
 from eureka_agent.search.bank import Bank, Entry
 from eureka_agent.search.peers import SAMPLE, Peers
@@ -104,12 +105,16 @@ class Insight:
             degenerate[known] = found.degenerate
         return RewardDistances(matrix, degenerate)
 
-    def learn(self, generation: int, with_fitness: bool = True) -> None:
+    def learn(
+        self, generation: int, with_fitness: bool = True, hindsight: Hindsight | None = None
+    ) -> None:
         """Record what is known after a generation, once, and tell it to its candidates.
 
         Args:
             generation: that has been trained.
-            with_fitness: whether the fitness may tell an exploit from a success.
+            with_fitness: whether the fitness may tell an exploit from a success, and a reviewer
+                who was right from one who was not.
+            hindsight: how often the reviewer's objections were right so far.
 
         Raises:
             ChildFailed: programs cannot be scored.
@@ -128,6 +133,8 @@ class Insight:
             if not with_fitness or self._fitness(late) <= self._fitness(early):
                 self._bank.mark(late, "exploit")
         reasons = {number: alarm.reason(f"#{number}") for number, (_, _, alarm) in raised.items()}
+        hindsight = hindsight if with_fitness else None
+        reviews = [hindsight.sentence()] if hindsight else []
         with self._run.transaction():
             self._run.add_insight(
                 generation,
@@ -135,7 +142,8 @@ class Insight:
                 matrix=peers.document(),
                 peers=peers.rates(),
                 alarms=[_alarm(number, alarm) for number, (_, _, alarm) in raised.items()],
-                said=[*reasons.values(), *programs.said(), *peers.said(with_fitness)],
+                said=[*reviews, *reasons.values(), *programs.said(), *peers.said(with_fitness)],
+                reviews=hindsight.as_dict() if hindsight else {},
             )
             self._recheck(programs)
             self._tell(generation, programs, reasons)

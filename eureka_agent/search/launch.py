@@ -15,6 +15,9 @@ from eureka_agent.simulation import resolve_device
 from eureka_agent.store import Run
 
 if TYPE_CHECKING:
+    from eureka_agent.designer.analyst import Analyst
+    from eureka_agent.designer.asking import Asking
+    from eureka_agent.designer.review import Reviewer
     from eureka_agent.llm import Client
 
 OWN_FITNESS, GIVEN, INITIAL = "fitness.py", "given.py", "initial.py"
@@ -23,7 +26,18 @@ OWN_FITNESS, GIVEN, INITIAL = "fitness.py", "given.py", "initial.py"
 
 @dataclasses.dataclass
 class Launch:
-    """Everything that `search.loop.search` needs."""
+    """Everything that `search.loop.search` needs.
+
+    Attributes:
+        run: where everything is kept.
+        environment: the task.
+        config: how to search.
+        designer: writes programs.
+        fitness: the file that policies are judged by.
+        initial: text of a person's program to start from; may be empty.
+        reviewer: looks at programs before they train; None if nobody does.
+        analyst: looks at what policies do; None if nobody does.
+    """
 
     run: Run
     environment: Environment
@@ -31,6 +45,8 @@ class Launch:
     designer: Designer
     fitness: Path
     initial: str = ""
+    reviewer: "Reviewer | None" = None
+    analyst: "Analyst | None" = None
 
 
 class GivenDesigner:
@@ -197,6 +213,24 @@ def _language_model_designer(
     config: SearchConfig, task: TaskDescription, run: Run, initial: str
 ) -> Designer:
     from eureka_agent.designer.author import AuthorSettings, LanguageModelDesigner
+
+    settings = AuthorSettings(
+        name=config.model,
+        turns=config.history,
+        training_steps=config.steps,
+        repairs=config.repairs + config.review_rounds,
+        with_source=config.context == "source",
+        reflect=config.reflection,
+        strategies=config.strategies,
+        parts=config.parts,
+        initial=initial,
+    )
+    return LanguageModelDesigner(task, _asking(config, run), run, settings)
+
+
+def _asking(config: SearchConfig, run: Run) -> "Asking":
+    """The model in any of its roles; the run holds what was spent in all of them."""
+    from eureka_agent.designer.asking import Asking
     from eureka_agent.designer.budget import Budget
 
     budget = Budget(
@@ -206,21 +240,23 @@ def _language_model_designer(
         prompt_price=config.prompt_price,
         completion_price=config.completion_price,
     )
-    settings = AuthorSettings(
-        name=config.model,
-        turns=config.history,
-        training_steps=config.steps,
-        repairs=config.repairs,
-        with_source=config.context == "source",
-        reflect=config.reflection,
-        strategies=config.strategies,
-        initial=initial,
+    return Asking(
+        lambda: _client(config, notify=lambda text: run.event("model", text)), run, budget
     )
 
-    def connect() -> "Client":
-        return _client(config, notify=lambda text: run.event("model", text))
 
-    return LanguageModelDesigner(task, connect, run, budget, settings)
+def _roles(
+    config: SearchConfig, task: TaskDescription, run: Run
+) -> tuple["Reviewer | None", "Analyst | None"]:
+    """What else the model is, besides the designer."""
+    if not (config.review_rounds or config.analyst):
+        return None, None
+    from eureka_agent.designer.analyst import Analyst
+    from eureka_agent.designer.review import Reviewer
+
+    asking = _asking(config, run)
+    reviewer = Reviewer(task, asking) if config.review_rounds else None
+    return reviewer, Analyst(task, asking) if config.analyst else None
 
 
 def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:
@@ -229,6 +265,7 @@ def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:
         task = dataclasses.replace(task, subtasks=())  # they are parts of another task
     own, initial = run.path / OWN_FITNESS, run.path / INITIAL
     text = initial.read_text(encoding="utf-8") if initial.is_file() else ""
+    reviewer, analyst = _roles(config, task, run)
     return Launch(
         run=run,
         environment=environment,
@@ -236,4 +273,6 @@ def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:
         designer=_designer(config, task, run, text),
         fitness=own if own.is_file() else environment.fitness_path,
         initial=text,
+        reviewer=reviewer,
+        analyst=analyst,
     )

@@ -12,9 +12,8 @@ from functools import partial
 
 import numpy as np
 
-from eureka_agent.analysis import behaviour, reflect
 from eureka_agent.designer import BudgetSpent, Proposal
-from eureka_agent.environment import Environment, Episodes, SignalLayout
+from eureka_agent.environment import Environment
 from eureka_agent.errors import UsageError
 from eureka_agent.playback.winners import WinnerFilms
 from eureka_agent.sandbox.isolation import demand
@@ -29,6 +28,8 @@ from eureka_agent.search.examining import Examiner
 from eureka_agent.search.insight import Insight
 from eureka_agent.search.launch import Launch
 from eureka_agent.search.probing import Prober
+from eureka_agent.search.reflecting import Reflecting, keep_reflection
+from eureka_agent.search.reviewing import Review
 from eureka_agent.search.scoring import Scorer
 from eureka_agent.search.screening import Screening
 from eureka_agent.search.settling import settle
@@ -36,11 +37,6 @@ from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.search.transcript import write_transcript
 from eureka_agent.store import CandidateRow, Run
 from eureka_agent.training import save_policy
-
-NO_FITNESS = (
-    "Nothing measures this task: what stands as the fitness of a program is the share of "
-    "comparisons that its policy wins against other policies by the rewards of third programs."
-)
 
 
 def search(launch: Launch) -> None:
@@ -61,9 +57,14 @@ def search(launch: Launch) -> None:
         enter_baselines(run, environment, config)
         bank = _bank(run, judge, config)
         insight = _insight(run, environment, bank, prober) if bank else None
+        reflecting = (
+            Reflecting(run, environment, config, bank, prober, launch.analyst) if bank else None
+        )
+        review = _review(launch, bank, prober) if bank else None
         screening = Screening(
             insight if config.equivalents else None,
             Examiner(environment, bank, prober) if bank and config.exam else None,
+            review,
         )
         critic = Critic(run, environment, launch.designer, prober, config.repairs, screening)
         for generation in range(config.generations):
@@ -73,9 +74,13 @@ def search(launch: Launch) -> None:
                 break
             sound = critic.criticise(candidates)
             train(run, trainer, config, sound, environment, bank)
+            if reflecting is not None:
+                run.set_phase(f"generation {generation}: the policies are analysed")
+                reflecting.analyse(generation)
             if insight is not None:
                 run.set_phase(f"generation {generation}: the programs are compared")
-                insight.learn(generation, with_fitness=config.rank_by == "fitness")
+                hindsight = review.hindsight() if review else None
+                insight.learn(generation, config.rank_by == "fitness", hindsight)
             choose_best(run, generation, config)
             if films is not None:
                 film_winner(run, films, generation)
@@ -211,34 +216,6 @@ def keep_result(
         run.event("finished", shown, row.id)
 
 
-def keep_reflection(
-    run: Run,
-    candidate: int,
-    environment: Environment,
-    config: SearchConfig,
-    episodes: Episodes | None = None,
-) -> None:
-    """Write what a candidate's training showed, for the next generation and for people.
-
-    Where candidates rank by their peers, it says nothing of the fitness.
-    """
-    row = run.candidate(candidate)
-    training = next(iter(run.trainings("candidate", candidate)), None)
-    evaluations = run.evaluations(training.id) if training else []
-    if config.rank_by == "peers":
-        row = dataclasses.replace(row, fitness=None)
-        evaluations = [dataclasses.replace(e, fitness=None) for e in evaluations]
-    steps = environment.episode_steps
-    text = reflect(row, training, evaluations, episode_steps=steps)
-    if config.rank_by == "peers" and training:
-        text = f"{NO_FITNESS}\n{text}"
-    if episodes is not None:
-        columns = SignalLayout(environment.signals_described).columns
-        done = behaviour(columns, episodes.states.numpy(), episodes.lengths.numpy())
-        text = f"{text.rstrip()}\n{done}"
-    run.set_reflection(candidate, text)
-
-
 def choose_best(run: Run, generation: int, config: SearchConfig) -> None:
     """Note who leads; the best is never lost, whatever later generations bring."""
     ranked = ranking(run)
@@ -268,6 +245,13 @@ def _insight(run: Run, environment: Environment, bank: Bank, prober: Prober) -> 
     path = human_reward(run, environment)
     human = path.read_text(encoding="utf-8") if path else ""
     return Insight(run, bank, Scorer(bank, prober), environment.training.discount, human)
+
+
+def _review(launch: Launch, bank: Bank, prober: Prober) -> Review | None:
+    if launch.reviewer is None:
+        return None
+    run, environment, rounds = launch.run, launch.environment, launch.config.review_rounds
+    return Review(run, environment, launch.reviewer, bank, prober, rounds)
 
 
 def film_winner(run: Run, films: WinnerFilms, generation: int) -> None:

@@ -69,6 +69,8 @@ PRESETS = {
                 "history": 0,
                 "strategies": False,
                 "equivalents": False,
+                "analyzer": False,
+                "lens": False,
                 "retrainings": 5,
             },
             reproduces=(
@@ -87,6 +89,42 @@ PRESETS = {
                 "The source shown is the environment's definition, without fitness and rewards; "
                 "the reflection's table is this program's.",
                 "The trainer is PPO on MuJoCo, not on Isaac Gym, with the environment's budget.",
+            ),
+        ),
+        Preset(
+            "auto-mc-reward",
+            "The three roles of Auto MC-Reward (Li et al., 2024): designer, critic and analyst.",
+            {
+                "designer": "openai",
+                "parts": "signs",
+                "review_rounds": 3,
+                "analyst": True,
+                "lens": False,
+                "memory": "generation",
+                "history": 0,
+                "strategies": False,
+                "equivalents": False,
+            },
+            reproduces=(
+                "A program begins with its design thought and has a sparse and a dense part, of "
+                "which only the signs are paid: 1.0 and 0.1. With --set parts=dense-sparse both "
+                "kinds keep their sizes.",
+                "The critic looks at form first; then a language model asks whether code and "
+                "thought agree, and an objection goes back to the author, at most three times.",
+                "A trajectory analyst reads episodes that failed, and names causes and changes; "
+                "the next programs are written knowing them.",
+            ),
+            differs=(
+                "The paper refines one reward for Minecraft with GPT-4; here each generation "
+                "trains several on MuJoCo and goes on from the best one of the last.",
+                "An objection that remains after three rounds rejects nobody: the program trains "
+                "after the others, and how often the reviewer was right is measured.",
+                "The reviewer is shown what a program pays untrained policies and those of its "
+                "parents; failures are typed by rules before a model reads them.",
+                "Memory is what the reward language offers (the values before, at the start, and "
+                "the extremes since then), not a dictionary of the author's own.",
+                "The paper's prompts, and how many episodes its analyst reads, are not published "
+                "in a form that could be followed: these are this program's.",
             ),
         ),
         Preset(

@@ -1,7 +1,9 @@
-"""The parent's side of the critic's dry run: a child calls the program, and may die of it."""
+"""The parent's side of calling programs: a child does it, and may die of it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
+
+from numpy.typing import NDArray
 
 from eureka_agent.environment import Environment, Episodes
 from eureka_agent.reward import Finding, check, parse
@@ -62,6 +64,7 @@ class Prober:
         self._environment, self._threads, self._sandbox = environment, threads, sandbox
         self._deadline_s = deadline_s
         self._child: Child | None = None
+        self._counts: dict[str, int] = {}
 
     def probe(self, text: str, episodes: Episodes | None = None) -> list[Finding]:
         """Everything that is wrong with a program, in order of line.
@@ -98,24 +101,33 @@ class Prober:
         """
         if not texts:
             return []
-        programs = [parse(text, self._environment.signals_described) for text in texts]
         fields = {"programs": list(texts), "still": still}
         request = Message("score", fields, episodes.arrays())
         steps = (episodes.actions.shape[0], episodes.actions.shape[1])
-        counts = [len(program.weights) for program in programs]
-        # A child may have died before the programs came: one alone is asked twice.
-        for attempt in range(DEATHS):
-            child = self._opened()
-            try:
-                reply = child.request(request, deadline_s=self._deadline_s * len(texts))
-                return read_scores(reply, counts, steps, still)
-            except (ChildFailed, JobFailed) as error:
-                self.close()
-                if len(texts) == 1 and (attempt + 1 == DEATHS or not isinstance(error, ChildDied)):
-                    return [clean_text(error.message, MAX_LENGTH)]
-                if len(texts) > 1:
-                    break
+        counts = [self._components(text) for text in texts]
+        alone = len(texts) == 1
+        found = self._scores(request, counts, steps, still, attempts=DEATHS if alone else 1)
+        if isinstance(found, list):
+            return found
+        if alone:
+            return [found]
         return [paid for text in texts for paid in self.score([text], episodes, still=still)]
+
+    def sweep(self, text: str, arguments: Mapping[str, NDArray[Any]]) -> Score | str:
+        """What a program pays for made-up transitions, or in words why it does not say.
+
+        Args:
+            text: a program that passed the check.
+            arguments: what it reads, by parameter, `[M]` or `[M, d]` each.
+
+        Raises:
+            ChildFailed: the child cannot start, for which no program is to blame.
+            JobFailed: the environment cannot be set up.
+        """
+        request = Message("sweep", {"program": text}, dict(arguments))
+        rows = len(next(iter(arguments.values())))
+        found = self._scores(request, [self._components(text)], (rows,))
+        return found if isinstance(found, str) else found[0]
 
     def close(self) -> None:
         """End the child, if there is one."""
@@ -128,6 +140,35 @@ class Prober:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _components(self, text: str) -> int:
+        """How many components a program has; the same ones are asked for again and again."""
+        if text not in self._counts:
+            self._counts[text] = len(parse(text, self._environment.signals_described).weights)
+        return self._counts[text]
+
+    def _scores(
+        self,
+        request: Message,
+        components: Sequence[int],
+        steps: tuple[int, ...],
+        still: bool = False,
+        attempts: int = DEATHS,
+    ) -> list[Score | str] | str:
+        """What the child answers to a request to score, or in words why it does not."""
+        reason = ""
+        # A child may have died before the programs came: one alone is asked twice.
+        for _ in range(attempts):
+            child = self._opened()
+            try:
+                reply = child.request(request, deadline_s=self._deadline_s * len(components))
+                return read_scores(reply, components, steps, still)
+            except (ChildFailed, JobFailed) as error:
+                self.close()
+                reason = clean_text(error.message, MAX_LENGTH)
+                if not isinstance(error, ChildDied):
+                    break
+        return reason
 
     def _dry_run(self, text: str, episodes: Episodes | None) -> list[Finding]:
         arrays = episodes.arrays() if episodes is not None else {}

@@ -161,6 +161,8 @@ def read_judgements(
 class Score:
     """What a program pays for the steps of E recorded episodes, finite or not; all float32.
 
+    Of a sweep's M rows it is the same with `[M]` in place of `[L, E]`.
+
     Attributes:
         total: reward `[L, E]`; rows beyond an end repeat the last step.
         components: without their weights `[C, L, E]`.
@@ -174,16 +176,21 @@ class Score:
     here: np.ndarray
     there: np.ndarray
 
+    @property
+    def finite(self) -> bool:
+        """Whether all that was paid is a number."""
+        return bool(np.isfinite(self.total).all() and np.isfinite(self.components).all())
+
 
 def read_scores(
-    reply: Message, components: Sequence[int], steps: tuple[int, int], still: bool
+    reply: Message, components: Sequence[int], steps: tuple[int, ...], still: bool
 ) -> list[Score | str]:
     """What programs pay for episodes, or in words why they do not say.
 
     Args:
         reply: to a request to score.
         components: how many each of the programs has.
-        steps: L and E.
+        steps: L and E; of a sweep its rows.
         still: whether standing still was asked for.
     """
     failures = _object(reply.fields.get("failures"), "failures", len(components))

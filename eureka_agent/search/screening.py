@@ -1,4 +1,4 @@
-"""What recorded episodes say against programs that are sound: findings for their authors."""
+"""What speaks against programs that are sound, by recorded episodes and by a reviewer."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from eureka_agent.reward import Finding
 from eureka_agent.reward.findings import MAX_LENGTH
 from eureka_agent.search.examining import Examiner
 from eureka_agent.search.insight import Insight, Twin
+from eureka_agent.search.reviewing import Review, objected
 from eureka_agent.store import CandidateRow
 
 
@@ -17,10 +18,16 @@ class Screening:
     Args:
         insight: finds those that ask for the same as an earlier one; None to let them pass.
         examiner: examines them; None for no exam.
+        review: has those reviewed against which nothing else speaks; None for no review.
     """
 
-    def __init__(self, insight: Insight | None = None, examiner: Examiner | None = None) -> None:
-        self._insight, self._examiner = insight, examiner
+    def __init__(
+        self,
+        insight: Insight | None = None,
+        examiner: Examiner | None = None,
+        review: Review | None = None,
+    ) -> None:
+        self._insight, self._examiner, self._review = insight, examiner, review
         self._examined: dict[int, Examination] = {}
         self._twins: dict[int, Twin] = {}
 
@@ -42,7 +49,14 @@ class Screening:
         self._twins |= twins
         for number, twin in twins.items():
             findings[number].append(_equivalent(twin))
+        unlike = [row for row in passed if row.id not in twins]
+        for number, said in (self._review.review(unlike) if self._review else {}).items():
+            findings[number] += said
         return findings
+
+    def sends_back(self, candidate: int, findings: Sequence[Finding]) -> bool:
+        """Whether a program in which nothing is wrong goes back, for the doubts about it."""
+        return self._review is not None and self._review.sends_back(candidate, findings)
 
     def twin(self, candidate: int) -> int | None:
         """The candidate that one was last found to equal."""
@@ -50,11 +64,17 @@ class Screening:
         return twin.candidate if twin else None
 
     def in_order(self, rows: Sequence[CandidateRow]) -> list[CandidateRow]:
-        """Candidates as they should be trained: the suspect ones last, then by the exam's score."""
-        results = {row.id: self._examined.get(row.id) for row in rows}
-        return sorted(
-            rows, key=lambda row: (r.suspect, -r.score) if (r := results[row.id]) else (False, 0.0)
-        )
+        """Candidates as they should be trained: the doubtful ones last, then by the exam's score.
+
+        Doubtful are those that the exam suspects, and those that the reviewer objected to.
+        """
+
+        def place(row: CandidateRow) -> tuple[bool, float]:
+            result = self._examined.get(row.id)
+            suspect = result is not None and result.suspect
+            return suspect or objected(row.verdict), -result.score if result else 0.0
+
+        return sorted(rows, key=place)
 
 
 def _exam_findings(result: Examination) -> list[Finding]:

@@ -4,6 +4,7 @@ from eureka_agent.store.baselines import baselines_path, fingerprint, read_basel
 from eureka_agent.store.folder import find_run, list_runs
 from eureka_agent.store.reading import RunReader
 from eureka_agent.store.rows import (
+    AnalysisRow,
     CandidateRow,
     DraftRow,
     EvaluationRow,
@@ -18,6 +19,7 @@ from eureka_agent.store.rows import (
 from eureka_agent.store.run import Run
 
 __all__ = [
+    "AnalysisRow",
     "CandidateRow",
     "DraftRow",
     "EvaluationRow",

@@ -1,16 +1,18 @@
 """Reading a run: everything a viewer may ask, whether or not some process is searching it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from eureka_agent.errors import UsageError
 from eureka_agent.store import lock
 from eureka_agent.store.database import Database
 from eureka_agent.store.folder import DATABASE
 from eureka_agent.store.rows import (
+    AnalysisRow,
     CandidateRow,
     DraftRow,
     EvaluationRow,
@@ -26,6 +28,8 @@ from eureka_agent.store.rows import (
 )
 
 LOCK = "lock"
+AUTHOR = ("designer", "repair")
+"""Roles in which the language model writes programs."""
 
 
 class RunReader:
@@ -119,9 +123,21 @@ class RunReader:
         sql = "SELECT * FROM drafts WHERE candidate_id = ? ORDER BY attempt"
         return self._database.select(DraftRow, sql, candidate)
 
-    def exchanges(self, generation: int, slot: int) -> list[ExchangeRow]:
-        """What the language model was asked for one candidate and answered, first to last."""
-        sql = "SELECT * FROM exchanges WHERE generation = ? AND slot = ? ORDER BY attempt"
+    def exchanges(self, generation: int, slot: int, *roles: str) -> list[ExchangeRow]:
+        """What the language model was asked for one candidate and answered, by attempt.
+
+        Only in these roles; without any, what was asked of the program's author.
+        """
+        asked = roles or AUTHOR
+        sql = (
+            "SELECT * FROM exchanges WHERE generation = ? AND slot = ? "
+            f"AND role IN ({', '.join('?' * len(asked))}) ORDER BY attempt, role"
+        )
+        return self._database.select(ExchangeRow, sql, generation, slot, *asked)
+
+    def exchanges_about(self, generation: int, slot: int) -> list[ExchangeRow]:
+        """What the language model was asked for one candidate in any role, first to last."""
+        sql = "SELECT * FROM exchanges WHERE generation = ? AND slot = ? ORDER BY id"
         return self._database.select(ExchangeRow, sql, generation, slot)
 
     def usage(self) -> list[UsageRow]:
@@ -154,6 +170,23 @@ class RunReader:
             "ORDER BY generation DESC LIMIT 1"
         )
         return next(iter(self._database.select(InsightRow, sql, generation)), None)
+
+    def analysis(self, candidate: int) -> AnalysisRow | None:
+        """What a candidate's policy does and its program pays; None until that is known."""
+        sql = "SELECT * FROM analyses WHERE candidate_id = ?"
+        return next(iter(self._database.select(AnalysisRow, sql, candidate)), None)
+
+    def analyses(self) -> list[AnalysisRow]:
+        """The same of all candidates of which it is known, in the order of proposal."""
+        return self._database.select(AnalysisRow, "SELECT * FROM analyses ORDER BY candidate_id")
+
+    def failures(self, generation: int) -> list[dict[str, Any]]:
+        """How the episodes of a generation's candidates fail: `AnalysisRow.failures` of each."""
+        sql = (
+            "SELECT failures FROM analyses JOIN candidates ON id = candidate_id "
+            "WHERE generation = ? ORDER BY id"
+        )
+        return [json.loads(row[0]) for row in self._database.execute(sql, generation)]
 
     def trainings(
         self, role: Role | None = None, candidate: int | None = None

@@ -1,6 +1,6 @@
 """What the tables of a run hold, as typed records."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 RunStatus = Literal["running", "interrupted", "finished", "failed"]
@@ -116,6 +116,7 @@ class InsightRow:
         alarms: policies that please their own reward more and others less than at an earlier look:
             dicts with `candidate`, and `own` and `peers`, before and now.
         said: the same in sentences, for people.
+        reviews: how often a reviewer's objections were right, in numbers; {} without a reviewer.
     """
 
     generation: int
@@ -124,6 +125,29 @@ class InsightRow:
     peers: dict[str, float | None]
     alarms: list[dict[str, Any]]
     said: list[str]
+    reviews: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AnalysisRow:
+    """What a finished candidate's policy does and what its program pays; {} where nothing is known.
+
+    Attributes:
+        candidate_id: whose.
+        failures: how its episodes fail, by rules: `episodes` and `failed` (how many), `untyped`
+            (failed ones that no rule fits), `progress` (what was taken for it, or None), `types`
+            (dicts with `kind`, `share` of the episodes looked at, `step`, `components` in play and
+            `sentence`; of the failed ones or, where none failed, of all), and `lines` for people.
+        lens: where the program pays: `views` (dicts with `swept`, the swept quantities; `grids`;
+            `total`; and, of one quantity, `components`), `spreads` (by component and policy, the
+            percentiles of what it pays per step), and `lines` for people.
+        opinion: a language model's verdict on it: its fields, and `lines` for people.
+    """
+
+    candidate_id: int
+    failures: dict[str, Any]
+    lens: dict[str, Any]
+    opinion: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -237,10 +261,10 @@ class ExchangeRow:
     Attributes:
         id: grows with time.
         time: when the answer came, in unix seconds.
-        role: in which the model was asked: `designer`, or `repair`.
+        role: in which the model was asked: `designer`, `repair`, `review` or `analyst`.
         generation: of the candidate that it is about.
         slot: of that candidate.
-        attempt: 0 for its first program, then the number of the repair.
+        attempt: 0 for its first program, then the number of the repair; each role counts its own.
         model: as the server names it.
         messages: the question: dicts with `role` and `content`.
         reply: the answer, without reasoning.

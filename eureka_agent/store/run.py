@@ -285,6 +285,24 @@ class Run(RunReader):
         with self._write() as database:
             database.insert("insights", generation=generation, **values)
 
+    def add_analysis(
+        self,
+        candidate: int,
+        *,
+        failures: Mapping[str, Any] | None = None,
+        lens: Mapping[str, Any] | None = None,
+        opinion: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record what is known of a finished candidate, once: the fields of `AnalysisRow`."""
+        with self._write() as database:
+            database.insert(
+                "analyses",
+                candidate_id=candidate,
+                failures=dict(failures or {}),
+                lens=dict(lens or {}),
+                opinion=dict(opinion or {}),
+            )
+
     # The language model
 
     def add_exchange(self, role: str, place: tuple[int, int, int], **values: Any) -> None:
@@ -292,7 +310,7 @@ class Run(RunReader):
 
         Args:
             role: in which the model was asked.
-            place: generation, slot and attempt that it is about; each is answered once.
+            place: generation, slot and attempt that it is about; each role answers it once.
             **values: the other fields of `ExchangeRow`, without `id` and `time`.
         """
         generation, slot, attempt = place

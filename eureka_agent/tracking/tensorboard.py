@@ -37,6 +37,7 @@ class Tracker:
         self._trainings: dict[int, TrainingRow] = {}
         self._last_evaluation = 0
         self._told: set[int] = set()
+        self._filmed: set[int] = set()
         self._generations = 0
 
     def update(self) -> None:
@@ -56,6 +57,7 @@ class Tracker:
             ]
             self._curves(evaluations)
             self._finished(candidates)
+            self._films()
             self._progress()
 
     def _curves(self, evaluations: list[EvaluationRow]) -> None:
@@ -79,7 +81,6 @@ class Tracker:
             with self._file(_candidate_label(row.id)) as file:
                 for tag, text in _texts(row).items():
                     file.text(tag, row.generation, text, when)
-                self._film(file, row, when)
         if candidates:
             with self._file(SEARCH) as file:
                 for row in candidates:
@@ -87,17 +88,25 @@ class Tracker:
                     file.scalar("candidates/fitness", row.id, row.fitness, when)
                     file.scalar("candidates/own return", row.id, row.own_return, when)
 
-    def _film(self, file: EventFile, row: CandidateRow, when: float) -> None:
-        """A candidate's film, if there is one that can be read."""
-        folder = self._run.candidate_folder(row.id)
-        path = next((folder / name for name in FILMS if (folder / name).is_file()), None)
-        if path is not None:
-            try:
-                gif, size = as_gif(path)
-            except EurekaError as error:
-                file.text("video", row.generation, clean(error.message), when)
-            else:
-                file.film("video", row.generation, gif, size, when)
+    def _films(self) -> None:
+        """Films that have come since: often long after what they show was told."""
+        for number in sorted(self._told - self._filmed):
+            folder = self._run.candidate_folder(number)
+            path = next((folder / name for name in FILMS if (folder / name).is_file()), None)
+            if path is not None:
+                self._filmed.add(number)
+                with self._file(_candidate_label(number)) as file:
+                    self._film(file, self._run.candidate(number), path)
+
+    def _film(self, file: EventFile, row: CandidateRow, path: Path) -> None:
+        """A candidate's film, or why it cannot be read."""
+        when = row.finished or row.created
+        try:
+            gif, size = as_gif(path)
+        except EurekaError as error:
+            file.text("video", row.generation, clean(error.message), when)
+        else:
+            file.film("video", row.generation, gif, size, when)
 
     def _progress(self) -> None:
         """Generations in numbers: those that are over."""

@@ -8,7 +8,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from eureka_agent.store import RunReader
-from eureka_agent.ui.documents import Document, candidate_document
+from eureka_agent.store.reading import AUTHOR
+from eureka_agent.ui.analysed import analysis_sections
+from eureka_agent.ui.documents import Document, candidate_document, exchange_name
 from eureka_agent.ui.format import (
     clean,
     count,
@@ -60,6 +62,7 @@ def show_candidate(run: RunReader, candidate: int) -> RenderableType:
         parts.append(section("How it was written", _conversation(document)))
     for training in document["trainings"]:
         parts += _training_parts(training)
+    parts += analysis_sections(document["failures"], document["lens"], document["opinion"])
     if document["reflection"]:
         parts.append(section("Reflection", Text(clean(document["reflection"]))))
     parts.append(_place(document["reward_path"]))
@@ -72,11 +75,11 @@ def _conversation(document: Document) -> RenderableType:
     parts: list[RenderableType] = []
     for exchange in document["exchanges"]:
         attempt = exchange["attempt"]
-        name = f"repair {attempt}" if attempt else "first program"
+        name = exchange_name(exchange["role"], attempt)
         tokens = f"{exchange['prompt_tokens']} + {exchange['completion_tokens']} tokens"
         model = one_line(exchange["model"])
         parts.append(Text(f"{name} by {model}: {tokens}, {duration(exchange['seconds'])}"))
-        if attempt in drafts:
+        if exchange["role"] in AUTHOR and attempt in drafts:
             parts.append(Padding(verdict(drafts[attempt]), (0, 0, 0, 2)))
     folder = str(Path(document["reward_path"]).parent)
     return Group(*parts, _place(folder, "prompts and replies: "))

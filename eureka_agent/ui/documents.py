@@ -5,6 +5,7 @@ do `published_baselines`, which came with the environment; `fitness` in `generat
 `candidates` is from the ranking pool, by which the search chooses.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,10 @@ def run_document(run: RunReader) -> Document:
             "baselines": {"human": human.mean, "fitness_only": bare.mean},
             "published_baselines": published_baselines(run),
             "comparison": _comparison(winner, human, bare),
-            "generations": [asdict(generation) for generation in run.generations()],
+            "generations": [
+                asdict(row) | {"failures": failure_shares(run.failures(row.generation))}
+                for row in run.generations()
+            ],
             "candidates": [_candidate(run, candidate) for candidate in run.candidates()],
             "ranked_by": row.config.get("rank_by", "fitness"),
             **_insight(run),
@@ -112,16 +116,41 @@ def candidate_document(run: RunReader, number: int) -> Document:
             "run": run.name,
             **_candidate(run, candidate),
             "text": candidate.text,
+            **_analysis(run, number),
             "drafts": [
                 {"attempt": draft.attempt, "text": draft.text, "verdict": draft.verdict}
                 for draft in run.drafts(number)
             ],
             "exchanges": [
                 _exchange(exchange)
-                for exchange in run.exchanges(candidate.generation, candidate.slot)
+                for exchange in run.exchanges_about(candidate.generation, candidate.slot)
             ],
             "trainings": [_training(run, training) for training in run.trainings(candidate=number)],
         }
+
+
+def _analysis(run: RunReader, number: int) -> Document:
+    """What was found out about a candidate's policy and program; {} where nothing was."""
+    known = run.analysis(number)
+    names = ("failures", "lens", "opinion")
+    return {name: getattr(known, name) if known else {} for name in names}
+
+
+def failure_shares(failures: Sequence[Document]) -> dict[str, float]:
+    """In what share of the episodes of some candidates each type of failure shows.
+
+    Of a candidate some of whose episodes failed, only these count.
+
+    Args:
+        failures: of each candidate, as in `AnalysisRow`.
+    """
+    episodes = sum(entry.get("episodes", 0) for entry in failures)
+    shares: dict[str, float] = {}
+    for entry in failures:
+        for found in entry.get("types", ()):
+            part = found["share"] * (entry["failed"] or entry["episodes"]) / episodes
+            shares[found["kind"]] = shares.get(found["kind"], 0.0) + part
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 def _usage(run: RunReader) -> Document:
@@ -138,6 +167,19 @@ def _usage(run: RunReader) -> Document:
             for role in roles
         },
     }
+
+
+def exchange_name(role: str, attempt: int) -> str:
+    """What people call a question to the language model and its answer."""
+    match role:
+        case "designer":
+            return "First program"
+        case "repair":
+            return f"Repair {attempt}"
+        case "review":  # an even number for each version, the odd one after it where asked again
+            return f"Review {attempt // 2 + 1}" + (", asked again" if attempt % 2 else "")
+        case _:
+            return role.capitalize() + (", asked again" if attempt else "")
 
 
 def _exchange(exchange: ExchangeRow) -> Document:

@@ -15,7 +15,7 @@ from eureka_agent.store import (
     TrainingRow,
 )
 from eureka_agent.store.rows import Role, RunStatus, UsageRow
-from eureka_agent.ui.format import count, last_line, one_line
+from eureka_agent.ui.format import count, idea, last_line
 from eureka_agent.ui.published import published_baselines
 
 EVENTS = 10
@@ -30,8 +30,9 @@ class Lane:
         label: `#7`, or the baseline's name.
         state: a candidate's or a training's state; `published` where nothing trains here.
         progress: share of the training steps done; None where nothing trains.
-        latest: the newest ranking fitness.
-        best: the highest ranking fitness of this training so far.
+        latest: the newest ranking fitness; of several trainings that are over the mean of what
+            each ships.
+        best: the highest ranking fitness of its trainings so far.
         curve: ranking fitness by evaluation.
         words: the design thought, or what went wrong.
     """
@@ -97,8 +98,8 @@ def read_facts(run: RunReader, yardstick: Lane | None = None) -> Facts:
             run=row,
             name=run.name,
             status=run.status(),
-            lanes=tuple(_candidate(run, candidate) for candidate in candidates),
-            leader=_leader(run, row.best_candidate, {candidate.id for candidate in candidates}),
+            lanes=tuple(_candidate(run, candidate, row.goal) for candidate in candidates),
+            leader=_leader(run, row, {candidate.id for candidate in candidates}),
             baselines=tuple(baselines),
             human=_human(run, yardstick),
             generations=tuple(generations),
@@ -139,23 +140,26 @@ def _human(run: RunReader, yardstick: Lane | None) -> float | None:
     return fmean(own) if own else yardstick.best if yardstick else None
 
 
-def _leader(run: RunReader, best: int | None, shown: Collection[int]) -> Lane | None:
+def _leader(run: RunReader, row: RunRow, shown: Collection[int]) -> Lane | None:
     """The best candidate of an earlier generation, under a name of its own."""
+    best = row.best_candidate
     if best is None or best in shown:
         return None
-    lane = _candidate(run, run.candidate(best))
+    lane = _candidate(run, run.candidate(best), row.goal)
     return replace(lane, label="best", words=f"{lane.label}: {lane.words}")
 
 
-def _candidate(run: RunReader, candidate: CandidateRow) -> Lane:
+def _candidate(run: RunReader, candidate: CandidateRow, goal: str) -> Lane:
     trainings = run.trainings("candidate", candidate.id)
-    words = last_line(candidate.failure or "") or one_line(candidate.thought)
+    words = last_line(candidate.failure or "") or idea(candidate.thought, goal)
     lane = _lane(run, f"#{candidate.id}", words, trainings)
     latest = lane.latest if candidate.fitness is None else candidate.fitness
     # What broke on the way has no fitness, however well it began.
     failed = candidate.state == "failed"
     latest, best = (None, None) if failed else (latest, lane.best)
-    return Lane(lane.label, candidate.state, lane.progress, latest, best, lane.curve, words)
+    # What trained once may train again, on another seed.
+    state = "training" if lane.state == "training" else candidate.state
+    return Lane(lane.label, state, lane.progress, latest, best, lane.curve, words)
 
 
 def _lane(run: RunReader, label: str, words: str, trainings: list[TrainingRow]) -> Lane:
@@ -167,17 +171,23 @@ def _lane(run: RunReader, label: str, words: str, trainings: list[TrainingRow]) 
     states = [training.state for training in trainings]
     state = next((s for s in ("training", "waiting", "finished") if s in states), "failed")
     current = [training for training in trainings if training.state == state][-1]
-    curve = _curve(run.evaluations(current.id))
+    curves = {training.id: _curve(run.evaluations(training.id)) for training in trainings}
+    # One that has just begun has nothing to show yet, but those before it may.
+    curve = next(filter(None, (curves[current.id], *reversed(curves.values()))), ())
     known = [value for value in curve if value is not None]
+    latest = known[-1] if known else None
     if len(trainings) > 1:
         words = f"{states.count('finished')} of {len(states)} trained"
+        shipped = [t.ranking_fitness for t in trainings if t.ranking_fitness is not None]
+        if state == "finished" and shipped:
+            latest, words = fmean(shipped), f"mean of {len(shipped)} trained"
     return Lane(
         label=label,
         state=state,
         # The last rollout may go beyond the steps that were asked for.
         progress=min(done / total, 1.0) if total else None,
-        latest=known[-1] if known else None,
-        best=max(known, default=None),
+        latest=latest,
+        best=max((v for values in curves.values() for v in values if v is not None), default=None),
         curve=curve,
         words=words,
     )

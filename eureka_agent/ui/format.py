@@ -36,6 +36,13 @@ def one_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
+def idea(thought: str, goal: str) -> str:
+    """A design thought on one line, without the goal with which many begin."""
+    line, aim = one_line(thought), one_line(goal).rstrip(".")
+    rest = line[len(aim) :].lstrip(" .:;,-")
+    return rest if aim and rest and line.casefold().startswith(aim.casefold()) else line
+
+
 def last_line(text: str) -> str:
     """The last line of foreign text that says something: of a traceback, what was raised."""
     lines = [line for line in clean(text).splitlines() if line.strip()]
@@ -47,8 +54,10 @@ def number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return NOTHING
     size = abs(value)
-    if size >= 1e7 or 0 < size < 1e-3:
+    if size >= 1e7:
         return f"{value:.2e}"
+    if 0 < size < 1e-3:
+        return f"{value:.2g}"
     if size >= 1000:
         return f"{value:,.0f}"
     return f"{value:.{1 if size >= 100 else 2 if size >= 10 else 3}f}"

@@ -115,6 +115,24 @@ def path_text(path: str) -> Text:
     return Text(clean(path), overflow="fold")
 
 
+def flow(pieces: Sequence[Text], width: int) -> Text:
+    """Pieces side by side, none of them broken, on as many lines of `width` as they need."""
+    gap = "  " if sum(len(piece) + 2 for piece in pieces) - 2 <= width else " "
+    text, room = Text(), 0
+    for piece in pieces:
+        if text and room < len(gap) + len(piece):
+            text.append("\n")
+            room = width
+        elif text:
+            text.append(gap)
+            room -= len(gap)
+        else:
+            room = width
+        text.append_text(piece)
+        room -= len(piece)
+    return text
+
+
 def section(title: str, body: RenderableType) -> RenderableType:
     """A heading with what belongs under it."""
     return Group(Text(title, "bold"), Padding(body, (0, 0, 1, 2)))

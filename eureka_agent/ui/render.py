@@ -14,6 +14,7 @@ from eureka_agent.ui.format import (
     count,
     duration,
     extent,
+    idea,
     last_line,
     money,
     number,
@@ -49,7 +50,7 @@ def runs_table(directory: Path) -> RenderableType:
     documents = runs_document(directory)
     if not documents:
         return Text(f"No runs in {directory} yet. Start one with `eureka-agent search ENV`.")
-    table = plain_table("run", "status", ">fitness", ">candidates", ">time")
+    table = plain_table("~run", "status", ">fitness", ">candidates", ">time")
     for document in documents:
         if "status" not in document:
             table.add_row(foreign(document["run"]), Text("unreadable", "red"))
@@ -59,7 +60,7 @@ def runs_table(directory: Path) -> RenderableType:
             status_text(document["status"]),
             number(document["best"]["fitness"]),
             f"{document['candidates']} in {document['generations']}",
-            duration(document["wall_seconds"]),
+            duration(document["wall_seconds"]) if document["wall_seconds"] else NOTHING,
         )
     unreadable = [
         foreign(document["failure"]) for document in documents if "status" not in document
@@ -259,7 +260,8 @@ def _candidates(document: Document) -> tuple[str, Table]:
     table = plain_table(">#", ">gen", "from", "state", ">fitness", "~")
     best = (document["best"] or {}).get("candidate")
     for row in rows:
-        words = last_line(row["failure"]) if row["failure"] else one_line(row["thought"])
+        failure, thought = row["failure"], row["thought"]
+        words = last_line(failure) if failure else idea(thought, document["goal"])
         table.add_row(
             str(row["id"]),
             str(row["generation"]),

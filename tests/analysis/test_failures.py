@@ -70,7 +70,7 @@ def test_good_episodes_show_no_failure_even_if_somebody_calls_them_failed(enviro
     found = diagnose(episodes(environment), some, good)
     assert found.failures == ()
     assert found.untyped == 2
-    assert found.lines()[-1] == "No failure typed."
+    assert any(line.startswith("No rule fits 2 of them") for line in found.lines())
 
 
 def test_a_fall_tells_what_gave_way_and_when() -> None:
@@ -185,15 +185,17 @@ def test_what_follows_an_end_is_ignored() -> None:
     )
 
 
-def test_the_text_is_short_plain_and_names_shares_and_steps() -> None:
+def test_the_text_is_short_plain_and_names_numbers_and_steps() -> None:
     exploited = paying(episodes("half_cheetah"), motion=1.0)
     good = good_ones(NAMED["half_cheetah"])
     found = diagnose(exploited, ~good, good)
     lines = found.lines()
     assert 2 <= len(lines) <= 12
     assert all(line.isascii() and "\n" not in line for line in lines)
-    assert lines[0] == "30 failed episodes; progress is the way along torso_position[:, 0]."
-    assert any(line.startswith("Stood still from the start: 17% of 30, from") for line in lines)
+    assert lines[0] == "30 failed episodes."
+    assert lines[1] == "Progress is taken to be the way along torso_position[:, 0]."
+    assert any(line.startswith("Stood still most of the time: 5 of 30, from") for line in lines)
+    assert replace(found, head="All failed.").lines()[0] == "All failed."
     nothing = diagnose(exploited, good & ~good, good)
     assert nothing.lines() == ["No episode failed."]
 
@@ -289,3 +291,34 @@ def test_only_what_points_up_counts_as_upward() -> None:
 def test_every_rule_has_its_own_words() -> None:
     assert len(RULES) == 13
     assert EXPLOIT not in RULES
+
+
+def test_what_sets_failed_episodes_apart_late_on_is_told() -> None:
+    found = diagnosis("half_cheetah", "gallop, then rest")
+    assert found.unlike.startswith("torso_velocity[:, 0] is 0 on average, good ones' 1.")
+    assert found.lines()[-1] == f"Most unlike good ones in the last quarter: {found.unlike}."
+    known = episodes("half_cheetah")
+    nobody = np.zeros(known.count, dtype=np.bool_)
+    assert diagnose(known, ~nobody, nobody).unlike == ""
+
+
+def test_an_episode_of_an_exploit_is_no_untyped_one() -> None:
+    good = good_ones(NAMED["half_cheetah"])
+    exploited = paying(episodes("half_cheetah"), motion=1.0)
+    found = diagnose(exploited, ~good, good)
+    typed = {episode for failure in found.failures for episode in failure.episodes}
+    assert found.untyped == found.failed - len(typed)
+
+
+def test_of_episodes_that_are_only_slow_it_is_told_how_far_they_get() -> None:
+    known = episodes("half_cheetah")
+    good = good_ones(NAMED["half_cheetah"])
+    slow = known.states.copy()
+    which = np.flatnonzero(good)[:2]
+    slow[:, which] = slow[np.arange(len(slow)) // 2][:, which]  # every state is kept for two steps
+    failed = np.zeros_like(good)
+    failed[which] = True
+    found = diagnose(replace(known, states=slow), failed, good)
+    assert found.untyped == 2
+    assert found.reach == pytest.approx(0.5, abs=0.15)
+    assert "No rule fits 2 of them; they get 39% as far as good ones." in found.lines()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eureka_agent.analysis.lens import Lens, profile, read_spreads, read_view
+from eureka_agent.analysis.lens import HEADING, Lens, profile, read_spreads, read_view
 from eureka_agent.analysis.sweeps import Arguments, Swept, plan, propose, typical_row
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import Signal
@@ -203,9 +203,10 @@ def test_the_text_has_at_most_six_lines_and_says_what_is_odd() -> None:
     lines = Lens((view,) * 3, read_spreads({"random": rest, "own": own})).lines()
     assert len(lines) <= 6
     assert all(line.isascii() and "\n" not in line for line in lines)
-    assert lines[0] == (
-        "speed from -2 to 2, all else as in a typical step: the reward rises, most at 2 (an end "
-        "of the range). Of it: forward rises, 1 other unmoved."
+    assert lines[0] == HEADING
+    assert lines[1] == (
+        "Over speed from -2 to 2 the reward rises from -2 to 2. Of it: forward rises, "
+        "1 other unmoved."
     )
     assert "term_0 is at the top of its range on 95% of the own steps" in "\n".join(lines)
     assert "median" in lines[-1]

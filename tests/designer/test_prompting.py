@@ -201,6 +201,25 @@ def test_the_author_of_an_equivalent_is_asked_for_another_program_and_not_for_a_
     assert "keep the idea" in both
 
 
+def test_an_author_decides_what_to_make_of_an_objection() -> None:
+    doubt = Finding("review", "warning", 1, 1, "It would stand still.", "Sure to 80 %.")
+    advice = Finding("review-advice", "warning", 1, 1, "Name the width.")
+    content = repair_messages([], PROGRAM, "", [doubt, advice], 2, 6)[-1].content
+    assert "- It would stand still. Sure to 80 %.\n- Name the width.\n" in content
+    assert "This program is sound." in content and "you decide" in content
+    assert "did not accept" not in content
+
+
+@pytest.mark.parametrize("parts", ["free", "dense-sparse", "signs"])
+@pytest.mark.parametrize("strategies", [True, False])
+def test_parts_are_asked_for_where_they_are_wanted(
+    hopper: TaskDescription, parts: str, strategies: bool
+) -> None:
+    content = request(hopper, parts=parts, strategies=strategies)
+    assert ("sparse" in content) == (parts != "free")
+    assert ("torch.sign" in content) == (parts == "signs")
+
+
 def test_every_finding_has_its_line_in_the_repair() -> None:
     beyond = dataclasses.replace(FINDING, line=99, message="Gone.", hint="")
     content = repair_messages([], PROGRAM, "", [FINDING, beyond], 1, 2)[-1].content
@@ -254,9 +273,11 @@ def test_every_template_gets_all_that_it_names(
         assert "{{" not in content and "{%" not in content
 
 
-def test_every_template_is_one_that_these_tests_fill_in() -> None:
+def test_every_template_is_one_that_tests_fill_in() -> None:
     names = {path.name.removesuffix(".md.j2") for path in data_folder("prompts").glob("*.j2")}
-    assert names == {"system", "task", "turn", "history", "repair"}
+    here = {"system", "task", "world", "turn", "history", "repair"}
+    others = {"reviewer", "review", "analyst", "episodes", "again"}  # with those who ask
+    assert names == here | others
 
 
 def test_a_missing_variable_stops_a_template() -> None:

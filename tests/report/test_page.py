@@ -21,6 +21,7 @@ from eureka_agent.store import Run, RunReader
 from eureka_agent.store.folder import DATABASE
 
 WINNER = 58
+TASK = "Move the cart until the pole stands. " * 100
 LARGEST = 10_000_000
 
 
@@ -60,7 +61,8 @@ def test_every_candidate_is_in_the_list_and_can_be_opened(page: str) -> None:
         assert f"#candidate-{number}" in links
         assert f"Candidate {number}" in opened[str(number)]["html"]
     assert packed(page)["winner"] == WINNER
-    assert opened[str(WINNER)]["plots"].keys() == {"training", "components"}
+    drawn = {"training", "components", "lens-0", "lens-1", "lens-2"}
+    assert opened[str(WINNER)]["plots"].keys() == drawn
     assert "unknown-name" in opened["15"]["html"]
     assert "not finite" in opened["16"]["html"]
 
@@ -118,10 +120,15 @@ def test_hostile_text_is_shown_and_never_markup(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_thousand_candidates_with_long_answers_stay_under_ten_megabytes(tmp_path: Path) -> None:
     letters = random.Random(0)
+    taught: list[str] = []
     with large_run(tmp_path, 1000) as run, run.transaction():
         for number in range(1, 1001):
             words = ("".join(letters.choices(string.ascii_lowercase, k=5)) for _ in range(300))
-            run.set_reflection(number, " ".join(words))
+            taught.append(" ".join(words))
+            run.set_reflection(number, taught[-1])
+            ask(
+                run, divmod(number - 1, 16), "\n\n".join([TASK, *taught[-6:], f"Program {number}."])
+            )
         size = write_report(run).stat().st_size
     assert size < LARGEST
 
@@ -153,6 +160,7 @@ def test_an_older_run_has_a_report_and_stays_as_it_is(tmp_path: Path) -> None:
     connection = sqlite3.connect(run.path / DATABASE)
     connection.executescript("""
         DROP TABLE insights;
+        DROP TABLE analyses;
         ALTER TABLE candidates DROP COLUMN twin;
         PRAGMA user_version = 2;
     """)
@@ -203,6 +211,39 @@ def test_a_very_long_reply_is_cut_and_says_so(tmp_path: Path) -> None:
         html = packed(report_page(run))["candidates"]["1"]["html"]
     assert "The rest of it is in the run folder." in html
     assert len(html) < 30_000
+
+
+def test_what_the_model_was_asked_is_in_it_each_passage_once(tmp_path: Path) -> None:
+    with Run.create(tmp_path, "cartpole", goal="Swing.", seed=0, config={}) as run:
+        for slot in range(2):
+            run.add_candidate(0, slot, "x = 1", designer="openai")
+            ask(run, (0, slot), f"{TASK}\n\nProgram {slot}. \x1b[2J{MARKUP}")
+        data = packed(report_page(run))
+    assert len(data["passages"]) == len(set(data["passages"])) == 3
+    for slot in range(2):
+        html = data["candidates"][str(slot + 1)]["html"]
+        (numbers,) = (
+            dict(tag[1])["data-passages"] for tag in Page(html).tags if "data-passages" in tag[1]
+        )
+        said = [data["passages"][int(number)] for number in (numbers or "").split()]
+        assert said == [TASK, f"Program {slot}. {MARKUP}"]
+
+
+def ask(run: Run, place: tuple[int, int], question: str) -> None:
+    """Store one more question to the language model about the candidate of a place."""
+    counts = {"prompt_tokens": 1, "completion_tokens": 1, "estimated": False}
+    texts = {"reply": "", "reasoning": "", "finish_reason": "stop"}
+    messages = [{"role": "user", "content": question}]
+    run.add_exchange(
+        "analyst",
+        (*place, 0),
+        model="m",
+        cost=None,
+        seconds=1.0,
+        messages=messages,
+        **counts,
+        **texts,
+    )
 
 
 def test_packing_keeps_every_character() -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,8 @@ TRIED = [past(1, 0, 9.0), past(2, 0, 1.0), past(3, 1, 4.0), past(4, 1, 5.0), pas
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_configuration(name: str) -> None:
     settings = PRESETS[name].settings
-    config = SearchConfig.for_environment(find_environment("cartpole"), **settings)
+    named = {"model": "any"} if settings.get("designer") == "openai" else {}
+    config = SearchConfig.for_environment(find_environment("cartpole"), **settings, **named)
     assert all(getattr(config, key) == value for key, value in settings.items())
 
 
@@ -81,6 +83,33 @@ def test_without_reflection_nothing_is_known_but_that_a_program_was_written() ->
     known = remembered(TRIED, SearchConfig(reflection=False))
     assert [p.text for p in known] == [p.text for p in TRIED]
     assert not any(p.fitness or p.failure or p.lesson or p.reflection for p in known)
+
+
+@pytest.mark.parametrize("settings", [{"review_rounds": 1}, {"analyst": True}, {"parts": "signs"}])
+@pytest.mark.parametrize("designer", ["offline", "offline-blind", "given"])
+def test_what_only_a_language_model_can_do_is_refused_without_one(
+    designer: str, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(UsageError, match=next(iter(settings))) as error:
+        SearchConfig(designer=designer, **settings)
+    assert "--designer openai" in (error.value.remedy or "")
+    SearchConfig(designer="openai", model="any", **settings)
+
+
+@pytest.mark.parametrize("rounds", [-1, 4])
+def test_there_are_at_most_three_rounds_of_review(rounds: int) -> None:
+    with pytest.raises(UsageError, match="review_rounds"):
+        SearchConfig(designer="openai", model="any", review_rounds=rounds)
+
+
+def test_auto_mc_reward_needs_nothing_but_a_model() -> None:
+    settings = PRESETS["auto-mc-reward"].settings
+    with pytest.raises(UsageError, match="name of a model"):
+        SearchConfig(**settings)
+    config = SearchConfig(**settings, model="any")
+    assert (config.review_rounds, config.analyst, config.parts) == (3, True, "signs")
+    assert (SearchConfig().review_rounds, SearchConfig().analyst) == (0, False)
+    assert SearchConfig().parts == "free"
 
 
 def test_a_difference_names_what_only_one_of_them_sets() -> None:

@@ -9,7 +9,8 @@ from sledge import REWARD, sledge
 from eureka_agent.errors import UsageError
 from eureka_agent.search import SearchConfig
 from eureka_agent.search.archive import leader, past_candidates, ranking
-from eureka_agent.search.loop import NO_FITNESS, choose_best, keep_reflection
+from eureka_agent.search.loop import choose_best
+from eureka_agent.search.reflecting import NO_FITNESS, keep_reflection
 from eureka_agent.search.settling import settle
 from eureka_agent.search.trainer import EARLY, Checkpoint, Job, Outcome
 from eureka_agent.store import Run

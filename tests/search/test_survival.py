@@ -133,3 +133,5 @@ def test_a_search_that_is_killed_and_interrupted_finishes_as_one_of_the_same_see
         for one, other in zip(run.candidates(), bereaved.candidates(), strict=True):
             assert one.text == other.text
             assert (one.fitness, one.own_return) == (other.fitness, other.own_return)
+            assert one.reflection == other.reflection
+        assert run.analyses() == bereaved.analyses()

@@ -112,6 +112,7 @@ def old(tmp_path: Path) -> Path:
         DROP TABLE drafts;
         DROP TABLE exchanges;
         DROP TABLE insights;
+        DROP TABLE analyses;
         ALTER TABLE candidates DROP COLUMN twin;
         ALTER TABLE candidates DROP COLUMN lesson;
         ALTER TABLE candidates DROP COLUMN reflection;

@@ -60,7 +60,8 @@ def test_a_run_of_schema_2_is_read_as_it_is_and_brought_up_to_date_for_writing(r
     path = run.path / DATABASE
     connection = sqlite3.connect(path)
     connection.executescript(
-        "DROP TABLE insights; ALTER TABLE candidates DROP COLUMN twin; PRAGMA user_version = 2;"
+        "DROP TABLE insights; DROP TABLE analyses; "
+        "ALTER TABLE candidates DROP COLUMN twin; PRAGMA user_version = 2;"
     )
     connection.close()
     before = path.read_bytes()

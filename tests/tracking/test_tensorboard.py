@@ -126,6 +126,18 @@ def test_a_film_is_among_the_images_and_a_broken_one_says_so(run: Run, tmp_path:
     assert "no film" in texts(folder / "candidate-002", "video")[0]
 
 
+def test_a_film_that_comes_after_its_candidate_is_told_is_there_all_the_same(
+    run: Run, tmp_path: Path
+) -> None:
+    tracker = Tracker(run, tmp_path / "tb")
+    tracker.update()
+    greys = (np.full((32, 48, 3), 5 * i, dtype=np.uint8) for i in range(30))
+    write_film(run.candidate_folder(1) / "video.mp4", greys, Fraction(30))
+    tracker.update()
+    tracker.update()
+    assert len(read(tracker.folder / "candidate-001").Images("video")) == 1
+
+
 def test_a_run_is_only_read(run: Run, tmp_path: Path) -> None:
     run.close()
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.is_file()}

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 from eureka_agent.store import Run
 from eureka_agent.store.rows import Role
@@ -28,6 +29,48 @@ FINDING = {
     "message": '"torso_speed" is no signal of this environment.',
     "hint": "Did you mean torso_velocity?",
 }
+
+
+FAILURES = {
+    "episodes": 4,
+    "failed": 2,
+    "untyped": 1,
+    "progress": "the way along torso_position[:, 0]",
+    "types": [
+        {
+            "kind": "fell",
+            "share": 0.5,
+            "step": 120,
+            "components": {"forward": 0.9},
+            "sentence": "Fell: 1 of 2, from about step 120.",
+        }
+    ],
+    "lines": ["Of its 4 episodes 2 failed. How, by rules:", "- Fell: 1 of 2, from about step 120."],
+}
+
+
+def _lens() -> dict[str, Any]:
+    """A lens with as many numbers as that of a program of five components."""
+    grids = [[round(0.123 * i, 3) for i in range(n)] for n in (26, 17)]
+    line, square = [math.sin(x) for x in grids[0]], [[x * y for x in grids[1]] for y in grids[1]]
+    speed = {"name": "torso_velocity[:, 0]", "unit": "m/s"}
+    up = {"name": "torso_up[:, 2]", "unit": "1"}
+    parts = {name: [float(f"{value / 3:.4g}") for value in line] for name in "abcde"}
+    curve = [float(f"{value:.4g}") for value in line]
+    return {
+        "views": [
+            {"swept": [speed], "grids": [grids[0]], "total": curve, "components": parts},
+            {"swept": [up], "grids": [grids[0]], "total": curve, "components": parts},
+            {
+                "swept": [speed, up],
+                "grids": [grids[1], grids[1]],
+                "total": [[float(f"{value:.4g}") for value in row] for row in square],
+                "components": {},
+            },
+        ],
+        "spreads": {"forward": {"random": [-1.0, 0.0, 1.0], "own": [0.5, 1.5, 2.5]}},
+        "lines": ["- Over torso_velocity[:, 0] from 0 to 3.08 m/s the reward rises."],
+    }
 
 
 def large_run(directory: Path, candidates: int = 1000, per_generation: int = 16) -> Run:
@@ -98,6 +141,7 @@ def _candidate(run: Run, number: int, per_generation: int) -> None:
     _train(run, training.id, fitness)
     run.set_result(number, fitness=fitness, own_return=9.0, checkpoint_step=STEPS)
     run.set_reflection(number, f"Trained for 300k steps: fitness {fitness:.2f}.")
+    run.add_analysis(number, failures=FAILURES, lens=_lens())
 
 
 def _train(run: Run, training: int, fitness: float) -> None:

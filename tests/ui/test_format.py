@@ -6,6 +6,7 @@ from eureka_agent.ui.format import (
     clean,
     count,
     duration,
+    idea,
     last_line,
     limits,
     number,
@@ -38,7 +39,8 @@ def test_cleaning_keeps_the_words_and_drops_what_drives_a_terminal() -> None:
         (412.34, "412.3"),
         (12345.6, "12,346"),
         (1.5e8, "1.50e+08"),
-        (1.5e-5, "1.50e-05"),
+        (1.5e-5, "1.5e-05"),
+        (0.0005, "0.0005"),
     ],
 )
 def test_numbers_have_about_four_digits(value: float | None, text: str) -> None:
@@ -76,3 +78,11 @@ def test_an_interval_needs_two_values() -> None:
     spread = estimate([1.0, 2.0, 3.0])
     assert spread.mean == 2.0
     assert spread.interval == pytest.approx((2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5))
+
+
+def test_an_idea_is_told_without_the_goal_that_it_begins_with() -> None:
+    goal = "Hop forward."
+    assert idea("hop forward: pay for\nspeed", goal) == "pay for speed"
+    assert idea("Stay up.", goal) == "Stay up."
+    assert idea("Hop forward.", goal) == "Hop forward.", "what says no more stays"
+    assert idea("Pay for speed.", "") == "Pay for speed."

@@ -96,7 +96,7 @@ def test_lanes_say_where_candidates_and_baselines_stand(full_run: Run) -> None:
     assert (rejected.state, rejected.progress) == ("rejected", None)
     assert failed.words.startswith("RewardFailed: not finite")
     human, bare = facts.baselines
-    assert (human.label, human.state, human.words) == ("human", "finished", "3 of 3 trained")
+    assert (human.label, human.state, human.words) == ("human", "finished", "mean of 3 trained")
     assert (bare.label, bare.state) == ("bare", "failed")
 
 

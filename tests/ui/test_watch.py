@@ -119,7 +119,8 @@ def place(pilot: Pilot[None]) -> Place | None:
         ("critic-120", MIDDLE, ["slash", *"reje", "enter", "n", "4"]),
         ("run-200", WIDE, []),
         ("diff-200", WIDE, ["b", "3"]),
-        ("prompt-200", WIDE, ["b", "9"]),
+        ("failures-120", MIDDLE, ["b", "8"]),
+        ("prompt-200", WIDE, ["b", "0"]),
     ],
 )
 def test_the_dashboard_looks_as_it_did(
@@ -284,7 +285,7 @@ def test_a_copied_run_of_an_older_version_is_shown(finished: Path, tmp_path: Pat
     shutil.copy(finished / "run.db", copy)  # and none of the other files
     database = sqlite3.connect(copy / "run.db")
     database.executescript(
-        "DROP TABLE drafts; DROP TABLE exchanges; DROP TABLE insights; "
+        "DROP TABLE drafts; DROP TABLE exchanges; DROP TABLE insights; DROP TABLE analyses; "
         "ALTER TABLE candidates DROP COLUMN lesson; ALTER TABLE candidates DROP COLUMN twin; "
         "ALTER TABLE candidates DROP COLUMN reflection; PRAGMA user_version = 1;"
     )
@@ -293,7 +294,7 @@ def test_a_copied_run_of_an_older_version_is_shown(finished: Path, tmp_path: Pat
     async def look(pilot: Pilot[None]) -> None:
         await settle(pilot, "b", "2")
         assert "compute_reward" in screen(pilot)
-        await settle(pilot, "9")
+        await settle(pilot, "0")
         assert "No language model was asked" in screen(pilot)
 
     drive(look, copy)

@@ -4,7 +4,7 @@ const byId = (id) => document.getElementById(id);
 const nonce = document.currentScript.nonce;
 const PRINTED = { width: 680, height: 310, font: 11 }; // in pixels: two plots fit on a page
 const SETTINGS = { responsive: true, displayModeBar: false };
-let data = { plots: {}, candidates: {}, winner: null };
+let data = { plots: {}, candidates: {}, winner: null, passages: [] };
 
 /** The text that the program packed into the element. */
 async function unpack(id) {
@@ -39,6 +39,9 @@ function follow() {
     return;
   }
   byId("opened").innerHTML = candidate.html; // escaped where it was made
+  for (const said of byId("opened").querySelectorAll("[data-passages]")) {
+    said.textContent = said.dataset.passages.split(" ").map((number) => data.passages[number]).join("\n\n");
+  }
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   draw(byId("opened"), candidate.plots);

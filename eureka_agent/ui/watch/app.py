@@ -56,7 +56,7 @@ class Dashboard(App[None]):
         Binding("v", "video", "Video"),
         Binding("question_mark", "keys", "Keys", key_display="?"),
         Binding("q", "quit", "Quit"),
-        *(Binding(str(n), f"choose({n - 1})", show=False) for n in range(1, 10)),
+        *(Binding(str(n % 10), f"choose({n - 1})", show=False) for n in range(1, 11)),
     ]
 
     def __init__(self, paths: Sequence[Path], *, interval: float = INTERVAL) -> None:
@@ -150,7 +150,7 @@ class Dashboard(App[None]):
         if overview is not None and place.candidate is not None:
             details = source.details(place.candidate)
             if details is not None:
-                return heading(details), candidate_pages(details)
+                return heading(details, overview.row.goal), candidate_pages(details)
             return run_heading(source), {"Facts": lambda: unreadable(source)}
         for row in overview.generations if overview else []:
             if overview is not None and row.generation == place.generation:

@@ -8,7 +8,7 @@ from typing import Literal
 from rich.text import Span, Text
 
 from eureka_agent.store import CandidateRow, GenerationRow
-from eureka_agent.ui.format import last_line, number, one_line, percent
+from eureka_agent.ui.format import idea, last_line, number, one_line, percent
 from eureka_agent.ui.pieces import RUN_STYLES, STATES
 from eureka_agent.ui.watch.source import Overview, Source
 
@@ -164,15 +164,15 @@ def _leaf(index: int, overview: Overview, row: CandidateRow) -> Branch:
         (f" #{row.id:<4}", "bold" if leads else ""),
         (f"{said:>8}", style if row.fitness is None else "bold" if leads else ""),
         (parents, "cyan"),
-        (f"  {_words(row.failure, row.thought or row.note)}", "dim"),
+        (f"  {_words(row.failure, row.thought or row.note, overview.row.goal)}", "dim"),
     )
     return Branch(Place(index, candidate=row.id), label)
 
 
 @lru_cache(maxsize=8192)  # cleaning takes longer than all else, and texts seldom change
-def _words(failure: str | None, thought: str) -> str:
+def _words(failure: str | None, thought: str, goal: str) -> str:
     """What went wrong, or what the candidate is about, on one line."""
-    return last_line(failure) if failure else one_line(thought)
+    return last_line(failure) if failure else idea(thought, goal)
 
 
 def _styled(*parts: tuple[str, str]) -> Text:

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from rich.columns import Columns
 from rich.console import RenderableType
 from rich.text import Text
 from textual.app import ComposeResult
@@ -17,7 +18,7 @@ KEYS = (
     ("← →", "fold and unfold; in a page: previous and next page"),
     ("enter", "read what the cursor is on"),
     ("esc", "back to the list; end a search"),
-    ("1 to 9", "choose a page"),
+    ("1 to 9, 0", "choose a page; 0 is the tenth"),
     ("n  p", "next and previous candidate"),
     ("g", "group by generation, by lineage, or not at all"),
     ("s", "sort by number, fitness, state, or newest first"),
@@ -48,11 +49,6 @@ def explanation() -> RenderableType:
     table.show_header = False
     for key, meaning in KEYS:
         table.add_row(Text(key, "bold"), Text(meaning))
-    signs = Text("★ best")
-    seen = set()
-    for symbol, word, style in STATES.values():
-        if word not in seen:
-            seen.add(word)
-            signs.append("  ").append(f"{symbol}\N{NO-BREAK SPACE}{word}", style)
-    table.add_row("signs", signs)
+    signs = {word: Text(f"{symbol} {word}", style) for symbol, word, style in STATES.values()}
+    table.add_row("signs", Columns([Text("★ best"), *signs.values()], padding=(0, 2)))
     return table

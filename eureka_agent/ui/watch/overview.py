@@ -5,7 +5,16 @@ from rich.text import Text
 
 from eureka_agent.store import GenerationRow
 from eureka_agent.ui.documents import Document
-from eureka_agent.ui.format import clean, count, duration, number, one_line, percent, things
+from eureka_agent.ui.format import (
+    clean,
+    count,
+    duration,
+    idea,
+    number,
+    one_line,
+    percent,
+    things,
+)
 from eureka_agent.ui.frame import event_line, generation_line
 from eureka_agent.ui.pieces import (
     code,
@@ -194,7 +203,8 @@ def generation(overview: Overview, row: GenerationRow) -> RenderableType:
         parents = " ".join(f"#{parent}" for parent in each.parents)
         done = overview.progress.get(each.id)
         fitness = number(each.fitness) if done is None else percent(done)
-        table.add_row(str(each.id), parents, state_text(each.state), fitness, foreign(each.thought))
+        words = foreign(idea(each.thought, overview.row.goal))
+        table.add_row(str(each.id), parents, state_text(each.state), fitness, words)
     numbers = f"{row.finished} of {row.candidates} trained, {row.rejected} rejected, "
     numbers += f"{row.failed} failed. Best fitness {number(row.best)}, mean {number(row.mean)}."
     return Group(Text(numbers), Text(), table)

@@ -10,6 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
+from eureka_agent.ui.pieces import flow
+
 Pages = Mapping[str, Callable[[], RenderableType]]
 """What draws each page, by its title."""
 
@@ -81,11 +83,8 @@ class Page(Vertical):
 
     def _draw_titles(self) -> None:
         """All titles with their numbers, on a second line what does not fit the first."""
-        titles = [f"{index}\N{NO-BREAK SPACE}{title}" for index, title in enumerate(self._pages, 1)]
-        gap = "  " if len("  ".join(titles)) <= self.size.width else " "
-        line = Text()
-        for title in titles:
-            chosen = title.endswith(f"\N{NO-BREAK SPACE}{self.title}")
-            line.append(title, "reverse" if chosen else "dim").append(gap)
-        line.rstrip()
-        self.query_one("#titles", Static).update(line)
+        titles = [
+            Text(f"{index % 10} {title}", "reverse" if title == self.title else "dim")
+            for index, title in enumerate(self._pages, 1)
+        ]
+        self.query_one("#titles", Static).update(flow(titles, self.size.width))

@@ -9,10 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from eureka_agent.store import EvaluationRow, TrainingRow
+from eureka_agent.store.reading import AUTHOR
+from eureka_agent.ui.analysed import analysis_sections
+from eureka_agent.ui.documents import exchange_name
 from eureka_agent.ui.format import (
     clean,
     count,
     duration,
+    idea,
     limits,
     number,
     one_line,
@@ -38,13 +42,13 @@ DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 ROLES = {"candidate": "Training", "winner": "Trained again"}
 
 
-def heading(details: Details) -> Text:
+def heading(details: Details, goal: str) -> Text:
     """Which candidate it is and how it stands, on one line."""
     row = details.candidate
     line = Text.assemble((f"Candidate {row.id}", "bold"), "  ", state_text(row.state))
     if row.fitness is not None:
         line.append(f", fitness {number(row.fitness)}")
-    return line.append(f"  {one_line(row.thought)}", "dim")
+    return line.append(f"  {idea(row.thought, goal)}", "dim")
 
 
 def candidate_pages(details: Details) -> Pages:
@@ -57,6 +61,7 @@ def candidate_pages(details: Details) -> Pages:
         "Curves": curves,
         "Parts": components,
         "Trainer": diagnostics,
+        "Failures": failures,
         "Reflection": reflection,
         "Prompt": conversation,
     }
@@ -207,6 +212,15 @@ def diagnostics(details: Details) -> RenderableType:
     return table
 
 
+def failures(details: Details) -> RenderableType:
+    """How its policy's episodes fail, what its program pays, and what a model says of both."""
+    known = details.analysis
+    sections = analysis_sections(known.failures, known.lens, known.opinion) if known else []
+    if not sections:
+        return Text("Its policy has not been looked at.", "dim")
+    return Group(*sections)
+
+
 def reflection(details: Details) -> RenderableType:
     """What its training taught, as the next generation was told."""
     text = details.candidate.reflection
@@ -220,16 +234,17 @@ def conversation(details: Details) -> RenderableType:
     parts: list[RenderableType] = []
     seen = 0
     for exchange in details.exchanges:
-        name = f"Repair {exchange.attempt}" if exchange.attempt else "First program"
+        name = exchange_name(exchange.role, exchange.attempt)
         about = "about " if exchange.estimated else ""
         tokens = f"{about}{exchange.prompt_tokens:,} + {exchange.completion_tokens:,} tokens"
         cost = "" if exchange.cost is None else f", {exchange.cost:.4f} USD"
         line = f"{name} by {one_line(exchange.model)}: {tokens}, {duration(exchange.seconds)}{cost}"
         parts += [Text(line, "bold"), Text()]
-        # A repair's question begins with all that was said before.
-        for message in exchange.messages[seen:]:
+        # A repair's question begins with all that was said before to the author.
+        for message in exchange.messages[seen if exchange.role == "repair" else 0 :]:
             parts.append(_said(message.get("role", ""), message.get("content", "")))
-        seen = len(exchange.messages) + 1
+        if exchange.role in AUTHOR:
+            seen = len(exchange.messages) + 1
         if exchange.reasoning:
             parts.append(_said("reasoning", exchange.reasoning))
         parts.append(_said(f"reply ({exchange.finish_reason})", exchange.reply))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from eureka_agent.errors import EurekaError
 from eureka_agent.store import (
+    AnalysisRow,
     CandidateRow,
     DraftRow,
     EvaluationRow,
@@ -64,6 +65,7 @@ class Details:
         published: the fitness of the human reward that was published with the environment.
         folder: where its files lie.
         videos: those of them that are videos.
+        analysis: what was found out about its policy and program; None until that is known.
     """
 
     candidate: CandidateRow
@@ -77,6 +79,7 @@ class Details:
     published: float | None
     folder: Path
     videos: list[Path]
+    analysis: AnalysisRow | None = None
 
 
 class Source:
@@ -181,13 +184,14 @@ class Source:
             parents=[reader.candidate(parent) for parent in candidate.parents],
             children=[row.id for row in known if number in row.parents],
             drafts=reader.drafts(number),
-            exchanges=reader.exchanges(candidate.generation, candidate.slot),
+            exchanges=reader.exchanges_about(candidate.generation, candidate.slot),
             trainings=trainings,
             evaluations={t.id: reader.evaluations(t.id) for t in trainings},
             human=[reader.evaluations(t.id) for t in reader.trainings("human")],
             published=human.get("mean"),
             folder=folder,
             videos=videos(folder),
+            analysis=reader.analysis(number),
         )
 
 

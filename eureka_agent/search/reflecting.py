@@ -1,0 +1,189 @@
+"""Reflections: what a candidate's training, its policy's episodes and its program teach.
+
+A part is written with each result. The rest is added when a generation has been trained, as it
+takes other policies to compare with: how episodes fail, where the program pays, what a model says.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from eureka_agent.analysis import behaviour, reflect
+from eureka_agent.analysis.failures import Diagnosis
+from eureka_agent.analysis.recordings import Recordings
+from eureka_agent.environment import Environment, Episodes, SignalLayout
+from eureka_agent.reward import parse
+from eureka_agent.search.bank import Bank
+from eureka_agent.search.config import SearchConfig
+from eureka_agent.search.diagnosing import (
+    OWN,
+    Groups,
+    Known,
+    bars_of,
+    chosen_entries,
+    diagnosis_of,
+    failures_document,
+    known_of,
+    recordings_of,
+)
+from eureka_agent.search.examining import joined
+from eureka_agent.search.probing import Prober
+from eureka_agent.search.sweeping import look_through
+from eureka_agent.store import CandidateRow, Run
+
+if TYPE_CHECKING:
+    from eureka_agent.designer.analyst import Analyst
+
+NO_FITNESS = (
+    "Nothing measures this task: what stands as the fitness of a program is the share of "
+    "comparisons that its policy wins against other policies by the rewards of third programs."
+)
+
+
+def keep_reflection(
+    run: Run,
+    candidate: int,
+    environment: Environment,
+    config: SearchConfig,
+    episodes: Episodes | None = None,
+) -> None:
+    """Write what a candidate's training showed, for the next generation and for people.
+
+    Where candidates rank by their peers, it says nothing of the fitness.
+    """
+    row = run.candidate(candidate)
+    training = next(iter(run.trainings("candidate", candidate)), None)
+    evaluations = run.evaluations(training.id) if training else []
+    if config.rank_by == "peers":
+        row = dataclasses.replace(row, fitness=None)
+        evaluations = [dataclasses.replace(e, fitness=None) for e in evaluations]
+    steps = environment.episode_steps
+    text = reflect(row, training, evaluations, episode_steps=steps)
+    if config.rank_by == "peers" and training:
+        text = f"{NO_FITNESS}\n{text}"
+    if episodes is not None:
+        columns = SignalLayout(environment.signals_described).columns
+        done = behaviour(columns, episodes.states.numpy(), episodes.lengths.numpy())
+        text = f"{text.rstrip()}\n{done}"
+    run.set_reflection(candidate, text)
+
+
+@dataclass(frozen=True)
+class _Analysed:
+    """What was found out about a candidate."""
+
+    row: CandidateRow
+    known: Known
+    recordings: Recordings
+    diagnosis: Diagnosis
+    failures: dict[str, Any]
+    lens: dict[str, Any]
+
+
+class Reflecting:
+    """Analyses the trained candidates of a run, and adds what comes of it to their reflections.
+
+    Args:
+        run: where candidates are, and what is found out about them.
+        environment: the task.
+        config: says which parts designers are told; people see all.
+        bank: recorded episodes.
+        prober: calls programs.
+        analyst: the language model that looks at episodes; None without one.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        environment: Environment,
+        config: SearchConfig,
+        bank: Bank,
+        prober: Prober,
+        analyst: "Analyst | None" = None,
+    ) -> None:
+        self._run, self._environment, self._config = run, environment, config
+        self._bank, self._prober, self._analyst = bank, prober, analyst
+
+    def analyse(self, generation: int) -> None:
+        """Analyse the finished candidates of a generation that have not been, each once.
+
+        Raises:
+            ChildFailed: the process that calls programs cannot start.
+            JobFailed: the environment cannot be set up.
+        """
+        rows = [
+            row
+            for row in self._run.candidates(generation)
+            if row.state == "finished" and self._run.analysis(row.id) is None
+        ]
+        analysed = {row.id: self._analysed(row) for row in rows}
+        opinions = self._opinions([found for found in analysed.values() if found is not None])
+        for row in rows:
+            found = analysed[row.id]
+            failures, lens = (found.failures, found.lens) if found is not None else ({}, {})
+            with self._run.transaction():
+                opinion = opinions.get(row.id, {})
+                self._run.add_analysis(row.id, failures=failures, lens=lens, opinion=opinion)
+                parts = [
+                    *(failures.get("lines", ()) if self._config.analyzer else ()),
+                    *(lens.get("lines", ()) if self._config.lens else ()),
+                    *opinion.get("lines", ()),
+                ]
+                self._run.set_reflection(row.id, "\n".join([row.reflection, *parts]).strip())
+
+    def _analysed(self, row: CandidateRow) -> _Analysed | None:
+        """What is found out about a candidate by rules; None if its episodes are not there."""
+        environment, with_fitness = self._environment, self._config.rank_by == "fitness"
+        candidates = [c for c in self._run.candidates() if c.generation <= row.generation]
+        finished = [c for c in candidates if c.state == "finished"]
+        entries = chosen_entries(row, finished, self._bank)
+        groups = {name: list(self._bank.read(group)) for name, group in entries.items()}
+        known = self._known(row, groups, with_fitness)
+        if known is None:
+            return None
+        program = parse(row.text, environment.signals_described)
+        recordings = recordings_of(known, program, environment)
+        bars = bars_of(finished, groups) if with_fitness else None
+        diagnosis = diagnosis_of(recordings, known.own, bars)
+        return _Analysed(
+            row,
+            known,
+            recordings,
+            diagnosis,
+            failures_document(diagnosis, known.fitness[known.own], bars),
+            look_through(program, known, environment.layout, self._prober),
+        )
+
+    def _known(self, row: CandidateRow, groups: Groups, with_fitness: bool) -> Known | None:
+        """Recorded episodes and what a program pays for them; None without its own or a score."""
+        if not groups[OWN]:
+            return None
+        episodes = joined([record.episodes for group in groups.values() for record in group])
+        (score,) = self._prober.score([row.text], episodes)
+        if isinstance(score, str) or not score.finite:
+            return None
+        return known_of(groups, episodes, score, with_fitness)
+
+    def _opinions(self, analysed: Sequence[_Analysed]) -> dict[int, dict[str, Any]]:
+        """What the analyst says of candidates, by number, as `AnalysisRow.opinion` holds it."""
+        if self._analyst is None or not analysed:
+            return {}
+        from eureka_agent.designer.analyst import Subject  # slow to import, and often not needed
+
+        subjects = [
+            Subject(
+                candidate=found.row,
+                recordings=found.recordings,
+                own=found.known.own,
+                diagnosis=found.diagnosis,
+                reflection=found.row.reflection,
+                failures=found.failures["lines"],
+            )
+            for found in analysed
+        ]
+        verdicts = self._analyst.verdicts(subjects)
+        return {
+            number: verdict.as_dict() | {"lines": verdict.lines()}
+            for number, verdict in verdicts.items()
+        }

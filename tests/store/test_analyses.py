@@ -1,0 +1,94 @@
+"""A run keeps what is known of its policies, and of exchanges in every role; also an older run."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from store.test_conversations import ANSWER
+
+from eureka_agent.store import AnalysisRow, Run, RunReader
+from eureka_agent.store.folder import DATABASE
+
+FAILURES: dict[str, Any] = {
+    "episodes": 4,
+    "failed": 3,
+    "untyped": 1,
+    "progress": "the way along place",
+    "types": [{"kind": "fell", "share": 0.5, "step": 12, "sentence": "Fell.", "components": {}}],
+    "lines": ["3 failed episodes."],
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    with Run.create(tmp_path, "cartpole", goal="Swing up.", seed=1, config={}) as run:
+        for slot in range(2):
+            run.add_candidate(0, slot, f"text {slot}", designer="offline")
+        yield run
+
+
+def test_an_analysis_is_read_back(run: Run) -> None:
+    assert run.analysis(2) is None
+    run.add_analysis(2, failures=FAILURES, lens={"lines": ["It rises."]})
+    known = AnalysisRow(2, FAILURES, {"lines": ["It rises."]}, {})
+    assert run.analysis(2) == known
+    assert run.analyses() == [known]
+
+
+def test_a_candidate_is_analysed_once(run: Run) -> None:
+    run.add_analysis(1, failures=FAILURES)
+    with pytest.raises(sqlite3.IntegrityError):
+        run.add_analysis(1)
+    assert [row.failures for row in run.analyses()] == [FAILURES]
+
+
+def test_each_role_has_places_of_its_own(run: Run) -> None:
+    for role in ("designer", "review", "analyst"):
+        run.add_exchange(role, (0, 0, 0), **ANSWER | {"reply": role})
+    run.add_exchange("repair", (0, 0, 1), **ANSWER | {"reply": "repair"})
+    assert [row.reply for row in run.exchanges(0, 0)] == ["designer", "repair"]
+    assert [row.reply for row in run.exchanges(0, 0, "review")] == ["review"]
+    everything = ["designer", "review", "analyst", "repair"]
+    assert [row.reply for row in run.exchanges_about(0, 0)] == everything
+    with pytest.raises(sqlite3.IntegrityError):
+        run.add_exchange("review", (0, 0, 0), **ANSWER)
+
+
+OLD_EXCHANGES = """
+    DROP TABLE analyses;
+    ALTER TABLE insights DROP COLUMN reviews;
+    DROP TABLE exchanges;
+    CREATE TABLE exchanges (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, role TEXT NOT NULL,
+        generation INTEGER NOT NULL, slot INTEGER NOT NULL, attempt INTEGER NOT NULL,
+        model TEXT NOT NULL, messages TEXT NOT NULL, reply TEXT NOT NULL, reasoning TEXT NOT NULL,
+        finish_reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL, estimated INTEGER NOT NULL, cost REAL,
+        seconds REAL NOT NULL, UNIQUE (generation, slot, attempt)
+    );
+    PRAGMA user_version = 3;
+"""
+
+
+def test_a_run_of_schema_3_keeps_its_exchanges_and_takes_those_of_new_roles(run: Run) -> None:
+    run.close()
+    connection = sqlite3.connect(run.path / DATABASE)
+    connection.executescript(OLD_EXCHANGES)
+    connection.execute(
+        "INSERT INTO exchanges VALUES "
+        "(7, 1.0, 'designer', 0, 0, 0, 'm', '[]', 'Here.', '', 'stop', 1, 2, 0, NULL, 3.0)"
+    )
+    connection.commit()
+    connection.close()
+    before = (run.path / DATABASE).read_bytes()
+    with RunReader.open(run.path) as reader:
+        assert [row.id for row in reader.exchanges(0, 0)] == [7]
+        assert reader.analysis(1) is None
+    assert (run.path / DATABASE).read_bytes() == before
+    with Run.open(run.path) as again:
+        again.add_exchange("review", (0, 0, 0), **ANSWER)
+        assert [row.id for row in again.exchanges_about(0, 0)] == [7, 8]
+        again.add_insight(0, distances={}, matrix={}, peers={}, alarms=[], said=[])
+        assert [again.insight(0).reviews, again.analyses()] == [{}, []]  # type: ignore[union-attr]
