@@ -1,0 +1,109 @@
+"""What a search may guess by, for every program of the pool: each from its run's bank.
+
+A cell is an environment with a seed, trained to the end. All of its programs are scored on what was
+recorded there, as a search would.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.pool.training import Cell
+from eureka_agent.analysis.distance import clusters
+from eureka_agent.environment import Environment
+from eureka_agent.search.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank
+from eureka_agent.search.examining import Examiner
+from eureka_agent.search.insight import Insight
+from eureka_agent.search.peers import Peers
+from eureka_agent.search.probing import Prober
+from eureka_agent.search.scoring import Scorer
+from eureka_agent.store import Run
+
+FIRST = 0
+"""The generation of the first offline programs, after which a search knows its first policies."""
+
+
+def guesses(cell: Cell) -> dict[str, list[Any]]:
+    """Everything for a cell, a list over its programs each; None stands for unknown.
+
+    `peers` is the win rate under the others' rewards, `human_distance` that to the human reward.
+    `equals` holds for each program the place of the first one that it equals. These know all that
+    was recorded. `exam`, `suspect` and `refused` are the exam's after the first generation, which
+    is `known_early`, and `equals_early` is what a search would know by then.
+
+    Raises:
+        ChildFailed: programs cannot be scored.
+        JobFailed: the environment cannot be set up.
+    """
+    environment = cell.environment
+    with cell.run() as run, Prober(environment) as prober:
+        bank = Bank(run.path / FOLDER, cell.config.bank << 20, print)
+        texts = [row.text for row in run.candidates()]
+        path = environment.human_reward_path
+        human = [path.read_text(encoding="utf-8")] if path else []
+        scorer = Scorer(bank, prober)
+        apart = _distances(run, bank, scorer, environment, [*texts, *human])
+        programs = apart[: len(texts), : len(texts)]
+        with _first_records(run, bank) as first:
+            exam = _exam(environment, first, prober, texts)
+            apart_early = _distances(run, first, Scorer(first, prober), environment, texts)
+        return {
+            "peers": _peers(run, bank, scorer, programs),
+            "human_distance": _plain(apart[-1, : len(texts)]) if human else [None] * len(texts),
+            "equals": clusters(programs).tolist(),
+            "equals_early": clusters(apart_early).tolist(),
+            "known_early": [row.generation <= FIRST for row in run.candidates()],
+            **exam,
+        }
+
+
+def _distances(
+    run: Run, bank: Bank, scorer: Scorer, environment: Environment, texts: Sequence[str]
+) -> np.ndarray:
+    insight = Insight(run, bank, scorer, environment.training.discount)
+    return insight.distances(texts).matrix
+
+
+def _peers(run: Run, bank: Bank, scorer: Scorer, apart: np.ndarray) -> list[float | None]:
+    """Win rates of all policies that there are."""
+    place = {row.id: k for k, row in enumerate(run.candidates())}
+    finished = [row for row in run.candidates() if row.state == "finished"]
+
+    def equals(numbers: Sequence[int]) -> np.ndarray:
+        places = [place[number] for number in numbers]
+        return clusters(apart[np.ix_(places, places)])
+
+    rates = Peers(finished, bank, scorer, equals).rates()
+    return _plain([rates.get(number) for number in place])
+
+
+def _exam(
+    environment: Environment, bank: Bank, prober: Prober, texts: Sequence[str]
+) -> dict[str, list[Any]]:
+    results = Examiner(environment, bank, prober).examine(texts)
+    return {
+        "exam": _plain([None if r is None else r.score for r in results]),
+        "suspect": [r is not None and r.suspect for r in results],
+        "refused": [r is not None and r.refused for r in results],
+    }
+
+
+@contextmanager
+def _first_records(run: Run, bank: Bank) -> Iterator[Bank]:
+    """A bank as it was after the first generation, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="eureka-pool-") as folder:
+        for entry in bank.entries:
+            if BEFORE_ALL <= entry.generation <= FIRST:
+                shutil.copy(run.path / FOLDER / f"{entry.name}{SUFFIX}", folder)
+        yield Bank(Path(folder), 1 << 40, print)
+
+
+def _plain(values: Any) -> list[float | None]:
+    """Rounded numbers, None for what is unknown."""
+    array = np.array(values, dtype=np.float64)
+    return [round(v, 5) if np.isfinite(v) else None for v in array.tolist()]

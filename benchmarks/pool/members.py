@@ -1,0 +1,174 @@
+"""The programs of the pool: those that authors wrote, and those of the offline designer.
+
+`programs/ENV/` holds one program a file. The first word of a file's name is its kind: `sound` and
+`broken` ones are authors' (`broken_FAULT_WORDS.py` also names the fault), `offline` ones are filled
+in here. The first line of each says what it is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count, islice
+from pathlib import Path
+
+from eureka_agent.designer import Broken, OfflineDesigner, Proposal
+from eureka_agent.environment import Environment
+from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.reward import Finding, parse
+from eureka_agent.search.probing import Prober
+
+ENVIRONMENTS = ("cartpole", "half_cheetah", "hopper", "walker2d")
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+SIZE = 40
+"""Programs of each environment."""
+OPENING = 8
+"""Offline programs that come first: what a search of so many would begin with."""
+BLIND = 3
+"""Offline programs after those by the designer's control, which reads no documentation."""
+KINDS = ("offline", "broken", "sound")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A program of the pool.
+
+    Attributes:
+        file: its file's name.
+        kind: one of `KINDS`.
+        fault: what is wrong with a broken one, in a word; empty for others.
+        text: the program.
+    """
+
+    file: str
+    kind: str
+    fault: str
+    text: str
+
+    @property
+    def about(self) -> str:
+        """What it says of itself in its first line."""
+        return self.text.partition("\n")[0].lstrip("# ").strip()
+
+
+def load(folder: Path) -> list[Member]:
+    """The programs of an environment, in the order in which they train.
+
+    The offline ones come first, by number. The others are mixed, by a hash of their names alone, so
+    that each part of the training has some of each kind.
+
+    Args:
+        folder: of the environment's programs.
+
+    Raises:
+        UsageError: a file's name does not tell its kind.
+    """
+    members = [_read(path) for path in folder.glob("*.py")]
+    mixed = {m.file: sha256(m.file.encode()).hexdigest() for m in members}
+    offline = sorted((m for m in members if m.kind == "offline"), key=lambda m: m.file)
+    others = [m for m in members if m.kind != "offline"]
+    return offline + sorted(others, key=lambda m: mixed[m.file])
+
+
+def complete(folder: Path, size: int = SIZE) -> list[Member]:
+    """The programs of an environment, all of them.
+
+    Raises:
+        UsageError: there are not as many as there should be.
+    """
+    members = load(folder)
+    if len(members) != size:
+        raise UsageError(
+            f"{folder} holds {len(members)} of {size} programs.",
+            f"Fill it up with: python -m benchmarks.pool programs --env {folder.name}",
+        )
+    return members
+
+
+def fill(folder: Path, environment: Environment, prober: Prober, size: int = SIZE) -> list[Path]:
+    """Write offline programs until there are `size` in all, and check every one.
+
+    What is there stays as it is, so that the same command goes on after a stop.
+
+    Args:
+        folder: of the environment's programs; made if it is missing.
+        environment: the task.
+        prober: checks programs.
+        size: programs in all.
+
+    Returns:
+        The files written.
+
+    Raises:
+        EurekaError: a program does not pass the critic, or computes the same as another one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known: dict[str, str] = {}
+    for member in load(folder):
+        _admit(member, environment, prober, known)
+    offers = offered(environment)
+    free = (path for n in count() if not (path := folder / f"offline_{n:02}.py").exists())
+    written = []
+    for path in islice(free, size - len(known)):
+        text = _next(offers, environment, set(known))
+        _admit(Member(path.name, "offline", "", text), environment, prober, known)
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def offered(environment: Environment) -> Iterator[Proposal]:
+    """Programs of the offline designer, without end, each with a note on how it came about.
+
+    First its opening, then its control's; from then on bold changes of the opening, as later
+    generations make them, in turn with openings on other seeds.
+    """
+    task = environment.describe()
+    designer = OfflineDesigner(task, 0)
+    opening = designer.propose(0, OPENING, [])
+    blind = OfflineDesigner(task, 0, blind=True).propose(0, BLIND, [])
+    yield from (_noted(p, "the opening") for p in opening)
+    yield from (_noted(p, "the control without documentation") for p in blind)
+    for turn in count():
+        changed = designer.repair([_too_near(opening[turn % OPENING].text, turn)])
+        yield from (_noted(p, "a bold change") for p in changed if p is not None)
+        (other,) = OfflineDesigner(task, 1 + turn).propose(0, OPENING, [])[turn % OPENING :][:1]
+        yield _noted(other, f"the opening on seed {1 + turn}")
+
+
+def _read(path: Path) -> Member:
+    kind, _, rest = path.stem.partition("_")
+    if kind not in KINDS or not rest:
+        raise UsageError(
+            f"{path} does not say what kind of program it is.",
+            "Name it offline_NN.py, sound_WORDS.py or broken_FAULT_WORDS.py.",
+        )
+    fault = rest.partition("_")[0] if kind == "broken" else ""
+    return Member(path.name, kind, fault, path.read_text(encoding="utf-8"))
+
+
+def _next(offers: Iterator[Proposal], environment: Environment, known: set[str]) -> str:
+    """The next offer that computes something new, with a line on what it is."""
+    signals = environment.signals_described
+    offer = next(p for p in offers if parse(p.text, signals).fingerprint not in known)
+    return f"# The offline designer: {offer.note}.\n{offer.text}"
+
+
+def _admit(member: Member, environment: Environment, prober: Prober, known: dict[str, str]) -> None:
+    """Check a program and note what it computes."""
+    errors = [f.message for f in prober.probe(member.text) if f.severity == "error"]
+    if errors:
+        raise EurekaError(f"{member.file} does not pass the critic: {errors[0]}", "Mend it.")
+    computes = parse(member.text, environment.signals_described).fingerprint
+    first = known.setdefault(computes, member.file)
+    if first != member.file:
+        raise EurekaError(f"{member.file} computes the same as {first}.", "Remove one of them.")
+
+
+def _noted(proposal: Proposal, origin: str) -> Proposal:
+    return Proposal(proposal.text, (), f"{origin}, {proposal.note}")
+
+
+def _too_near(text: str, attempt: int) -> Broken:
+    """A program that the designer is to change."""
+    said = Finding("duplicate", "error", 1, 1, "It is there already.", "")
+    return Broken(0, 0, attempt % OPENING, attempt, text, (said,))

@@ -1,0 +1,13 @@
+# The offline designer: the opening, the most plausible aim with guards.
+"""Run forward as fast as possible: reward the velocity of the torso (forward) and the pitch of
+the torso staying near its start; charge for strong actions."""
+
+WEIGHTS = {"forward_velocity": 1.0, "posture": 2.0, "effort": 0.1}
+SCALES = {"posture_width": 0.5}
+
+
+def compute_reward(torso_velocity, torso_pitch, start_torso_pitch, action, posture_width):
+    forward_velocity = torso_velocity[:, 0]
+    posture = torch.exp(-((torso_pitch - start_torso_pitch) / posture_width).square())
+    effort = -action.square().mean(-1)
+    return {"forward_velocity": forward_velocity, "posture": posture, "effort": effort}

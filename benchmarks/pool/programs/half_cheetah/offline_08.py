@@ -1,0 +1,31 @@
+# The offline designer: the control without documentation, the most plausible aim with guards.
+"""Search without documentation: reward signal 6, signal 1 staying near its start and signal 2
+(column 0) staying near its start; charge for strong actions."""
+
+WEIGHTS = {
+    "signal_6": 1.0,
+    "signal_1_near_start": 2.0,
+    "signal_2_column_0_near_start": 2.0,
+    "effort": 0.1,
+}
+SCALES = {"signal_1_near_start_width": 2.0, "signal_2_column_0_near_start_width": 2.0}
+
+
+def compute_reward(
+    torso_pitch_rate, torso_pitch, start_torso_pitch, joint_velocities, start_joint_velocities,
+    action, signal_1_near_start_width, signal_2_column_0_near_start_width,
+):
+    signal_6 = torso_pitch_rate
+    signal_1_near_start = torch.exp(
+        -((torso_pitch - start_torso_pitch) / signal_1_near_start_width).square()
+    )
+    signal_2_column_0_near_start = torch.exp(
+        -((joint_velocities[:, 0] - start_joint_velocities[:, 0]) / signal_2_column_0_near_start_width).square()
+    )
+    effort = -action.square().mean(-1)
+    return {
+        "signal_6": signal_6,
+        "signal_1_near_start": signal_1_near_start,
+        "signal_2_column_0_near_start": signal_2_column_0_near_start,
+        "effort": effort,
+    }

@@ -1,0 +1,112 @@
+"""What the exam's benchmark looks at, and how it counts."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from recorded import roamed
+from sledge import REWARD, sledge
+
+from benchmarks.exam import BANKS, examined, part_of_bank, truth
+from benchmarks.exam_report import report, task_bar, wilson
+from benchmarks.pool.members import Member
+from eureka_agent.environment import Environment
+from eureka_agent.environment.roaming import ROAMING
+from eureka_agent.errors import MissingError
+from eureka_agent.search.bank import FOLDER, Bank, Entry, Record
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return sledge(tmp_path / "environments" / "sledge")
+
+
+@pytest.fixture
+def run(environment: Environment, tmp_path: Path) -> Path:
+    """A run's folder with untrained policies, eight of generation 0 and one of generation 1."""
+    bank = Bank(tmp_path / FOLDER, 1 << 28, pytest.fail)
+    seen = roamed(environment, *ROAMING)
+    for kind, judgement in zip(ROAMING, seen, strict=True):
+        bank.add(Record(Entry(kind, 0, "reference"), judgement))
+    for number in range(1, 10):
+        generation = 0 if number < 9 else 1
+        bank.add(Record(Entry(str(number), 9, "shipped", generation, number), seen[0]))
+    return tmp_path
+
+
+def names(run: Path, kind: str) -> set[str]:
+    with part_of_bank(run, kind) as bank:
+        return {entry.policy for entry in bank.entries}
+
+
+def test_each_bank_holds_what_was_known_by_then(run: Path) -> None:
+    assert names(run, "random") == {"random"}
+    assert names(run, "references") == set(ROAMING)
+    assert names(run, "generation") == {*ROAMING, *map(str, range(1, 9))}
+
+
+def test_the_run_keeps_its_bank(run: Path) -> None:
+    before = sorted(path.name for path in (run / FOLDER).iterdir())
+    for kind in BANKS:
+        names(run, kind)
+    assert sorted(path.name for path in (run / FOLDER).iterdir()) == before
+
+
+def test_a_run_that_has_not_got_so_far_is_named(run: Path) -> None:
+    (run / FOLDER / "8-9.npz").unlink()
+    with pytest.raises(MissingError, match="generation"):
+        names(run, "generation")
+
+
+def test_a_program_has_a_verdict_with_and_without_what_is_declared(
+    environment: Environment, run: Path
+) -> None:
+    member = Member("sound_right.py", "sound", "", REWARD)
+    (row,) = examined(environment, run, [member], "references")
+    assert row["file"] == "sound_right.py"
+    assert not row["doubted"]
+    assert not row["doubted_undeclared"]
+    assert not row["refused"]
+    assert row["objections"] == []
+
+
+def test_an_interval_holds_its_share_and_stays_within_0_and_1() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+    for hits in range(15):
+        low, high = wilson(hits, 14)
+        assert 0.0 <= low <= hits / 14 <= high <= 1.0
+    assert np.allclose(wilson(7, 14), (0.268, 0.732), atol=1e-3)
+
+
+def row(file: str, doubted: bool) -> dict[str, Any]:
+    kind, fault, *_ = [*file.split("_"), ""]
+    flags = {name: doubted for name in ("doubted", "doubted_undeclared")}
+    return {"file": file, "kind": kind, "fault": fault, "refused": False, **flags}
+
+
+def test_the_report_counts_by_label_and_by_what_training_says() -> None:
+    rows = [row("broken_sign_a", True), row("broken_units_b", False), row("sound_c", False)]
+    document = {"now": {"hopper": {"generation": rows}}}
+    truths = {"hopper": {"broken_sign_a": -1.0, "broken_units_b": 2.0, "sound_c": 2.0}}
+    said = report(document, truths)
+    assert "| after one generation | hopper | 1 of 2: 50%" in said
+    assert "| sign | - | - | 1 of 1 |" in said
+    assert "| half of the median sound one | after one generation | 1 of 1: 100%" in said
+    assert "0 of 2: 0%" in said
+    assert "task is done from 1: training contradicts the label of 1: broken_units_b (2)" in said
+
+
+def test_nothing_is_said_of_the_truth_while_no_sound_program_has_been_trained() -> None:
+    rule = "a third of the best sound one"
+    assert task_bar({"broken_sign_a": 1.0, "offline_00": 3.0}, rule) is None
+    assert task_bar({"sound_c": 3.0}, rule) == 1.0
+
+
+def test_true_fitness_is_the_mean_of_the_seeds_that_are_done(tmp_path: Path) -> None:
+    assert truth("hopper", tmp_path) == {}
+    seeds = '{"0": {"true_fitness": 1.0}, "1": {"true_fitness": 2.0}, "2": {"true_fitness": null}}'
+    (tmp_path / "hopper.json").write_text(
+        f'{{"programs": [{{"file": "a.py", "seeds": {seeds}}}, {{"file": "b.py", "seeds": {{}}}}]}}'
+    )
+    assert truth("hopper", tmp_path) == {"a.py": 1.5}
