@@ -7,6 +7,7 @@ import numpy as np
 from eureka_agent.analysis.arrays import BoolArray, FloatArray, IntArray
 from eureka_agent.errors import UsageError
 from eureka_agent.reward.contrasts import GOOD
+from eureka_agent.reward.motions import UNTRAINED
 
 EXPLOIT = "exploit"
 """The kind of episodes in which a policy earned much by what nobody wanted."""
@@ -21,14 +22,17 @@ class Cases:
     Attributes:
         lengths: steps until the end of each `[E]`, at least 1.
         terminated: whether it ended before its time limit `[E]`.
-        kinds: `GOOD`, `EXPLOIT`, `UNKNOWN`, or any other word for a way to fail, E of them.
+        kinds: `GOOD`, `EXPLOIT`, `UNTRAINED`, `UNKNOWN`, or any other word for a way to fail, E of
+            them.
         fitness: of each, NaN if unknown `[E]`; None without a fitness.
+        imagined: whether nobody did what is in the good ones.
     """
 
     lengths: IntArray
     terminated: BoolArray
     kinds: tuple[str, ...]
     fitness: FloatArray | None = None
+    imagined: bool = False
 
     def of(self, kind: str) -> BoolArray:
         """Which episodes are of a kind `[E]`."""
@@ -37,7 +41,8 @@ class Cases:
     @property
     def failures(self) -> list[str]:
         """The ways to fail that occur, in order of appearance."""
-        return [k for k in dict.fromkeys(self.kinds) if k not in (GOOD, EXPLOIT, UNKNOWN)]
+        others = (GOOD, EXPLOIT, UNTRAINED, UNKNOWN)
+        return [k for k in dict.fromkeys(self.kinds) if k not in others]
 
 
 def returns(rewards: FloatArray, cases: Cases, discount: float) -> FloatArray:

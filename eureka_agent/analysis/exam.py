@@ -1,7 +1,8 @@
 """The exam: what a program pays for recorded episodes of which it is known how good they are.
 
 It costs no training. It refuses only what is certainly wrong, orders the rest, and what nothing is
-known about passes: on a bank of random episodes alone most of its questions have no answer.
+known about passes: on a bank of random episodes alone most of its questions have no answer, but
+where the environment declares what success looks like, imagined episodes stand for good ones.
 
 It uses what is known of the task, such as the fitness of episodes, but no other reward. Where a
 search is to be compared with the human reward it must stay switched off: the author of that reward
@@ -15,7 +16,7 @@ import numpy as np
 
 from eureka_agent.analysis.arrays import FloatArray
 from eureka_agent.analysis.cases import EXPLOIT, GOOD, Cases, alive_steps, returns
-from eureka_agent.analysis.contrasts import ContrastResult
+from eureka_agent.analysis.contrasts import RIGHT, ContrastResult
 from eureka_agent.analysis.layout import number, percent
 from eureka_agent.analysis.standing import (
     HALF,
@@ -32,6 +33,8 @@ NEGATION = -0.5
 are known. Among random ones alone, which differ by luck, even a sound program may have it."""
 DOUBT = -0.2
 """Rank correlation from which it is suspect, likewise; among random episodes it takes the other."""
+FEWEST_CONTRARY = 2
+"""Contrasts that must go the wrong way, and most of them, for a program to be refused."""
 _FLAT = 1e-6
 """Spread, relative to the size of the values, that rounding alone can make."""
 
@@ -48,6 +51,7 @@ class Examination:
         living: the living floor.
         exploits: share of the archived exploits that earn less than the median good episode.
         contrasts: those that the environment declares.
+        imagined: whether the good episodes are imagined ones.
     """
 
     finite: bool
@@ -57,12 +61,13 @@ class Examination:
     living: LivingFloor | None = None
     exploits: float | None = None
     contrasts: tuple[ContrastResult, ...] = ()
+    imagined: bool = False
 
     @property
     def refused(self) -> bool:
         """Whether to train it would be a waste for certain."""
-        contrary = self.tau is not None and self.tau <= NEGATION and bool(self.standings)
-        return not self.finite or self.constant or contrary
+        ranked = self.tau is not None and self.tau <= NEGATION and self._good_known
+        return not self.finite or self.constant or ranked or self._contrary
 
     @property
     def suspect(self) -> bool:
@@ -86,7 +91,8 @@ class Examination:
         if not self.finite:
             return ["It pays numbers that are not finite for some recorded steps."]
         said = ["It pays good and failed episodes the same."] if self.constant else []
-        if self.tau is not None and self.tau <= (DOUBT if self.standings else NEGATION):
+        said += ["It moves the wrong way where it must move."] if self._contrary else []
+        if self.tau is not None and self.tau <= (DOUBT if self._good_known else NEGATION):
             said.append(self._correlation)
         said += [standing.reason for standing in self.standings[1:] if standing.pairs < HALF]
         said += [self.living.reason] if self.living and not self.living.passed else []
@@ -109,15 +115,28 @@ class Examination:
             "archived exploits": self.exploits is None,
         }
         unknown = [name for name, gone in missing.items() if gone and self.finite]
-        last = [f"Not tried, for want of recorded episodes: {', '.join(unknown)}."]
-        return against + [s for s in rest if s not in against] + (last if unknown else [])
+        last = [f"Not tried, for want of recorded episodes: {', '.join(unknown)}."] * bool(unknown)
+        last += ["No good episodes are known yet: imagined ones stand for them."] * self.imagined
+        return against + [s for s in rest if s not in against] + last
+
+    @property
+    def _contrary(self) -> bool:
+        """Whether it moves the wrong way under most of the contrasts under which it must move."""
+        asked = [result for result in self.contrasts if result.must_move and result.count]
+        contrary = sum(result.contrary >= RIGHT for result in asked)
+        return contrary >= FEWEST_CONTRARY and contrary > len(asked) / 2
+
+    @property
+    def _good_known(self) -> bool:
+        """Whether good episodes and failures have been recorded."""
+        return bool(self.standings) and not self.imagined
 
     @property
     def _correlation(self) -> str:
         said = f"Its return has a rank correlation of {number(self.tau)} with the fitness"
         if self.tau is None or self.tau > NEGATION:
             return f"{said}."
-        if not self.standings:
+        if not self._good_known:
             return f"{said}, though no good episodes are known yet."
         return f"{said}: it asks for the contrary of the task."
 
@@ -146,7 +165,7 @@ def examine(
     """
     alive = alive_steps(rewards, cases)
     if not np.isfinite(rewards[alive]).all():
-        return Examination(finite=False, constant=False, contrasts=tuple(contrasts))
+        return Examination(False, False, contrasts=tuple(contrasts), imagined=cases.imagined)
     paid = returns(rewards, cases, discount)
     known = np.isfinite(paid)
     good = paid[cases.of(GOOD) & known]
@@ -159,6 +178,7 @@ def examine(
         living=living_floor(rewards, paid, cases),
         exploits=exploits_below_good(paid[cases.of(EXPLOIT) & known], good),
         contrasts=tuple(contrasts),
+        imagined=cases.imagined,
     )
 
 

@@ -7,13 +7,15 @@ import numpy as np
 from eureka_agent.analysis.arrays import FloatArray
 from eureka_agent.analysis.cases import EXPLOIT, GOOD, Cases
 from eureka_agent.analysis.layout import number, percent
+from eureka_agent.reward.motions import UNTRAINED
 
 FEWEST_EPISODES = 20
 """Episodes with a fitness below which a rank correlation is not told."""
 HALF = 0.5
 """Share of comparisons that must go right; guessing gets as many."""
 SOME = 0.1
-"""Share of episodes of unknown quality that must be worth living: bad ones may well be not."""
+"""Share of episodes of unknown quality that must be worth living: bad ones may well be not. So
+there must be enough of them for one to be expected."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def standings(good: FloatArray, failed: dict[str, FloatArray]) -> tuple[Standing
 
 
 def living_floor(rewards: FloatArray, paid: FloatArray, cases: Cases) -> LivingFloor | None:
-    """Compare going on with ending at once; None where no recorded episode fails by ending early.
+    """Compare going on with ending at once; None where too few recorded episodes tell of either.
 
     Going on is worth what good episodes return or, without any, what all others do, whether they
     end later or not. Ending is worth what the last step of failed ones pays, so that a price on
@@ -106,9 +108,9 @@ def living_floor(rewards: FloatArray, paid: FloatArray, cases: Cases) -> LivingF
     good = cases.of(GOOD)
     ended = np.flatnonzero(cases.terminated & ~good)
     any_good = bool((good & np.isfinite(paid)).any())
-    chosen = good if any_good else ~cases.of(EXPLOIT)
+    chosen = good if any_good else ~(cases.of(EXPLOIT) | cases.of(UNTRAINED))
     going_on = paid[chosen & np.isfinite(paid)]
-    if not len(ended) or not len(going_on):
+    if not len(ended) or len(going_on) < (1 if any_good else 1.0 / SOME):
         return None
     ending = float(rewards[cases.lengths[ended] - 1, ended].mean())
     return LivingFloor(
@@ -156,3 +158,17 @@ def exploits_below_good(exploits: FloatArray, good: FloatArray) -> float | None:
     if not len(exploits) or not len(good):
         return None
     return float((exploits < np.median(good)).mean())
+
+
+def stakes(paid: FloatArray, cases: Cases) -> float:
+    """How far the median good episode and the median failed one lie apart; 0 without either.
+
+    Args:
+        paid: returns `[E]`.
+        cases: what is known about the episodes.
+    """
+    known = np.isfinite(paid)
+    failed = np.isin(cases.kinds, cases.failures)
+    good = paid[cases.of(GOOD) & known]
+    bad = paid[failed & known]
+    return abs(float(np.median(good) - np.median(bad))) if len(good) and len(bad) else 0.0

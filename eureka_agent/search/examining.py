@@ -14,11 +14,14 @@ from eureka_agent.analysis.arrays import FloatArray
 from eureka_agent.analysis.cases import EXPLOIT, UNKNOWN, Cases, returns
 from eureka_agent.analysis.contrasts import ContrastResult, contrast_result
 from eureka_agent.analysis.exam import Examination, examine
+from eureka_agent.analysis.standing import stakes
 from eureka_agent.environment import Environment, Episodes
 from eureka_agent.environment.contrasts import FILE, contrasts_of
 from eureka_agent.environment.discovery import foreign_code
-from eureka_agent.reward.contrasts import GOOD, Change
+from eureka_agent.reward.contrasts import GOOD, Change, Contrast
+from eureka_agent.reward.motions import HELD, UNTRAINED
 from eureka_agent.search.bank import Bank, Record
+from eureka_agent.search.imagining import MOVING, held, sustained
 from eureka_agent.search.peers import SAMPLE
 from eureka_agent.search.probing import Prober
 
@@ -49,14 +52,17 @@ class Examiner:
         environment: the task; its discount and contrasts are used.
         bank: recorded episodes.
         prober: calls programs.
+        declared: whether the contrasts that the environment declares are asked.
 
     Raises:
         UsageError: the environment's contrasts cannot be loaded.
     """
 
-    def __init__(self, environment: Environment, bank: Bank, prober: Prober) -> None:
+    def __init__(
+        self, environment: Environment, bank: Bank, prober: Prober, *, declared: bool = True
+    ) -> None:
         self._environment, self._bank, self._prober = environment, bank, prober
-        self._contrasts = contrasts_of(environment)
+        self._contrasts = contrasts_of(environment) if declared else ()
 
     def examine(self, texts: Sequence[str]) -> list[Examination | None]:
         """Examine programs; None for one that cannot be scored, and for all without a bank.
@@ -69,45 +75,93 @@ class Examiner:
         records = list(self._bank.read(self._bank.sample(SAMPLE)))
         if not records or not texts:
             return [None] * len(texts)
-        known = _Known(joined([record.episodes for record in records]), cases_of(records))
-        scores = self._prober.score(texts, known.episodes)
-        paid = {k: s.total for k, s in enumerate(scores) if not isinstance(s, str)}
+        known = self._known(records)
+        paid = self._paid(texts, known.episodes)
+        still = self._still(texts, records)
         results: dict[int, list[ContrastResult]] = {k: [] for k in paid}
-        self._contrast(texts, known, paid, results)
+        for contrast in self._contrasts:
+            changed = self._paid_after(contrast, texts, known)
+            for k, rewards in paid.items():
+                other = still.get(k) if contrast.other == HELD else changed.get(k)
+                results[k].append(self._result(contrast, known.cases, rewards, other))
         discount = self._environment.training.discount
         return [
             examine(paid[k], known.cases, discount, results[k]) if k in paid else None
             for k in range(len(texts))
         ]
 
-    def _contrast(
+    def _known(self, records: Sequence[Record]) -> _Known:
+        """All episodes: those of the records, and what is imagined out of untrained ones."""
+        known = _Known(joined([record.episodes for record in records]), cases_of(records))
+        begun = [r.episodes for r in records if r.entry.policy in MOVING]
+        untrained = [c for c in self._contrasts if c.kind == UNTRAINED]
+        pictures = [c.change for c in untrained if c.change and c.expect == "more"]
+        if not untrained or not begun or known.episodes.before is not None:
+            return known
+        base = sustained(joined(begun), self._environment)
+        parts, kinds = [known.episodes, base], [UNTRAINED]
+        if not known.cases.of(GOOD).any():
+            parts += [self._changed(base, change) for change in pictures]
+            kinds += [GOOD] * len(pictures)
+        return _Known(joined(parts), _with_imagined(known.cases, kinds, base))
+
+    def _paid(self, texts: Sequence[str], episodes: Episodes) -> dict[int, FloatArray]:
+        """What programs pay for each step `[L, E]`, but those that cannot be scored."""
+        scores = self._prober.score(texts, episodes)
+        return {k: s.total for k, s in enumerate(scores) if not isinstance(s, str)}
+
+    def _still(self, texts: Sequence[str], records: Sequence[Record]) -> dict[int, FloatArray]:
+        """What programs pay an episode of standing still, in the best posture of each `[E]`."""
+        begun = [r.episodes for r in records if r.entry.kind == "reference"]
+        if not begun or not any(contrast.other == HELD for contrast in self._contrasts):
+            return {}
+        episodes = held(joined(begun), self._environment)
+        alive = episodes.alive().numpy()
+        paid = self._paid(texts, episodes)
+        return {k: len(p) * np.where(alive, p, -np.inf).max(axis=0) for k, p in paid.items()}
+
+    def _paid_after(
+        self, contrast: Contrast, texts: Sequence[str], known: _Known
+    ) -> dict[int, FloatArray]:
+        """What programs pay for the episodes that a contrast changes, after the change."""
+        which = np.flatnonzero(known.cases.of(contrast.kind))
+        if contrast.change is None or not len(which):
+            return {}
+        return self._paid(texts, self._changed(_part(known.episodes, which), contrast.change))
+
+    def _result(
         self,
-        texts: Sequence[str],
-        known: _Known,
-        paid: dict[int, FloatArray],
-        results: dict[int, list[ContrastResult]],
-    ) -> None:
-        """Add what programs make of each contrast."""
-        discount = self._environment.training.discount
-        order = list(paid)
-        for contrast in self._contrasts:
-            which = np.flatnonzero(known.cases.of(contrast.kind))
-            cases = _some(known.cases, which)
-            others = known.cases.of(contrast.other)
-            changed: dict[int, FloatArray] = {}
-            if contrast.change is not None and len(which):
-                episodes = self._changed(_part(known.episodes, which), contrast.change)
-                scores = self._prober.score([texts[k] for k in order], episodes)
-                changed = {
-                    k: s.total for k, s in zip(order, scores, strict=True) if not isinstance(s, str)
-                }
-            for k in order:
-                before = returns(paid[k], known.cases, discount)
-                after = returns(changed[k], cases, discount) if k in changed else before[others]
-                fits = contrast.change is None or k in changed
-                first = before[which] if fits else before[:0]
-                second = after if fits else before[:0]
-                results[k].append(contrast_result(contrast, first, second))
+        contrast: Contrast,
+        cases: Cases,
+        rewards: FloatArray,
+        other: FloatArray | None,
+    ) -> ContrastResult:
+        """What a program makes of a contrast.
+
+        Where a change must pay or cost, all steps count alike, as a policy is trained on the late
+        ones as well. All else is compared as training values it from the reset: only so does
+        shaping by a potential, which takes back what it gave, come to nothing.
+
+        Args:
+            contrast: as declared.
+            cases: what is known about the episodes.
+            rewards: of each step of them `[L, E]`.
+            other: of each step of those that were changed; returns of those that hold still.
+        """
+        which = cases.of(contrast.kind)
+        if contrast.other == HELD:
+            paid = returns(rewards, cases, 1.0) * len(rewards) / cases.lengths
+            held_still = np.array([]) if other is None else other
+            return contrast_result(contrast, paid[which], held_still)
+        must_move = contrast.change is not None and contrast.expect in ("less", "more")
+        discount = 1.0 if must_move else self._environment.training.discount
+        paid = returns(rewards, cases, discount)
+        if contrast.change is None:
+            return contrast_result(contrast, paid[which], paid[cases.of(contrast.other)])
+        if other is None:
+            return contrast_result(contrast, paid[:0], paid[:0])
+        after = returns(other, _some(cases, np.flatnonzero(which)), discount)
+        return contrast_result(contrast, paid[which], after, stakes(paid, cases))
 
     def _changed(self, episodes: Episodes, change: Change) -> Episodes:
         """Episodes after a change, which tells nothing of goals that were set within them."""
@@ -173,6 +227,19 @@ def _kind(record: Record, ended: bool, good: bool) -> str:
     if record.entry.kind == "reference":
         return FAILURES[record.entry.policy]
     return ENDED if ended else UNKNOWN
+
+
+def _with_imagined(cases: Cases, kinds: Sequence[str], base: Episodes) -> Cases:
+    """What is known, and so many times the same imagined episodes, of a kind each."""
+    times, count = len(kinds), len(base.lengths)
+    unknown = np.full(times * count, np.nan)
+    return Cases(
+        lengths=np.concatenate([cases.lengths, *[base.lengths.numpy()] * times]),
+        terminated=np.concatenate([cases.terminated, *[base.terminated.numpy()] * times]),
+        kinds=(*cases.kinds, *(kind for kind in kinds for _ in range(count))),
+        fitness=None if cases.fitness is None else np.concatenate([cases.fitness, unknown]),
+        imagined=GOOD in kinds,
+    )
 
 
 def _part(episodes: Episodes, which: np.ndarray) -> Episodes:

@@ -6,9 +6,9 @@ import pytest
 
 from eureka_agent.analysis.arrays import FloatArray
 from eureka_agent.analysis.cases import EXPLOIT, GOOD, UNKNOWN, Cases, returns
-from eureka_agent.analysis.contrasts import contrast_result
+from eureka_agent.analysis.contrasts import ContrastResult, contrast_result
 from eureka_agent.analysis.exam import Examination, examine
-from eureka_agent.analysis.standing import kendall_tau
+from eureka_agent.analysis.standing import kendall_tau, stakes
 from eureka_agent.errors import UsageError
 from eureka_agent.reward.contrasts import (
     Contrast,
@@ -107,6 +107,13 @@ def test_random_episodes_may_be_bad_to_live_but_not_all(cases: Cases, speed: Flo
     none_pays = examine(speed - 4.0, unknown, DISCOUNT).living
     assert few_pay is not None and few_pay.passed and few_pay.share < 0.5
     assert none_pays is not None and not none_pays.passed
+
+
+def test_too_few_random_episodes_say_nothing_of_living(cases: Cases, speed: FloatArray) -> None:
+    few = np.flatnonzero(cases.of("fell"))
+    fallen = Cases(cases.lengths[few], cases.terminated[few], (UNKNOWN,) * len(few))
+    assert len(few) < 10
+    assert examine(speed[:, few] - 4.0, fallen, DISCOUNT).living is None
 
 
 def test_numbers_that_are_not_finite_are_refused(cases: Cases, speed: FloatArray) -> None:
@@ -297,6 +304,50 @@ def test_what_stays_the_same_is_neither_less_nor_more(
     contrast = Contrast("doubled", "the same with more effort", expect, change=harder())
     rounding = np.array([1.0, 1.0 + 1e-9, 1.0 - 1e-9])
     assert contrast_result(contrast, np.ones(3), others * rounding).passed is passed
+
+
+def test_a_move_that_is_small_beside_what_is_at_stake_is_none() -> None:
+    change = mirrored({"velocity": [0]})
+    less = Contrast("mirrored", "runs that go backward", "less", change=change)
+    no_more = Contrast("harder", "the same with more effort", "no more", change=harder())
+    first = np.full(4, 100.0)
+    for gain, moved in ((-6.0, True), (-4.0, False)):
+        assert contrast_result(less, first, first + gain, 100.0).passed is moved
+    assert contrast_result(no_more, first, first + 4.0, 100.0).passed
+    assert not contrast_result(no_more, first, first + 6.0, 100.0).passed
+
+
+def test_at_stake_is_what_good_episodes_have_over_failed_ones(cases: Cases) -> None:
+    paid = np.select([np.array(cases.kinds) == kind for kind in KINDS], [9.0, 2.0, 1.0, -5.0])
+    assert stakes(paid, cases) == 8.0
+    assert stakes(paid, nothing_known(cases)) == 0.0
+
+
+def test_a_program_that_moves_the_wrong_way_under_most_contrasts_is_refused() -> None:
+    change = mirrored({"velocity": [0]})
+    less = Contrast("mirrored", "runs that go backward", "less", change=change)
+    more = Contrast("carried", "robots that get on", "more", change=change)
+    ones, rest = np.ones(4), np.zeros(4)
+    wrong = (contrast_result(less, rest, ones), contrast_result(more, ones, rest))
+    right, idle = contrast_result(less, ones, rest), contrast_result(less, ones, ones)
+
+    def refused(*results: ContrastResult) -> bool:
+        return Examination(finite=True, constant=False, contrasts=results).refused
+
+    assert refused(*wrong)
+    assert refused(*wrong, right)
+    assert not refused(*wrong, right, right)
+    assert not refused(wrong[0])  # one alone is too little to go by
+    assert not refused(idle, idle)
+
+
+def test_on_imagined_good_episodes_the_order_of_the_others_refuses_nothing(
+    cases: Cases, speed: FloatArray
+) -> None:
+    result = examine(-speed, replace(cases, imagined=True), DISCOUNT)
+    assert not result.refused
+    assert result.suspect
+    assert "imagined ones stand for them" in result.reasons[-1]
 
 
 def test_another_kind_of_episodes_is_compared_in_pairs() -> None:

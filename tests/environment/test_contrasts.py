@@ -12,6 +12,8 @@ from eureka_agent.environment.contrasts import FILE, contrasts_of
 from eureka_agent.paths import data_folder
 from eureka_agent.reward import parse
 from eureka_agent.reward.contrasts import Change
+from eureka_agent.reward.motions import UNTRAINED
+from eureka_agent.search.imagining import sustained
 
 SPEED = 3.0
 NAMES = sorted(path.parent.name for path in data_folder("envs").glob(f"*/{FILE}"))
@@ -26,7 +28,7 @@ def good(environment: Environment) -> Episodes:
         environment.layout.read(episodes.states, "pole_up").fill_(1.0)
     else:
         time = torch.arange(len(episodes.states)) * environment.control_step
-        environment.layout.read(episodes.states, "torso_velocity")[..., 0] = SPEED
+        environment.layout.read(episodes.states, "torso_velocity")[1:, ..., 0] = SPEED
         environment.layout.read(episodes.states, "torso_position")[..., 0] = SPEED * time[:, None]
     episodes.lengths.fill_(len(episodes.actions))
     episodes.terminated.fill_(False)
@@ -45,7 +47,7 @@ def changed(environment: Environment, episodes: Episodes, change: Change) -> Epi
 
 
 def test_some_environments_declare_contrasts() -> None:
-    assert {"ant", "cartpole", "half_cheetah", "hopper"} <= set(NAMES)
+    assert {"ant", "cartpole", "half_cheetah", "hopper", "walker2d"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,14 +56,19 @@ def test_the_human_reward_moves_as_its_contrasts_say(name: str) -> None:
     assert environment.human_reward_path is not None
     program = parse(environment.human_reward_path.read_text(), environment.signals_described)
     episodes = good(environment)
+    (untrained,) = roamed(environment, "waves")
+    begun = sustained(untrained.episodes, environment)
 
     def pay(of: Episodes) -> np.ndarray:
         paid = score(program, of, environment.layout, False)["total"]
         return paid.sum(axis=0, dtype=np.float64)
 
+    at_stake = abs(float(np.median(pay(episodes)) - np.median(pay(begun))))
     for contrast in contrasts_of(environment):
-        assert contrast.change is not None
-        others = changed(environment, episodes, contrast.change)
-        result = contrast_result(contrast, pay(episodes), pay(others))
-        assert result.count == len(episodes.lengths)
+        if contrast.change is None:
+            continue
+        base = begun if contrast.kind == UNTRAINED else episodes
+        others = changed(environment, base, contrast.change)
+        result = contrast_result(contrast, pay(base), pay(others), at_stake)
+        assert result.count == len(base.lengths)
         assert result.share == 1.0, result.reason
