@@ -124,7 +124,8 @@ def _narrow(component: Measured) -> str | None:
 def _never_reached(component: Measured) -> str | None:
     """What stayed at the lower end of its range; what pays both ways has no such end."""
     low, high, best = component.low, component.high, max(component.means)
-    if low < 0 < high or best > low + BOTTOM * (high - low):
+    constant = high - low <= SAME * max(abs(low), abs(high))
+    if constant or low < 0 < high or best > low + BOTTOM * (high - low):
         return None
     if high <= 0:
         return (
@@ -188,7 +189,8 @@ def _saturated(component: Measured) -> str | None:
         return None
     return (
         f"{component.name} is saturated (mean {number(means[-1])} of at most {number(high)} for "
-        "most of training): little is left to gain; ask for more of it, or weigh it less."
+        "most of training): little is left to gain by it. It may still hold what was reached; to "
+        "gain more by it, ask for more of it."
     )
 
 

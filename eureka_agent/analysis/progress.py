@@ -146,7 +146,8 @@ def _ended_early(course: Course, episode_steps: int) -> str | None:
         return None
     return (
         f"At the end {percent(ended)} of the episodes still ended early, after {number(length)} "
-        f"of {episode_steps} steps on average: first make staying alive worth more than ending."
+        f"of {episode_steps} steps on average: what ends them must cost more than it earns, or "
+        "what prevents it be paid."
     )
 
 

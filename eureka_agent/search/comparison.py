@@ -99,7 +99,8 @@ def _retrain(
             jobs.append(Job(row.id, program, seed, f"{names[role]} on seed {seed}"))
     if not jobs:
         return
-    run.set_phase(f"comparison: {names[role]} trains on {len(jobs)} seeds")
+    on = "1 seed" if len(jobs) == 1 else f"{len(jobs)} seeds"
+    run.set_phase(f"comparison: {names[role]} trains on {on}")
     # A population at a time: policies live in memory until they are judged, and a search that is
     # killed loses no more than these.
     for start in range(0, len(jobs), config.candidates):

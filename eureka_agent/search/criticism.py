@@ -105,9 +105,8 @@ class Critic:
         ]
         mended: dict[int, Proposal | None] = {}
         if broken:
-            self._run.set_phase(
-                f"generation {broken[0].generation}: {len(broken)} programs go back"
-            )
+            back = f"{len(broken)} programs go" if len(broken) > 1 else "1 program goes"
+            self._run.set_phase(f"generation {broken[0].generation}: {back} back")
             proposals = self._designer.repair(broken)
             mended = {b.id: proposal for b, proposal in zip(broken, proposals, strict=True)}
         return [

@@ -28,7 +28,10 @@ from eureka_agent.store import CandidateRow, Run
 
 TRAINED = ("accepted", "training", "finished")
 """States of candidates of which a training exists or waits."""
-RENEWED = 2 * SAME
+TWIN = 0.01
+"""Distance up to which a program goes back instead of being trained. It is below `SAME`, as sound
+programs often lie as near to each other as that, and which of them trains best no look tells."""
+RENEWED = 2 * TWIN
 """Distance beyond which a candidate was no equivalent after all."""
 
 
@@ -38,7 +41,7 @@ class Twin:
 
     Attributes:
         candidate: its number.
-        distance: how far apart they are, at most `SAME`.
+        distance: how far apart they are, at most `TWIN`.
     """
 
     candidate: int
@@ -81,7 +84,7 @@ class Insight:
         matrix = self.distances([row.text for row in rows]).matrix
         return {
             rows[k].id: Twin(rows[first].id, float(matrix[k, first]))
-            for k, first in enumerate(clusters(matrix).tolist())
+            for k, first in enumerate(clusters(matrix, TWIN).tolist())
             if rows[k].id in new and first != k
         }
 

@@ -7,7 +7,7 @@ from eureka_agent.analysis.layout import plain
 from eureka_agent.reward import Finding
 from eureka_agent.reward.findings import MAX_LENGTH
 from eureka_agent.search.examining import Examiner
-from eureka_agent.search.insight import Insight, Twin
+from eureka_agent.search.insight import TWIN, Insight, Twin
 from eureka_agent.search.reviewing import Review, objected
 from eureka_agent.store import CandidateRow
 
@@ -93,7 +93,7 @@ def _equivalent(twin: Twin) -> Finding:
         "error",
         1,
         1,
-        f"Asks of a policy the same as #{twin.candidate} (distance {twin.distance:.3f}), up to "
-        "scale, shaping and a constant.",
+        f"Asks of a policy the same as #{twin.candidate}, up to scale, shaping and a constant: on "
+        f"the recorded steps their distance is {twin.distance:.3f}, and it has to be {TWIN:g}.",
         "Write one that asks for something else.",
     )

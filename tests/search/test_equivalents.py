@@ -99,7 +99,7 @@ def test_an_equal_program_goes_back_with_the_number_of_its_twin(
     for broken, twin in zip(designer.broken, ("#1", "#2"), strict=True):
         (finding,) = broken.findings
         assert finding.rule == "equivalent"
-        assert f"the same as {twin} " in finding.message
+        assert f"the same as {twin}, " in finding.message
 
 
 def test_a_mended_program_trains_and_an_equal_one_costs_no_training(finished: Launch) -> None:
