@@ -20,8 +20,8 @@ Correlations: TypeAlias = dict[tuple[str, str, str], Correlation | None]
 """By guess, set of programs and statistic; None where nothing can be said."""
 Document: TypeAlias = dict[str, dict[str, Any]]
 STATISTICS = {"spearman": spearman, "kendall": kendall}
-CLUSTERS = ("equals_early", "equals")
-"""Clusters by what is known after generation 0, and by all that is recorded."""
+CLUSTERS = ("twins", "equals")
+"""Programs that a search sends back after its first generation, and all that count as the same."""
 
 SETS = ("all", "unseen", "sound")
 """All programs, those whose policies the exam has not seen, the sound ones of authors."""

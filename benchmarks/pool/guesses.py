@@ -18,7 +18,7 @@ from eureka_agent.analysis.distance import clusters
 from eureka_agent.environment import Environment
 from eureka_agent.search.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank
 from eureka_agent.search.examining import Examiner
-from eureka_agent.search.insight import Insight
+from eureka_agent.search.insight import TWIN, Insight
 from eureka_agent.search.peers import Peers
 from eureka_agent.search.probing import Prober
 from eureka_agent.search.scoring import Scorer
@@ -31,10 +31,11 @@ FIRST = 0
 def guesses(cell: Cell) -> dict[str, list[Any]]:
     """Everything for a cell, a list over its programs each; None stands for unknown.
 
-    `peers` is the win rate under the others' rewards, `human_distance` that to the human reward.
-    `equals` holds for each program the place of the first one that it equals. These know all that
-    was recorded. `exam`, `suspect` and `refused` are the exam's after the first generation, which
-    is `known_early`, and `equals_early` is what a search would know by then.
+    `peers` is the win rate under the others' rewards, `human_distance` that to the human reward;
+    these know all that was recorded. What a search knows after the first generation, which is
+    `known_early`: the exam's `exam` (its score), `suspect` and `refused`, and for each program the
+    place of the first one that is so near to it that it would be sent back (`twins`), or of the
+    first one that counts as the same (`equals`).
 
     Raises:
         ChildFailed: programs cannot be scored.
@@ -55,8 +56,8 @@ def guesses(cell: Cell) -> dict[str, list[Any]]:
         return {
             "peers": _peers(run, bank, scorer, programs),
             "human_distance": _plain(apart[-1, : len(texts)]) if human else [None] * len(texts),
-            "equals": clusters(programs).tolist(),
-            "equals_early": clusters(apart_early).tolist(),
+            "twins": clusters(apart_early, TWIN).tolist(),
+            "equals": clusters(apart_early).tolist(),
             "known_early": [row.generation <= FIRST for row in run.candidates()],
             **exam,
         }

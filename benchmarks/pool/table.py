@@ -54,20 +54,23 @@ def _correlations(found: Mapping[str, Any]) -> str:
 
 
 def _saved(entry: Mapping[str, Any]) -> str:
-    known = {"equals_early": "what is known after generation 0", "equals": "all that is recorded"}
+    known = {
+        "twins": "Programs sent back after generation 0",
+        "equals": "All that count as the same",
+    }
     lines = []
     for name, by in known.items():
         found = entry["savings"][name]
         saved = ", ".join(str(count) for count in found["saved"])
         kept = ", ".join(f"{value:.4g}" for value in found["kept"])
         line = (
-            f"- Equivalents by {by}: {saved} of {found['programs']} trainings saved (by seed); "
+            f"- {by}: {saved} of {found['programs']} trainings saved (by seed); "
             f"best of those kept {kept}, of all {found['best']:.4g}."
         )
         if found["within"] is not None and found["noise"] is not None:
             line += (
-                f" Equivalents differ by {found['within']:.3g} on a seed, the same programs by "
-                f"{found['noise']:.3g} between seeds."
+                f" They differ from their equals by {found['within']:.3g} on a seed, the same "
+                f"programs by {found['noise']:.3g} between seeds."
             )
         lines.append(line)
     return "\n".join(lines)

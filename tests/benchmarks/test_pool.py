@@ -183,7 +183,7 @@ def guessed(count: int) -> dict[str, Any]:
         "suspect": [k == 0 for k in range(count)],
         "refused": [False] * count,
         "equals": [0, 0, *range(2, count)],
-        "equals_early": list(range(count)),
+        "twins": list(range(count)),
         "known_early": [k < 1 for k in range(count)],
     }
 
@@ -226,7 +226,7 @@ def test_clustering_saves_trainings_and_may_lose_the_best() -> None:
     fates = comparison.fates(document([[1.0, 9.0, 2.0, 3.0], [1.5, 8.0, 2.0, 3.0]]), ["0", "1"])
     seeds = {"0": guessed(4), "1": guessed(4)}
 
-    assert comparison.savings(fates, seeds, "equals_early")["saved"] == [0, 0]
+    assert comparison.savings(fates, seeds, "twins")["saved"] == [0, 0]
     found = comparison.savings(fates, seeds, "equals")
 
     assert found["saved"] == [1, 1]
