@@ -31,6 +31,7 @@ class Past:
         thought: the idea that it begins with.
         lesson: what its author said that earlier results teach.
         reflection: what its training, or its rejection, showed.
+        rewritten: whether the program was rewritten since the lesson was drawn.
     """
 
     id: int
@@ -42,6 +43,7 @@ class Past:
     thought: str = ""
     lesson: str = ""
     reflection: str = ""
+    rewritten: bool = False
 
 
 @dataclass(frozen=True)

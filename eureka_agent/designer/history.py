@@ -76,8 +76,15 @@ def _lessons(past: Sequence[Past]) -> list[str]:
     for p in reversed(past):
         if p.lesson:
             distinct.setdefault(p.lesson, p)
-    lines = [f"#{p.id} ({_outcome(p)}): {quoted(lesson)}" for lesson, p in distinct.items()]
+    lines = [f"#{p.id} ({_came_of(p)}): {quoted(lesson)}" for lesson, p in distinct.items()]
     return lines[:LESSONS]
+
+
+def _came_of(past: Past) -> str:
+    """What became of the program that its author wrote with a lesson in mind."""
+    if past.rewritten and past.fitness is not None:
+        return f"{_outcome(past)}, by a program that was rewritten since"
+    return _outcome(past)
 
 
 def _show(past: Past) -> Shown:

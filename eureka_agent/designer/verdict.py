@@ -21,7 +21,7 @@ KEYS = ("failure_modes", "suspected_exploit", "suggestions", "keep")
 MOST_MODES, MOST_SUGGESTIONS, MOST_CITED = 3, 4, 2
 MOST_ENTRIES = 20
 """Entries of a list that are looked at."""
-WORDS = 240
+WORDS = 400
 """Characters of what is said in one place."""
 
 T = TypeVar("T")
@@ -115,17 +115,18 @@ class Verdict:
     def lines(self) -> list[str]:
         """At most ten lines for a designer of rewards, in plain ASCII; none if it says nothing."""
         said = [
-            f"- Failure: {quoted(mode.name)} ({_places(mode.evidence)}; in "
+            f"- Failure: {quoted(mode.name, WORDS)} ({_places(mode.evidence)}; in "
             f"{percent(mode.share)} of the policy's episodes that it saw)."
             for mode in self.modes
         ]
         if self.exploit:
             said.append(
-                f"- Suspected exploit of {self.exploit.component}: {quoted(self.exploit.reason)} "
-                f"({_places(self.exploit.evidence)})."
+                f"- Suspected exploit of {self.exploit.component}: "
+                f"{quoted(self.exploit.reason, WORDS)} ({_places(self.exploit.evidence)})."
             )
         said += [
-            f"- It would {s.action} {s.component}: {quoted(s.reason)}" for s in self.suggestions
+            f"- It would {s.action} {s.component}: {quoted(s.reason, WORDS)}"
+            for s in self.suggestions
         ]
         if self.keep:
             said.append(f"- It would keep {', '.join(self.keep)}.")
@@ -212,7 +213,8 @@ class _Reader:
         possible = re.fullmatch(NAME_PATTERN, name) and new != (name in self._components)
         if action not in ACTIONS or not possible:
             return None
-        return Suggestion(name, action, self._words(entry.get("reason")))
+        reason = entry.get("reason")  # it may propose a number, as whoever writes a program must
+        return Suggestion(name, action, plain(reason, WORDS) if isinstance(reason, str) else "")
 
     def kept(self, entry: object) -> str | None:
         """The name of a component that the program has."""

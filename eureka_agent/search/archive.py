@@ -32,6 +32,7 @@ def past_candidates(run: Run, before: int) -> list[Past]:
             thought=row.thought,
             lesson=row.lesson,
             reflection=row.reflection,
+            rewritten=bool(run.drafts(row.id)),
         )
         for row in run.candidates()
         if row.generation < before

@@ -1,6 +1,7 @@
 """A designer is shown the earlier programs that teach most, and the others in brief."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -117,6 +118,12 @@ def test_lessons_stand_newest_first_and_each_once_with_whose_they_are() -> None:
     assert said == ["Last.", "Twice.", "Five.", "Four.", "Three."]
     assert len(told) == LESSONS
     assert told[:2] == ['#7 (fitness 1): "Last."', '#5 (fitness 1): "Twice."']
+
+
+def test_a_lesson_whose_program_was_rewritten_since_says_so() -> None:
+    rewritten = replace(past(1, 0, 1.0, lesson="Gate."), rewritten=True)
+    text = history([rewritten], 1, 1000)
+    assert '#1 (fitness 1, by a program that was rewritten since): "Gate."' in text
 
 
 def test_without_lessons_there_is_no_heading_for_them() -> None:
