@@ -42,7 +42,8 @@ def main() -> None:
     """Run the command line: wrong use gets a sentence and an exit code, never a traceback."""
     for name in STOPS:
         number = getattr(signal, name, None)  # not every system knows them all
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets
+        nohup = name == "SIGHUP" and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        if number is not None and not nohup:
             signal.signal(number, _interrupt)
     try:
         app()

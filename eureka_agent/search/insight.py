@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from eureka_agent.analysis.distance import (
-    DIVERSE,
     OPPOSITE,
     SAME,
     RewardDistances,
@@ -231,11 +230,10 @@ class _Programs:
         known = {n: d for n in earlier if (d := self.apart(number, n)) is not None}
         lines = []
         nearest = min(known, key=lambda n: known[n], default=None)
-        if nearest is not None and known[nearest] < DIVERSE:
-            how = "the same" if known[nearest] <= SAME else "nearly the same"
+        if nearest is not None and known[nearest] <= SAME:
             lines.append(
-                f"It asks for {how} as #{nearest}: their distance is {known[nearest]:.2f}, where 0 "
-                "is the same and 1 the contrary."
+                f"It asks for much the same as #{nearest}: their distance is {known[nearest]:.2f}, "
+                "where 0 is the same and 1 the contrary."
             )
         contrary = [f"#{n}" for n, apart in known.items() if apart >= OPPOSITE]
         if contrary:

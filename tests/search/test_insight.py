@@ -203,7 +203,7 @@ def test_what_is_known_is_recorded_once_and_told_to_the_designer_once(
         insight(run, bank, prober, human=FAR).learn(0)
     first, twin, contrary = (run.candidate(row.id) for row in rows.values())
     assert first.reflection == "It trained."
-    assert twin.reflection.count(f"It asks for the same as #{first.id}") == 1
+    assert twin.reflection.count(f"It asks for much the same as #{first.id}") == 1
     assert f"the contrary of #{first.id}, #{twin.id}" in contrary.reflection
     known = run.insight()
     assert known is not None
