@@ -224,7 +224,7 @@ def track(
     with RunReader.open(find_run(run, runs)) as reader:
         folder = write(reader, tensorboard, follow=follow)
     print(folder)
-    note(f"Look at it with: tensorboard --logdir {tensorboard}")
+    note(f"Look at it with:\n  tensorboard --logdir {tensorboard}")
 
 
 def _components(policy: "Policy", episodes: "Episodes") -> "np.ndarray":

@@ -1,7 +1,9 @@
 """What the commands share: the program, options that several have, and how they speak."""
 
 import json
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -62,8 +64,12 @@ def print_json(document: object) -> None:
 
 
 def note(text: str) -> None:
-    """Tell people something on stderr."""
-    print(text, file=sys.stderr)
+    """Tell people something on stderr; a line that is indented is a command, and stays whole."""
+    for line in text.splitlines():
+        if sys.stderr.isatty() and not line.startswith(" "):
+            width = shutil.get_terminal_size().columns
+            line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        print(line, file=sys.stderr)
 
 
 def read_text(path: Path) -> str:

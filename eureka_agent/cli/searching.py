@@ -239,8 +239,8 @@ def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: boo
         with view:
             work()
     except KeyboardInterrupt:
-        note(f"Interrupted. Go on with: eureka-agent resume {launch.run.path}")
+        note(f"Interrupted. Go on with:\n  eureka-agent resume {launch.run.path}")
         raise
     except EurekaError:
-        note(f"The search stopped. Go on with: eureka-agent resume {launch.run.path}")
+        note(f"The search stopped. Go on with:\n  eureka-agent resume {launch.run.path}")
         raise

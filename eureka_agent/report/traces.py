@@ -41,7 +41,7 @@ def layout(x: str, y: str, height: int, **more: Any) -> Figure:
         "hovermode": "closest",
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         "xaxis": axis | {"title": {"text": x}, "zeroline": False},
-        "yaxis": axis | {"title": {"text": y}},
+        "yaxis": axis | {"title": {"text": y, "standoff": 12}},
         **more,
     }
 

@@ -6,9 +6,12 @@ the state after its last commit, and others can read while it writes.
 
 import json
 import math
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +20,7 @@ from eureka_agent.errors import UsageError
 from eureka_agent.store.schema import MIGRATIONS, SCHEMA, VERSION
 
 BUSY_SECONDS = 20.0
+COPIED = "If it is a copy: copy run.db-wal along with run.db, while nothing searches the run."
 
 Record = TypeVar("Record")
 
@@ -40,43 +44,74 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         if not path.is_file():
             raise UsageError(f"There is no run in {path.parent}: {path.name} is missing.")
+        self._path = path
         self._begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
         self.connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
         self.connection.row_factory = sqlite3.Row
         try:
-            self._prepare(path)
-        except sqlite3.DatabaseError as error:
+            if read_only and not self._opens() and not os.access(path.parent, os.W_OK):
+                self._copy()
+            self._prepare()
+        except (sqlite3.DatabaseError, OSError) as error:
             self.close()
-            raise UsageError(f"{path} cannot be read: {error}.") from error
+            raise self._unreadable(error) from error
         except UsageError:
             self.close()
             raise
 
-    def _prepare(self, path: Path) -> None:
+    def _opens(self) -> bool:
+        try:
+            self.connection.execute("PRAGMA user_version")
+        except sqlite3.OperationalError:
+            return False
+        return True
+
+    def _copy(self) -> None:
+        """Read from memory: beside the file even a reader may have to write, for its journal.
+
+        What is written after this is not seen. Beside a database in use its journal's index lies
+        already, so a search that goes on is followed even from where nothing can be written.
+        """
+        self.close()
+        path = self._path
+        with tempfile.TemporaryDirectory() as folder:
+            for name in (path.name, f"{path.name}-wal"):
+                if (path.parent / name).is_file():
+                    shutil.copyfile(path.parent / name, Path(folder) / name)
+            self._take(sqlite3.connect(Path(folder) / path.name))
+
+    def _take(self, source: sqlite3.Connection) -> None:
+        """Go on with a copy in memory, and close the source."""
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        with closing(source):
+            source.backup(copy)
+        self.connection = copy
+        self.connection.row_factory = sqlite3.Row
+
+    def _prepare(self) -> None:
         self.connection.execute("PRAGMA foreign_keys = ON")
         # Safe against a killed process; a power cut may cost the last commits, never consistency.
         self.connection.execute("PRAGMA synchronous = NORMAL")
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            raise UsageError(f"{path} is not the database of a run.")
+            raise UsageError(f"{self._path} is not the database of a run.")
         if version > VERSION:
             raise UsageError(
-                f"{path} was written by a newer eureka-agent "
+                f"{self._path} was written by a newer eureka-agent "
                 f"(schema {version}, this one reads up to {VERSION}).",
                 "Upgrade eureka-agent to look at it.",
             )
         if version < VERSION:
             self._migrate(version)
+        reading = self._begin == "BEGIN"
+        if reading and self.connection.execute("SELECT 1 FROM run").fetchone() is None:
+            raise UsageError(f"{self._path} holds no run yet.", COPIED)
 
     def _migrate(self, version: int) -> None:
         """Bring the tables up to date; a reader does so on a copy in memory, the file stays."""
         if self._begin == "BEGIN":
-            copy = sqlite3.connect(":memory:", isolation_level=None)
-            self.connection.backup(copy)
-            self.connection.close()
-            self.connection = copy
-            self.connection.row_factory = sqlite3.Row
+            self._take(self.connection)
         for step in range(version, VERSION):
             self.connection.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[step]} COMMIT;")
 
@@ -131,8 +166,18 @@ class Database:
             raise UsageError(f"There is no row {row} in {table}.")
 
     def select(self, record: type[Record], sql: str, *parameters: object) -> list[Record]:
-        """The rows of a query as records; the query must yield a column for each field."""
-        return [_decode(record, row) for row in self.execute(sql, *parameters)]
+        """The rows of a query as records; the query must yield a column for each field.
+
+        Raises:
+            UsageError: the file is damaged.
+        """
+        try:
+            return [_decode(record, row) for row in self.execute(sql, *parameters)]
+        except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> UsageError:
+        return UsageError(f"{self._path} cannot be read: {error}.", COPIED)
 
 
 def _encode(value: object) -> Any:

@@ -10,7 +10,7 @@ from eureka_agent.ui.format import clean, extent, limits, number, one_line, perc
 from eureka_agent.ui.pieces import foreign, plain_table, section
 
 Document = Mapping[str, Any]
-PERCENTILES = "5th percentile / median / 95th, weighted, per step"
+SPREAD = "Median and percentiles over the steps of policies; weighted, per step."
 
 
 def analysis_sections(
@@ -55,13 +55,13 @@ def lens_part(lens: Document) -> RenderableType:
         if len(view["swept"]) == 1:
             parts += [_line(view), Text()]
     spreads = lens.get("spreads", {})
-    groups = list(dict.fromkeys(group for values in spreads.values() for group in values))
-    if groups:
-        table = plain_table("component", *(f">{one_line(group)}" for group in groups))
+    if spreads:
+        table = plain_table("~component", "~under", ">5 %", ">median", ">95 %")
         for name, values in spreads.items():
-            cells = (" / ".join(map(number, values.get(group, ()))) for group in groups)
-            table.add_row(foreign(name), *cells)
-        parts += [table, Text(PERCENTILES, "dim")]
+            for i, (group, spread) in enumerate(values.items()):
+                shown = "" if i else name
+                table.add_row(foreign(shown), foreign(group), *map(number, spread))
+        parts += [table, Text(SPREAD, "dim")]
     return Group(*parts)
 
 
@@ -70,11 +70,13 @@ def _line(view: Document) -> RenderableType:
     (swept,), (grid,) = view["swept"], view["grids"]
     unit = "" if swept["unit"] == "1" else f" {one_line(swept['unit'])}"
     head = f"over {one_line(swept['name'])}, {number(grid[0])} to {number(grid[-1])}{unit}"
-    table = plain_table("", "", "")
+    table = plain_table("~", "", "")
     table.show_header = False
     for name, curve in {"reward": view["total"], **view["components"]}.items():
         low, high = limits([curve])
-        if name == "reward" or high > low:
+        if high > low:
             drawn = Text(sparkline(curve, low, high), "cyan")
             table.add_row(foreign(name), drawn, extent(low, high))
+        elif name == "reward":
+            table.add_row(name, Text("the same throughout", "dim"), number(low))
     return Group(Text(head), table)

@@ -8,9 +8,10 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -28,6 +29,7 @@ from eureka_agent.ui.facts import (
 )
 from eureka_agent.ui.format import count, number, one_line
 from eureka_agent.ui.frame import BETWEEN, event_line, frame, generation_line, totals
+from eureka_agent.ui.keyboard import no_echo
 
 INTERVAL = 0.25
 """Seconds between two looks, where a look costs next to nothing."""
@@ -141,10 +143,20 @@ class LiveView(View):
     def __init__(self, path: Path, console: Console) -> None:
         super().__init__(path, console)
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        self._keys = ExitStack()
         self._facts: Facts | None = None
         self._human: Lane | None = None
         self._size = console.size
         self._drawn = 0.0
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._keys.enter_context(no_echo())
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        with self._keys:
+            super().__exit__(*error)
 
     def _show(self, run: RunReader) -> None:
         self._human = self._published(run)

@@ -69,8 +69,10 @@ def test_every_plot_is_drawn_with_all_its_points(report: Path) -> None:
         "generations": 32 + 1,  # the winner is a star on top
         "lineage": 32,
         "outcomes": 3 * 2,
+        "failures": 2,
         "winner-training": 5,
         "winner-components": 3 * 5,
+        **{f"winner-lens-{k}": 0 for k in range(3)},  # lines and colours
     }
 
 
@@ -80,6 +82,17 @@ def test_a_candidate_named_in_the_address_is_opened(report: Path) -> None:
     assert "open" in dialog
     assert "What it teaches" in page.text
     assert points(page).items() >= {"training": 5, "components": 15}.items()
+
+
+def test_a_damaged_video_gives_way_to_words(tmp_path: Path) -> None:
+    with large_run(tmp_path, 4, 4) as run:
+        folder = run.candidate_folder(run.row().best_candidate or 0)
+        (folder / "video.mp4").write_bytes(b"a film that broke off")
+        path = write_report(run)
+    page = Page(browse(path, "", "--dump-dom").stdout)
+    assert page.count("video") == 0
+    (words,) = (attributes for _, attributes in page.tags if attributes.get("id") == "unplayable")
+    assert "hidden" not in words
 
 
 def test_it_prints(report: Path) -> None:

@@ -1,6 +1,7 @@
 """What a run keeps, and that a killed process cannot spoil it."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -186,6 +187,61 @@ def test_a_file_that_is_no_run_database_is_refused(tmp_path: Path, content: byte
     (tmp_path / "run.db").write_bytes(content)
     with pytest.raises(UsageError, match=r"run\.db"):
         RunReader.open(tmp_path)
+
+
+def test_a_database_without_its_run_says_what_to_copy_with_it(run: Run) -> None:
+    with sqlite3.connect(run.path / "run.db") as connection:
+        connection.execute("DELETE FROM run")
+    connection.close()
+    with pytest.raises(UsageError, match=r"holds no run yet.*copy run\.db-wal"):
+        RunReader.open(run.path)
+
+
+def test_a_damaged_database_says_so_and_what_to_do(run: Run) -> None:
+    for slot in range(100):
+        run.add_candidate(0, slot, "#" * 1000, designer="offline")
+    run.close()
+    path = run.path / "run.db"
+    content = path.read_bytes()
+    path.write_bytes(content[:-20_000] + bytes([7]) * 20_000)
+    with RunReader.open(run.path) as reader, pytest.raises(UsageError) as raised:
+        reader.candidates()
+    assert "run.db cannot be read" in raised.value.message
+    assert "If it is a copy" in (raised.value.remedy or "")
+
+
+READER = """
+import sys
+from pathlib import Path
+from eureka_agent.store import RunReader
+with RunReader.open(Path(sys.argv[1])) as reader:
+    print(len(reader.candidates()), reader.status())
+"""
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$2" -c "$3" "$1"'
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="makes no read-only mount without it")
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_is_read_on_a_disk_that_cannot_be_written(
+    run: Run, tmp_path: Path, killed: bool
+) -> None:
+    run.add_candidate(0, 0, "", designer="offline")
+    run.set_status("running" if killed else "finished")
+    if killed:  # what is new stands in the journal alone, and its index is not there
+        folder = shutil.copytree(run.path, tmp_path / "copy", ignore=lambda *_: ["run.db-shm"])
+    else:
+        run.close()
+        folder = run.path
+    names = {path.name for path in folder.iterdir()}
+    assert ("run.db-wal" in names, "run.db-shm" in names) == (killed, False)
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh", folder]
+    done = subprocess.run(
+        [*command, sys.executable, READER], capture_output=True, text=True, check=False
+    )
+    if not done.stdout and ("unshare" in done.stderr or "mount" in done.stderr):
+        pytest.skip(f"no read-only mount can be made here: {done.stderr}")
+    assert done.stdout == f"1 {'interrupted' if killed else 'finished'}\n", done.stderr
+    assert {path.name for path in folder.iterdir()} == names
 
 
 WRITER = """

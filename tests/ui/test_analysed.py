@@ -39,7 +39,8 @@ def test_a_candidate_shows_how_it_fails_and_what_it_pays(run: RunReader) -> None
     assert "fell      50 %        120  forward 0.900" in text
     assert "No rule fits 1 of them." in text
     assert "over torso_velocity[:, 0], 0.000 to 3.075 m/s" in text
-    assert "-1.000 / 0.000 / 1.000" in text
+    assert "forward    random  -1.000   0.000  1.000" in text
+    assert "           own      0.500   1.500  2.500" in text
 
 
 def test_a_candidate_that_was_not_analysed_shows_nothing_of_it(run: RunReader) -> None:
@@ -89,6 +90,27 @@ def test_sections_fit_a_narrow_terminal(run: RunReader) -> None:
     lines = drawn(*parts, width=60).splitlines()
     assert all(len(line) <= 60 for line in lines)
     assert any("What the analyst says" in line for line in lines)
+
+
+def test_numbers_are_whole_where_names_give_way() -> None:
+    name = "a_component_with_a_rather_long_name"
+    curve = [1000.125 + i for i in range(26)]
+    view = {"swept": [{"name": "speed", "unit": "m/s"}], "grids": [[0.0, 1.0]], "total": curve}
+    view["components"] = {name: curve}
+    lens = {"views": [view], "spreads": {name: {"random": [-1111.1, 0.0125, 2222.2]}}}
+    text = drawn(*analysis_sections({}, lens, {}), width=60)
+    assert text.count("1,000 to 1,025") == 2
+    (row,) = (line.split() for line in text.splitlines() if "random" in line)
+    assert row[-3:] == ["-1,111", "0.013", "2,222"]
+    assert name not in text and "a_component" in text
+
+
+def test_a_reward_that_stays_the_same_is_no_curve() -> None:
+    view = {"swept": [{"name": "speed", "unit": "m/s"}], "grids": [[0.0, 1.0]]}
+    view |= {"total": [2.5, 2.5], "components": {"alive": [2.5, 2.5]}}
+    text = drawn(*analysis_sections({}, {"views": [view]}, {}))
+    assert "reward  the same throughout  2.500" in text
+    assert "alive" not in text
 
 
 def test_exchanges_are_named_by_their_role() -> None:

@@ -162,6 +162,17 @@ def test_a_narrow_terminal_shows_the_list_or_the_page(finished: Path) -> None:
     drive(look, finished, size=NARROW)
 
 
+def test_a_page_is_chosen_from_the_list_of_a_narrow_terminal(finished: Path) -> None:
+    async def look(pilot: Pilot[None]) -> None:
+        page = pilot.app.query_one(Page)
+        await settle(pilot, "b", "2")
+        await until(pilot, lambda: page.title == "Code")
+        assert page.display
+        assert "def compute_reward" in screen(pilot)
+
+    drive(look, finished, size=NARROW)
+
+
 def test_search_leaves_what_holds_all_words(finished: Path) -> None:
     async def look(pilot: Pilot[None]) -> None:
         tree = pilot.app.query_one(RunTree)
@@ -226,7 +237,7 @@ def test_a_live_run_is_followed_without_moving_the_cursor(new_run: Run) -> None:
         run.add_candidate(1, 0, "second", designer="offline", parents=[1])
         await until(pilot, lambda: len(tree.candidates()) == 2 and "42 %" in screen(pilot))
         assert place(pilot) == Place(0, candidate=1)
-        assert "led to" in screen(pilot)
+        await until(pilot, lambda: "led to" in screen(pilot))
         run.set_phase("training on")  # the writer is not held up
 
     with run.lock():

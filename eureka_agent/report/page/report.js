@@ -59,7 +59,7 @@ function listen() {
 }
 
 function toPaper(plot) {
-  const width = PRINTED.width / (plot.closest(".pair")?.children.length || 1);
+  const width = PRINTED.width / (plot.closest(".pair") ? 2 : 1); // as the style sheet has it
   const height = Math.min(plot.layout.height, PRINTED.height);
   plot.dataset.height = plot.layout.height;
   Plotly.relayout(plot, { width, height, "font.size": PRINTED.font });
@@ -91,6 +91,18 @@ function arrange() {
   });
 }
 
+/** Words in place of a video that cannot be played. */
+function film() {
+  const video = document.querySelector("video");
+  if (!video) return;
+  const tell = () => {
+    byId("unplayable").hidden = false;
+    video.remove();
+  };
+  if (video.error) tell();
+  else video.addEventListener("error", tell);
+}
+
 /** A button that goes from the system's theme to the other one and back. */
 function themes() {
   const button = byId("theme");
@@ -108,6 +120,7 @@ function themes() {
 
 async function start() {
   themes();
+  film();
   arrange();
   try {
     const library = document.createElement("script");

@@ -184,8 +184,13 @@ class Dashboard(App[None]):
             self._close_search(forget=True)
 
     def action_choose(self, index: int) -> None:
-        """Show a page by its number."""
-        self.query_one(Page).choose(index)
+        """Show a page by its number, in place of the list where there is no room for both."""
+        page = self.query_one(Page)
+        if page.display:
+            page.choose(index)
+        else:
+            self.action_read()
+            self.call_after_refresh(page.choose, index)
 
     def key_left(self) -> None:
         """The page before, while reading."""
