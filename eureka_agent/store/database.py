@@ -55,7 +55,7 @@ class Database:
             self._prepare()
         except (sqlite3.DatabaseError, OSError) as error:
             self.close()
-            raise self._unreadable(error) from error
+            raise self.unreadable(error) from error
         except UsageError:
             self.close()
             raise
@@ -174,9 +174,10 @@ class Database:
         try:
             return [_decode(record, row) for row in self.execute(sql, *parameters)]
         except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
-            raise self._unreadable(error) from error
+            raise self.unreadable(error) from error
 
-    def _unreadable(self, error: Exception) -> UsageError:
+    def unreadable(self, error: Exception) -> UsageError:
+        """What to raise where reading failed."""
         return UsageError(f"{self._path} cannot be read: {error}.", COPIED)
 
 

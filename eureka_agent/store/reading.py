@@ -1,6 +1,7 @@
 """Reading a run: everything a viewer may ask, whether or not some process is searching it."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -181,12 +182,19 @@ class RunReader:
         return self._database.select(AnalysisRow, "SELECT * FROM analyses ORDER BY candidate_id")
 
     def failures(self, generation: int) -> list[dict[str, Any]]:
-        """How the episodes of a generation's candidates fail: `AnalysisRow.failures` of each."""
+        """How the episodes of a generation's candidates fail: `AnalysisRow.failures` of each.
+
+        Raises:
+            UsageError: the file is damaged.
+        """
         sql = (
             "SELECT failures FROM analyses JOIN candidates ON id = candidate_id "
             "WHERE generation = ? ORDER BY id"
         )
-        return [json.loads(row[0]) for row in self._database.execute(sql, generation)]
+        try:
+            return [json.loads(row[0]) for row in self._database.execute(sql, generation)]
+        except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
+            raise self._database.unreadable(error) from error
 
     def trainings(
         self, role: Role | None = None, candidate: int | None = None
