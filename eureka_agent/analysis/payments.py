@@ -46,7 +46,8 @@ def payments(weights: Mapping[str, float], incomes: Sequence[Income]) -> list[st
     """
     if not incomes:
         return []
-    least = NOTHING * max(float(np.abs(income.total[income.alive]).max()) for income in incomes)
+    paid = np.abs(np.concatenate([income.total[income.alive] for income in incomes]))
+    least = NOTHING * float(paid[np.isfinite(paid)].max(initial=0.0))
     rows = [
         [f"`{plain(name)}` (weight {number(weight)})"]
         + [_spread(weight * income.components[k][income.alive], least) for income in incomes]

@@ -46,10 +46,14 @@ def parts_findings(text: str, parts: str) -> tuple[Finding, ...]:
 def _sign_findings(tree: ast.Module, weights: dict[str, float]) -> tuple[Finding, ...]:
     if weights != SIGN_WEIGHTS:
         return (_finding("The weights are others than asked for.", f"WEIGHTS = {SIGN_WEIGHTS}"),)
-    unlimited = [name for name, value in _returned(tree).items() if not _is_sign(value)]
+    returned = _returned(tree)
+    unlimited = [name for name in weights if name not in returned or not _is_sign(returned[name])]
     if unlimited:
-        message = f"More than the sign is returned of {' and '.join(unlimited)}."
-        return (_finding(message, "Return torch.sign(...) of what you compute."),)
+        message = (
+            f"More than the sign is returned of {' and '.join(unlimited)}, as far as it shows."
+        )
+        hint = 'Return {"sparse": torch.sign(sparse), "dense": torch.sign(dense)}.'
+        return (_finding(message, hint),)
     return ()
 
 
@@ -90,7 +94,7 @@ def _weights(tree: ast.Module) -> dict[str, float] | None:
             case ast.Assign(targets=[ast.Name(id="WEIGHTS")], value=ast.Dict() as table):
                 try:
                     return {str(k): float(v) for k, v in ast.literal_eval(table).items()}
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, OverflowError):
                     return None
     return None
 

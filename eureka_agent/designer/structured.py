@@ -12,6 +12,8 @@ REPLY_LIMIT = 100_000
 """Characters of a reply that are looked at."""
 MOST_STARTS = 200
 """Braces at which an object is looked for."""
+LONGEST_NUMBER = 40
+"""Characters of a number; nobody means a longer one."""
 LARGE = 100
 """From here on a whole number may be a rounded one."""
 UNKNOWN_NUMBER = "[?]"
@@ -71,7 +73,7 @@ def without_unknown(text: str, known: frozenset[float]) -> str:
 def _is_known(written: str, known: frozenset[float], scales: Sequence[float]) -> bool:
     """Whether a known number, times one of some scales, is what was written."""
     value = abs(float(written))
-    if not math.isfinite(value):
+    if not math.isfinite(value) or len(written) > LONGEST_NUMBER:
         return False
     mantissa, _, exponent = written.lower().partition("e")
     decimals = max(len(mantissa.partition(".")[2]) - int(exponent or 0), 0)

@@ -208,7 +208,9 @@ class _Reader:
         """A change of a component that the program has, or one more that it has not."""
         if not isinstance(entry, Mapping):
             return None
-        name, action = str(entry.get("component")), str(entry.get("action")).lower()
+        name, action = entry.get("component"), str(entry.get("action")).lower()
+        if not isinstance(name, str):
+            return None
         new = action == "add"
         possible = re.fullmatch(NAME_PATTERN, name) and new != (name in self._components)
         if action not in ACTIONS or not possible:
@@ -242,7 +244,8 @@ class _Reader:
         if number is None or first is None or last is None or not 1 <= number <= len(self._shown):
             return None
         shown = self._shown[number - 1]
-        if last >= shown.length or not any(first <= step <= last for step in shown.steps):
+        inside = 0 <= first <= last < shown.length
+        if not inside or not any(first <= step <= last for step in shown.steps):
             return None
         return Citation(shown.label, shown.place, first, last)
 

@@ -53,10 +53,12 @@ class WinnerFilms:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._go_on()
-        if kind is None and self._process is not None:
-            self._finish()
-        self._stop()
+        try:
+            self._go_on()
+            if kind is None and self._process is not None:
+                self._finish()
+        finally:
+            self._stop()
 
     def _finish(self) -> None:
         """Make the films that are left, with the priority of the search: no training is slowed."""

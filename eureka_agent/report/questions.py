@@ -50,6 +50,6 @@ def questions(exchanges: Sequence[ExchangeRow], passages: Passages) -> list[list
         found.append(
             [(entry.get("role", ""), passages.add(entry.get("content", ""))) for entry in new]
         )
-        if exchange.role in ("designer", AUTHORS_OWN):
-            seen = len(exchange.messages) + 1  # the answer comes between
+        if exchange.role == "designer":
+            seen = len(exchange.messages) + 1  # with these and an answer each repair begins
     return found

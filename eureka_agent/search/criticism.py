@@ -63,9 +63,8 @@ class Critic:
                 if row.id not in back:
                     self._run.set_verdict(row.id, _plain(found[row.id]), accepted=True)
             sent_back = [(row, found[row.id]) for row in waiting if row.id in back]
-            gone = {row.id for row, _ in sent_back}
-            known = {name: number for name, number in known.items() if number not in gone}
             waiting = self._send_back(sent_back)
+            known = self._fingerprints()
         ids = {row.id for row in candidates}
         rows = [row for row in self._run.candidates() if row.id in ids]
         return self._screening.in_order([r for r in rows if r.state in ("accepted", "training")])

@@ -60,7 +60,8 @@ class Review:
         if not rows:
             return {}
         generation = rows[0].generation
-        self._run.set_phase(f"generation {generation}: {len(rows)} programs are reviewed")
+        programs = "1 program is" if len(rows) == 1 else f"{len(rows)} programs are"
+        self._run.set_phase(f"generation {generation}: {programs} reviewed")
         incomes = self._incomes(rows)
         verdicts = self._reviewer.verdicts([self._subject(row, incomes[row.id]) for row in rows])
         for number, verdict in verdicts.items():

@@ -261,7 +261,7 @@ class ExchangeRow:
     Attributes:
         id: grows with time.
         time: when the answer came, in unix seconds.
-        role: in which the model was asked: `designer`, `repair`, `review` or `analyst`.
+        role: in which the model was asked: `designer`, `repair`, `reviewer` or `analyst`.
         generation: of the candidate that it is about.
         slot: of that candidate.
         attempt: 0 for its first program, then the number of the repair; each role counts its own.

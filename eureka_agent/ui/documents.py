@@ -88,7 +88,7 @@ def run_document(run: RunReader) -> Document:
 def _insight(run: RunReader) -> Document:
     """What is known of programs and policies beside each other; None until something is."""
     known = run.insight()
-    names = ("distances", "matrix", "peers", "alarms", "said")
+    names = ("distances", "matrix", "peers", "alarms", "said", "reviews")
     return {name: getattr(known, name) if known else None for name in names}
 
 
@@ -176,7 +176,7 @@ def exchange_name(role: str, attempt: int) -> str:
             return "First program"
         case "repair":
             return f"Repair {attempt}"
-        case "review":  # an even number for each version, the odd one after it where asked again
+        case "reviewer":  # an even number for each version, the odd one after it where asked again
             return f"Review {attempt // 2 + 1}" + (", asked again" if attempt % 2 else "")
         case _:
             return role.capitalize() + (", asked again" if attempt else "")

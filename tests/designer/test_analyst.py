@@ -192,6 +192,7 @@ EVIDENCE: dict[str, Any] = {
     "episode 0": [{"episode": 0, "first_step": 0, "last_step": 9}],
     "a step after the end": [{"episode": 1, "first_step": 40, "last_step": LIMIT}],
     "a step before the start": [{"episode": 1, "first_step": -9, "last_step": -1}],
+    "a range from before it": [{"episode": 1, "first_step": -(10**300), "last_step": 9}],
     "a range backwards": [{"episode": 1, "first_step": 30, "last_step": 20}],
     "a step between those shown": [{"episode": 1, "first_step": 1, "last_step": 1}],
     "half a step": [{"episode": 1, "first_step": 2.5, "last_step": 2.5}],
@@ -245,6 +246,7 @@ def test_components_that_the_program_does_not_have_are_dropped(
             {"component": "centre", "action": "destroy", "reason": "no such action"},
             {"component": ["centre"], "action": "remove", "reason": "no name"},
             "remove everything",
+            {"action": "add", "reason": "what has no name"},
             {"component": "centre", "action": "Remove", "reason": "it is exploited"},
         ],
         keep=["upright", "alive", 3, None, "upright"],
@@ -253,7 +255,7 @@ def test_components_that_the_program_does_not_have_are_dropped(
     assert verdict.exploit is None
     assert [(s.component, s.action) for s in verdict.suggestions] == [("centre", "remove")]
     assert verdict.keep == ("upright",)
-    assert verdict.dropped == 1 + 6 + 3
+    assert verdict.dropped == 1 + 7 + 3
 
 
 def test_numbers_that_it_was_not_shown_are_struck_out(ask: Asked, subject: Subject) -> None:

@@ -34,6 +34,7 @@ def test_signs_of_both_parts_are_what_was_asked_for(body: str) -> None:
         ('{"reach": 1.0}', '    return {"reach": torch.sign(place)}', "weights"),
         (SIGN_WEIGHTS, INLINE.replace("torch.sign(place - 1.0)", "place"), "of sparse"),
         (SIGN_WEIGHTS, INLINE.replace(".sign()", ""), "of dense"),
+        (SIGN_WEIGHTS, INLINE.replace("return ", "paid = ") + "\n    return paid", "of sparse"),
         (SIGN_WEIGHTS, NAMED.replace("\n", "\n    dense *= 5.0\n", 1), "of dense"),
         (SIGN_WEIGHTS, NAMED.replace("torch.sgn(speed)", "5 * torch.sgn(speed)"), "of dense"),
     ],
@@ -57,7 +58,12 @@ def test_two_kinds_show_in_the_names(weights: str, said: str) -> None:
     assert (said in found[0].message) if said else found == ()
 
 
+HUGE = 'WEIGHTS = {"sparse": 1' + "0" * 400 + "}"
+
+
 @pytest.mark.parametrize("parts", [FREE, SIGNS, TWO_KINDS])
-@pytest.mark.parametrize("text", ["", "def (", "WEIGHTS = weights()", 'WEIGHTS = {"a": b}', "\0"])
+@pytest.mark.parametrize(
+    "text", ["", "def (", "WEIGHTS = weights()", 'WEIGHTS = {"a": b}', "\0", HUGE]
+)
 def test_what_is_no_program_is_left_to_the_critic(text: str, parts: str) -> None:
     assert parts_findings(text, parts) == ()

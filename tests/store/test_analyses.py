@@ -45,15 +45,15 @@ def test_a_candidate_is_analysed_once(run: Run) -> None:
 
 
 def test_each_role_has_places_of_its_own(run: Run) -> None:
-    for role in ("designer", "review", "analyst"):
+    for role in ("designer", "reviewer", "analyst"):
         run.add_exchange(role, (0, 0, 0), **ANSWER | {"reply": role})
     run.add_exchange("repair", (0, 0, 1), **ANSWER | {"reply": "repair"})
     assert [row.reply for row in run.exchanges(0, 0)] == ["designer", "repair"]
-    assert [row.reply for row in run.exchanges(0, 0, "review")] == ["review"]
-    everything = ["designer", "review", "analyst", "repair"]
+    assert [row.reply for row in run.exchanges(0, 0, "reviewer")] == ["reviewer"]
+    everything = ["designer", "reviewer", "analyst", "repair"]
     assert [row.reply for row in run.exchanges_about(0, 0)] == everything
     with pytest.raises(sqlite3.IntegrityError):
-        run.add_exchange("review", (0, 0, 0), **ANSWER)
+        run.add_exchange("reviewer", (0, 0, 0), **ANSWER)
 
 
 OLD_EXCHANGES = """
@@ -88,7 +88,7 @@ def test_a_run_of_schema_3_keeps_its_exchanges_and_takes_those_of_new_roles(run:
         assert reader.analysis(1) is None
     assert (run.path / DATABASE).read_bytes() == before
     with Run.open(run.path) as again:
-        again.add_exchange("review", (0, 0, 0), **ANSWER)
+        again.add_exchange("reviewer", (0, 0, 0), **ANSWER)
         assert [row.id for row in again.exchanges_about(0, 0)] == [7, 8]
         again.add_insight(0, distances={}, matrix={}, peers={}, alarms=[], said=[])
         assert [again.insight(0).reviews, again.analyses()] == [{}, []]  # type: ignore[union-attr]

@@ -115,7 +115,11 @@ def test_a_reward_that_stays_the_same_is_no_curve() -> None:
 
 def test_exchanges_are_named_by_their_role() -> None:
     names = [exchange_name("designer", 0), exchange_name("repair", 2)]
-    names += [exchange_name("review", 0), exchange_name("review", 3), exchange_name("analyst", 1)]
+    names += [
+        exchange_name("reviewer", 0),
+        exchange_name("reviewer", 3),
+        exchange_name("analyst", 1),
+    ]
     assert names == [
         "First program",
         "Repair 2",
@@ -131,7 +135,7 @@ def test_exchanges_of_all_roles_are_shown_in_the_order_of_time(tmp_path: Path) -
     answer |= {"estimated": False, "cost": None, "seconds": 1.0}
     with Run.create(tmp_path, "cartpole", goal="Up.", seed=0, config={}) as run:
         run.add_candidate(0, 0, "x", designer="openai")
-        for role in ("designer", "review", "analyst"):
+        for role in ("designer", "reviewer", "analyst"):
             run.add_exchange(role, (0, 0, 0), **answer)
         text = drawn(show_candidate(run, 1))
     places = [text.index(name) for name in ("First program by", "Review 1 by", "Analyst by")]

@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from eureka_agent.store import EvaluationRow, TrainingRow
-from eureka_agent.store.reading import AUTHOR
 from eureka_agent.ui.analysed import analysis_sections
 from eureka_agent.ui.documents import exchange_name
 from eureka_agent.ui.format import (
@@ -243,7 +242,7 @@ def conversation(details: Details) -> RenderableType:
         # A repair's question begins with all that was said before to the author.
         for message in exchange.messages[seen if exchange.role == "repair" else 0 :]:
             parts.append(_said(message.get("role", ""), message.get("content", "")))
-        if exchange.role in AUTHOR:
+        if exchange.role == "designer":
             seen = len(exchange.messages) + 1
         if exchange.reasoning:
             parts.append(_said("reasoning", exchange.reasoning))
