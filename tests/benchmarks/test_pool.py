@@ -78,6 +78,7 @@ def pool(environment: Environment, runs: Path) -> training.Cell:
     return training.Cell(environment, 0, given, runs, steps=500)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_cell_knows_what_is_left_and_does_nothing_twice(
     environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

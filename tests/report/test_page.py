@@ -117,6 +117,7 @@ def test_hostile_text_is_shown_and_never_markup(tmp_path: Path) -> None:
     html.encode("utf-8")  # no lone surrogate is left
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_thousand_candidates_with_long_answers_stay_under_ten_megabytes(tmp_path: Path) -> None:
     letters = random.Random(0)

@@ -169,6 +169,7 @@ def test_a_spent_budget_ends_the_generations_and_keeps_what_there_is(tmp_path: P
     run.close()
 
 
+@pytest.mark.long
 def test_a_program_to_start_from_is_trained_first_and_shown_to_the_model(tmp_path: Path) -> None:
     mine = program(2.5)
     with Loopback(sound) as server:

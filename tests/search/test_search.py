@@ -176,6 +176,7 @@ def test_a_finished_run_is_resumed_at_once(finished: RunReader) -> None:
     assert [row.finished for row in finished.candidates()] == before
 
 
+@pytest.mark.long
 def test_more_generations_of_a_finished_search(finished: RunReader, tmp_path: Path) -> None:
     path = tmp_path / "copy"
     shutil.copytree(finished.path, path)

@@ -13,7 +13,7 @@ from support import TINY, command, processes_of, start, tiny_search
 
 from eureka_agent.store import RunReader, find_run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 GENERATIONS, STEPS = 2, 4096
 PATIENCE_S = 300.0

@@ -204,6 +204,7 @@ def test_failed_physics_evict_instead_of_teaching(monkeypatch: pytest.MonkeyPatc
     assert "diverged" in (report.evicted or "")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_it_learns_to_swing_the_pole_up() -> None:
     environment = find_environment("cartpole")
