@@ -96,6 +96,8 @@ class Dashboard(App[None]):
 
     def _look(self) -> None:
         """Show what has changed in the runs."""
+        if not self.query(RunTree):
+            return  # the timer may strike once more while the screen is taken down
         changed = [index for index, source in enumerate(self._sources) if source.look()]
         if changed:
             self._arrange(keep=True)
