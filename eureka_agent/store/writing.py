@@ -1,0 +1,342 @@
+"""Every way in which a search changes what is stored of a run."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from eureka_agent.store import toml
+from eureka_agent.store.database import Database
+from eureka_agent.store.folder import write_atomically
+from eureka_agent.store.reading import RunReader
+from eureka_agent.store.rows import CandidateRow, CandidateState, Role, RunStatus, TrainingRow
+
+
+class RunWriter(RunReader):
+    """Writes to a run.
+
+    Each method that writes is one transaction; several are one inside `with run.transaction():`.
+    """
+
+    @contextmanager
+    def _write(self) -> Iterator[Database]:
+        with self._database.transaction():
+            yield self._database
+            self._database.update("run", 1, updated=time.time())
+
+    # The run
+
+    def set_status(self, status: RunStatus, failure: str | None = None) -> None:
+        """Say how the run stands, and why if it failed."""
+        with self._write() as database:
+            database.update("run", 1, status=status, failure=failure)
+
+    def set_phase(self, text: str) -> None:
+        """Say in words what happens now."""
+        with self._write() as database:
+            database.update("run", 1, phase=text)
+
+    def set_config(self, config: Mapping[str, Any]) -> None:
+        """Change the resolved configuration, as more of a finished search does."""
+        with self._write() as database:
+            database.update("run", 1, config=dict(config))
+            write_atomically(self.path / "config.toml", toml.dumps(config))
+
+    def set_sandbox(self, text: str) -> None:
+        """Say in words how candidates are isolated."""
+        with self._write() as database:
+            database.update("run", 1, sandbox=text)
+
+    def set_best(self, candidate: int) -> None:
+        """Make a candidate the one that leads; its program is written to `best/reward.py`."""
+        with self._write() as database:
+            database.update("run", 1, best_candidate=candidate)
+            folder = self.path / "best"
+            folder.mkdir(exist_ok=True)
+            write_atomically(folder / "reward.py", self.candidate(candidate).text)
+
+    def add_usage(
+        self, *, env_steps: int = 0, train_seconds: float = 0.0, wall_seconds: float = 0.0
+    ) -> None:
+        """Add to what the run has spent: training steps, the time they took, time as a whole."""
+        with self._write() as database:
+            database.execute(
+                "UPDATE run SET env_steps = env_steps + ?, train_seconds = train_seconds + ?, "
+                "wall_seconds = wall_seconds + ?",
+                env_steps,
+                train_seconds,
+                wall_seconds,
+            )
+
+    # Candidates
+
+    def add_candidate(
+        self,
+        generation: int,
+        slot: int,
+        text: str,
+        *,
+        designer: str,
+        parents: Sequence[int] = (),
+        thought: str = "",
+        note: str = "",
+        lesson: str = "",
+        findings: Sequence[Mapping[str, Any]] = (),
+    ) -> CandidateRow:
+        """Enter a program into the search, or return the one that already has this place.
+
+        `findings` are what is wrong with it before anybody checked it.
+        """
+        with self._write() as database:
+            place = (generation, slot)
+            sql = "SELECT * FROM candidates WHERE generation = ? AND slot = ?"
+            existing = database.select(CandidateRow, sql, *place)
+            if existing:
+                return existing[0]
+            number = database.insert(
+                "candidates",
+                generation=generation,
+                slot=slot,
+                parents=list(parents),
+                designer=designer,
+                text=text,
+                thought=thought,
+                note=note,
+                lesson=lesson,
+                verdict=[dict(finding) for finding in findings],
+                created=time.time(),
+            )
+            # Before the commit, so that a candidate that is there has its file.
+            folder = self.candidate_folder(number)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder / "reward.py", text)
+            return self.candidate(number)
+
+    def set_candidate_state(self, candidate: int, state: CandidateState) -> None:
+        """Say where a candidate stands."""
+        with self._write() as database:
+            database.update("candidates", candidate, state=state)
+
+    def set_verdict(
+        self,
+        candidate: int,
+        findings: Sequence[Mapping[str, Any]],
+        *,
+        accepted: bool,
+        failure: str | None = None,
+        twin: int | None = None,
+    ) -> None:
+        """Record what the critic found: the candidate may train or, with the reason, may not.
+
+        `twin` is the candidate as whose equivalent it was rejected.
+        """
+        with self._write() as database:
+            database.update(
+                "candidates",
+                candidate,
+                state="accepted" if accepted else "rejected",
+                verdict=[dict(finding) for finding in findings],
+                failure=failure,
+                finished=None if accepted else time.time(),
+                twin=twin,
+            )
+
+    def clear_twin(self, candidate: int) -> None:
+        """Record that a rejected candidate turned out to be nobody's equivalent."""
+        with self._write() as database:
+            database.update("candidates", candidate, twin=None)
+
+    def revise_candidate(
+        self,
+        candidate: int,
+        text: str,
+        *,
+        thought: str,
+        sent_back: Sequence[Mapping[str, Any]],
+        findings: Sequence[Mapping[str, Any]] = (),
+    ) -> CandidateRow:
+        """Replace a program that the critic sent back; it stays as a draft.
+
+        Args:
+            candidate: whose program.
+            text: the new one.
+            thought: what that begins with.
+            sent_back: why the old one was.
+            findings: what is wrong with the new one before anybody checked it.
+        """
+        with self._write() as database:
+            row = self.candidate(candidate)
+            database.insert(
+                "drafts",
+                candidate_id=candidate,
+                attempt=len(self.drafts(candidate)),
+                text=row.text,
+                verdict=[dict(finding) for finding in sent_back],
+            )
+            values = {"text": text, "thought": thought, "verdict": [dict(f) for f in findings]}
+            database.update("candidates", candidate, **values)
+            write_atomically(self.candidate_folder(candidate) / "reward.py", text)
+            return self.candidate(candidate)
+
+    def set_reflection(self, candidate: int, text: str) -> None:
+        """Record what a candidate's training, or its rejection, teaches."""
+        with self._write() as database:
+            database.update("candidates", candidate, reflection=text)
+
+    def set_result(
+        self, candidate: int, *, fitness: float, own_return: float, checkpoint_step: int
+    ) -> None:
+        """Record a finished candidate: its shipped checkpoint, with fitness on the ranking pool."""
+        with self._write() as database:
+            database.update(
+                "candidates",
+                candidate,
+                state="finished",
+                fitness=fitness,
+                own_return=own_return,
+                checkpoint_step=checkpoint_step,
+                failure=None,
+                finished=time.time(),
+            )
+
+    def set_failure(self, candidate: int, failure: str) -> None:
+        """Record that a candidate broke, and how."""
+        with self._write() as database:
+            values = {"state": "failed", "failure": failure, "finished": time.time()}
+            database.update("candidates", candidate, **values)
+
+    def add_insight(self, generation: int, **values: Any) -> None:
+        """Record what is known after a generation: the other fields of `InsightRow`."""
+        with self._write() as database:
+            database.insert("insights", generation=generation, **values)
+
+    def add_analysis(
+        self,
+        candidate: int,
+        *,
+        failures: Mapping[str, Any] | None = None,
+        lens: Mapping[str, Any] | None = None,
+        opinion: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record what is known of a finished candidate, once: the fields of `AnalysisRow`."""
+        with self._write() as database:
+            database.insert(
+                "analyses",
+                candidate_id=candidate,
+                failures=dict(failures or {}),
+                lens=dict(lens or {}),
+                opinion=dict(opinion or {}),
+            )
+
+    # The language model
+
+    def add_exchange(self, role: str, place: tuple[int, int, int], **values: Any) -> None:
+        """Record a question to the language model with its answer: it was paid for.
+
+        Args:
+            role: in which the model was asked.
+            place: generation, slot and attempt that it is about; each role answers it once.
+            **values: the other fields of `ExchangeRow`, without `id` and `time`.
+        """
+        generation, slot, attempt = place
+        place_values = {"generation": generation, "slot": slot, "attempt": attempt}
+        with self._write() as database:
+            database.insert("exchanges", time=time.time(), role=role, **place_values, **values)
+
+    # Trainings
+
+    def add_training(
+        self, role: Role, seed: int, *, steps_total: int, candidate: int | None = None
+    ) -> TrainingRow:
+        """Enter a training that is to be done, or return the one that is already there."""
+        with self._write() as database:
+            database.execute(
+                "INSERT INTO trainings (role, candidate_id, seed, steps_total) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (role, ifnull(candidate_id, 0), seed) DO NOTHING",
+                role,
+                candidate,
+                seed,
+                steps_total,
+            )
+            sql = "SELECT * FROM trainings WHERE role = ? AND candidate_id IS ? AND seed = ?"
+            return database.select(TrainingRow, sql, role, candidate, seed)[0]
+
+    def start_training(self, training: int) -> None:
+        """Begin a training from nothing; what an earlier attempt left is forgotten."""
+        with self._write() as database:
+            database.execute("DELETE FROM evaluations WHERE training_id = ?", training)
+            database.update("trainings", training, state="training", steps_done=0, failure=None)
+
+    def set_progress(self, steps_done: Mapping[int, int]) -> None:
+        """Record how far trainings are: environment steps by training number."""
+        with self._write() as database:
+            for training, steps in steps_done.items():
+                database.update("trainings", training, steps_done=steps)
+
+    def finish_training(
+        self, training: int, *, ranking_fitness: float, own_return: float, checkpoint_step: int
+    ) -> None:
+        """Record a finished training and its shipped checkpoint."""
+        with self._write() as database:
+            database.update(
+                "trainings",
+                training,
+                state="finished",
+                ranking_fitness=ranking_fitness,
+                own_return=own_return,
+                checkpoint_step=checkpoint_step,
+                failure=None,
+            )
+
+    def fail_training(self, training: int, failure: str) -> None:
+        """Record that a training broke, and how."""
+        with self._write() as database:
+            database.update("trainings", training, state="failed", failure=failure)
+
+    def set_reporting(self, training: int, fitness: float) -> None:
+        """Record what the shipped checkpoint is worth on the reporting pool."""
+        with self._write() as database:
+            database.update("trainings", training, reporting_fitness=fitness)
+
+    def set_reproduced(self, training: int, reproduced: bool) -> None:
+        """Record whether training again gave the same result."""
+        with self._write() as database:
+            database.update("trainings", training, reproduced=reproduced)
+
+    def add_evaluation(
+        self,
+        training: int,
+        step: int,
+        *,
+        fitness: float,
+        own_return: float | None = None,
+        episode_length: float | None = None,
+        ended_early: float | None = None,
+        components: Mapping[str, Mapping[str, float]] | None = None,
+        diagnostics: Mapping[str, float] | None = None,
+    ) -> None:
+        """Record how a policy does on the ranking pool after `step` environment steps."""
+        with self._write() as database:
+            database.execute(
+                "DELETE FROM evaluations WHERE training_id = ? AND step = ?", training, step
+            )
+            database.insert(
+                "evaluations",
+                training_id=training,
+                step=step,
+                fitness=fitness,
+                own_return=own_return,
+                episode_length=episode_length,
+                ended_early=ended_early,
+                components={name: dict(value) for name, value in (components or {}).items()},
+                diagnostics=dict(diagnostics or {}),
+            )
+
+    # Events
+
+    def event(self, kind: str, text: str, candidate: int | None = None) -> None:
+        """Say in one sentence what happened."""
+        with self._write() as database:
+            database.insert(
+                "events", time=time.time(), kind=kind, candidate_id=candidate, text=text
+            )
