@@ -1,44 +1,12 @@
 """What a reward for hopping forward must tell apart."""
 
-from eureka_agent.reward.contrasts import Contrast, frozen, harder, mirrored
-from eureka_agent.reward.motions import HELD, UNTRAINED, carried, shaken, slowed
+from eureka_agent.reward.motions import travelling
 
-CONTROL_STEP = 0.008
-FORWARD = {"torso_position": [0], "torso_velocity": [0]}
-"""The columns that tell of getting forward."""
-WAY, PITCH = ("torso_position", "torso_velocity", 0), ("torso_pitch", "torso_pitch_rate", None)
-"""Where the robot is and how fast, and likewise how it is turned."""
-
-CONTRASTS = (
-    Contrast("mirrored", "hops that go backward", "less", change=mirrored(FORWARD)),
-    Contrast("slower", "hops that get half as far", "less", change=slowed(FORWARD)),
-    Contrast(
-        "frozen",
-        "a robot that stays where it stood",
-        "less",
-        change=frozen(["torso_velocity", "torso_pitch_rate", "joint_velocities"]),
-    ),
-    Contrast("held", "a robot that keeps still in any posture", "less", other=HELD),
-    Contrast("harder", "the same hops with twice the effort", "no more", change=harder()),
-    Contrast("easier", "the same hops with half the effort", "no less", change=harder(0.5)),
-    Contrast("shaken", "the same hops with motors that tremble", "no more", change=shaken()),
-    Contrast(
-        "tumbling forward",
-        "hops that turn over and over",
-        "no more",
-        change=carried(*PITCH, 3.0, CONTROL_STEP),
-    ),
-    Contrast(
-        "tumbling backward",
-        "hops that turn over and over",
-        "no more",
-        change=carried(*PITCH, -3.0, CONTROL_STEP),
-    ),
-    Contrast(
-        "carried",
-        "an untrained robot that gets forward at 2 m/s",
-        "more",
-        kind=UNTRAINED,
-        change=carried(*WAY, 2.0, CONTROL_STEP),
-    ),
+CONTRASTS = travelling(
+    "hops",
+    way=("torso_position", "torso_velocity", 0),
+    turn=("torso_pitch", "torso_pitch_rate", None),
+    rates=["joint_velocities"],
+    speed=2.0,
+    control_step=0.008,
 )

@@ -5,13 +5,16 @@ getting somewhere a picture of success before any policy has had any.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eureka_agent.reward.contrasts import Change, Recorded
+from eureka_agent.reward.contrasts import Change, Contrast, Recorded, frozen, harder, mirrored
 
+Course: TypeAlias = tuple[str, str, int | None]
+"""A quantity that changes steadily: the signal of its value, that of its rate, and which column of
+both is meant; None if they have none."""
 UNTRAINED = "untrained"
 """The kind of episodes that go on, to the time limit, as untrained policies begin them. A contrast
 of this kind that must earn more is a picture of success, for as long as no good episode is known.
@@ -20,20 +23,66 @@ HELD = "held"
 """The kind of robots that hold still for ever in the posture that pays best, of those that an
 untrained one got into. It can only be what good episodes are compared with.
 """
+TUMBLE = 3.0
+"""Speed of turning over, rad/s."""
 
 
-def carried(
-    position: str, velocity: str, axis: int | None, speed: float, control_step: float
-) -> Change:
+def travelling(
+    what: str,
+    *,
+    way: Course,
+    turn: Course,
+    rates: Sequence[str],
+    speed: float,
+    control_step: float,
+) -> tuple[Contrast, ...]:
+    """The contrasts of a robot that has to get forward, and not to turn over.
+
+    Args:
+        what: what good episodes are, such as "strides".
+        way: how far it is.
+        turn: how far it is turned, rad.
+        rates: the other signals that are velocities of any kind.
+        speed: at which an untrained robot would do well, m/s.
+        control_step: duration of a step, s.
+    """
+    column = None if way[2] is None else [way[2]]
+    forward = {way[0]: column, way[1]: column}
+    over = f"{what} that turn over and over"
+    return (
+        Contrast("mirrored", f"{what} that go backward", "less", change=mirrored(forward)),
+        Contrast("slower", f"{what} that get half as far", "less", change=slowed(forward)),
+        Contrast(
+            "frozen",
+            "a robot that stays where it stood",
+            "less",
+            change=frozen([way[1], turn[1], *rates]),
+        ),
+        Contrast("held", "a robot that keeps still in any posture", "less", other=HELD),
+        Contrast("harder", f"the same {what} with twice the effort", "no more", change=harder()),
+        Contrast("easier", f"the same {what} with half the effort", "no less", change=harder(0.5)),
+        Contrast("shaken", f"the same {what} with motors that tremble", "no more", change=shaken()),
+        Contrast("tumbling forward", over, "no more", change=carried(turn, TUMBLE, control_step)),
+        Contrast("tumbling backward", over, "no more", change=carried(turn, -TUMBLE, control_step)),
+        Contrast(
+            "carried",
+            f"an untrained robot that gets forward at {speed:g} m/s",
+            "more",
+            kind=UNTRAINED,
+            change=carried(way, speed, control_step),
+        ),
+    )
+
+
+def carried(course: Course, speed: float, control_step: float) -> Change:
     """A change after which the robot as a whole moves or turns at a steady speed from the reset on.
 
     Args:
-        position: signal of where it is, or of its angle.
-        velocity: signal of the rate of that.
-        axis: column of both that is meant; None if they have no columns.
-        speed: in the unit of the velocity.
+        course: where it is, or how it is turned.
+        speed: in the unit of its rate.
         control_step: duration of a step, s.
     """
+    position, velocity, axis = course
 
     def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
         place, rate = recorded[position].copy(), recorded[velocity].copy()

@@ -18,7 +18,7 @@ def recording() -> dict[str, np.ndarray]:
 
 def test_a_robot_is_carried_along_one_axis_from_where_it_was_reset() -> None:
     recorded = recording()
-    result = carried("position", "velocity", 0, 2.0, control_step=0.5)(recorded)
+    result = carried(("position", "velocity", 0), 2.0, control_step=0.5)(recorded)
     moved = result["position"][..., 0] - recorded["position"][0, :, 0]
     assert np.allclose(moved, np.arange(6.0)[:, None])
     assert (result["velocity"][1:, :, 0] == 2.0).all()
@@ -29,7 +29,7 @@ def test_a_robot_is_carried_along_one_axis_from_where_it_was_reset() -> None:
 
 def test_an_angle_turns_at_a_steady_rate() -> None:
     recorded = recording()
-    result = carried("pitch", "pitch_rate", None, -3.0, control_step=0.1)(recorded)
+    result = carried(("pitch", "pitch_rate", None), -3.0, control_step=0.1)(recorded)
     assert np.allclose(result["pitch"][5] - recorded["pitch"][0], -1.5)
     assert (result["pitch_rate"][1:] == -3.0).all()
 
@@ -53,7 +53,7 @@ def test_motors_tremble_within_their_range() -> None:
 
 def test_a_change_leaves_the_recording_as_it_was() -> None:
     recorded, columns = recording(), {"position": [0]}
-    carried("position", "velocity", 0, 2.0, 0.5)(recorded)
+    carried(("position", "velocity", 0), 2.0, 0.5)(recorded)
     slowed(columns)(recorded)
     shaken()(recorded)
     assert all(np.array_equal(value, recording()[name]) for name, value in recorded.items())
