@@ -2,14 +2,18 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from eureka_agent.environment import Environment, pools
+from eureka_agent.environment.roaming import ROAMING
 from eureka_agent.judge import Judge
 from eureka_agent.sandbox.protocol import Message
 from eureka_agent.sandbox.serve import Reporter
+from eureka_agent.search.bank import Bank, Entry, Record
 from eureka_agent.search.replies import Judgement, read_judgements
 
 EPISODES = 4
@@ -28,6 +32,14 @@ def roamed(environment: Environment, *kinds: str) -> list[Judgement]:
     """What untrained policies do there."""
     reply = _asked(environment, Message("roam", {"kinds": list(kinds)}))
     return read_judgements(reply, len(kinds), EPISODES, environment)
+
+
+def reference_bank(folder: Path, seen: Sequence[Judgement], kinds: Sequence[str] = ROAMING) -> Bank:
+    """A bank of untrained policies alone, which loses nothing."""
+    bank = Bank(folder, 1 << 28, pytest.fail)
+    for kind, judgement in zip(kinds, seen, strict=True):
+        bank.add(Record(Entry(kind, 0, "reference"), judgement))
+    return bank
 
 
 def same(first: Judgement, second: Judgement) -> bool:

@@ -60,6 +60,16 @@ def compute_reward(place):
 '''
 
 
+def paying(formula: str) -> str:
+    """A program of one component, from what a formula reads of the sledge."""
+    return f'''"""A program."""
+WEIGHTS = {{"all": 1.0}}
+
+def compute_reward(place, speed, action, prev_action):
+    return {{"all": {formula}}}
+'''
+
+
 def sledge(folder: Path, strength: float = 5.0, fitness: str = FITNESS) -> Environment:
     """Write the environment and load it; at a strength of 1e12 a pull breaks its physics."""
     folder.mkdir(parents=True)

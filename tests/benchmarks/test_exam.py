@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recorded import roamed
+from recorded import reference_bank, roamed
 from sledge import REWARD, sledge
 
 from benchmarks.exam import BANKS, examined, part_of_bank, truth
@@ -14,7 +14,7 @@ from benchmarks.pool.members import Member
 from eureka_agent.environment import Environment
 from eureka_agent.environment.roaming import ROAMING
 from eureka_agent.errors import MissingError
-from eureka_agent.search.bank import FOLDER, Bank, Entry, Record
+from eureka_agent.search.bank import FOLDER, Entry, Record
 
 
 @pytest.fixture
@@ -25,10 +25,8 @@ def environment(tmp_path: Path) -> Environment:
 @pytest.fixture
 def run(environment: Environment, tmp_path: Path) -> Path:
     """A run's folder with untrained policies, eight of generation 0 and one of generation 1."""
-    bank = Bank(tmp_path / FOLDER, 1 << 28, pytest.fail)
     seen = roamed(environment, *ROAMING)
-    for kind, judgement in zip(ROAMING, seen, strict=True):
-        bank.add(Record(Entry(kind, 0, "reference"), judgement))
+    bank = reference_bank(tmp_path / FOLDER, seen)
     for number in range(1, 10):
         generation = 0 if number < 9 else 1
         bank.add(Record(Entry(str(number), 9, "shipped", generation, number), seen[0]))

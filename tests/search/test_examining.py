@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorded import judged, roamed
-from sledge import policy, sledge
+from recorded import judged, reference_bank, roamed
+from sledge import paying, policy, sledge
 
 from eureka_agent.environment import Environment
 from eureka_agent.environment.contrasts import FILE, contrasts_of
@@ -29,18 +29,9 @@ CONTRASTS = (
 """
 
 
-def program(formula: str) -> str:
-    return f'''"""A program."""
-WEIGHTS = {{"all": 1.0}}
-
-def compute_reward(place, speed, action):
-    return {{"all": {formula}}}
-'''
-
-
-RIGHT, LEFT, STILL = program("place"), program("-place"), program("0.0 * place")
-WASTEFUL = program("action[:, 0].abs()")
-INFINITE = program("1.0 / (place - place)")
+RIGHT, LEFT, STILL = paying("place"), paying("-place"), paying("0.0 * place")
+WASTEFUL = paying("action[:, 0].abs()")
+INFINITE = paying("1.0 / (place - place)")
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +53,8 @@ def prober(environment: Environment) -> Iterator[Prober]:
 
 @pytest.fixture(scope="module")
 def bank(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Bank:
-    bank = Bank(tmp_path_factory.mktemp("run") / "bank", 1 << 28, pytest.fail)
-    for kind, seen in zip(ROAMING, roamed(environment, *ROAMING), strict=True):
-        bank.add(Record(Entry(kind, 0, "reference"), seen))
+    folder = tmp_path_factory.mktemp("run") / "bank"
+    bank = reference_bank(folder, roamed(environment, *ROAMING))
     pulls = (0.5, 1.0, 3.0)
     policies = [policy(environment, 1, pull) for pull in pulls]
     for number, seen in enumerate(judged(environment, policies), 1):

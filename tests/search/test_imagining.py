@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from recorded import roamed
-from sledge import sledge
+from recorded import reference_bank, roamed
+from sledge import paying, sledge
 
 from eureka_agent.environment import Environment, Episodes
 from eureka_agent.environment.contrasts import FILE
@@ -33,17 +33,8 @@ CONTRASTS = (
 """
 
 
-def program(formula: str) -> str:
-    return f'''"""A program."""
-WEIGHTS = {{"all": 1.0}}
-
-def compute_reward(place, speed, action, prev_action):
-    return {{"all": {formula}}}
-'''
-
-
-RIGHT, LEFT = program("place"), program("-place")
-JITTER = program("place + 9.0 * (action - prev_action).abs().sum(-1)")
+RIGHT, LEFT = paying("place"), paying("-place")
+JITTER = paying("place + 9.0 * (action - prev_action).abs().sum(-1)")
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +52,8 @@ def prober(environment: Environment) -> Iterator[Prober]:
 
 @pytest.fixture
 def bank(environment: Environment, tmp_path: Path) -> Bank:
-    bank = Bank(tmp_path / "bank", 1 << 28, pytest.fail)
-    for kind, seen in zip(("random", "waves"), roamed(environment, "random", "waves"), strict=True):
-        bank.add(Record(Entry(kind, 0, "reference"), seen))
-    return bank
+    kinds = ("random", "waves")
+    return reference_bank(tmp_path / "bank", roamed(environment, *kinds), kinds)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recorded import judged, roamed
+from recorded import judged, reference_bank, roamed
 from sledge import policy, sledge
 
 from eureka_agent.environment import Environment
@@ -54,10 +54,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 @pytest.fixture
 def bank(run: Run, untrained: list[Judgement]) -> Bank:
-    bank = Bank(run.path / "bank", 1 << 28, pytest.fail)
-    for kind, seen in zip(ROAMING, untrained, strict=True):
-        bank.add(Record(Entry(kind, 0, "reference"), seen))
-    return bank
+    return reference_bank(run.path / "bank", untrained)
 
 
 class Trained:

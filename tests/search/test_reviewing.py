@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from loopback import Loopback, Received
-from recorded import judged, roamed
-from sledge import policy, sledge
+from recorded import judged, reference_bank, roamed
+from sledge import paying, policy, sledge
 
 from eureka_agent.designer import Proposal
 from eureka_agent.designer.asking import Asking
@@ -28,17 +28,8 @@ from eureka_agent.store import Run
 POINT = "A policy would stand still."
 
 
-def program(formula: str) -> str:
-    return f'''"""A program."""
-WEIGHTS = {{"all": 1.0}}
-
-def compute_reward(place, speed, action):
-    return {{"all": {formula}}}
-'''
-
-
-RIGHT, STILL, FAST = program("place"), program("-action[:, 0].square()"), program("speed")
-BROKEN = program("nonsense")
+RIGHT, STILL, FAST = paying("place"), paying("-action[:, 0].square()"), paying("speed")
+BROKEN = paying("nonsense")
 
 
 class Author:
@@ -90,9 +81,8 @@ def prober(environment: Environment) -> Iterator[Prober]:
 
 @pytest.fixture(scope="module")
 def bank(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Bank:
-    bank = Bank(tmp_path_factory.mktemp("run") / "bank", 1 << 28, pytest.fail)
-    for kind, seen in zip(ROAMING, roamed(environment, *ROAMING), strict=True):
-        bank.add(Record(Entry(kind, 0, "reference"), seen))
+    folder = tmp_path_factory.mktemp("run") / "bank"
+    bank = reference_bank(folder, roamed(environment, *ROAMING))
     (seen,) = judged(environment, [policy(environment, 1, 1.0)])
     bank.add(Record(Entry("7", 100, "shipped", 0, 7), seen))
     return bank
@@ -162,7 +152,7 @@ def test_an_objection_goes_to_the_author_and_the_last_version_trains(
 def test_an_objection_that_remains_after_the_rounds_delays_and_rejects_nobody(
     run: Run, critic: Callable[..., Critic], rounds: int
 ) -> None:
-    versions = [program(f"-{k}.0 * speed") for k in range(1, 9)]
+    versions = [paying(f"-{k}.0 * speed") for k in range(1, 9)]
     author = Author(lambda broken: versions[broken.attempt])
     doubtful, sound = enter(run, versions[0], RIGHT)
     rows = critic(author, Opinions(*versions), rounds).criticise(run.candidates())

@@ -1,8 +1,6 @@
 """A run keeps what is known of its policies, and of exchanges in every role; also an older run."""
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +17,6 @@ FAILURES: dict[str, Any] = {
     "types": [{"kind": "fell", "share": 0.5, "step": 12, "sentence": "Fell.", "components": {}}],
     "lines": ["3 failed episodes."],
 }
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    with Run.create(tmp_path, "cartpole", goal="Swing up.", seed=1, config={}) as run:
-        for slot in range(2):
-            run.add_candidate(0, slot, f"text {slot}", designer="offline")
-        yield run
 
 
 def test_an_analysis_is_read_back(run: Run) -> None:

@@ -1,11 +1,7 @@
 """A run keeps what its programs think of each other, also one of an older schema."""
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from eureka_agent.store import Run, RunReader
 from eureka_agent.store.database import VERSION
@@ -18,14 +14,6 @@ KNOWN: dict[str, Any] = {
     "alarms": [],
     "said": ["#2 asks for the contrary of #1."],
 }
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    with Run.create(tmp_path, "cartpole", goal="Swing up.", seed=1, config={}) as run:
-        for slot in range(2):
-            run.add_candidate(0, slot, f"text {slot}", designer="offline")
-        yield run
 
 
 def test_what_is_known_is_read_back_by_generation_and_the_latest_first(run: Run) -> None:
