@@ -5,6 +5,7 @@ when it is imported through what it draws, by `MUJOCO_GL`; here that variable is
 set, and otherwise what works is found out by trying.
 """
 
+import copy
 import math
 import os
 import sys
@@ -22,6 +23,8 @@ REMEDY = "on Debian and Ubuntu, apt install libegl1 libgl1-mesa-dri"
 MOST_GEOMS = 10_000
 AZIMUTH, ELEVATION = 120.0, -18.0
 """Degrees: the camera of models that have none looks along the left of x, and a little down."""
+WIDER = 16
+"""Times that floors are drawn wider than the model says."""
 ROOM = 1.5
 """How much more than what it looks at that camera sees."""
 
@@ -45,6 +48,7 @@ class Renderer:
         self, model: mujoco.MjModel, width: int = 640, height: int = 400, camera: str | None = None
     ) -> None:
         self.camera = mujoco.MjvCamera()
+        model = _with_wide_floors(model)
         self._model, self._data = model, mujoco.MjData(model)
         self._followed = _aim(self.camera, model, camera)
         self._window = mujoco.MjrRect(0, 0, width, height)
@@ -117,6 +121,19 @@ def describe_rendering() -> str:
     drawing.free()
     gl.free()
     return f"works, through {type(gl).__module__.removeprefix('mujoco.')}"
+
+
+def _with_wide_floors(model: mujoco.MjModel) -> mujoco.MjModel:
+    """A copy whose floors are drawn farther than robots run: planes that collide carry for ever."""
+    model = copy.copy(model)
+    collides = (model.geom_contype > 0) | (model.geom_conaffinity > 0)
+    floors = (model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE) & collides
+    model.geom_size[floors, :2] *= WIDER
+    painted = {int(material) for material in model.geom_matid[floors] if material >= 0}
+    for material in painted:
+        if not model.mat_texuniform[material]:  # its pattern is stretched over the floor
+            model.mat_texrepeat[material] *= WIDER
+    return model
 
 
 def _aim(camera: mujoco.MjvCamera, model: mujoco.MjModel, name: str | None) -> int | None:

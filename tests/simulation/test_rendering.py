@@ -78,6 +78,16 @@ def test_without_a_camera_in_the_model_the_robot_is_followed() -> None:
 
 
 @draws
+def test_the_floor_is_drawn_as_far_as_it_carries() -> None:
+    small = ROBOT.replace("50 50 1", "5 5 1").format(camera="")
+    there = mujoco.MjModel.from_xml_string(small)
+    with Renderer(there, 60, 40) as renderer:
+        near, far = (share(renderer.frame(at(x)), 2) for x in (0.0, 40.0))
+    assert far > 0.8 * near
+    assert there.geom_size[0, 0] == 5.0
+
+
+@draws
 def test_a_frame_may_be_larger_than_the_model_foresees() -> None:
     with Renderer(model(FIXED), 1280, 800) as renderer:
         assert renderer.frame(at(0.0)).shape == (800, 1280, 3)
