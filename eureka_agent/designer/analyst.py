@@ -4,7 +4,7 @@ It is the second half of the Trajectory Analyzer, after the rules of `analysis/f
 says joins a candidate's reflection as an opinion; that it says nothing stops no search.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from eureka_agent.designer.asking import Asking, Place
 from eureka_agent.designer.prompting import fenced, render
 from eureka_agent.designer.structured import numbers_in
 from eureka_agent.designer.verdict import ACTIONS, Verdict, read_verdict
-from eureka_agent.llm import ChatMessage
+from eureka_agent.llm import ChatMessage, Picture
 from eureka_agent.reward.check import Outline, outline
 from eureka_agent.reward.parameters import parse_parameter
 from eureka_agent.store import CandidateRow
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ROLE = "analyst"
 """Under which the model's answers are accounted."""
+Draw = Callable[[Mapping[int, Excerpt]], Mapping[int, bytes]]
+"""Makes a PNG file of each of some excerpts, as far as it can."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,23 @@ class Analyst:
     def __init__(self, task: "TaskDescription", asking: Asking) -> None:
         self._task, self._asking = task, asking
 
-    def verdicts(self, subjects: Sequence[Subject]) -> dict[int, Verdict]:
+    def verdicts(self, subjects: Sequence[Subject], draw: Draw | None = None) -> dict[int, Verdict]:
         """Opinions by the candidate's number; all are asked for at the same time.
 
         A candidate of which the model gives no usable opinion, or of which nobody may ask for one
         any more, is left out.
+
+        Args:
+            subjects: what is asked about.
+            draw: makes pictures of the episodes, which the model is shown as well; None for none.
         """
         numbers = {(s.candidate.generation, s.candidate.slot, 0): s.candidate.id for s in subjects}
-        cases = dict(zip(numbers, map(self._case, subjects), strict=True))
+        excerpts = dict(zip(numbers.values(), map(_excerpt, subjects), strict=True))
+        drawn = draw(excerpts) if draw else {}
+        cases = {
+            place: self._case(subject, excerpts[number], drawn.get(number))
+            for (place, number), subject in zip(numbers.items(), subjects, strict=True)
+        }
 
         def read(place: Place, reply: str) -> Verdict:
             case = cases[place]
@@ -88,9 +99,7 @@ class Analyst:
         found = self._asking.ask_for(ROLE, questions, read)
         return {numbers[place]: verdict for place, verdict in found.items()}
 
-    def _case(self, subject: Subject) -> _Case:
-        program = outline(subject.candidate.text, subject.recordings.signals)
-        chosen = excerpt(subject.recordings, subject.own, _reads(program), subject.diagnosis)
+    def _case(self, subject: Subject, chosen: Excerpt, png: bytes | None) -> _Case:
         asked = render(
             "episodes",
             task=self._task,
@@ -102,10 +111,16 @@ class Analyst:
             policy_episodes=int(subject.own.sum()),
         )
         system = render("analyst", actions=ACTIONS)
-        messages = (ChatMessage("system", system), ChatMessage("user", asked))
-        return _Case(messages, chosen, program.weights, numbers_in([asked]))
+        picture = Picture(png, render("frames")) if png is not None else None
+        messages = (ChatMessage("system", system), ChatMessage("user", asked, picture))
+        return _Case(messages, chosen, _outline(subject).weights, numbers_in([asked]))
 
 
-def _reads(program: Outline) -> set[str]:
-    """Names of the signals that a program reads, now or earlier."""
-    return {parse_parameter(name)[1] for name in program.parameters}
+def _excerpt(subject: Subject) -> Excerpt:
+    """What is shown of a subject's episodes, what its program reads first."""
+    reads = {parse_parameter(name)[1] for name in _outline(subject).parameters}
+    return excerpt(subject.recordings, subject.own, reads, subject.diagnosis)
+
+
+def _outline(subject: Subject) -> Outline:
+    return outline(subject.candidate.text, subject.recordings.signals)

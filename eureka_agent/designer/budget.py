@@ -86,4 +86,4 @@ class Budget:
 
 
 def _tokens(messages: Iterable[ChatMessage]) -> int:
-    return sum(len(message.content) for message in messages) // CHARACTERS_PER_TOKEN
+    return sum(message.characters for message in messages) // CHARACTERS_PER_TOKEN

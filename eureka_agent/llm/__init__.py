@@ -2,7 +2,7 @@
 
 from eureka_agent.llm.client import Client
 from eureka_agent.llm.errors import ModelError, ModelRefused, ModelUnavailable
-from eureka_agent.llm.messages import ChatMessage, ModelSettings, Reply
+from eureka_agent.llm.messages import ChatMessage, ModelSettings, Picture, Reply
 
 __all__ = [
     "ChatMessage",
@@ -11,5 +11,6 @@ __all__ = [
     "ModelRefused",
     "ModelSettings",
     "ModelUnavailable",
+    "Picture",
     "Reply",
 ]

@@ -53,7 +53,9 @@ class Connection:
         await self._openai.close()
 
     async def send(self, messages: Sequence[ChatMessage]) -> Reply:
-        """Send a conversation once; again at once without parameters that the model refuses.
+        """Send a conversation once; again at once without what the model refuses.
+
+        These are parameters and pictures.
 
         Raises:
             Transient: it failed in a way that may pass.
@@ -61,9 +63,10 @@ class Connection:
         """
         while True:
             parameters = self._parameters.current()
+            pictured = self._parameters.pictures and any(message.picture for message in messages)
             start = time.monotonic()
             try:
-                body = await self._post(messages, parameters)
+                body = await self._post(messages, parameters, pictured)
                 return read_reply(body, messages, time.monotonic() - start, self._server.censor)
             except UnusableBody as unusable:
                 failure = Transient(f"The model's server {unusable}")
@@ -74,14 +77,18 @@ class Connection:
             except openai.APIStatusError as error:
                 if self._parameters.learn(parameters, error.status_code, error.body):
                     continue
+                if pictured and self._parameters.learn_pictures(error.status_code, error.body):
+                    continue
                 failure = self._server.judge(error)
             raise failure  # out here, so that it does not carry the request and its key along
 
-    async def _post(self, messages: Sequence[ChatMessage], parameters: dict[str, float]) -> bytes:
+    async def _post(
+        self, messages: Sequence[ChatMessage], parameters: dict[str, float], pictures: bool
+    ) -> bytes:
         """The body of the answer, which may hold more than the openai package knows of."""
         request: dict[str, Any] = {
             "model": self._model,
-            "messages": [message.as_dict() for message in messages],
+            "messages": [message.as_request(pictures=pictures) for message in messages],
             **parameters,
         }
         # The package limits each wait for the network; a server that drips would hold us for ever.

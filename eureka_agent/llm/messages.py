@@ -1,7 +1,25 @@
 """What goes to a model and what comes back, as plain data."""
 
+import base64
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+PICTURE_CHARACTERS = 6000
+"""What a picture counts as, where characters of text stand for tokens: about 1500 of these, which
+is what OpenAI's models count for the largest picture that they look at in full."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that goes along with a message.
+
+    Attributes:
+        png: the file.
+        caption: what is said of it; it goes along and stays behind with it.
+    """
+
+    png: bytes
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -11,14 +29,40 @@ class ChatMessage:
     Attributes:
         role: who says it.
         content: what is said.
+        picture: what is shown along with it, to models that take pictures.
     """
 
     role: Literal["system", "user", "assistant"]
     content: str
+    picture: Picture | None = None
+
+    @property
+    def characters(self) -> int:
+        """How long it is, by which its tokens are guessed."""
+        if self.picture is None:
+            return len(self.content)
+        return len(self.content) + len(self.picture.caption) + PICTURE_CHARACTERS
 
     def as_dict(self) -> dict[str, str]:
-        """The message as it crosses the network and stands in a run folder."""
-        return {"role": self.role, "content": self.content}
+        """The message as it stands in a run folder: of a picture only what is said of it."""
+        shown = f"\n\n[picture] {self.picture.caption}" if self.picture else ""
+        return {"role": self.role, "content": self.content + shown}
+
+    def as_request(self, *, pictures: bool) -> dict[str, Any]:
+        """The message as it crosses the network.
+
+        Args:
+            pictures: whether the model takes any.
+        """
+        if self.picture is None or not pictures:
+            return {"role": self.role, "content": self.content}
+        encoded = base64.b64encode(self.picture.png).decode("ascii")
+        parts = [
+            {"type": "text", "text": self.content},
+            {"type": "text", "text": self.picture.caption},
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded}"}},
+        ]
+        return {"role": self.role, "content": parts}
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
-"""The parameters of a request that some models refuse, and what is sent instead."""
+"""What of a request some models refuse, parameters and pictures, and what is sent instead."""
 
 import json
 import re
 from collections.abc import Callable
 
 REFUSALS = {400, 422}
+PICTURE_REFUSALS = REFUSALS | {404, 413, 415, 500, 501}
+"""Servers disagree what a picture is that they cannot take: some call it their own failure."""
 TEMPERATURE = re.compile(r"\btemperature\b")
 LIMIT = re.compile(r"\bmax_(completion_)?tokens\b")
+PICTURE = re.compile(r"image|multi-?modal|vision|must be a string|too large", re.IGNORECASE)
 
 
 class Parameters:
@@ -19,8 +22,11 @@ class Parameters:
     Args:
         temperature: sent until a server refuses it.
         reply_tokens: the most tokens of an answer.
-        notify: told once about each parameter that is given up.
+        notify: told once about each thing that is given up.
         newest: whether to try the new name first.
+
+    Attributes:
+        pictures: whether pictures are sent: until a server refuses one.
     """
 
     def __init__(
@@ -36,6 +42,7 @@ class Parameters:
         self._reply_tokens = reply_tokens
         self._temperature: float | None = temperature
         self._notify = notify
+        self.pictures = True
 
     def current(self) -> dict[str, float]:
         """The parameters to send now."""
@@ -70,3 +77,20 @@ class Parameters:
             instead = f"`{self._limit_names[0]}`" if self._limit_names else "no limit"
             self._notify(f"The model does not take `{refused}`: {instead} is sent from now on.")
         return not sent.keys() <= self.current().keys()
+
+    def learn_pictures(self, status: int, body: object) -> bool:
+        """Give up pictures, if that is what the failed answer to a request with one is about.
+
+        Args:
+            status: the HTTP status of the answer.
+            body: what the answer said, as plain data.
+
+        Returns:
+            Whether the request is worth sending again without its picture.
+        """
+        if status not in PICTURE_REFUSALS or not PICTURE.search(json.dumps(body)):
+            return False
+        if self.pictures:
+            self._notify("The model does not take pictures: they are no longer sent.")
+        self.pictures = False
+        return True

@@ -47,8 +47,8 @@ def read_reply(
     prompt_tokens, completion_tokens, cost = _usage(document.get("usage"))
     estimated = prompt_tokens is None or completion_tokens is None
     if prompt_tokens is None or completion_tokens is None:
-        prompt_tokens = _tokens(*(message.content for message in messages))
-        completion_tokens = _tokens(said, *thoughts)
+        prompt_tokens = _tokens(sum(message.characters for message in messages))
+        completion_tokens = _tokens(sum(map(len, [said, *thoughts])))
     return Reply(
         text=censor.text(text),
         reasoning=censor.text(reasoning),
@@ -158,8 +158,8 @@ def _count(value: object) -> int | None:
     return None
 
 
-def _tokens(*texts: str) -> int:
-    return math.ceil(sum(map(len, texts)) / CHARACTERS_PER_TOKEN)
+def _tokens(characters: int) -> int:
+    return math.ceil(characters / CHARACTERS_PER_TOKEN)
 
 
 def _is_text(value: object) -> bool:

@@ -85,6 +85,12 @@ class Performance:
         }
 
 
+def pose_of(worlds: Worlds, world: int) -> Pose:
+    """How a world stands."""
+    names = ("qpos", "mocap_pos", "mocap_quat")
+    return Pose(*(worlds.simulator.view(name)[world].cpu().numpy().copy() for name in names))
+
+
 def perform(policy: Policy, pay: Pay | None = None, filmed: int | None = None) -> Performance:
     """Play a policy without action noise on the reporting pool.
 
@@ -137,7 +143,7 @@ def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Po
 
     def watch(t: int, ended: Tensor) -> None:
         if filmed is not None and isinstance(worlds, Worlds) and not ended[filmed]:
-            poses.append(_pose(worlds, filmed))
+            poses.append(pose_of(worlds, filmed))
 
     recorded, diverged = record(worlds, streams, act, watch=watch)
     return recorded, diverged, poses
@@ -165,11 +171,6 @@ def _acting(policy: Policy, worlds: AnyWorlds) -> Act:
         return stack.actor(everyone)[0].clamp(-1.0, 1.0)
 
     return act
-
-
-def _pose(worlds: Worlds, world: int) -> Pose:
-    names = ("qpos", "mocap_pos", "mocap_quat")
-    return Pose(*(worlds.simulator.view(name)[world].cpu().numpy().copy() for name in names))
 
 
 def _steps(policy: Policy, fitness: Fitness, episodes: Episodes) -> Tensor:

@@ -111,6 +111,8 @@ class SearchConfig:
     """Whether designers are told where a program pays: its reward over its most telling signals."""
     analyst: bool = False
     """Whether a language model looks at the episodes of each policy and tells designers of it."""
+    frames: bool = True
+    """Whether it is shown pictures of them as well, if it takes any and this machine can draw."""
     max_tokens: int = 0
     """Tokens that the search may use; 0 for no limit."""
     max_cost: float = 0.0

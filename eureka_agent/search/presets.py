@@ -99,6 +99,7 @@ PRESETS = {
                 "parts": "signs",
                 "review_rounds": 3,
                 "analyst": True,
+                "frames": False,
                 "lens": False,
                 "memory": "generation",
                 "history": 0,

@@ -5,16 +5,17 @@ takes other policies to compare with: how episodes fail, where the program pays,
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eureka_agent.analysis import behaviour, reflect
+from eureka_agent.analysis.excerpt import Excerpt
 from eureka_agent.analysis.failures import Diagnosis
 from eureka_agent.analysis.recordings import Recordings
 from eureka_agent.environment import Environment, Episodes, SignalLayout
 from eureka_agent.reward import parse
-from eureka_agent.search.bank import Bank
+from eureka_agent.search.bank import Bank, Record
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.diagnosing import (
     OWN,
@@ -28,6 +29,7 @@ from eureka_agent.search.diagnosing import (
     recordings_of,
 )
 from eureka_agent.search.examining import joined
+from eureka_agent.search.picturing import pictures
 from eureka_agent.search.probing import Prober
 from eureka_agent.search.sweeping import look_through
 from eureka_agent.store import CandidateRow, Run
@@ -74,6 +76,7 @@ class _Analysed:
     """What was found out about a candidate."""
 
     row: CandidateRow
+    records: tuple[Record, ...]
     known: Known
     recordings: Recordings
     diagnosis: Diagnosis
@@ -148,6 +151,7 @@ class Reflecting:
         diagnosis = diagnosis_of(recordings, known.own, bars)
         return _Analysed(
             row,
+            tuple(record for group in groups.values() for record in group),
             known,
             recordings,
             diagnosis,
@@ -182,7 +186,12 @@ class Reflecting:
             )
             for found in analysed
         ]
-        verdicts = self._analyst.verdicts(subjects)
+        records = {found.row.id: found.records for found in analysed}
+
+        def draw(excerpts: Mapping[int, Excerpt]) -> Mapping[int, bytes]:
+            return pictures(self._run, self._environment, self._config.seed, excerpts, records)
+
+        verdicts = self._analyst.verdicts(subjects, draw if self._config.frames else None)
         return {
             number: verdict.as_dict() | {"lines": verdict.lines()}
             for number, verdict in verdicts.items()

@@ -1,7 +1,7 @@
 """The analyst: what a model says of a policy's episodes, as far as the episodes bear it out."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from loopback import Answer, Loopback, Received, Script, Status, sequence
 
+from eureka_agent.analysis.excerpt import Excerpt
 from eureka_agent.analysis.failures import diagnose
 from eureka_agent.analysis.recordings import Recordings
-from eureka_agent.designer.analyst import Analyst, Subject
+from eureka_agent.designer.analyst import Analyst, Draw, Subject
 from eureka_agent.designer.asking import Asking
 from eureka_agent.designer.budget import Budget
 from eureka_agent.designer.verdict import Verdict
@@ -101,14 +102,18 @@ class Asked:
         self.received: list[Received] = []
 
     def __call__(
-        self, script: Script | str, *subjects: Subject, max_tokens: int = 0
+        self,
+        script: Script | str,
+        *subjects: Subject,
+        max_tokens: int = 0,
+        draw: Draw | None = None,
     ) -> dict[int, Verdict]:
         with Loopback((lambda received: script) if isinstance(script, str) else script) as server:
             self.received = server.received
             settings = ModelSettings(model="m", base_url=server.url, attempts=1)
             budget = Budget(self.run, max_tokens=max_tokens)
             asking = Asking(lambda: Client(settings), self.run, budget)
-            return Analyst(self.task, asking).verdicts(subjects)
+            return Analyst(self.task, asking).verdicts(subjects, draw)
 
     @property
     def prompt(self) -> str:
@@ -153,6 +158,30 @@ def test_the_model_sees_episodes_payments_rules_training_and_program(
         "| rod_up |",
     ):
         assert part in ask.prompt, part
+
+
+def test_a_picture_of_the_episodes_goes_along_and_is_not_stored(
+    ask: Asked, subject: Subject, run: Run
+) -> None:
+    def draw(excerpts: Mapping[int, Excerpt]) -> dict[int, bytes]:
+        assert [len(excerpt.shown) for excerpt in excerpts.values()] == [3]
+        return {number: b"PNG" for number in excerpts}
+
+    ask(json.dumps(SOUND), subject, draw=draw)
+    text, caption, picture = ask.received[0].messages[-1]["content"]
+    assert "## Episode 1: the worst episode" in text["text"]
+    assert caption["text"].startswith("The picture shows the same episodes")
+    assert picture["image_url"]["url"] == "data:image/png;base64,UE5H"
+    (exchange,) = run.exchanges(0, 0, "analyst")
+    stored = exchange.messages[-1]["content"]
+    assert stored == f"{text['text']}\n\n[picture] {caption['text']}"
+
+
+def test_an_excerpt_that_nobody_could_draw_is_shown_in_numbers(
+    ask: Asked, subject: Subject
+) -> None:
+    ask(json.dumps(SOUND), subject, draw=lambda excerpts: {})
+    assert "picture" not in ask.prompt
 
 
 def test_what_the_rules_say_in_other_words_is_shown_in_those(ask: Asked, subject: Subject) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from loopback import Loopback
 
-from eureka_agent.llm import ChatMessage, Client, ModelError, ModelSettings, Reply
+from eureka_agent.llm import ChatMessage, Client, ModelError, ModelSettings, Picture, Reply
 
 KEY = "sk-proj-abcDEF0123456789"
 
@@ -28,13 +28,15 @@ Ask = Callable[..., Outcome]
 def ask() -> Ask:
     """Send `count` requests labelled "#0", "#1", … that say so themselves."""
 
-    def ask(server: Loopback, count: int = 1, **settings: Any) -> Outcome:
+    def ask(
+        server: Loopback, count: int = 1, picture: Picture | None = None, **settings: Any
+    ) -> Outcome:
         outcome = Outcome()
         named = {"model": "tester", "base_url": server.url, "attempts": 4, **settings}
         client = Client(
             ModelSettings(**named), api_key=KEY, notify=outcome.notices.append, first_wait_s=0.01
         )
-        requests = {f"#{i}": [ChatMessage("user", f"#{i}")] for i in range(count)}
+        requests = {f"#{i}": [ChatMessage("user", f"#{i}", picture)] for i in range(count)}
         try:
             client.complete(requests, outcome.replies.__setitem__)
         except ModelError as error:

@@ -1,7 +1,8 @@
 """What trained policies did and what their programs pay joins the reflections, each once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from recorded import judged, reference_bank, roamed
 from sledge import policy, sledge
 
+from eureka_agent.analysis.excerpt import excerpt
+from eureka_agent.designer.analyst import Draw
 from eureka_agent.environment import Environment
 from eureka_agent.environment.roaming import ROAMING
 from eureka_agent.search import SearchConfig
@@ -17,9 +20,11 @@ from eureka_agent.search.diagnosing import Bars
 from eureka_agent.search.probing import Prober
 from eureka_agent.search.reflecting import Reflecting
 from eureka_agent.search.replies import Judgement
+from eureka_agent.simulation.rendering import describe_rendering
 from eureka_agent.store import CandidateRow, Run
 
 STEP = 200
+CAN_DRAW = describe_rendering().startswith("works")
 BASE = "It trained."
 RIGHT = '''"""Go right, with little effort."""
 WEIGHTS = {"right": 1.0, "effort": 0.1}
@@ -201,7 +206,10 @@ def test_the_parent_is_what_a_child_is_compared_with(trained: Trained) -> None:
 class Opinionated:
     """An analyst of few words."""
 
-    def verdicts(self, subjects: Sequence[Any]) -> dict[int, "Opinionated"]:
+    draw: Draw | None = None
+
+    def verdicts(self, subjects: Sequence[Any], draw: Draw | None) -> dict[int, "Opinionated"]:
+        self.draw = draw
         assert all(subject.own.sum() == 4 for subject in subjects)
         assert all(subject.diagnosis.head for subject in subjects)
         return {subject.candidate.id: self for subject in subjects[:1]}
@@ -221,6 +229,48 @@ def test_an_opinion_is_kept_and_told_last(trained: Trained) -> None:
     assert second == BASE
     opinions = [row.opinion for row in trained.run.analyses()]
     assert opinions == [{"keep": ["right"], "lines": Opinionated().lines()}, {}]
+
+
+class Looking(Opinionated):
+    """An analyst that has frames drawn."""
+
+    drawn: Mapping[int, bytes] = MappingProxyType({})
+
+    def verdicts(self, subjects: Sequence[Any], draw: Draw | None) -> dict[int, Opinionated]:
+        assert draw is not None
+        self.drawn = draw({s.candidate.id: excerpt(s.recordings, s.own) for s in subjects})
+        return {}
+
+
+@pytest.mark.skipif(not CAN_DRAW, reason="nothing on this machine can draw pictures")
+def test_frames_of_the_episodes_are_drawn_for_the_analyst_and_kept(trained: Trained) -> None:
+    looking = Looking()
+    for pull in (0.3, -9.0):
+        trained.add(pull)
+    trained.analyse(analyst=looking, seed=3)
+    for number, png in looking.drawn.items():
+        assert png.startswith(b"\x89PNG")
+        assert (trained.run.candidate_folder(number) / "frames.png").read_bytes() == png
+    assert sorted(looking.drawn) == [1, 2]
+    assert not trained.run.events()
+
+
+def test_without_a_picture_the_search_goes_on_and_an_event_says_why(
+    trained: Trained,
+) -> None:
+    looking = Looking()
+    trained.add(0.3)
+    trained.analyse(analyst=looking, seed=4)  # the episodes are those of another
+    assert looking.drawn == {}
+    (event,) = trained.run.events()
+    assert "no frames of episodes: Episode 3 goes otherwise" in event.text
+
+
+def test_frames_can_be_switched_off(trained: Trained) -> None:
+    analyst = Opinionated()
+    trained.add(0.3)
+    trained.analyse(analyst=analyst, frames=False)
+    assert analyst.draw is None
 
 
 def test_where_training_led_to_nothing_all_failed_and_none_is_good() -> None:

@@ -1,0 +1,59 @@
+"""Pictures of recorded episodes, for the model that looks at what policies do."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from eureka_agent.analysis.excerpt import Excerpt
+from eureka_agent.environment import Environment, pools
+from eureka_agent.errors import EurekaError
+from eureka_agent.search.bank import Record
+from eureka_agent.store import Run
+
+if TYPE_CHECKING:
+    from eureka_agent.playback.sheets import Strip
+
+SHEET = "frames.png"
+"""Frames of a candidate's episodes, in its folder."""
+
+
+def pictures(
+    run: Run,
+    environment: Environment,
+    seed: int,
+    excerpts: Mapping[int, Excerpt],
+    records: Mapping[int, Sequence[Record]],
+) -> dict[int, bytes]:
+    """Draw what excerpts show; without pictures the search goes on, and an event says why.
+
+    Args:
+        run: in whose candidates' folders the pictures stay.
+        environment: the task.
+        seed: of the search.
+        excerpts: by the candidate's number.
+        records: likewise, in the order of the recordings that the excerpt is of.
+
+    Returns:
+        PNG files by number.
+    """
+    from eureka_agent.playback.sheets import Order, have_drawn  # not needed by most searches
+
+    paths = {number: run.candidate_folder(number) / SHEET for number in excerpts}
+    sheets = [(paths[n].resolve(), _strips(excerpts[n], records[n])) for n in excerpts]
+    try:
+        have_drawn(Order(environment.source, pools.RANKING, seed, sheets))
+    except EurekaError as error:
+        run.event("frames", f"no frames of episodes: {error}")
+    return {number: path.read_bytes() for number, path in paths.items() if path.is_file()}
+
+
+def _strips(excerpt: Excerpt, records: Sequence[Record]) -> list["Strip"]:
+    """The rows of a sheet: the episodes that the excerpt shows, at some of its steps."""
+    from eureka_agent.playback.sheets import Strip, frames_of
+
+    places = [(record, e) for record in records for e in range(len(record.seen.fitness))]
+    strips = []
+    for number, shown in enumerate(excerpt.shown, 1):
+        record, episode = places[shown.episode]
+        title = f"Episode {number}: {shown.label}"
+        strips.append(Strip(title, record.episodes, episode, frames_of(shown.steps)))
+    return strips
