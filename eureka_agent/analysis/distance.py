@@ -23,8 +23,6 @@ from eureka_agent.errors import UsageError
 
 SAME = 0.03
 """Distance up to which rewards are the same: what the fit leaves of shaping is about 0.02."""
-DIVERSE = 0.15
-"""Distance from which rewards are different enough to be worth keeping side by side."""
 OPPOSITE = 0.95
 """Distance from which one reward asks for the contrary of the other."""
 
@@ -161,34 +159,18 @@ def clusters(matrix: FloatArray, threshold: float = SAME) -> IntArray:
     return first
 
 
-def diverse(
-    matrix: FloatArray, count: int, chosen: Sequence[int] = (0,), least: float = DIVERSE
-) -> list[int]:
-    """Programs that are far from each other, the farthest from those chosen before it next.
+def diversity(matrix: FloatArray) -> float:
+    """How far apart programs are on average: 0 for one idea, 0.7 for unrelated ones.
 
     Args:
-        matrix: distances `[K, K]`; those with NaN are never chosen.
-        count: how many at most, those given among them.
-        chosen: the ones to begin with, at least one.
-        least: distance to all chosen ones below which a program is not worth a place.
+        matrix: distances `[K, K]`; pairs with NaN do not count.
 
-    Raises:
-        UsageError: there is nothing to begin with.
+    Returns:
+        the mean over pairs; NaN if there is none.
     """
-    if not chosen:
-        raise UsageError(
-            "diverse was given no program to begin with.", "Name one, such as the best."
-        )
-    picked = list(chosen)
-    nearest = np.nan_to_num(matrix[:, picked], nan=0.0).min(axis=1)
-    while len(picked) < count:
-        nearest[picked] = 0.0
-        farthest = int(nearest.argmax())
-        if nearest[farthest] < max(least, np.finfo(float).tiny):
-            break
-        picked.append(farthest)
-        nearest = np.minimum(nearest, np.nan_to_num(matrix[:, farthest], nan=0.0))
-    return picked
+    pairs = matrix[np.triu_indices(len(matrix), 1)]
+    known = pairs[np.isfinite(pairs)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def opposites(matrix: FloatArray, threshold: float = OPPOSITE) -> list[tuple[int, int]]:

@@ -140,7 +140,7 @@ def _chosen(recordings: Recordings, own: BoolArray) -> Iterator[tuple[str, int]]
     lowest, highest = quality[ranked[0]], quality[ranked[-1]]
     clear = ALIKE * np.ptp(quality[np.isfinite(quality)])
     if highest - lowest < clear:
-        ranked = [ranked[0], ranked[-1]]  # those between would say it all again
+        del ranked[1:-1]  # those between would say it all again
     worst = ranked[: min(WORST, len(ranked) - 1)]
     for place, episode in enumerate(worst):
         yield ("the worst episode", "the second worst episode")[place], episode

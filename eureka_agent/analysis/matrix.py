@@ -48,11 +48,6 @@ class Opinions:
         mine = self.own[:, None] == np.arange(self.z.shape[1])
         return np.isfinite(self.z) & ~mine
 
-    @property
-    def peer_z(self) -> FloatArray:
-        """Median opinion of the peers `[P]`; NaN where nobody has one."""
-        return _median(self.z, self.peers)
-
 
 @dataclass(frozen=True)
 class Alarm:
@@ -109,25 +104,6 @@ class PeerRanking:
         if unknown:
             said.append(f"Nothing is known of {', '.join(unknown)}.")
         return said
-
-
-def mean_rewards(rewards: FloatArray, policy: IntArray, policies: int) -> FloatArray:
-    """Mean reward per step of every policy under every program `[P, K]`.
-
-    Args:
-        rewards: what each program pays for each recorded step `[M, K]`.
-        policy: who made the step, below `policies` `[M]`.
-        policies: how many there are, P.
-
-    Returns:
-        NaN for policies without steps, and where a reward is not finite.
-    """
-    sums = np.zeros((policies, rewards.shape[1]))
-    with np.errstate(invalid="ignore"):  # infinities of both signs
-        np.add.at(sums, policy, rewards.astype(np.float64))
-    count = np.bincount(policy, minlength=policies)[:, None]
-    known = np.isfinite(sums) & (count > 0)
-    return np.where(known, np.where(known, sums, 0.0) / np.maximum(count, 1), np.nan)
 
 
 def opinions(

@@ -9,15 +9,12 @@ from eureka_agent.designer.budget import Budget
 from eureka_agent.designer.prompting import ECHO_LIMIT, render
 from eureka_agent.llm import ChatMessage, Client, ModelError, Reply
 from eureka_agent.store import ExchangeRow, Run
-from eureka_agent.store.reading import AUTHOR
+from eureka_agent.store.reading import AUTHOR, TRIES
 
 Place = tuple[int, int, int]
 """Generation, slot, attempt."""
 Messages = Sequence[ChatMessage]
 T = TypeVar("T")
-
-TRIES = 2
-"""Answers that are asked for at one place, where the first one is of no use."""
 
 
 class Unusable(Exception):
@@ -148,8 +145,10 @@ def label(role: str, place: Place) -> str:
     program = f"program {slot + 1} of generation {generation}"
     if role in AUTHOR:
         return f"repair {attempt} of {program}" if attempt else program
-    again = f" ({attempt + 1})" if attempt else ""
-    return f"the {role}'s answer{again} on {program}"
+    version, tries = divmod(attempt, TRIES)
+    again = f" ({tries + 1})" if tries else ""
+    which = f"version {version + 1} of {program}" if version else program
+    return f"the {role}'s answer{again} on {which}"
 
 
 def _later(place: Place, attempts: int) -> Place:

@@ -10,7 +10,7 @@ import re
 from eureka_agent.designer.extraction import ENTRY
 from eureka_agent.reward import Finding
 
-FREE, TWO_KINDS, SIGNS = "free", "dense-sparse", "signs"
+PARTS = FREE, TWO_KINDS, SIGNS = "free", "dense-sparse", "signs"
 KINDS = ("sparse", "dense")
 SIGN_WEIGHTS = {"sparse": 1.0, "dense": 0.1}
 """What the sign of each part is worth per step."""

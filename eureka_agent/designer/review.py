@@ -16,6 +16,7 @@ from eureka_agent.llm import ChatMessage
 from eureka_agent.reward import Finding
 from eureka_agent.reward.findings import MAX_LENGTH
 from eureka_agent.store import CandidateRow
+from eureka_agent.store.reading import TRIES
 
 if TYPE_CHECKING:
     from eureka_agent.environment import TaskDescription
@@ -26,8 +27,6 @@ PASSED, ADVICE = "review-passed", "review-advice"
 """Rules of findings that are no objections; they say that a review took place."""
 MOST_POINTS = 3
 """Objections and suggestions of one review, each."""
-PLACES = 2
-"""Attempts that one review may take: an answer of no use is asked for once more."""
 _KEYS = ("blocking", "advice", "passed", "confidence")
 
 
@@ -75,7 +74,7 @@ class Subject:
     @property
     def place(self) -> Place:
         """Where the review of this version is kept."""
-        return self.candidate.generation, self.candidate.slot, PLACES * self.version
+        return self.candidate.generation, self.candidate.slot, TRIES * self.version
 
 
 class Reviewer:

@@ -100,7 +100,7 @@ class WinnerFilms:
                 return
             self._process = None
             self._tell()
-        if self._waiting:
+        while self._waiting and self._process is None:
             self._candidate = self._waiting.popleft()
             try:
                 self._process = self._start(self._candidate)

@@ -8,7 +8,6 @@ import mmap
 import os
 from pathlib import Path
 
-MAX_LANES = 255
 _NOBODY = 255
 
 

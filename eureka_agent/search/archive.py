@@ -32,7 +32,7 @@ def past_candidates(run: Run, before: int) -> list[Past]:
             thought=row.thought,
             lesson=row.lesson,
             reflection=row.reflection,
-            rewritten=bool(run.drafts(row.id)),
+            rewritten=any(draft.text != row.text for draft in run.drafts(row.id)[:1]),
         )
         for row in run.candidates()
         if row.generation < before

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from eureka_agent.designer.parts import FREE, PARTS
 from eureka_agent.environment import Environment, mix
 from eureka_agent.errors import UsageError
 from eureka_agent.sandbox.isolation import POLICIES
@@ -18,9 +19,6 @@ CONTEXTS = ("signals", "source")
 MEMORIES = ("archive", "generation")
 """Which earlier programs a designer knows: all, the best of which is always shown, or only the best
 one of the last generation that had any, as in Eureka."""
-PARTS = ("free", "dense-sparse", "signs")
-"""What a language model's programs are made of: what it likes; dense parts that lead the way and
-sparse ones that pay what counts; or one of each, of which only the sign is paid."""
 MOST_ROUNDS = 3
 """Rounds of review, after which the author has had its say."""
 TRAINERS = ("population", "sb3")
@@ -99,7 +97,7 @@ class SearchConfig:
     """Which earlier programs designers know: archive, or generation for the last one's best."""
     strategies: bool = True
     """Whether the programs of a generation are asked for in different ways, or all in one."""
-    parts: str = "free"
+    parts: str = FREE
     """What the model's programs are made of: free, dense-sparse, or signs for one part of each kind
     of which only the sign is paid."""
     review_rounds: int = 0
@@ -186,7 +184,7 @@ class SearchConfig:
         asked = {
             "review_rounds": self.review_rounds > 0,
             "analyst": self.analyst,
-            "parts": self.parts != "free",
+            "parts": self.parts != FREE,
         }
         wanted = [name for name, value in asked.items() if value]
         if wanted and self.designer != "openai":

@@ -51,9 +51,10 @@ class Critic:
 
     def criticise(self, candidates: Sequence[CandidateRow]) -> list[CandidateRow]:
         """Bring each candidate to a verdict; returns those that are to be trained."""
-        known, episodes = self._fingerprints(), self._episodes()
+        episodes = self._episodes()
         waiting = [row for row in candidates if row.state == "proposed"]
         while waiting:
+            known = self._fingerprints()
             found = {row.id: self._examine(row, known, episodes) for row in waiting}
             sound = [row for row in waiting if not _refused(found[row.id])]
             for number, findings in self._screening.screen(sound).items():
@@ -64,7 +65,6 @@ class Critic:
                     self._run.set_verdict(row.id, _plain(found[row.id]), accepted=True)
             sent_back = [(row, found[row.id]) for row in waiting if row.id in back]
             waiting = self._send_back(sent_back)
-            known = self._fingerprints()
         ids = {row.id for row in candidates}
         rows = [row for row in self._run.candidates() if row.id in ids]
         return self._screening.in_order([r for r in rows if r.state in ("accepted", "training")])

@@ -17,6 +17,7 @@ from eureka_agent.analysis.distance import (
     RewardDistances,
     clusters,
     distances,
+    diversity,
 )
 from eureka_agent.analysis.hindsight import Hindsight
 from eureka_agent.analysis.matrix import Alarm
@@ -132,7 +133,8 @@ class Insight:
         peers = Peers(finished, self._bank, self._scorer, programs.equals)
         raised = {late.candidate: (early, late, alarm) for early, late, alarm in peers.alarms()}
         for early, late, _ in raised.values():
-            if not with_fitness or self._fitness(late) <= self._fitness(early):
+            known = late.kind == "exploit"
+            if not known and (not with_fitness or self._fitness(late) <= self._fitness(early)):
                 self._bank.mark(late, "exploit")
         reasons = {number: alarm.reason(f"#{number}") for number, (_, _, alarm) in raised.items()}
         hindsight = hindsight if with_fitness else None
@@ -144,7 +146,13 @@ class Insight:
                 matrix=peers.document(),
                 peers=peers.rates(),
                 alarms=[_alarm(number, alarm) for number, (_, _, alarm) in raised.items()],
-                said=[*reviews, *reasons.values(), *programs.said(), *peers.said(with_fitness)],
+                said=[
+                    *reviews,
+                    *reasons.values(),
+                    *programs.diversity(generation),
+                    *programs.said(),
+                    *peers.said(with_fitness),
+                ],
                 reviews=hindsight.as_dict() if hindsight else {},
             )
             self._recheck(programs)
@@ -239,6 +247,17 @@ class _Programs:
         if contrary:
             lines.append(f"It asks for the contrary of {', '.join(contrary)}.")
         return lines
+
+    def diversity(self, generation: int) -> list[str]:
+        """How far apart the programs of a generation are, if there are two to compare."""
+        places = [k for k, row in enumerate(self._rows) if row.generation == generation]
+        apart = diversity(self._found.matrix[np.ix_(places, places)])
+        if np.isnan(apart):
+            return []
+        return [
+            f"The programs of generation {generation} are {apart:.2f} apart on average, where 0 is "
+            "the same and about 0.7 unrelated."
+        ]
 
     def said(self) -> list[str]:
         """Which programs ask for the same, the contrary, or nothing."""

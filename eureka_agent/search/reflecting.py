@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eureka_agent.analysis import behaviour, reflect
+from eureka_agent.analysis.arrays import BoolArray
 from eureka_agent.analysis.excerpt import Excerpt
 from eureka_agent.analysis.failures import Diagnosis
 from eureka_agent.analysis.recordings import Recordings
@@ -72,16 +73,26 @@ def keep_reflection(
 
 
 @dataclass(frozen=True)
+class _Evidence:
+    """What a model is to look at of a candidate: recorded episodes, as read and as they lie there.
+
+    It is large, so that nobody keeps it for whom no model looks.
+    """
+
+    own: BoolArray
+    records: tuple[Record, ...]
+    recordings: Recordings
+    diagnosis: Diagnosis
+
+
+@dataclass(frozen=True)
 class _Analysed:
     """What was found out about a candidate."""
 
     row: CandidateRow
-    records: tuple[Record, ...]
-    known: Known
-    recordings: Recordings
-    diagnosis: Diagnosis
     failures: dict[str, Any]
     lens: dict[str, Any]
+    evidence: _Evidence | None
 
 
 class Reflecting:
@@ -149,14 +160,12 @@ class Reflecting:
         recordings = recordings_of(known, program, environment)
         bars = bars_of(finished, groups) if with_fitness else None
         diagnosis = diagnosis_of(recordings, known.own, bars)
+        records = tuple(record for group in groups.values() for record in group)
         return _Analysed(
             row,
-            tuple(record for group in groups.values() for record in group),
-            known,
-            recordings,
-            diagnosis,
             failures_document(diagnosis, known.fitness[known.own], bars),
             look_through(program, known, environment.layout, self._prober),
+            _Evidence(known.own, records, recordings, diagnosis) if self._analyst else None,
         )
 
     def _known(self, row: CandidateRow, groups: Groups, with_fitness: bool) -> Known | None:
@@ -171,22 +180,24 @@ class Reflecting:
 
     def _opinions(self, analysed: Sequence[_Analysed]) -> dict[int, dict[str, Any]]:
         """What the analyst says of candidates, by number, as `AnalysisRow.opinion` holds it."""
-        if self._analyst is None or not analysed:
+        evidence = {found.row.id: found.evidence for found in analysed if found.evidence}
+        if self._analyst is None or not evidence:
             return {}
         from eureka_agent.designer.analyst import Subject  # slow to import, and often not needed
 
         subjects = [
             Subject(
                 candidate=found.row,
-                recordings=found.recordings,
-                own=found.known.own,
-                diagnosis=found.diagnosis,
+                recordings=seen.recordings,
+                own=seen.own,
+                diagnosis=seen.diagnosis,
                 reflection=found.row.reflection,
                 failures=found.failures["lines"],
             )
             for found in analysed
+            if (seen := found.evidence)
         ]
-        records = {found.row.id: found.records for found in analysed}
+        records = {number: seen.records for number, seen in evidence.items()}
 
         def draw(excerpts: Mapping[int, Excerpt]) -> Mapping[int, bytes]:
             return pictures(self._run, self._environment, self._config.seed, excerpts, records)

@@ -20,6 +20,7 @@ from eureka_agent.errors import UsageError
 from eureka_agent.store.schema import MIGRATIONS, SCHEMA, VERSION
 
 BUSY_SECONDS = 20.0
+BUSY = "Another process holds it: try again in a moment."
 COPIED = "If it is a copy: copy run.db-wal along with run.db, while nothing searches the run."
 
 Record = TypeVar("Record")
@@ -178,7 +179,9 @@ class Database:
 
     def unreadable(self, error: Exception) -> UsageError:
         """What to raise where reading failed."""
-        return UsageError(f"{self._path} cannot be read: {error}.", COPIED)
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the kind, without its variety
+        remedy = BUSY if code == sqlite3.SQLITE_BUSY else COPIED
+        return UsageError(f"{self._path} cannot be read: {error}.", remedy)
 
 
 def _encode(value: object) -> Any:

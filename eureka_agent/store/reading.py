@@ -31,6 +31,9 @@ from eureka_agent.store.rows import (
 LOCK = "lock"
 AUTHOR = ("designer", "repair")
 """Roles in which the language model writes programs."""
+TRIES = 2
+"""Answers that are asked for in other roles where the first is of no use; the attempts of a review
+count on by as many for each version of a program."""
 
 
 class RunReader:

@@ -12,6 +12,7 @@ from typing import Any
 
 from eureka_agent.errors import UsageError
 from eureka_agent.store import CandidateRow, ExchangeRow, RunReader, TrainingRow, list_runs
+from eureka_agent.store.reading import TRIES
 from eureka_agent.store.rows import Role
 from eureka_agent.ui.published import published_baselines
 from eureka_agent.ui.statistics import Estimate, compare, estimate, human_normalised
@@ -176,8 +177,8 @@ def exchange_name(role: str, attempt: int) -> str:
             return "First program"
         case "repair":
             return f"Repair {attempt}"
-        case "reviewer":  # an even number for each version, the odd one after it where asked again
-            return f"Review {attempt // 2 + 1}" + (", asked again" if attempt % 2 else "")
+        case "reviewer":
+            return f"Review {attempt // TRIES + 1}" + (", asked again" if attempt % TRIES else "")
         case _:
             return role.capitalize() + (", asked again" if attempt else "")
 

@@ -12,7 +12,7 @@ from eureka_agent.analysis.distance import (
     RewardDistances,
     clusters,
     distances,
-    diverse,
+    diversity,
     opposites,
 )
 from eureka_agent.critic import sample_transitions, sampled_batch
@@ -302,15 +302,9 @@ def test_a_program_without_distances_equals_none() -> None:
     matrix = np.array([[np.nan, np.nan, np.nan], [np.nan, 0.0, 0.01], [np.nan, 0.01, 0.0]])
     assert clusters(matrix).tolist() == [0, 1, 1]
     assert opposites(matrix) == []
-    assert diverse(matrix, 3, chosen=[1], least=0.0) == [1, 2]
-    assert diverse(matrix, 3, chosen=[1]) == [1]
 
 
-def test_the_farthest_program_is_chosen_next() -> None:
-    on_a_line = np.array([0.0, 0.1, 0.5, 0.9, 0.45])
-    matrix = np.abs(on_a_line[:, None] - on_a_line)
-    assert diverse(matrix, 3) == [0, 3, 4]
-    assert diverse(matrix, 5) == [0, 3, 4]
-    assert diverse(matrix, 1) == [0]
-    with pytest.raises(UsageError, match="no program to begin with"):
-        diverse(matrix, 2, chosen=[])
+def test_diversity_is_the_mean_over_known_pairs() -> None:
+    matrix = np.array([[0.0, 0.2, np.nan], [0.2, 0.0, 0.6], [np.nan, 0.6, 0.0]])
+    assert diversity(matrix) == pytest.approx(0.4)
+    assert np.isnan(diversity(matrix[:1, :1]))

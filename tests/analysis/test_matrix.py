@@ -7,7 +7,6 @@ from eureka_agent.analysis.matrix import (
     Alarm,
     Opinions,
     alarms,
-    mean_rewards,
     opinions,
     rank_by_peers,
 )
@@ -40,15 +39,6 @@ def honest(quality: FloatArray) -> FloatArray:
     """Programs that see the quality through some noise [P, K]."""
     noise = np.random.default_rng(1).normal(size=(POLICIES, PROGRAMS))
     return quality[:, None] + 0.3 * noise
-
-
-def test_the_mean_is_over_a_policys_own_steps() -> None:
-    rewards = np.array([[1.0, 0.0], [3.0, np.inf], [5.0, 2.0]])
-    means = mean_rewards(rewards, np.array([0, 0, 2]), 3)
-    assert means[0, 0] == 2.0
-    assert np.isnan(means[0, 1])
-    assert np.isnan(means[1]).all()
-    assert means[2].tolist() == [5.0, 2.0]
 
 
 def test_the_unit_of_a_program_makes_no_difference(
@@ -113,7 +103,6 @@ def test_missing_cells_leave_the_rest_standing(
     ranking = rank_by_peers(result)
     known = np.arange(POLICIES) != 5
     assert np.isnan(ranking.rates[5])
-    assert np.isnan(result.peer_z[5])
     assert ranking.order[-1] == 5
     assert np.corrcoef(ranking.rates[known], quality[known])[0, 1] > 0.9
     assert ranking.reasons([f"p{i}" for i in range(POLICIES)])[-1] == "Nothing is known of p5."
