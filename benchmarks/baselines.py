@@ -40,6 +40,7 @@ from eureka_agent.errors import EurekaError
 from eureka_agent.search import SearchConfig
 from eureka_agent.search.children import thread_count
 from eureka_agent.store import baselines_path, fingerprint, read_baselines
+from eureka_agent.store.folder import write_atomically
 from eureka_agent.ui.statistics import compare, estimate
 
 CELLS = ("random", "zero", *TRAINED)
@@ -246,9 +247,7 @@ def machine() -> dict[str, Any]:
 
 def write(path: Path, document: dict[str, Any]) -> None:
     """Write the document all at once, so that it is whole whenever somebody reads it."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_atomically(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from eureka_agent.environment import find_environment
 from eureka_agent.errors import UsageError
 from eureka_agent.store import fingerprint
 
-WORDS = {"better": "yes", "worse": "**no, worse**", "tie": "**not to be told**", "unknown": "?"}
+WORDS = {"better": "yes", "worse": "**no, worse**", "tie": "**no telling**", "unknown": "?"}
 NOTHING = "-"
 
 Entry = Mapping[str, Any]
@@ -67,7 +67,9 @@ def said(entry: Entry, pair: str) -> str:
     found = entry["verdicts"].get(pair)
     if found is None:
         return NOTHING
-    difference = f" ({found['low']:+.3g} to {found['high']:+.3g})" if found["low"] else ""
+    difference = (
+        f" ({found['low']:+.3g} to {found['high']:+.3g})" if found["low"] is not None else ""
+    )
     return WORDS[found["verdict"]] + difference
 
 

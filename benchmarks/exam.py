@@ -33,6 +33,7 @@ from eureka_agent.search.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank, Entry
 from eureka_agent.search.examining import Examiner
 from eureka_agent.search.probing import Prober
 from eureka_agent.store import list_runs
+from eureka_agent.store.folder import write_atomically
 
 ENVIRONMENTS = ("hopper", "half_cheetah", "walker2d")
 BANKS = ("random", "references", "generation")
@@ -145,7 +146,7 @@ def measure(args: argparse.Namespace, document: dict[str, Any]) -> None:
             except MissingError as error:
                 print(error, flush=True)
                 continue
-            args.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+            write_atomically(args.out, json.dumps(document, indent=1) + "\n")
             print(f"{name}, {kind}: examined {len(members)} programs", flush=True)
 
 

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from math import sqrt
 from statistics import median
 from typing import Any
 
 from benchmarks.baselines_report import NOTHING, table
+from eureka_agent.analysis.hindsight import Share
 
 Row = Mapping[str, Any]
 """What was found out about a program."""
-Z = 1.96
 """Standard errors to either side of a 95 % interval."""
 RULES: Mapping[str, Callable[[Sequence[float]], float]] = {
     "half of the median sound one": lambda sound: median(sound) / 2.0,
@@ -42,16 +41,6 @@ def report(document: Mapping[str, Any], truths: Mapping[str, Mapping[str, float]
         parts += [f"**{name}**", *_measurement(entry)]
         parts += [_faults(entry), *_by_truth(entry, truths)]
     return "\n\n".join([*parts, *_contradicted(truths)])
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share, after Wilson; all from 0 to 1 if nothing was counted."""
-    if not count:
-        return 0.0, 1.0
-    share, square = hits / count, Z * Z / count
-    middle = (share + square / 2.0) / (1.0 + square)
-    reach = sqrt(share * (1.0 - share) * square + square * square / 4.0) / (1.0 + square)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def task_bar(fitness: Mapping[str, float], rule: str) -> float | None:
@@ -92,7 +81,7 @@ def _share(flags: Sequence[bool]) -> str:
     """Hits of all, with an interval."""
     if not flags:
         return NOTHING
-    low, high = wilson(sum(flags), len(flags))
+    low, high = Share(sum(flags), len(flags)).interval
     share = sum(flags) / len(flags)
     return f"{sum(flags)} of {len(flags)}: {share:.0%} ({low:.0%} to {high:.0%})"
 

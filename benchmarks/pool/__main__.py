@@ -28,6 +28,7 @@ from benchmarks.pool.training import STEPS, Cell, train_cell
 from eureka_agent.environment import find_environment
 from eureka_agent.errors import EurekaError
 from eureka_agent.search.probing import Prober
+from eureka_agent.store.folder import write_atomically
 
 RUNS = Path(__file__).resolve().parents[2] / "runs" / "pool"
 """Where the runs lie; git ignores it."""
@@ -122,12 +123,12 @@ def compare_all(args: argparse.Namespace) -> None:
         if not cell.left() and (args.again or seed not in seeds):
             seeds[seed] = guesses(cell)
             entries = {name: {"seeds": done} for name, done in guessed.items()}
-            results.keep(path, json.dumps({"environments": entries}))  # it takes minutes a cell
+            write_atomically(path, json.dumps({"environments": entries}))  # it takes minutes a cell
             print(f"{name} seed {seed}: guessed", flush=True)
     trained = {name: results.read(args.results, name) for name, seeds in guessed.items() if seeds}
     found = {name: document for name, document in trained.items() if document is not None}
     document = compared(found, {name: guessed[name] for name in found})
-    results.keep(path, json.dumps(document, allow_nan=False) + "\n")
+    write_atomically(path, json.dumps(document, allow_nan=False) + "\n")
     print(table.text(document))
 
 

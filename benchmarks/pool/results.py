@@ -15,6 +15,7 @@ from benchmarks.pool.training import Cell
 from eureka_agent.environment import Environment
 from eureka_agent.reward import parse
 from eureka_agent.store import CandidateRow, RunReader
+from eureka_agent.store.folder import write_atomically
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "pool"
 CURVE, RESULT = 4, 6
@@ -66,15 +67,8 @@ def write(folder: Path, found: Mapping[str, Any]) -> Path:
     head = {name: value for name, value in found.items() if name != "programs"}
     programs = ",\n  ".join(json.dumps(p, allow_nan=False) for p in found["programs"])
     text = f'{json.dumps(head)[:-1]},\n "programs": [\n  {programs}\n ]\n}}\n'
-    keep(path, text)
+    write_atomically(path, text)
     return path
-
-
-def keep(path: Path, text: str) -> None:
-    """Write a file all at once, so that it is whole whenever somebody reads it."""
-    part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def read(folder: Path, environment: str) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from eureka_agent.report.traces import (
     points,
     short,
 )
+from eureka_agent.ui.documents import PUBLISHED
 from eureka_agent.ui.format import NOTHING, last_line, number
 
 Document = Mapping[str, Any]
@@ -32,8 +33,6 @@ MANY = 25
 COMPARED = {"winner": ("winner", WINNER), "human": ("human reward", HUMAN)}
 COMPARED |= {"fitness_only": ("bare fitness", BARE)}
 SEARCHED, AGAIN = ("in the search", COLOURS[0]), ("trained again", COLOURS[4])
-PUBLISHED = {"human": "human reward, published", "bare": "bare fitness, published"}
-PUBLISHED |= {"random": "random actions, published"}
 
 
 def comparison_figure(document: Document) -> Figure:
@@ -49,7 +48,13 @@ def comparison_figure(document: Document) -> Figure:
     ]
     published = document["published_baselines"] or {}
     rows += [
-        (name, QUIET, entry["mean"], (entry.get("low"), entry.get("high")), entry["values"])
+        (
+            f"{name}, published",
+            QUIET,
+            entry["mean"],
+            (entry.get("low"), entry.get("high")),
+            entry["values"],
+        )
         for key, name in PUBLISHED.items()
         if (entry := published.get(key)) and entry["mean"] is not None
     ]

@@ -20,8 +20,3 @@ def pack_data(data: object) -> str:
         ValueError: it holds a number that is not finite.
     """
     return pack(json.dumps(data, separators=(",", ":"), allow_nan=False))
-
-
-def unpack(packed: str) -> str:
-    """What `pack` was given."""
-    return gzip.decompress(base64.b64decode(packed)).decode()

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eureka_agent.store import RunReader
+from eureka_agent.ui.videos import KINDS, videos
 
-KINDS = {".mp4": "video/mp4", ".webm": "video/webm", ".gif": "image/gif"}
 LARGEST = 30_000_000
 """Bytes; a larger one would make a page that nobody can send."""
 
@@ -30,8 +30,7 @@ def winner_video(run: RunReader, candidate: int | None) -> Video | None:
     """The video of a candidate; None where there is none."""
     if candidate is None:
         return None
-    folder = run.candidate_folder(candidate)
-    found = [path for kind in KINDS for path in sorted(folder.glob(f"*{kind}"))]
+    found = videos(run.candidate_folder(candidate))
     return _read(found[0], found[0].relative_to(run.path)) if found else None
 
 

@@ -4,7 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from eureka_agent.ui.format import NOTHING, count, number, things
+from eureka_agent.ui import format as forms
+from eureka_agent.ui.documents import PUBLISHED, REWARDS
+from eureka_agent.ui.format import count, number, things
 
 Document = Mapping[str, Any]
 
@@ -17,8 +19,6 @@ STATES = {
     "rejected": "rejected",
     "failed": "failed",
 }
-REWARDS = {"winner": "winner", "human": "human reward", "fitness_only": "bare fitness"}
-PUBLISHED = {"human": "human reward", "bare": "bare fitness", "random": "random actions"}
 AGAINST = {"against_human": "human reward", "against_bare": "bare fitness"}
 VERDICTS = {
     "better": "The winner is better than the {name}",
@@ -35,8 +35,7 @@ def moment(seconds: float) -> str:
 
 def extent(interval: tuple[float | None, float | None] | None) -> str:
     """An interval, or that there is none."""
-    low, high = interval or (None, None)
-    return NOTHING if low is None else f"{number(low)} to {number(high)}"
+    return forms.extent(*(interval or (None, None)))
 
 
 def shown(value: object) -> str:

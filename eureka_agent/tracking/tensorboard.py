@@ -12,12 +12,12 @@ from eureka_agent.playback.film import as_gif
 from eureka_agent.store import CandidateRow, EvaluationRow, RunReader, TrainingRow
 from eureka_agent.tracking.events import EventFile
 from eureka_agent.ui.format import clean
+from eureka_agent.ui.videos import videos
 
 EVERY_S = 5.0
 """Seconds between two looks at a run that goes on."""
 SEARCH = "search"
 DONE = ("finished", "failed", "rejected")
-FILMS = ("video.mp4", "video.gif")
 _LABELS = {"human": "human-reward", "fitness": "bare-fitness", "winner": "winner-again"}
 
 
@@ -91,8 +91,7 @@ class Tracker:
     def _films(self) -> None:
         """Films that have come since: often long after what they show was told."""
         for number in sorted(self._told - self._filmed):
-            folder = self._run.candidate_folder(number)
-            path = next((folder / name for name in FILMS if (folder / name).is_file()), None)
+            path = next(iter(videos(self._run.candidate_folder(number))), None)
             if path is not None:
                 self._filmed.add(number)
                 with self._file(_candidate_label(number)) as file:

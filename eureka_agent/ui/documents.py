@@ -19,6 +19,11 @@ from eureka_agent.ui.statistics import Estimate, compare, estimate, human_normal
 
 Document = dict[str, Any]
 
+REWARDS = {"winner": "winner", "human": "human reward", "fitness_only": "bare fitness"}
+"""What people call the entries of `baselines`."""
+PUBLISHED = {"human": "human reward", "bare": "bare fitness", "random": "random actions"}
+"""Likewise of `published_baselines`."""
+
 
 def runs_document(directory: Path) -> list[Document]:
     """The runs in a directory, newest first; of an unreadable one `run`, `path` and `failure`."""

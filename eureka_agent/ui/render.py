@@ -7,7 +7,13 @@ from rich.table import Table
 from rich.text import Text
 
 from eureka_agent.store import RunReader
-from eureka_agent.ui.documents import Document, run_document, runs_document
+from eureka_agent.ui.documents import (
+    PUBLISHED,
+    REWARDS,
+    Document,
+    run_document,
+    runs_document,
+)
 from eureka_agent.ui.format import (
     NOTHING,
     clean,
@@ -41,8 +47,6 @@ MOST_CANDIDATES = 60
 """More than a person reads; the fittest are shown."""
 MOST_SAID = 6
 """Sentences about rewards beside each other; the most important come first."""
-REWARDS = {"winner": "winner", "human": "human reward", "fitness_only": "bare fitness"}
-PUBLISHED = {"human": "human reward", "bare": "bare fitness", "random": "random actions"}
 
 
 def runs_table(directory: Path) -> RenderableType:

@@ -174,7 +174,7 @@ def test_the_report_tells_verdicts_failures_and_what_is_out_of_date(
     document["cartpole"] = entry | {"reason": "heavy", "bare": entry["bare"] | {"failed": 1}}
     text = baselines.baselines_report.report(document)
     assert "| cartpole | 256 | 2 | 0.05 (" in text
-    assert "| yes (+" in text and "**not to be told**" in text
+    assert "| yes (+" in text and "**no telling**" in text
     assert "Place along the rail, m." in text
     assert "- cartpole: heavy." in text
     assert "- cartpole: 1 trainings on bare failed." in text

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from recorded import reference_bank, roamed
 from sledge import REWARD, sledge
 
 from benchmarks.exam import BANKS, examined, part_of_bank, truth
-from benchmarks.exam_report import report, task_bar, wilson
+from benchmarks.exam_report import report, task_bar
 from benchmarks.pool.members import Member
 from eureka_agent.environment import Environment
 from eureka_agent.environment.roaming import ROAMING
@@ -67,14 +66,6 @@ def test_a_program_has_a_verdict_with_and_without_what_is_declared(
     assert not row["doubted_undeclared"]
     assert not row["refused"]
     assert row["objections"] == []
-
-
-def test_an_interval_holds_its_share_and_stays_within_0_and_1() -> None:
-    assert wilson(0, 0) == (0.0, 1.0)
-    for hits in range(15):
-        low, high = wilson(hits, 14)
-        assert 0.0 <= low <= hits / 14 <= high <= 1.0
-    assert np.allclose(wilson(7, 14), (0.268, 0.732), atol=1e-3)
 
 
 def row(file: str, doubted: bool) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Reading a report as a browser would, without one."""
 
+import base64
+import gzip
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from eureka_agent.report.packing import unpack
 from eureka_agent.store import Run
 
 MARKUP = '</script></pre><script>document.title = "taken"</script><img src=x onerror=alert(1)>'
@@ -39,6 +40,11 @@ class Page(HTMLParser):
 
     def count(self, tag: str) -> int:
         return sum(name == tag for name, _ in self.tags)
+
+
+def unpack(packed: str) -> str:
+    """What `pack` was given."""
+    return gzip.decompress(base64.b64decode(packed)).decode()
 
 
 def packed(html: str) -> dict[str, Any]:

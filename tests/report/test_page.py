@@ -9,14 +9,14 @@ import string
 from pathlib import Path
 
 import pytest
-from report.pages import HOSTILE, MARKUP, Page, hostile_run, packed
+from report.pages import HOSTILE, MARKUP, Page, hostile_run, packed, unpack
 from typer.testing import CliRunner
 from ui.synthetic import large_run
 
 from eureka_agent.cli import app
 from eureka_agent.errors import UsageError
 from eureka_agent.report import report_page, write_report
-from eureka_agent.report.packing import pack, unpack
+from eureka_agent.report.packing import pack
 from eureka_agent.store import Run, RunReader
 from eureka_agent.store.folder import DATABASE
 

@@ -137,6 +137,7 @@ def test_a_program_that_was_rejected_is_nobodys_twin(
     assert insight(run, bank, prober).twins([new]) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_a_program_that_does_not_end_is_left_out_and_others_are_compared(
     run: Run, bank: Bank, environment: Environment

@@ -14,6 +14,7 @@ from eureka_agent.search import SearchConfig
 from eureka_agent.store import RunReader, find_run
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_it_leaves_the_run_folder_of_any_training(tmp_path: Path) -> None:
     environment = sledge(tmp_path / "sledge")

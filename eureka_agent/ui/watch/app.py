@@ -16,13 +16,14 @@ from textual.timer import Timer
 from textual.widgets import Footer, Input, Static, Tree
 
 from eureka_agent.ui.format import things
+from eureka_agent.ui.videos import videos
 from eureka_agent.ui.watch.arrange import GROUPINGS, SORTINGS, Arrangement, Place
 from eureka_agent.ui.watch.keys import Keys
 from eureka_agent.ui.watch.opening import open_file
 from eureka_agent.ui.watch.overview import generation_pages, run_heading, run_pages, unreadable
 from eureka_agent.ui.watch.page import Page, Pages
 from eureka_agent.ui.watch.pages import candidate_pages, heading
-from eureka_agent.ui.watch.source import Source, videos
+from eureka_agent.ui.watch.source import Source
 from eureka_agent.ui.watch.tree import RunTree
 
 WIDE = 110
@@ -279,21 +280,20 @@ class Dashboard(App[None]):
         self.notify(str(path), title="Copied", markup=False)
 
     def action_video(self) -> None:
-        """Open the newest video of the candidate or the run."""
+        """Open the film of the candidate, or of the one that leads the run."""
         place = self.query_one(RunTree).place
         if place is None:
             return
-        folder = self._sources[place.run].path
-        part = "best" if place.candidate is None else f"candidates/{place.candidate}"
-        found = videos(folder / part)
+        source, number = self._sources[place.run], place.candidate
+        if number is None and source.overview is not None:
+            number = source.overview.row.best_candidate
+        found = videos(source.path / "candidates" / str(number))
         if not found:
             self.notify("There is no video of this yet.")
-        elif open_file(found[-1]):
-            self.notify(str(found[-1]), title="Opening", markup=False)
+        elif open_file(found[0]):
+            self.notify(str(found[0]), title="Opening", markup=False)
         else:
-            said = (
-                f"{found[-1]}\nNothing on this machine can show it; copy it to one with a screen."
-            )
+            said = f"{found[0]}\nNothing on this machine can show it; copy it to one with a screen."
             self.notify(said, title="Video", markup=False)
 
     def action_keys(self) -> None:

@@ -4,16 +4,19 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from eureka_agent.store import GenerationRow
-from eureka_agent.ui.documents import Document
+from eureka_agent.ui.documents import PUBLISHED, REWARDS, Document
 from eureka_agent.ui.format import (
     clean,
     count,
     duration,
+    extent,
     idea,
+    money,
     number,
     one_line,
     percent,
     things,
+    tokens,
 )
 from eureka_agent.ui.frame import event_line, generation_line
 from eureka_agent.ui.pieces import (
@@ -33,8 +36,6 @@ from eureka_agent.ui.watch.source import Overview, Source
 EVENTS = 200
 SUMMARY_EVENTS = 5
 HEIGHT = 8
-RESULTS = (("winner", "winner"), ("human", "human reward"), ("fitness_only", "bare fitness"))
-PUBLISHED = (("human", "human reward, published"), ("bare", "bare fitness, published"))
 
 
 def run_pages(source: Source) -> Pages:
@@ -89,26 +90,22 @@ def summary(source: Source, overview: Overview) -> RenderableType:
 def _results(document: Document) -> RenderableType:
     """The winner beside the baselines, on the reporting episodes."""
     table = plain_table("reward", ">fitness", ">95 % interval", ">trainings")
-    for key, name in RESULTS:
+    for key, name in REWARDS.items():
         entry = document["comparison"][key]
         if entry["values"] or entry["failed"]:
             trainings = str(len(entry["values"]))
             trainings += f", {entry['failed']} failed" if entry["failed"] else ""
             interval = entry["interval"] or (None, None)
-            table.add_row(name, number(entry["mean"]), _extent(*interval), trainings)
+            table.add_row(name, number(entry["mean"]), extent(*interval), trainings)
     published = document["published_baselines"] or {}
-    for key, name in PUBLISHED:
+    for key, name in PUBLISHED.items():
         entry = published.get(key)
         if entry:
-            extent = _extent(entry["low"], entry["high"])
-            table.add_row(name, number(entry["mean"]), extent, str(len(entry["values"])))
+            interval, trainings = extent(entry["low"], entry["high"]), str(len(entry["values"]))
+            table.add_row(f"{name}, published", number(entry["mean"]), interval, trainings)
     if not table.row_count:
         return Text("Nothing has been compared yet.", "dim")
     return Group(table, Text("On the reporting episodes, which the search never used.", "dim"))
-
-
-def _extent(low: float | None, high: float | None) -> str:
-    return "-" if low is None else f"{number(low)} to {number(high)}"
 
 
 def _spent(document: Document, overview: Overview) -> RenderableType:
@@ -120,9 +117,11 @@ def _spent(document: Document, overview: Overview) -> RenderableType:
         f"{count(document['env_steps_per_second'])} steps per second in training",
     ]
     if usage["calls"]:
-        cost = "cost unknown" if usage["cost"] is None else f"{usage['cost']:.2f} USD"
-        tokens = f"{count(usage['prompt_tokens'])} + {count(usage['completion_tokens'])} tokens"
-        lines.append(f"{things(usage['calls'], 'answer')} of the language model, {tokens}, {cost}")
+        used = tokens(usage["prompt_tokens"], usage["completion_tokens"])
+        lines.append(
+            f"{things(usage['calls'], 'answer')} of the language model, {used} tokens, "
+            f"{money(usage['cost'])}"
+        )
     return Text("\n".join(lines))
 
 

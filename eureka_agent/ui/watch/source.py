@@ -23,8 +23,8 @@ from eureka_agent.store import (
 from eureka_agent.store.rows import RunStatus
 from eureka_agent.ui.documents import Document, run_document
 from eureka_agent.ui.published import published_baselines
+from eureka_agent.ui.videos import videos
 
-VIDEOS = (".mp4", ".webm", ".gif")
 Result = TypeVar("Result")
 
 
@@ -193,10 +193,3 @@ class Source:
             videos=videos(folder),
             analysis=reader.analysis(number),
         )
-
-
-def videos(folder: Path) -> list[Path]:
-    """The video files in a folder, by name; none where there is no folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix in VIDEOS)
