@@ -96,6 +96,15 @@ def test_however_few_episodes_there_are_none_is_shown_twice(count: int) -> None:
     assert len(shown) == len(set(shown)) == min(count, 4)
 
 
+def test_the_only_episode_is_shown_as_that() -> None:
+    recordings = recorded([60, 60], [0.1, 0.9])
+    shown = excerpt(recordings, np.array([True, False])).shown
+    assert [(one.episode, one.label) for one in shown] == [
+        (0, "the only episode"),
+        (1, "the best known episode, of another policy"),
+    ]
+
+
 def test_a_better_episode_of_another_policy_stands_beside_them() -> None:
     recordings = recorded([60, 60, 60, 60], [0.9, 0.1, 0.8, 0.2])
     own = np.array([False, True, False, True])

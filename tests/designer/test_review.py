@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from loopback import Answer, Completion, Loopback, Script, Status, sequence
 
-from eureka_agent.designer.asking import Asking, Unusable
+from eureka_agent.designer.asking import Asking, Unusable, label
 from eureka_agent.designer.budget import Budget
 from eureka_agent.designer.review import MOST_POINTS, Reviewer, Subject, read_verdict
 from eureka_agent.environment import TaskDescription
@@ -167,3 +167,16 @@ def test_what_was_answered_is_not_asked_again(run: Run, hopper: TaskDescription)
     assert again == once
     assert server.received == []
     assert [row.role for row in run.usage()] == ["reviewer"]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "said"),
+    [
+        (0, "the reviewer's answer on program 2 of generation 1"),
+        (1, "the reviewer's answer (2) on program 2 of generation 1"),
+        (2, "the reviewer's answer on version 2 of program 2 of generation 1"),
+        (5, "the reviewer's answer (2) on version 3 of program 2 of generation 1"),
+    ],
+)
+def test_an_answer_is_called_by_the_version_that_it_is_about(attempt: int, said: str) -> None:
+    assert label("reviewer", (1, 1, attempt)) == said

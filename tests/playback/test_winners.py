@@ -25,6 +25,16 @@ def test_a_winner_that_cannot_be_filmed_is_an_event_and_nothing_more(run: Run) -
     assert list(run.candidate_folder(3).glob("video.mp4")) == []
 
 
+def test_a_film_that_cannot_be_begun_keeps_no_other_waiting(run: Run) -> None:
+    with WinnerFilms(run) as films:
+        films.record(3)
+        for number in (1, 2):
+            (run.candidate_folder(number) / "video.log").mkdir()
+            films.record(number)
+    assert sorted(number or 0 for number in said(run)) == [1, 2, 3]
+    assert "no film: Is a directory" in said(run)[2]
+
+
 def test_what_was_filmed_already_is_not_filmed_again(run: Run) -> None:
     film = run.candidate_folder(1) / "video.mp4"
     film.write_bytes(b"as it was")

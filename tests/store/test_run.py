@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from eureka_agent.errors import UsageError
-from eureka_agent.store import Run, RunReader
+from eureka_agent.store import Run, RunReader, database
 from eureka_agent.store.database import VERSION, Database
 
 
@@ -208,6 +209,19 @@ def test_a_damaged_database_says_so_and_what_to_do(run: Run) -> None:
         reader.candidates()
     assert "run.db cannot be read" in raised.value.message
     assert "If it is a copy" in (raised.value.remedy or "")
+
+
+def test_a_database_that_another_process_holds_is_no_bad_copy(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.close()
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    with closing(sqlite3.connect(run.path / "run.db", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UsageError, match="locked") as raised:
+            RunReader.open(run.path)
+    assert "Another process holds it" in raised.value.remedy
 
 
 READER = """
