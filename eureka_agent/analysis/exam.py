@@ -1,6 +1,6 @@
 """The exam: what a program pays for recorded episodes of which it is known how good they are.
 
-It costs no training. It refuses only what is certainly wrong, orders the rest, and what nothing is
+It costs no training. It refuses only what is certainly wrong, ranks the rest, and what nothing is
 known about passes: on a bank of random episodes alone most of its questions have no answer, but
 where the environment declares what success looks like, imagined episodes stand for good ones.
 
@@ -71,12 +71,12 @@ class Examination:
 
     @property
     def suspect(self) -> bool:
-        """Whether anything speaks against it: then it is trained after those without such."""
+        """Whether anything speaks against it: then others train before it is chosen."""
         return bool(self.objections)
 
     @property
     def score(self) -> float:
-        """Place in the queue, from 0 to 1: the mean of what is known; a half if nothing is."""
+        """What it ranks by, from 0 to 1: the mean of what is known; a half if nothing is."""
         tried = [result.share for result in self.contrasts if result.count]
         parts = [standing.pairs for standing in self.standings[:1]]
         parts += [(1.0 + self.tau) / 2.0] if self.tau is not None else []

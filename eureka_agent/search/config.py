@@ -42,6 +42,10 @@ class SearchConfig:
     """Generations of candidates."""
     candidates: int = 4
     """K: candidates per generation, trained side by side."""
+    proposals: int = 0
+    """Programs that are written per generation, where more than `candidates`: those against which
+    the exam or a reviewer has doubts are left out first, then by the exam's score. 0 for no more
+    than train."""
     worlds: int = 64
     """N: worlds per candidate."""
     trainer: str = "population"
@@ -157,6 +161,7 @@ class SearchConfig:
             raise UsageError(
                 f"candidates is {self.candidates}.", f"At most {MAX_CANDIDATES} train side by side."
             )
+        self._check_proposals()
         for name in ("seed", "steps"):
             if getattr(self, name) >= 2**63:
                 raise UsageError(f"{name} is too large.", "It must fit into 63 bits.")
@@ -170,6 +175,29 @@ class SearchConfig:
             _require(self, name, 0)
         for name in ("temperature", "max_cost", "prompt_price", "completion_price"):
             _require(self, name, 0)
+
+    @property
+    def written(self) -> int:
+        """Programs that are written per generation."""
+        return self.proposals or self.candidates
+
+    def _check_proposals(self) -> None:
+        """Refuse to write programs among which nothing would choose, or too few.
+
+        Raises:
+            UsageError: proposals and what they need do not go together.
+        """
+        if self.proposals and not self.candidates <= self.proposals <= MAX_CANDIDATES:
+            raise UsageError(
+                f"proposals is {self.proposals}, and {self.candidates} of them train.",
+                f"Give from {self.candidates} to {MAX_CANDIDATES}, or 0 for as many as train.",
+            )
+        if self.proposals > self.candidates and not (self.exam or self.review_rounds):
+            raise UsageError(
+                f"{self.proposals} programs are to be written and {self.candidates} to train, but "
+                "nothing chooses among them.",
+                "Add --set exam=true, or a language model's --set review_rounds=1.",
+            )
 
     def _check_roles(self) -> None:
         """Refuse what only a language model can do where there is none.

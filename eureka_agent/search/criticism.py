@@ -49,8 +49,15 @@ class Critic:
         self._designer, self._prober, self._repairs = designer, prober, repairs
         self._screening = screening or Screening()
 
-    def criticise(self, candidates: Sequence[CandidateRow]) -> list[CandidateRow]:
-        """Bring each candidate to a verdict; returns those that are to be trained."""
+    def criticise(
+        self, candidates: Sequence[CandidateRow], places: int | None = None
+    ) -> list[CandidateRow]:
+        """Bring each candidate to a verdict; returns those that are to be trained.
+
+        Args:
+            candidates: of a generation.
+            places: how many of them train at most; None for all.
+        """
         episodes = self._episodes()
         waiting = [row for row in candidates if row.state == "proposed"]
         while waiting:
@@ -67,7 +74,17 @@ class Critic:
             waiting = self._send_back(sent_back)
         ids = {row.id for row in candidates}
         rows = [row for row in self._run.candidates() if row.id in ids]
-        return self._screening.in_order([r for r in rows if r.state in ("accepted", "training")])
+        sound = self._screening.in_order([r for r in rows if r.state in ("accepted", "training")])
+        for row in sound[places:] if places is not None else ():
+            self._leave_out(row, f"{places} of {len(sound)} sound programs train")
+        return sound[:places]
+
+    def _leave_out(self, row: CandidateRow, others: str) -> None:
+        reason = f"Left out: {others}, and these looked better before any training."
+        with self._run.transaction():
+            self._run.set_verdict(row.id, row.verdict, accepted=False, failure=reason)
+            self._run.event("rejected", reason, row.id)
+            self._reflect(row.id)
 
     def _goes_back(self, row: CandidateRow, findings: Sequence[Finding]) -> bool:
         return _refused(findings) or self._screening.sends_back(row.id, findings)

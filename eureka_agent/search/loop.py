@@ -72,7 +72,7 @@ def search(launch: Launch) -> None:
             candidates = propose(launch, generation)
             if not candidates:
                 break
-            sound = critic.criticise(candidates)
+            sound = critic.criticise(candidates, config.candidates)
             train(run, trainer, config, sound, environment, bank)
             if reflecting is not None:
                 run.set_phase(f"generation {generation}: the policies are analysed")
@@ -118,7 +118,7 @@ def propose(launch: Launch, generation: int) -> list[CandidateRow]:
         for row in existing:
             write_transcript(run, row)
         return existing
-    count = config.candidates
+    count = config.written
     initial = [Proposal(launch.initial, (), "given to start from")] if launch.initial else []
     given = initial if generation == 0 else []
     run.set_phase(f"generation {generation}: {designer.name} writes {count - len(given)} programs")

@@ -119,7 +119,8 @@ PRESETS = {
                 "The paper refines one reward for Minecraft with GPT-4; here each generation "
                 "trains several on MuJoCo and goes on from the best one of the last.",
                 "An objection that remains after three rounds rejects nobody: the program trains "
-                "after the others, and how often the reviewer was right is measured.",
+                "all the same, unless more are written than train, and how often the reviewer was "
+                "right is measured.",
                 "The reviewer is shown what a program pays untrained policies and those of its "
                 "parents; failures are typed by rules before a model reads them.",
                 "Memory is what the reward language offers (the values before, at the start, and "

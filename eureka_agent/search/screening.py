@@ -11,6 +11,8 @@ from eureka_agent.search.insight import TWIN, Insight, Twin
 from eureka_agent.search.reviewing import Review, objected
 from eureka_agent.store import CandidateRow
 
+LAST = "It trains all the same, unless more programs are written than train: then it goes first."
+
 
 class Screening:
     """Screens programs before they are trained.
@@ -28,7 +30,7 @@ class Screening:
         review: Review | None = None,
     ) -> None:
         self._insight, self._examiner, self._review = insight, examiner, review
-        self._examined: dict[int, Examination] = {}
+        self._examined: dict[str, Examination | None] = {}
         self._twins: dict[int, Twin] = {}
 
     def screen(self, rows: Sequence[CandidateRow]) -> dict[int, list[Finding]]:
@@ -39,11 +41,10 @@ class Screening:
             JobFailed: the environment cannot be set up.
         """
         findings: dict[int, list[Finding]] = {row.id: [] for row in rows}
-        results = self._examiner.examine([r.text for r in rows]) if self._examiner else []
-        for row, result in zip(rows, results, strict=False):
-            if result is not None:
-                self._examined[row.id] = result
-                findings[row.id] += _exam_findings(result)
+        self._examine(rows)
+        for row in rows:
+            result = self._examined.get(row.text)
+            findings[row.id] += _exam_findings(result) if result else []
         passed = [r for r in rows if not any(f.severity == "error" for f in findings[r.id])]
         twins = self._insight.twins(passed) if self._insight else {}
         self._twins |= twins
@@ -64,17 +65,24 @@ class Screening:
         return twin.candidate if twin else None
 
     def in_order(self, rows: Sequence[CandidateRow]) -> list[CandidateRow]:
-        """Candidates as they should be trained: the doubtful ones last, then by the exam's score.
+        """Candidates by what speaks for training them: the doubtful last, then by the exam's score.
 
-        Doubtful are those that the exam suspects, and those that the reviewer objected to.
+        Doubtful are those that the exam suspects, and those that the reviewer objected to. Those
+        whose training has begun come first.
         """
+        self._examine([row for row in rows if row.text not in self._examined])
 
-        def place(row: CandidateRow) -> tuple[bool, float]:
-            result = self._examined.get(row.id)
-            suspect = result is not None and result.suspect
-            return suspect or objected(row.verdict), -result.score if result else 0.0
+        def place(row: CandidateRow) -> tuple[bool, bool, float]:
+            result = self._examined.get(row.text)
+            doubtful = objected(row.verdict) or (result is not None and result.suspect)
+            return row.state != "training", doubtful, -result.score if result else 0.0
 
         return sorted(rows, key=place)
+
+    def _examine(self, rows: Sequence[CandidateRow]) -> None:
+        if self._examiner is not None:
+            texts = [row.text for row in rows]
+            self._examined |= dict(zip(texts, self._examiner.examine(texts), strict=True))
 
 
 def _exam_findings(result: Examination) -> list[Finding]:
@@ -84,7 +92,7 @@ def _exam_findings(result: Examination) -> list[Finding]:
     if result.refused:
         hint = "Look at signs, axes and units, and at what pays without doing the task."
         return [Finding("exam", "error", 1, 1, message, hint)]
-    return [Finding("exam", "warning", 1, 1, message, "It trains after those without such doubts.")]
+    return [Finding("exam", "warning", 1, 1, message, LAST)]
 
 
 def _equivalent(twin: Twin) -> Finding:

@@ -115,6 +115,8 @@ def test_screening_refuses_doubts_and_orders(
     assert [f.severity for f in found[left.id]] == ["error"]
     assert {f.rule for f in found[wasteful.id]} <= {"exam"}
     assert screening.in_order([left, right])[0].id == right.id
+    another = Screening(examiner=Examiner(environment, bank, prober))  # of a search that goes on
+    assert another.in_order([left, right])[0].id == right.id
 
 
 def test_an_environment_without_contrasts_has_none(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_an_objection_goes_to_the_author_and_the_last_version_trains(
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3])
-def test_an_objection_that_remains_after_the_rounds_delays_and_rejects_nobody(
+def test_an_objection_that_remains_after_the_rounds_ranks_last_and_rejects_nobody(
     run: Run, critic: Callable[..., Critic], rounds: int
 ) -> None:
     versions = [paying(f"-{k}.0 * speed") for k in range(1, 9)]
@@ -245,13 +245,32 @@ def test_a_search_that_was_killed_asks_nothing_again(
     assert opinions.asked == []
 
 
-def test_doubts_still_delay_after_a_search_was_resumed(
-    run: Run, critic: Callable[..., Critic]
+@pytest.mark.parametrize("killed", [False, True])
+def test_where_more_were_written_than_train_the_doubtful_are_left_out(
+    run: Run, critic: Callable[..., Critic], killed: bool
 ) -> None:
     doubtful, sound = enter(run, STILL, RIGHT)
-    critic(Author(nothing), Opinions(STILL)).criticise(run.candidates())
-    rows = Screening().in_order(run.candidates())
-    assert [row.id for row in rows] == [sound, doubtful]
+    looking = critic(Author(nothing), Opinions(STILL))
+    if killed:  # before any was left out
+        looking.criticise(run.candidates())
+    for _ in range(2):  # the second time the search goes on
+        rows = looking.criticise(run.candidates(), places=1)
+        assert [row.id for row in rows] == [sound]
+    left = run.candidate(doubtful)
+    assert left.state == "rejected"
+    assert left.failure == (
+        "Left out: 1 of 2 sound programs train, and these looked better before any training."
+    )
+    assert rules(run, doubtful) == ["review"]
+    assert [e.candidate_id for e in run.events() if e.kind == "rejected"] == [doubtful]
+
+
+def test_what_has_begun_to_train_is_not_left_out(run: Run, critic: Callable[..., Critic]) -> None:
+    doubtful, _ = enter(run, STILL, RIGHT)
+    looking = critic(Author(nothing), Opinions(STILL))
+    looking.criticise(run.candidates())
+    run.set_candidate_state(doubtful, "training")
+    assert [row.id for row in looking.criticise(run.candidates(), places=1)] == [doubtful]
 
 
 def test_hindsight_counts_reviewed_candidates_that_trained(

@@ -5,9 +5,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sledge import sledge
 from stable_baselines3 import PPO
 from support import TINY, command, start
 
@@ -202,3 +204,35 @@ def test_a_setting_that_does_not_exist_or_fit_is_refused(text: str) -> None:
 def test_a_size_of_zero_is_refused() -> None:
     with pytest.raises(UsageError, match="candidates"):
         SearchConfig(candidates=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"proposals": 3, "candidates": 4, "exam": True}, "from 4 to 255"),
+        ({"proposals": 256, "candidates": 4, "exam": True}, "from 4 to 255"),
+        ({"proposals": 8, "candidates": 4}, "nothing chooses among them"),
+    ],
+)
+def test_programs_are_written_only_where_something_chooses_among_them(
+    settings: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        SearchConfig(**settings)
+    assert SearchConfig(proposals=4, candidates=4).written == 4
+    assert SearchConfig(candidates=4).written == 4
+
+
+def test_of_more_programs_than_train_the_exam_chooses(tmp_path: Path) -> None:
+    settings = {**TINY, "candidates": 2, "proposals": 4, "exam": True, "retrainings": 0}
+    launch = new_search(
+        str(sledge(tmp_path / "sledge").folder),
+        tmp_path / "runs",
+        lambda found: SearchConfig.for_environment(found, **settings, generations=1),
+    )
+    search(launch)
+    rows = launch.run.candidates()
+    launch.run.close()
+    assert len(rows) == 4
+    assert sum(row.state == "finished" for row in rows) == 2
+    assert all("looked better" in (row.failure or "") for row in rows if row.state == "rejected")
