@@ -67,9 +67,9 @@ class Order:
 
 
 def frames_of(steps: Sequence[int]) -> tuple[int, ...]:
-    """A few of some steps, spread evenly, the first and the last among them."""
-    chosen = np.linspace(0, len(steps) - 1, min(FRAMES, len(steps))).round().astype(int)
-    return tuple(steps[place] for place in chosen)
+    """A few of some growing steps, spread evenly in time, the first and the last among them."""
+    times = np.linspace(steps[0], steps[-1], FRAMES)
+    return tuple(sorted({min(steps, key=lambda step: abs(step - time)) for time in times}))
 
 
 def have_drawn(order: Order) -> None:

@@ -67,6 +67,7 @@ def test_frames_are_spread_from_the_first_step_to_the_last() -> None:
     assert frames_of(range(20)) == (0, 4, 8, 11, 15, 19)
     assert frames_of([5, 7]) == (5, 7)
     assert len(frames_of(range(1000))) == FRAMES
+    assert frames_of([*range(0, 100, 10), 97, 98, 99]) == (0, 20, 40, 60, 80, 99)
 
 
 @draws
