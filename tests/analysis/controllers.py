@@ -206,11 +206,14 @@ SETS = (
 )
 
 
-def record(environment: Environment, controllers: list[Controller], steps: int) -> Recordings:
+def record(
+    environment: Environment, controllers: list[Controller], steps: int, first_stream: int = 0
+) -> Recordings:
     """Run controllers, `EACH` episodes of each, one after the other in the order given."""
     count = EACH * len(controllers)
     worlds = environment.make_worlds(count, threads=1)
-    worlds.start(slice(0, count), torch.arange(EACH).repeat(len(controllers)), torch.zeros(count))
+    streams = first_stream + torch.arange(EACH)
+    worlds.start(slice(0, count), streams.repeat(len(controllers)), torch.zeros(count))
     states, actions = [worlds.signals], []
     lengths, terminated = torch.full((count,), steps), torch.zeros(count, dtype=torch.bool)
     diverged = torch.zeros(count, dtype=torch.bool)
@@ -246,10 +249,21 @@ def measured(environment: Environment, episodes: Episodes) -> np.ndarray:
     return fitness.episode(steps, episodes.lengths).numpy()
 
 
-def recorded(chosen: Set) -> Recordings:
-    """All controllers of a set, in its order."""
+def recorded(chosen: Set, gain: float = 1.0, first_stream: int = 0) -> Recordings:
+    """All controllers of a set, in its order.
+
+    Args:
+        chosen: the set.
+        gain: of all actions.
+        first_stream: source of randomness of the first episode of each controller.
+    """
+
+    def scaled(control: Controller) -> Controller:
+        return lambda seen, step: gain * control(seen, step)
+
     environment = find_environment(chosen.environment)
-    return record(environment, [case.control for case in chosen.cases], chosen.steps)
+    controllers = [scaled(case.control) for case in chosen.cases]
+    return record(environment, controllers, chosen.steps, first_stream)
 
 
 def of_case(chosen: Set, index: int) -> np.ndarray:
