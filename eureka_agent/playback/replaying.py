@@ -59,7 +59,7 @@ def replay(
 
 
 def _require_same(then: Tensor, now: Tensor, wanted: Collection[tuple[int, int]]) -> None:
-    for episode, step in wanted:
+    for episode, step in sorted(wanted):
         seen, seen_again = then[step + 1, episode], now[step + 1, episode]
         if not torch.allclose(seen, seen_again, TOLERANCE, TOLERANCE, equal_nan=True):
             off = float(np.nanmax((seen - seen_again).abs().numpy()))

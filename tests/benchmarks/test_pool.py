@@ -189,15 +189,15 @@ def guessed(count: int) -> dict[str, Any]:
     }
 
 
-def test_guesses_are_held_against_the_mean_over_seeds() -> None:
+def test_guesses_are_held_against_the_fitness_on_other_seeds() -> None:
     true: list[list[float | None]] = [[0.0, 1.0, 2.0, 3.0, 5.0], [None, 1.0, 2.0, 4.0, 3.0]]
     seeds = {"0": guessed(5), "1": guessed(5)}
     found = comparison.compared({"sledge": document(true)}, {"sledge": seeds})
     entry = found["environments"]["sledge"]
 
     all_of = {name: sets["all"]["spearman"] for name, sets in entry["correlations"].items()}
-    assert all_of["human"]["value"] == pytest.approx(1.0)
-    assert all_of["own_return"]["value"] == pytest.approx((1.0 + 0.9) / 2)
+    assert all_of["human"]["value"] == pytest.approx((0.9 + 1.0) / 2)
+    assert all_of["own_return"]["value"] == pytest.approx(0.9)  # on each it ranks as the fitness
     assert all_of["one_seed"]["value"] == pytest.approx(0.9)
     assert all_of["exam"] is None  # it says the same of all
     assert all_of["queue"]["value"] > 0.0

@@ -287,7 +287,7 @@ def test_a_run_that_cannot_be_read_says_why(finished: Path, tmp_path: Path) -> N
         await settle(pilot, "down")
         await until(pilot, lambda: "no longer there" in screen(pilot))
 
-    drive(look, garbage, newer, gone, interval=0.02)
+    drive(look, garbage, newer, gone, interval=0.2)
 
 
 def test_a_copied_run_of_an_older_version_is_shown(finished: Path, tmp_path: Path) -> None:

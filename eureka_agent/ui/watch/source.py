@@ -97,16 +97,18 @@ class Source:
         self.name = path.resolve().name
         self.overview: Overview | None = None
         self.failure = ""
+        self._told: tuple[str, str | None] = "", None
         self._reader: RunReader | None = None
         self._published: dict[str, Any] | None = None
 
     def look(self) -> bool:
         """Read the run if it has changed; true where there is something new to show."""
-        before = self.failure, self.overview and self.overview.status
         fresh = self._try(self._read_overview)
         if fresh is not None:
             self.overview = fresh
-        return fresh is not None or before != (self.failure, self.overview and self.overview.status)
+        before = self._told  # a failure may also have shown between two looks, while a page was read
+        self._told = self.failure, self.overview and self.overview.status
+        return fresh is not None or before != self._told
 
     def details(self, number: int) -> Details | None:
         """A candidate in full; None where it cannot be read, and `failure` says why."""
