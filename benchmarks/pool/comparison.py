@@ -1,7 +1,8 @@
 """The comparison: what orders programs as their true fitness does, and what clustering saves.
 
-True fitness is the mean over seeds. A guess is made on one seed, as a search would; its correlation
-is the mean over seeds. A program whose training failed ranks last.
+A guess is made on one seed, as a search would, and held against the true fitness of the trainings
+on the other seeds; its correlation is the mean over seeds. A program whose training failed ranks
+last.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,22 +65,23 @@ def fates(document: Mapping[str, Any], wanted: Iterable[str]) -> Fates:
 
 
 def correlations(found: Fates, seeds: Seeds, chance: int = 0) -> Correlations:
-    """Every guess against the truth.
+    """Every guess against the truth: of other seeds, or of its own while there is no other.
 
     Args:
         found: the truth.
         seeds: the guesses.
         chance: seed of the intervals.
     """
-    truth = np.broadcast_to(found.mean, found.true.shape)
-    pairs = {name: (values, truth) for name, values in measures(found, seeds).items()}
+    guesses = measures(found, seeds)
+    truth = found.true
     if len(found.seeds) > 1:
-        pairs = {"one_seed": (found.true, others_mean(found.true))} | pairs
+        truth = others_mean(found.true)
+        guesses = {"one_seed": found.true} | guesses
     known_early = np.array(next(iter(seeds.values()))["known_early"])
     chosen: tuple[BoolArray, ...] = (known_early | True, ~known_early, found.kinds == "sound")
     return {
-        (name, which, kind): correlate(values[:, some], against[:, some], statistic, chance)
-        for name, (values, against) in pairs.items()
+        (name, which, kind): correlate(values[:, some], truth[:, some], statistic, chance)
+        for name, values in guesses.items()
         for which, some in zip(SETS, chosen, strict=True)
         for kind, statistic in STATISTICS.items()
     }

@@ -7,13 +7,14 @@ from benchmarks.baselines_report import table
 from benchmarks.pool.comparison import Document
 
 INTRODUCTION = """\
-Rank correlation with the true fitness (mean over seeds), with 95 % bootstrap intervals over
-programs. A guess is made on one seed; correlations are means over seeds. *Unseen*: without the
+Rank correlation with the true fitness, with 95 % bootstrap intervals over programs. A guess is
+made on one seed and held against the mean fitness on the others; correlations are means over
+seeds. *Unseen*: without the
 eight programs whose policies the exam knows. *Sound*: the authors' sound ones. Own returns are in
 each program's own units, so that only chance or habit can make them order programs: they are here
 as what a search would do without a fitness or a common scale."""
 LABELS = {
-    "one_seed": "true fitness on one seed, against the other seeds: the ceiling",
+    "one_seed": "true fitness",
     "own_return": "own return",
     "peers": "peer win rate",
     "exam": "exam's score after generation 0",

@@ -127,6 +127,7 @@ def resumed(launch: Launch, url: str) -> Launch:
     return resumed_search(launch.run.path)
 
 
+@pytest.mark.long
 def test_a_search_that_lost_its_model_goes_on_without_paying_twice(tmp_path: Path) -> None:
     paid: list[tuple[int, int, int]] = []
     with refusing(after=4, asked=paid) as server:
@@ -156,6 +157,7 @@ def test_a_wrong_key_stops_before_anything_is_trained(tmp_path: Path) -> None:
     launch.run.close()
 
 
+@pytest.mark.long
 def test_a_spent_budget_ends_the_generations_and_keeps_what_there_is(tmp_path: Path) -> None:
     with Loopback(sound) as server:
         launch = author_search(tmp_path, server.url, generations=5, max_tokens=8_000)
