@@ -145,7 +145,7 @@ def _negligible(component: Measured) -> str | None:
         return None
     return (
         f"{component.name} is negligible (share at most {100 * share:.2g}%, never beyond "
-        f"{number(most)} per step): weigh it more or drop it."
+        f"{number(most)} per step): it decides nothing."
     )
 
 

@@ -18,8 +18,11 @@ from eureka_agent.analysis.measures import WIDEST
 from eureka_agent.analysis.recordings import Recordings
 from eureka_agent.reward import Signal
 
-ROWS, LAST = 20, 5
-"""Steps that are shown of an episode, and how many of them are its last where it ended early."""
+ROWS, OTHERS = 20, 12
+"""Steps that are shown of an episode, and of one of another policy."""
+BEFORE_END = (45, 25, 12, 5, 2, 0)
+"""Steps before the last one that are among them where an episode ended early: what ends it begins
+some tenths of a second before."""
 MOST_COLUMNS, MOST_COMPONENTS = 14, 8
 """Columns of signals that are shown, and components, the largest ones."""
 QUATERNION = 4
@@ -114,7 +117,8 @@ def excerpt(
     shown = []
     for label, episode in chosen.items():
         length = int(recordings.lengths[episode])
-        steps = chosen_steps(length, bool(recordings.terminated[episode]))
+        rows_shown = ROWS if own[episode] else OTHERS
+        steps = chosen_steps(length, bool(recordings.terminated[episode]), rows_shown)
         head = _head(recordings, episode, diagnosis)
         values = np.stack([column.values[:length, episode] for column in columns], axis=1)
         rows = tuple(_table([column.head for column in columns], values, steps, decimals))
@@ -124,13 +128,21 @@ def excerpt(
     return Excerpt(legend, tuple(shown))
 
 
-def chosen_steps(length: int, terminated: bool) -> tuple[int, ...]:
-    """At most `ROWS` steps of an episode: spread evenly and, before an early end, all the last."""
-    if length <= ROWS:
+def chosen_steps(length: int, terminated: bool, rows: int = ROWS) -> tuple[int, ...]:
+    """At most so many steps of an episode: spread evenly, and the closer the nearer an early end.
+
+    Args:
+        length: of the episode.
+        terminated: whether it ended early.
+        rows: how many, more than `BEFORE_END` has.
+    """
+    if length <= rows:
         return tuple(range(length))
-    last = LAST if terminated else 1
-    spread = np.linspace(0, length - 1 - last, ROWS - last).round().astype(int).tolist()
-    return (*spread, *range(length - last, length))
+    ends = [step for step in BEFORE_END if step < length // 2] if terminated else [0]
+    last = [length - 1 - step for step in ends]
+    others = [step for step in range(length) if step not in last]
+    spread = np.linspace(0, len(others), rows - len(last), endpoint=False).astype(int)
+    return tuple(sorted([*last, *(others[place] for place in spread)]))
 
 
 def _chosen(recordings: Recordings, own: BoolArray) -> Iterator[tuple[str, int]]:

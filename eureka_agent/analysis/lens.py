@@ -150,7 +150,7 @@ class Lens:
         if NEARLY_ALL <= own.top < 1.0:
             said.append(
                 f"{plain(name)} is at the top of its range on {percent(own.top)} of the "
-                f"{plain(last)} steps: little is left to gain there."
+                f"{plain(last)} steps."
             )
         low = {group: s.bottom for group, s in groups.items() if NEARLY_ALL <= s.bottom < 1.0}
         if low:

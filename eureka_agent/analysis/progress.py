@@ -136,7 +136,7 @@ def _still_rising(course: Course) -> str | None:
         return None
     return (
         f"Fitness was still rising at the end ({number(max(before))} was the best before the last "
-        f"third, {number(values[-1])} at the end): more training would help."
+        f"third, {number(values[-1])} at the end): it was still learning."
     )
 
 
@@ -146,8 +146,7 @@ def _ended_early(course: Course, episode_steps: int) -> str | None:
         return None
     return (
         f"At the end {percent(ended)} of the episodes still ended early, after {number(length)} "
-        f"of {episode_steps} steps on average: what ends them must cost more than it earns, or "
-        "what prevents it be paid."
+        f"of {episode_steps} steps on average."
     )
 
 

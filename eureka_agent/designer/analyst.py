@@ -13,6 +13,7 @@ from eureka_agent.analysis.excerpt import Excerpt, excerpt
 from eureka_agent.analysis.failures import Diagnosis
 from eureka_agent.analysis.recordings import Recordings
 from eureka_agent.designer.asking import Asking, Place
+from eureka_agent.designer.parts import FREE
 from eureka_agent.designer.prompting import fenced, render
 from eureka_agent.designer.structured import numbers_in
 from eureka_agent.designer.verdict import ACTIONS, Verdict, read_verdict
@@ -68,10 +69,11 @@ class Analyst:
     Args:
         task: what it may know of the environment.
         asking: asks and remembers.
+        parts: what programs are made of, see `designer.parts`.
     """
 
-    def __init__(self, task: "TaskDescription", asking: Asking) -> None:
-        self._task, self._asking = task, asking
+    def __init__(self, task: "TaskDescription", asking: Asking, parts: str = FREE) -> None:
+        self._task, self._asking, self._parts = task, asking, parts
 
     def verdicts(self, subjects: Sequence[Subject], draw: Draw | None = None) -> dict[int, Verdict]:
         """Opinions by the candidate's number; all are asked for at the same time.
@@ -105,6 +107,7 @@ class Analyst:
             task=self._task,
             seconds=self._task.episode_steps * self._task.control_step,
             program=fenced(subject.candidate.text),
+            parts=self._parts,
             reflection=subject.reflection.strip(),
             failures=subject.failures or (subject.diagnosis.lines() if subject.diagnosis else ()),
             excerpt=chosen,

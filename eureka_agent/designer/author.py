@@ -32,6 +32,7 @@ class AuthorSettings:
         with_source: show the environment's source, too.
         reflect: show what became of earlier programs; without it every generation starts blind.
         strategies: ask for the programs of a generation in different ways, or for all in one.
+        forgetful: whether only the best program of the last generation is known.
         parts: what programs are made of, see `parts_findings`.
         initial: a person's program to start from; may be empty.
     """
@@ -43,6 +44,7 @@ class AuthorSettings:
     with_source: bool = False
     reflect: bool = True
     strategies: bool = True
+    forgetful: bool = False
     parts: str = FREE
     initial: str = ""
 
@@ -107,7 +109,12 @@ class LanguageModelDesigner:
             slot=slot,
             count=count,
             best=best.id if best else None,
-            history=history(past, self._settings.turns, self._settings.training_steps),
+            history=history(
+                past,
+                self._settings.turns,
+                self._settings.training_steps,
+                forgetful=self._settings.forgetful,
+            ),
             initial=self._settings.initial if generation == 0 else "",
             with_source=self._settings.with_source,
             strategies=self._settings.strategies,

@@ -31,13 +31,16 @@ def best_of(past: Sequence[Past]) -> Past | None:
     return max(fit, key=lambda p: (p.fitness or 0.0, -p.id), default=None)
 
 
-def history(past: Sequence[Past], turns: int, training_steps: int) -> str:
+def history(
+    past: Sequence[Past], turns: int, training_steps: int, *, forgetful: bool = False
+) -> str:
     """What became of earlier programs; empty if there are none.
 
     Args:
         past: all earlier programs.
         turns: how many are shown with code and reflection, besides the best.
         training_steps: how long each was trained.
+        forgetful: whether `past` is only the best one of the last generation.
     """
     if not past:
         return ""
@@ -50,6 +53,7 @@ def history(past: Sequence[Past], turns: int, training_steps: int) -> str:
         written=len(past),
         trained=sum(p.fitness is not None for p in past),
         training_steps=f"{training_steps:,}",
+        forgetful=forgetful,
         best=_show(best) if best else None,
         recent=[_show(p) for p in recent],
         others=[_brief(p) for p in past if p.id not in chosen],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from eureka_agent.analysis.layout import plain
 from eureka_agent.designer.asking import Asking, Place, Unusable
 from eureka_agent.designer.base import OBJECTION
+from eureka_agent.designer.parts import FREE
 from eureka_agent.designer.prompting import fenced, library_of, render
 from eureka_agent.designer.structured import read_object
 from eureka_agent.llm import ChatMessage
@@ -83,10 +84,11 @@ class Reviewer:
     Args:
         task: what the model may know of the environment.
         asking: puts questions, and keeps the answers.
+        parts: what programs are made of, see `designer.parts`.
     """
 
-    def __init__(self, task: "TaskDescription", asking: Asking) -> None:
-        self._task, self._asking = task, asking
+    def __init__(self, task: "TaskDescription", asking: Asking, parts: str = FREE) -> None:
+        self._task, self._asking, self._parts = task, asking, parts
 
     def verdicts(self, subjects: Sequence[Subject]) -> dict[int, Verdict]:
         """Verdicts by the candidate's number; all programs are reviewed at the same time.
@@ -107,6 +109,7 @@ class Reviewer:
             task=task,
             seconds=task.episode_steps * task.control_step,
             program=fenced(subject.candidate.text),
+            parts=self._parts,
             payments=subject.payments,
             earlier=subject.earlier,
         )

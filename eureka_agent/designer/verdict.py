@@ -18,7 +18,7 @@ from eureka_agent.reward.language import NAME_PATTERN
 
 ACTIONS = ("add", "remove", "rescale", "gate", "rewrite")
 KEYS = ("failure_modes", "suspected_exploit", "suggestions", "keep")
-MOST_MODES, MOST_SUGGESTIONS, MOST_CITED = 3, 4, 2
+MOST_MODES, MOST_SUGGESTIONS, MOST_CITED = 3, 2, 2
 MOST_ENTRIES = 20
 """Entries of a list that are looked at."""
 WORDS = 400

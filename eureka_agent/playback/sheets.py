@@ -25,6 +25,8 @@ from eureka_agent.simulation.rendering import Renderer
 
 FRAMES = 6
 """Frames of an episode at most."""
+END = 25
+"""Steps before an early end that count as its last part."""
 WIDTH, HEIGHT, LINE = 256, 160, 16
 """Pixels of a frame, and of a line of text."""
 INK, PAPER = (20, 24, 30), (255, 255, 255)
@@ -66,9 +68,21 @@ class Order:
     sheets: Sequence[tuple[Path, Sequence[Strip]]]
 
 
-def frames_of(steps: Sequence[int]) -> tuple[int, ...]:
-    """A few of some growing steps, spread evenly in time, the first and the last among them."""
-    times = np.linspace(steps[0], steps[-1], FRAMES)
+def frames_of(steps: Sequence[int], ended_early: bool = False) -> tuple[int, ...]:
+    """A few of some growing steps, the last among them.
+
+    They are spread evenly in time, without the first, which looks the same in all episodes. Before
+    an early end half of them are spread over the steps up to it and half over its last part.
+
+    Args:
+        steps: of which the frames are.
+        ended_early: whether the last of them ended the episode.
+    """
+    last, times = steps[-1], np.linspace(steps[0], steps[-1], FRAMES + 1)[1:].tolist()
+    if ended_early and last > 2 * END:
+        half = FRAMES // 2
+        times = np.linspace(steps[0], last - END, half + 2)[1:-1].tolist()
+        times += np.linspace(last - END, last, FRAMES - half).tolist()
     return tuple(sorted({min(steps, key=lambda step: abs(step - time)) for time in times}))
 
 
@@ -132,7 +146,7 @@ class _Artist:
             raise MissingError("Frames are put together with Pillow.", INSTALL) from error
         self._font: Any = ImageFont.load_default(LINE * 0.75)
         self._seconds = environment.control_step
-        self._renderer = Renderer(environment.model, WIDTH, HEIGHT)
+        self._renderer = Renderer(environment.model, WIDTH, HEIGHT, close=True)
 
     def sheet(self, path: Path, rows: Sequence[tuple[Strip, dict[tuple[int, int], Pose]]]) -> None:
         """Draw one sheet."""

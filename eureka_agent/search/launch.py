@@ -222,6 +222,7 @@ def _language_model_designer(
         with_source=config.context == "source",
         reflect=config.reflection,
         strategies=config.strategies,
+        forgetful=config.memory == "generation",
         parts=config.parts,
         initial=initial,
     )
@@ -255,8 +256,8 @@ def _roles(
     from eureka_agent.designer.review import Reviewer
 
     asking = _asking(config, run)
-    reviewer = Reviewer(task, asking) if config.review_rounds else None
-    return reviewer, Analyst(task, asking) if config.analyst else None
+    reviewer = Reviewer(task, asking, config.parts) if config.review_rounds else None
+    return reviewer, Analyst(task, asking, config.parts) if config.analyst else None
 
 
 def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:

@@ -55,5 +55,6 @@ def _strips(excerpt: Excerpt, records: Sequence[Record]) -> list["Strip"]:
     for number, shown in enumerate(excerpt.shown, 1):
         record, episode = places[shown.episode]
         title = f"Episode {number}: {shown.label}"
-        strips.append(Strip(title, record.episodes, episode, frames_of(shown.steps)))
+        ended = bool(record.episodes.terminated[episode])
+        strips.append(Strip(title, record.episodes, episode, frames_of(shown.steps, ended)))
     return strips

@@ -25,8 +25,10 @@ AZIMUTH, ELEVATION = 120.0, -18.0
 """Degrees: the camera of models that have none looks along the left of x, and a little down."""
 WIDER = 16
 """Times that floors are drawn wider than the model says."""
-ROOM = 1.5
-"""How much more than what it looks at that camera sees."""
+ROOM, CLOSE = 1.5, 1.1
+"""How much more than what it looks at that camera sees, and one that is to come close."""
+TRACKING = (mujoco.mjtCamLight.mjCAMLIGHT_TRACK.value, mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM.value)
+"""Modes of a model's cameras that go along with a body."""
 
 
 class Renderer:
@@ -38,6 +40,8 @@ class Renderer:
         height: of a frame, in pixels.
         camera: name of a camera of the model. By default its first one; of a model without any, a
             camera that follows the heaviest moving body from the side.
+        close: come close to that body, from where the model's first camera tracks it; of a model
+            whose camera stands still nothing changes.
 
     Raises:
         UsageError: the model has no such camera.
@@ -45,12 +49,18 @@ class Renderer:
     """
 
     def __init__(
-        self, model: mujoco.MjModel, width: int = 640, height: int = 400, camera: str | None = None
+        self,
+        model: mujoco.MjModel,
+        width: int = 640,
+        height: int = 400,
+        camera: str | None = None,
+        *,
+        close: bool = False,
     ) -> None:
         self.camera = mujoco.MjvCamera()
         model = _with_wide_floors(model)
         self._model, self._data = model, mujoco.MjData(model)
-        self._followed = _aim(self.camera, model, camera)
+        self._followed = _aim(self.camera, model, camera, close)
         self._window = mujoco.MjrRect(0, 0, width, height)
         self._option, self._perturbation = mujoco.MjvOption(), mujoco.MjvPerturb()
         self._gl, self._drawing = _open(model, width, height)
@@ -136,13 +146,16 @@ def _with_wide_floors(model: mujoco.MjModel) -> mujoco.MjModel:
     return model
 
 
-def _aim(camera: mujoco.MjvCamera, model: mujoco.MjModel, name: str | None) -> int | None:
+def _aim(
+    camera: mujoco.MjvCamera, model: mujoco.MjModel, name: str | None, close: bool
+) -> int | None:
     """Point a camera at a model; gives the body that it has to be moved along with, if any."""
     names = [model.camera(i).name for i in range(model.ncam)]
     if name is not None and name not in names:
         known = f"It has {', '.join(names)}." if any(names) else "It has none."
         raise UsageError(f"The model has no camera {name!r}.", known)
-    if names:
+    close = close and bool(names) and int(model.cam_mode[0]) in TRACKING
+    if names and not close:
         camera.type = mujoco.mjtCamera.mjCAMERA_FIXED.value
         camera.fixedcamid = names.index(name) if name is not None else 0
         return None
@@ -153,6 +166,11 @@ def _aim(camera: mujoco.MjvCamera, model: mujoco.MjModel, name: str | None) -> i
     camera.azimuth, camera.elevation = AZIMUTH, ELEVATION
     data = mujoco.MjData(model)
     mujoco.mj_fwdPosition(model, data)
+    if close:
+        mujoco.mj_camlight(model, data)
+        ahead = -data.cam_xmat[0].reshape(3, 3)[:, 2]
+        camera.azimuth = math.degrees(math.atan2(ahead[1], ahead[0]))
+        camera.elevation = math.degrees(math.asin(max(-1.0, min(1.0, ahead[2]))))
     # Not the extent that the compiler finds: that of a floor is a hundred times the robot's.
     plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
     parts = ~plane & ((followed is None) | (model.body_rootid[model.geom_bodyid] == followed))
@@ -161,7 +179,8 @@ def _aim(camera: mujoco.MjvCamera, model: mujoco.MjModel, name: str | None) -> i
         low, high = (places - radii).min(0), (places + radii).max(0)
         camera.lookat[:] = (low + high) / 2
         half_view = math.radians(float(model.vis.global_.fovy) / 2)
-        camera.distance = ROOM * float(np.linalg.norm(high - low)) / 2 / math.tan(half_view)
+        room = CLOSE if close else ROOM
+        camera.distance = room * float(np.linalg.norm(high - low)) / 2 / math.tan(half_view)
     return followed
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from eureka_agent.analysis.excerpt import (
-    LAST,
+    BEFORE_END,
     MOST_COLUMNS,
     MOST_COMPONENTS,
+    OTHERS,
     ROWS,
     Excerpt,
     chosen_steps,
@@ -58,7 +59,7 @@ def cells(found: Excerpt, episode: int, column: str) -> list[float]:
     return [float(row[place]) for row in rows[2:-1]]
 
 
-@pytest.mark.parametrize("length", [1, 2, LAST, ROWS - 1, ROWS, ROWS + 1, 57, 1000])
+@pytest.mark.parametrize("length", [1, 2, 5, ROWS - 1, ROWS, ROWS + 1, 57, 1000])
 @pytest.mark.parametrize("terminated", [True, False])
 def test_of_each_episode_few_steps_are_shown_the_first_and_the_end_among_them(
     length: int, terminated: bool
@@ -69,12 +70,19 @@ def test_of_each_episode_few_steps_are_shown_the_first_and_the_end_among_them(
     assert steps[-1] == length - 1
     assert list(steps) == sorted(set(steps))
     if terminated:
-        assert steps[-LAST:] == tuple(range(max(0, length - LAST), length))
+        near = {length - 1 - before for before in BEFORE_END if before < length // 2}
+        assert near <= set(steps)
 
 
-def test_steps_are_spread_evenly() -> None:
-    gaps = np.diff(chosen_steps(1000, terminated=True)[:-LAST])
+def test_steps_are_spread_evenly_and_lie_closer_before_an_early_end() -> None:
+    gaps = np.diff(chosen_steps(1000, terminated=False))
     assert gaps.max() - gaps.min() <= 1
+    assert chosen_steps(1000, terminated=True)[-5:] == (974, 987, 994, 997, 999)
+
+
+def test_of_another_policy_fewer_steps_are_shown() -> None:
+    found = excerpt(recorded([60, 60], [0.1, 0.9]), np.array([True, False]))
+    assert [len(one.steps) for one in found.shown] == [ROWS, OTHERS]
 
 
 def test_the_worst_the_median_and_the_best_are_shown_each_once() -> None:

@@ -16,6 +16,7 @@ from eureka_agent.analysis.recordings import Recordings
 from eureka_agent.designer.analyst import Analyst, Draw, Subject
 from eureka_agent.designer.asking import Asking
 from eureka_agent.designer.budget import Budget
+from eureka_agent.designer.parts import FREE, SIGNS
 from eureka_agent.designer.verdict import Verdict
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import Client, ModelSettings
@@ -107,13 +108,14 @@ class Asked:
         *subjects: Subject,
         max_tokens: int = 0,
         draw: Draw | None = None,
+        parts: str = FREE,
     ) -> dict[int, Verdict]:
         with Loopback((lambda received: script) if isinstance(script, str) else script) as server:
             self.received = server.received
             settings = ModelSettings(model="m", base_url=server.url, attempts=1)
             budget = Budget(self.run, max_tokens=max_tokens)
             asking = Asking(lambda: Client(settings), self.run, budget)
-            return Analyst(self.task, asking).verdicts(subjects, draw)
+            return Analyst(self.task, asking, parts).verdicts(subjects, draw)
 
     @property
     def prompt(self) -> str:
@@ -175,6 +177,11 @@ def test_a_picture_of_the_episodes_goes_along_and_is_not_stored(
     (exchange,) = run.exchanges(0, 0, "analyst")
     stored = exchange.messages[-1]["content"]
     assert stored == f"{text['text']}\n\n[picture] {caption['text']}"
+
+
+def test_it_knows_what_the_author_had_to_keep_to(ask: Asked, subject: Subject) -> None:
+    ask(json.dumps(SOUND), subject, parts=SIGNS)
+    assert "only the conditions under which each is positive, negative or 0" in ask.prompt
 
 
 def test_an_excerpt_that_nobody_could_draw_is_shown_in_numbers(

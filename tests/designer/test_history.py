@@ -66,6 +66,13 @@ def test_the_best_of_all_generations_is_shown_first() -> None:
     assert "200,000 steps" in text
 
 
+def test_who_knows_one_program_is_told_that_it_is_the_last_generations_best() -> None:
+    text = history(PAST[-1:], 0, 1000, forgetful=True)
+    assert "## The best of the last generation: program #7" in text
+    assert "you are told of one" in text
+    assert "so far, of which" not in text
+
+
 def test_the_earlier_of_equals_is_the_best() -> None:
     best = best_of([past(1, 0, -2.0), past(2, 0, -1.0), past(3, 1, -1.0), past(4, 1, None)])
     assert best is not None

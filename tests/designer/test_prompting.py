@@ -276,7 +276,15 @@ def test_every_template_gets_all_that_it_names(
 def test_every_template_is_one_that_tests_fill_in() -> None:
     names = {path.name.removesuffix(".md.j2") for path in data_folder("prompts").glob("*.j2")}
     here = {"system", "task", "world", "turn", "history", "repair"}
-    others = {"reviewer", "review", "analyst", "episodes", "frames", "again"}  # with those who ask
+    others = {
+        "reviewer",
+        "review",
+        "analyst",
+        "episodes",
+        "frames",
+        "assignment",
+        "again",
+    }  # with those who ask
     assert names == here | others
 
 

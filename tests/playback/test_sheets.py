@@ -63,11 +63,13 @@ def test_an_environment_without_a_model_of_ours_is_not_drawn() -> None:
         replay(environment, recorded(environment), streams(), [(0, 3)])
 
 
-def test_frames_are_spread_from_the_first_step_to_the_last() -> None:
-    assert frames_of(range(20)) == (0, 4, 8, 11, 15, 19)
+def test_frames_are_spread_over_an_episode_and_closer_before_an_early_end() -> None:
+    assert frames_of(range(0, 1000, 50)) == (150, 300, 450, 650, 800, 950)
     assert frames_of([5, 7]) == (5, 7)
     assert len(frames_of(range(1000))) == FRAMES
-    assert frames_of([*range(0, 100, 10), 97, 98, 99]) == (0, 20, 40, 60, 80, 99)
+    assert len(frames_of(range(20), ended_early=True)) == FRAMES
+    shown = [*range(0, 200, 20), 205, 217, 225, 228, 230]
+    assert frames_of(shown, ended_early=True) == (60, 100, 160, 205, 217, 230)
 
 
 @draws

@@ -106,9 +106,9 @@ class Source:
         fresh = self._try(self._read_overview)
         if fresh is not None:
             self.overview = fresh
-        before = self._told  # a failure may also have shown between two looks, while a page was read
-        self._told = self.failure, self.overview and self.overview.status
-        return fresh is not None or before != self._told
+        # Not what stood before this look: a page that was read since may have failed.
+        told, self._told = self._told, (self.failure, self.overview and self.overview.status)
+        return fresh is not None or told != self._told
 
     def details(self, number: int) -> Details | None:
         """A candidate in full; None where it cannot be read, and `failure` says why."""
