@@ -25,7 +25,7 @@ AZIMUTH, ELEVATION = 120.0, -18.0
 """Degrees: the camera of models that have none looks along the left of x, and a little down."""
 WIDER = 16
 """Times that floors are drawn wider than the model says."""
-ROOM, CLOSE = 1.5, 1.1
+ROOM, CLOSE = 1.5, 1.3
 """How much more than what it looks at that camera sees, and one that is to come close."""
 TRACKING = (mujoco.mjtCamLight.mjCAMLIGHT_TRACK.value, mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM.value)
 """Modes of a model's cameras that go along with a body."""
