@@ -160,8 +160,7 @@ def _given(component: Measured) -> str | None:
         return None
     return (
         f"{component.name} paid {percent(component.means[0] / high)} of its maximum from the first "
-        f"point, {percent(component.shares[0])} of the reward: doing little earns it; weigh it "
-        "less, or multiply it with what the task asks for."
+        f"point, {percent(component.shares[0])} of the reward: doing little earns it."
     )
 
 
@@ -189,8 +188,7 @@ def _saturated(component: Measured) -> str | None:
         return None
     return (
         f"{component.name} is saturated (mean {number(means[-1])} of at most {number(high)} for "
-        "most of training): little is left to gain by it. It may still hold what was reached; to "
-        "gain more by it, ask for more of it."
+        "most of training): it holds what was reached, and leads no further."
     )
 
 
