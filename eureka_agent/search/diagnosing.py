@@ -15,7 +15,7 @@ from eureka_agent.analysis.cases import EXPLOIT
 from eureka_agent.analysis.failures import MOST_FAILURES, Diagnosis, diagnose
 from eureka_agent.analysis.layout import number
 from eureka_agent.analysis.recordings import Recordings, below
-from eureka_agent.environment import Environment, Episodes
+from eureka_agent.environment import Environment, Episodes, SignalLayout
 from eureka_agent.reward import RewardProgram
 from eureka_agent.search.bank import Bank, Entry, Record
 from eureka_agent.search.replies import Score
@@ -193,10 +193,12 @@ def known_of(groups: Groups, episodes: Episodes, score: Score, with_fitness: boo
 
 
 def recordings_of(known: Known, program: RewardProgram, environment: Environment) -> Recordings:
-    """The same as the analysis reads it."""
+    """The same as the analysis reads it: what programs may read, and no score that comes after."""
+    arrays = known.episodes.arrays()
+    width = SignalLayout(environment.signals_described).width
     return Recordings.of_episodes(
         environment.signals_described,
-        known.episodes.arrays(),
+        arrays | {"states": arrays["states"][:, :, :width]},
         environment.control_step,
         known.fitness,
         known.diverged,
