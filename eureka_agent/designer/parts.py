@@ -11,6 +11,8 @@ from eureka_agent.designer.extraction import ENTRY
 from eureka_agent.reward import Finding
 
 PARTS = FREE, TWO_KINDS, SIGNS = "free", "dense-sparse", "signs"
+"""What programs are made of: what their author likes; dense parts and sparse ones; or one of each,
+of which only the sign is paid."""
 KINDS = ("sparse", "dense")
 SIGN_WEIGHTS = {"sparse": 1.0, "dense": 0.1}
 """What the sign of each part is worth per step."""

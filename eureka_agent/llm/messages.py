@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 PICTURE_CHARACTERS = 6000
-"""What a picture counts as, where characters of text stand for tokens: about 1500 of these, which
-is what OpenAI's models count for the largest picture that they look at in full."""
+"""What a picture counts as, where characters of text stand for tokens: a guess of 1500 of these, as
+every model counts pictures in its own way."""
 
 
 @dataclass(frozen=True)

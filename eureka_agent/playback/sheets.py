@@ -184,7 +184,7 @@ def main() -> int:
     try:
         draw(pickle.loads(sys.stdin.buffer.read()))
     except EurekaError as error:
-        print(f"{error.message} {error.remedy}".strip(), file=sys.stderr)
+        print(error, file=sys.stderr)
         return error.exit_code
     return 0
 

@@ -75,9 +75,10 @@ class Critic:
         ids = {row.id for row in candidates}
         rows = [row for row in self._run.candidates() if row.id in ids]
         sound = self._screening.in_order([r for r in rows if r.state in ("accepted", "training")])
-        for row in sound[places:] if places is not None else ():
-            self._leave_out(row, f"{places} of {len(sound)} sound programs train")
-        return sound[:places]
+        chosen = sound[:places]
+        for row in sound[len(chosen) :]:
+            self._leave_out(row, f"{len(chosen)} of {len(sound)} sound programs train")
+        return chosen
 
     def _leave_out(self, row: CandidateRow, others: str) -> None:
         reason = f"Left out: {others}, and these looked better before any training."
