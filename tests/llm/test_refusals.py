@@ -93,7 +93,7 @@ def test_several_parameters_may_be_refused_one_after_the_other(ask: Any) -> None
     with Loopback(answer) as server:
         outcome = ask(server)
     assert outcome.replies["#0"].text == "Done."
-    assert server.received[-1].body.keys() == {"model", "messages"}
+    assert server.received[-1].body.keys() == {"model", "messages", "stream"}
     assert len(outcome.notices) == 3
 
 
