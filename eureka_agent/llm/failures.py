@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from eureka_agent.errors import MissingError, UsageError
 from eureka_agent.llm.access import ENDPOINT, KEY_VARIABLE
@@ -80,19 +81,21 @@ NO_MODEL = Never(
     "Check --model, and that the server has it (Ollama: ollama pull {model}).",
 )
 NO_SERVICE = Never(
-    "does not know the model {model}, or is not such a server",
-    "Check --model, and --base-url, which mostly ends in /v1{suggestion}.",
+    "offers no chat completions at that address",
+    "Check --base-url, which mostly ends in /v1{suggestion}, and --model.",
 )
+NO_KEY = Never(
+    "{key}",
+    f"Set the environment variable {KEY_VARIABLE} to a key that is valid there.",
+    LACKING,
+)
+NOT_PLAIN = Never("speaks https only", "Give --base-url https{address}.")
 REFUSED = Never(
     "refused a request to the model {model}",
     "Change what it names, or name another model with --model.",
 )
 BY_STATUS = {
-    401: Never(
-        "{key}",
-        f"Set the environment variable {KEY_VARIABLE} to a key that is valid there.",
-        LACKING,
-    ),
+    401: NO_KEY,
     402: NO_CREDIT,
     403: Never(
         "does not let us use the model {model}",
@@ -108,7 +111,12 @@ BY_STATUS = {
         LACKING,
     ),
     410: NO_MODEL,
-    413: TOO_LONG,
+    413: Never(
+        "refused a question as too large for it",
+        "Let it take larger requests, or start a search that shows the model less: "
+        "--set history=0.",
+        question=True,
+    ),
     501: NO_SERVICE,
 }
 """What statuses mean that are not retried; any other is `REFUSED`."""
@@ -139,8 +147,24 @@ BY_WORDS = (
         NO_MODEL,
     ),
     (PROMPT_TOO_LONG, TOO_LONG),
+    (
+        re.compile(
+            r"api[ _-]?key.{0,30}(not valid|invalid|missing|incorrect|expired)|"
+            r"(invalid|incorrect|missing|no).{0,12}(api[ _-]?key|auth|credentials)|unauthori[sz]ed"
+        ),
+        NO_KEY,
+    ),
+    (
+        re.compile(
+            r"unexpected endpoint|no route|cannot post|page not found|invalid url|"
+            r"unknown (path|route|endpoint|url)"
+        ),
+        NO_SERVICE,
+    ),
+    (re.compile(r"plain http request|http request to an https"), NOT_PLAIN),
 )
 """What a server's words mean, whatever the status; the first that they match."""
+_RATE = re.compile(r"rate.?limit|per (minute|second|hour|day)|too many requests|slow down")
 _STRICT_CREDIT = re.compile(r"insufficient[ _](quota|balance|credit|funds)|billing_")
 _PASSES = re.compile(
     r"overload|rate.?limit|too many requests|busy|try again|temporar|timed? ?out|unavailable|"
@@ -290,26 +314,23 @@ class Server:
         passes = status in RETRIED or (status in OWN_FAILURES and status not in NOT_OFFERED)
         if not status:
             passes = bool(_PASSES.search(words))
-        if meant is NO_CREDIT and asked_s and not _STRICT_CREDIT.search(words):
-            meant = None  # Gemini speaks of plan and billing where a minute's share is used up
-        if meant is NO_CREDIT and passes and status != 429 and status:
-            meant = None  # a failure of the server's own that happens to speak of it
-        if meant is NO_MODEL and (passes or status in (401, 403)):
-            meant = None  # it is loading, or it may not be used
-        if meant in (FILTERED, TOO_LONG) and (passes or status == 401):
-            meant = None
-        if meant or passes:
-            return meant
-        return BY_STATUS.get(status, REFUSED)
+        if not passes:
+            return meant or BY_STATUS.get(status, REFUSED)
+        # What passes by its status ends only for want of credit: Gemini, Groq and others speak of
+        # plan and billing where a minute's share is used up.
+        share = asked_s > 0 or bool(_RATE.search(words))
+        unpaid = status in (0, 429) and meant is NO_CREDIT
+        return NO_CREDIT if unpaid and (_STRICT_CREDIT.search(words) or not share) else None
 
     def _redirected(self, failed: Failed) -> Never:
-        target = self.censor.line(failed.headers.get("location", "")).partition("?")[0]
-        target = target.removesuffix(ENDPOINT).replace("{", "{{").replace("}", "}}")
-        cure = f"Give --base-url {target}, if you trust it" if target else "Check --base-url"
-        return Never(
-            "sends us elsewhere, where questions and key are not sent by themselves",
-            f"{cure}; a page to sign in means that it wants a key or another address.",
-        )
+        location = urljoin(f"{self.url}{ENDPOINT}", failed.headers.get("location", ""))
+        target = self.censor.line(location.partition("?")[0]).replace("{", "{{").replace("}", "}}")
+        remedy = f"Check --base-url: {target} may be a page to sign in."
+        if target.rstrip("/").endswith(ENDPOINT):
+            remedy = (
+                f"Give --base-url {target.rstrip('/').removesuffix(ENDPOINT)}, if you trust it."
+            )
+        return Never(f"sends us on to {target}, where no key is sent unasked", remedy)
 
     def _names(self) -> dict[str, str]:
         host = self.url.partition("://")[2].partition("/")[0]
@@ -318,6 +339,7 @@ class Server:
         return {
             "model": self.censor.line(self.model),
             "key": "refused the key" if self.has_key else "wants a key",
+            "address": self.address.removeprefix("http"),
             "suggestion": "" if path else f": {self.address}/v1",
             "proxy": f", named by {via}" if via else "",
             "bypassing": bypassing(host.rpartition(":")[0] or host),

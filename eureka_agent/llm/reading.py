@@ -196,7 +196,7 @@ def _first_choice(document: dict[str, Any]) -> dict[str, Any]:
     error = document.get("error") or (isinstance(choice, dict) and choice.get("error"))
     if not error and choice is None:
         error = document.get("promptFeedback") or document.get("prompt_feedback")
-        if "choices" not in document and (words(document) or document.get("object") == "error"):
+        if "choices" not in document and _complains(document):
             error = error or document
     if error:
         raise ErrorInside(Failed(_status(error) or _status(document), {"error": error}))
@@ -207,6 +207,12 @@ def _first_choice(document: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
         raise UnusableBody("sent a choice without a message")
     return choice
+
+
+def _complains(document: dict[str, Any]) -> bool:
+    """Whether a body without an error of its own is one as a whole."""
+    named = (document.get(name) for name in ("message", "detail", "msg"))
+    return document.get("object") == "error" or any(isinstance(value, str) for value in named)
 
 
 def words(error: object) -> str:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)[a-z]*", re.IGNORECASE)
-_DURATION = r"((?:\d+(?:\.\d+)?\s*(?:ms|[smhd])[a-z]*[\s,]*)+)"
+_UNIT = r"(ms|s|m|h|d)(?:ec(?:ond)?s?|in(?:ute)?s?|rs?|ours?|ays?)?(?![a-z])"
+_PART = re.compile(rf"(\d+(?:\.\d+)?)\s*{_UNIT}", re.IGNORECASE)
+_DURATION = rf"((?:\d+(?:\.\d+)?\s*{_UNIT.replace('(ms', '(?:ms')}[\s,]*)+)"
 _SENTENCE = re.compile(
     rf"(?:try again|retry|retrying|wait|available|reset)[a-z ]*(?: in| after| for)? {_DURATION}",
     re.IGNORECASE,
