@@ -40,6 +40,7 @@ class Completion:
         reasoning: sent in the field `reasoning_content`, where there is any.
         model: the model's name.
         refusal: sent in the field `refusal`, where there is any.
+        tool_calls: sent in the field of that name, where there are any.
     """
 
     text: str | list[Any] | None
@@ -48,6 +49,7 @@ class Completion:
     reasoning: str = ""
     model: str = "loopback-1"
     refusal: str = ""
+    tool_calls: tuple[dict[str, Any], ...] = ()
 
     def document(self, received: Received) -> dict[str, Any]:
         """The body to send."""
@@ -56,6 +58,8 @@ class Completion:
             message["reasoning_content"] = self.reasoning
         if self.refusal:
             message["refusal"] = self.refusal
+        if self.tool_calls:
+            message["tool_calls"] = list(self.tool_calls)
         document = {
             "id": "chatcmpl-1",
             "object": "chat.completion",
@@ -89,9 +93,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Raw:
-    """A body with status 200, sent as it is."""
+    """A body that is sent as it is."""
 
     body: bytes
+    code: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -232,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.dumps(answer.document(received)).encode()
         else:
             assert isinstance(answer, Raw)
-            body = answer.body
+            status, headers, body = answer.code, answer.headers, answer.body
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)

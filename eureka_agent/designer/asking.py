@@ -1,13 +1,15 @@
 """Asking a language model in some role, so that no answer is ever paid for twice."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from eureka_agent.analysis.layout import visible
 from eureka_agent.designer.base import BudgetSpent
 from eureka_agent.designer.budget import Budget
 from eureka_agent.designer.prompting import ECHO_LIMIT, render
-from eureka_agent.llm import ChatMessage, Client, ModelError, Reply
+from eureka_agent.designer.silence import CutQuestions, cure_of
+from eureka_agent.llm import ChatMessage, Client, ModelDeclined, ModelError, Reply
 from eureka_agent.store import ExchangeRow, Run
 from eureka_agent.store.reading import AUTHOR, TRIES
 
@@ -19,6 +21,19 @@ T = TypeVar("T")
 
 class Unusable(Exception):
     """Raised when an answer is not what was asked for; the text says in a sentence why."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What came of questions.
+
+    Attributes:
+        rows: the answers.
+        declined: why the server will never answer a question, which cost nothing.
+    """
+
+    rows: dict[Place, ExchangeRow]
+    declined: dict[Place, ModelDeclined] = field(default_factory=dict)
 
 
 class Asking:
@@ -36,8 +51,9 @@ class Asking:
     def __init__(self, make_client: Callable[[], Client], run: Run, budget: Budget) -> None:
         self._make_client, self._client = make_client, None
         self._run, self._budget = run, budget
+        self._cut_questions = CutQuestions()
 
-    def ask(self, role: str, questions: Mapping[Place, Messages]) -> dict[Place, ExchangeRow]:
+    def ask(self, role: str, questions: Mapping[Place, Messages]) -> Answers:
         """The answers to questions, without those that the budget has no room for.
 
         Args:
@@ -51,22 +67,28 @@ class Asking:
         answers = self._stored(role, questions)
         waiting = {place: m for place, m in questions.items() if place not in answers}
         if not waiting:
-            return answers
+            return Answers(answers)
         try:
             affordable = self._budget.affordable(waiting)
         except BudgetSpent:
             if answers:
-                return answers  # they are paid
+                return Answers(answers)  # they are paid
             raise
         places = {label(role, place): place for place in affordable}
+        declined: dict[Place, ModelDeclined] = {}
 
         def keep(name: str, reply: Reply) -> None:
             self._keep(role, places[name], waiting[places[name]], reply)
 
+        def note(name: str, error: ModelDeclined) -> None:
+            declined[places[name]] = error
+            self._run.event("model", f"{name} will not be answered. {error}")
+
         if self._client is None:
             self._client = self._make_client()
-        self._client.complete({name: waiting[place] for name, place in places.items()}, keep)
-        return self._stored(role, questions)
+        asked = {name: waiting[place] for name, place in places.items()}
+        self._client.complete(asked, keep, note)
+        return Answers(self._stored(role, questions), declined)
 
     def ask_for(
         self, role: str, questions: Mapping[Place, Messages], read: Callable[[Place, str], T]
@@ -102,7 +124,7 @@ class Asking:
     ) -> dict[Place, ExchangeRow]:
         """As many answers as there are, whatever happens; an event says what is missing."""
         try:
-            answers = self.ask(role, questions) if questions else {}
+            answers = self.ask(role, questions).rows if questions else {}
         except (BudgetSpent, ModelError) as error:
             self._run.event(role, f"There is no answer of the {role}. {error.message}")
             return self._stored(role, questions)
@@ -137,6 +159,10 @@ class Asking:
         self._run.event(
             "model", f"{label(role, place)} written in {reply.seconds:.0f} s, {tokens} tokens"
         )
+        if cure := cure_of(reply):
+            self._run.event("model", f"{label(role, place)} has no end: {cure}")
+        if notice := self._cut_questions.notice(messages, reply):
+            self._run.event("model", notice)
 
 
 def label(role: str, place: Place) -> str:

@@ -1,16 +1,18 @@
 """The designer that asks a language model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eureka_agent.designer.asking import Asking, Place
-from eureka_agent.designer.base import Broken, BudgetSpent, Past, Proposal
+from eureka_agent.designer.base import DECLINED, Broken, BudgetSpent, Past, Proposal
 from eureka_agent.designer.extraction import Extract, extract
 from eureka_agent.designer.history import best_of, history
 from eureka_agent.designer.parts import FREE, parts_findings
 from eureka_agent.designer.prompting import repair_messages, system_message, task_message
-from eureka_agent.llm import ChatMessage
+from eureka_agent.designer.silence import finding_of
+from eureka_agent.llm import ChatMessage, ModelDeclined, ModelRefused
+from eureka_agent.reward import Finding
 from eureka_agent.store import ExchangeRow, Run
 
 if TYPE_CHECKING:
@@ -74,7 +76,11 @@ class LanguageModelDesigner:
         self._asking = asking
 
     def propose(self, generation: int, count: int, past: Sequence[Past]) -> list[Proposal]:
-        """See `Designer.propose`; one question per program, all at the same time."""
+        """See `Designer.propose`; one question per program, all at the same time.
+
+        Raises:
+            ModelError: the model cannot be asked, or declines every question.
+        """
         seen = past if self._settings.reflect else ()
         first = self._settings.initial != "" and generation == 0
         slots = range(1 if first else 0, count)
@@ -82,15 +88,26 @@ class LanguageModelDesigner:
             (generation, slot, 0): self._question(generation, slot, count, seen) for slot in slots
         }
         answers = self._asking.ask(FIRST, questions)
+        if questions.keys() == answers.declined.keys() != set():
+            first = next(iter(answers.declined.values()))
+            raise ModelRefused(
+                f"Every question of generation {generation} was declined. {first.message}",
+                first.remedy,
+                first.exit_code,
+            )
         return [
-            self._proposal(place, answers[place], seen) for place in questions if place in answers
+            self._proposal(place, answers.rows[place], seen)
+            if place in answers.rows
+            else _declined(place, answers.declined[place])
+            for place in questions
+            if place in answers.rows or place in answers.declined
         ]
 
     def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
         """See `Designer.repair`; the model sees its own program and what the critic found in it."""
         questions = {(b.generation, b.slot, b.attempt): self._again(b) for b in broken}
         try:
-            answers = self._asking.ask(REPAIR, {p: m for p, m in questions.items() if m})
+            answers = self._asking.ask(REPAIR, {p: m for p, m in questions.items() if m}).rows
         except BudgetSpent as error:
             self._run.event("budget", error.message)
             return [None] * len(broken)
@@ -134,11 +151,20 @@ class LanguageModelDesigner:
 
     def _proposal(self, place: Place, answer: ExchangeRow, past: Sequence[Past]) -> Proposal:
         found: Extract = extract(answer.reply, answer.finish_reason)
+        silence = finding_of(answer)
+        if silence and not found.text:
+            found = replace(found, findings=(silence,))
         generation, slot, _ = place
         parents = _parents(slot if self._settings.strategies else 0, past) if generation else ()
         note = f"written by {answer.model}"
         findings = (*found.findings, *parts_findings(found.text, self._settings.parts))
         return Proposal(found.text, parents, note, found.lesson, findings, slot)
+
+
+def _declined(place: Place, error: ModelDeclined) -> Proposal:
+    """What stands in the place of a program that the model will never be asked for again."""
+    finding = Finding(DECLINED, "error", 1, 1, error.message, error.remedy)
+    return Proposal("", (), "the question was declined", findings=(finding,), slot=place[1])
 
 
 def _parents(slot: int, past: Sequence[Past]) -> tuple[int, ...]:

@@ -9,6 +9,8 @@ from eureka_agent.reward import Finding
 
 TOO_NEAR = frozenset({"duplicate", "equivalent"})
 """Rules of the critic's findings about programs that ask for what another one does."""
+DECLINED = "question-declined"
+"""Rule of the finding that a program was never written: its question would be declined again."""
 OBJECTION = "review"
 """Rule of the findings in which a reviewer objects to a program that is sound."""
 

@@ -1,13 +1,20 @@
-"""Where the model is and with what key: checked before anything is sent or stored."""
+"""Where the model is, with what key, and what else goes there: checked before anything is sent."""
 
 import os
+import re
 from urllib.parse import urlsplit
 
 from eureka_agent.errors import MissingError, UsageError
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"
+HEADERS_VARIABLE = "OPENAI_CUSTOM_HEADERS"
+OPENAI_HEADERS = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
 OPENAI_URL = "https://api.openai.com/v1"
+ENDPOINT = "/chat/completions"
+"""What the openai package puts behind the address of the API."""
+
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 
 def find_url(base_url: str) -> str:
@@ -16,26 +23,36 @@ def find_url(base_url: str) -> str:
     Raises:
         UsageError: it is no web address, or it holds a password or a query.
     """
-    url = (base_url or os.environ.get(URL_VARIABLE, "") or OPENAI_URL).rstrip("/")
+    source = "--base-url" if base_url else URL_VARIABLE
+    given = (base_url or os.environ.get(URL_VARIABLE, "") or OPENAI_URL).strip()
+    url = given.rstrip("/").removesuffix(ENDPOINT).rstrip("/")
     try:
         parts = urlsplit(url)
         _ = parts.port  # reading it checks it
+        _ = (parts.hostname or "").encode("idna")
     except ValueError:
-        raise UsageError(*_no_address(url)) from None
+        raise UsageError(*_no_address(url, source)) from None
     if "@" in parts.netloc:
         raise UsageError(
             f"The address of the model's server holds a name or password before {parts.hostname}.",
-            f"Leave it out, as a run stores its address; a key goes into {KEY_VARIABLE}.",
+            f"Leave it out of {source}, as a run stores its address; a key goes into "
+            f"{KEY_VARIABLE}.",
         )
     if "?" in url or "#" in url:  # the openai package would put the path of its requests behind it
         raise UsageError(
             f"The address of the model's server at {parts.hostname} goes on after a ? or #.",
-            f"Leave that out of --base-url; a key goes into {KEY_VARIABLE}.",
+            f"Leave that out of {source}; a key goes into {KEY_VARIABLE}.",
         )
-    spaced = not url.isprintable() or " " in url
-    if parts.scheme not in ("http", "https") or not parts.hostname or spaced:
-        raise UsageError(*_no_address(url))
+    odd = not url.isprintable() or any(character in url for character in " \"'`<>\\")
+    if parts.scheme not in ("http", "https") or not parts.hostname or odd:
+        raise UsageError(*_no_address(url, source))
     return url
+
+
+def is_openai(url: str) -> bool:
+    """Whether an address is OpenAI's own."""
+    host = urlsplit(url).hostname or ""
+    return host == "openai.com" or host.endswith(".openai.com")
 
 
 def find_key(api_key: str | None, url: str) -> str:
@@ -46,22 +63,62 @@ def find_key(api_key: str | None, url: str) -> str:
         UsageError: it holds what no key holds, and what no request could carry.
     """
     key = (os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key).strip()
-    if not key and url == OPENAI_URL:
+    if not key and is_openai(url):
         raise MissingError(
             f"OpenAI wants a key, and the environment variable {KEY_VARIABLE} holds none.",
             "Set it to your key, or name another server with --base-url.",
         )
-    if not key.isascii() or not key.isprintable() or " " in key:
+    if not _is_plain(key) or any(character in key for character in " \"'"):
         raise UsageError(
-            f"The key in {KEY_VARIABLE} holds a space or a character that no key holds.",
+            f"The key in {KEY_VARIABLE} holds a space, a quote or a character that no key holds.",
             "Copy it again, whole and alone.",
         )
     return key
 
 
-def _no_address(url: str) -> tuple[str, str]:
+def held_back(url: str) -> set[str]:
+    """Headers that the openai package would take from the environment, and that must not go there.
+
+    Organisation and project are known to OpenAI alone. A person's own headers go where the
+    environment's own address is; another address may be that of a stranger.
+
+    Raises:
+        UsageError: a header that is to go there cannot be sent.
+    """
+    found: set[str] = set()
+    for variable, name in OPENAI_HEADERS.items():
+        value = os.environ.get(variable, "")
+        if not value or not is_openai(url):
+            found.add(name)
+        elif not _is_plain(value):
+            raise UsageError(
+                f"{variable} holds a character that no request can carry.",
+                f"Set it to the plain id, or unset it (unset {variable}).",
+            )
+    environments = os.environ.get(URL_VARIABLE, "").strip().rstrip("/").removesuffix(ENDPOINT)
+    meant = is_openai(url) or url == environments.rstrip("/")
+    for line in os.environ.get(HEADERS_VARIABLE, "").split("\n"):
+        name, colon, value = line.partition(":")
+        if colon and not meant:
+            found.add(name.strip())
+        elif colon and not (_HEADER_NAME.fullmatch(name.strip()) and _is_plain(value.strip())):
+            raise UsageError(
+                f"{HEADERS_VARIABLE} holds a line that is no header of a request.",
+                f"Write lines of the form NAME: VALUE in ASCII, or unset {HEADERS_VARIABLE}.",
+            )
+    return found
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _no_address(url: str, source: str) -> tuple[str, str]:
     shown = url.rpartition("@")[2].partition("?")[0]  # a password or a key may stand around it
+    bare = re.fullmatch(r"[\w.-]+(:\d+)?(/[\w./-]*)?", shown, re.ASCII)
+    missing = bare and ("." in shown or ":" in shown or shown.startswith("localhost"))
+    example = f"http://{shown}" if missing else "http://127.0.0.1:8000/v1"
     return (
         f"{shown!r} is not the address of a model's server.",
-        "Give one such as http://127.0.0.1:8000/v1 with --base-url.",
+        f"Give one such as {example} with {source}.",
     )

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_exponential_jitter
 
-from eureka_agent.llm.access import OPENAI_URL, find_key, find_url
+from eureka_agent.llm.access import find_key, find_url, held_back, is_openai
 from eureka_agent.llm.censor import Censor
-from eureka_agent.llm.errors import ModelUnavailable
+from eureka_agent.llm.errors import ModelDeclined, ModelUnavailable
 from eureka_agent.llm.failures import Server, Transient
 from eureka_agent.llm.messages import ChatMessage, ModelSettings, Reply
 from eureka_agent.llm.parameters import Parameters
+from eureka_agent.llm.places import Closed, Places
+from eureka_agent.llm.route import find_route
 
 if TYPE_CHECKING:
     from eureka_agent.llm.connection import Connection
@@ -37,8 +39,10 @@ class Client:
         first_wait_s: seconds before the second attempt, about; later ones wait longer.
 
     Raises:
-        MissingError: there is no key, and the server is OpenAI, which wants one.
-        UsageError: the address is none or holds a password, or the key holds what no key does.
+        MissingError: there is no key, and the server is OpenAI, which wants one; or a package for
+            the proxy is missing.
+        UsageError: the address is none or holds a password, the key holds what no key does, or the
+            environment names a proxy or certificates that cannot be used.
     """
 
     def __init__(
@@ -53,10 +57,13 @@ class Client:
         self._key = find_key(api_key, url)
         self._settings = settings
         self._notify = notify
-        self._server = Server(url, settings.model, bool(self._key), Censor(self._key))
+        self._held_back = held_back(url)
+        censor = Censor(self._key)
+        self._server = Server(url, settings.model, bool(self._key), censor, find_route(url))
         self._parameters = Parameters(
-            settings.temperature, settings.reply_tokens, notify, newest=url == OPENAI_URL
+            settings.temperature, settings.reply_tokens, notify, newest=is_openai(url)
         )
+        self._concurrency = settings.concurrency
         self._jitter_s = first_wait_s
         self._backoff = wait_exponential_jitter(
             multiplier=first_wait_s, max=LONGEST_BACKOFF_S, jitter=first_wait_s
@@ -66,6 +73,7 @@ class Client:
         self,
         requests: Mapping[str, Sequence[ChatMessage]],
         on_reply: Callable[[str, Reply], None],
+        on_declined: Callable[[str, ModelDeclined], None] | None = None,
     ) -> None:
         """Send all requests, `concurrency` at a time, and hand on each reply once it is there.
 
@@ -75,39 +83,51 @@ class Client:
         Args:
             requests: the conversations to continue, by a label for people such as "#0.2".
             on_reply: called in this thread with the label and its reply.
+            on_declined: likewise with why the server will never answer that one question, after
+                which the others go on; without it, that is an error as any other.
 
         Raises:
             ModelRefused: the server will never accept a request.
             ModelUnavailable: the server gave no usable answer, however often it was asked.
         """
-        asyncio.run(self._complete(requests, on_reply))
+        asyncio.run(self._complete(requests, on_reply, on_declined))
 
     async def _complete(
         self,
         requests: Mapping[str, Sequence[ChatMessage]],
         on_reply: Callable[[str, Reply], None],
+        on_declined: Callable[[str, ModelDeclined], None] | None,
     ) -> None:
         # Importing openai takes a second, which only those who ask a model should wait.
         from eureka_agent.llm.connection import Connection
 
-        places = asyncio.Semaphore(self._settings.concurrency)
+        places = Places(self._concurrency, self._settings.timeout_s, self._notify)
         failed = asyncio.Event()
         failures: list[Exception] = []
 
         async def ask(label: str, messages: Sequence[ChatMessage]) -> None:
-            async with places:
-                try:
-                    on_reply(label, await self._ask(connection, label, messages, failed))
-                except Exception as failure:
-                    failures.append(failure)
-                    failed.set()
+            try:
+                on_reply(label, await self._ask(connection, label, messages, failed))
+            except Exception as failure:
+                if on_declined and isinstance(failure, ModelDeclined):
+                    on_declined(label, failure)
+                    return
+                failures.append(failure)
+                failed.set()
+                await places.close()
 
         async with Connection(
-            self._server, self._key, self._settings, self._parameters
+            self._server, self._key, self._held_back, self._settings, self._parameters, places
         ) as connection:
             await asyncio.gather(*(ask(*request) for request in requests.items()))
+        self._concurrency = places.lasting
         if failures:
             raise failures[0]
+        if places.most < places.lasting:
+            self._notify(
+                f"The server turned requests away until there were {places.most} at once: "
+                f"--set concurrency={places.most} sends no more of them."
+            )
 
     async def _ask(
         self,
@@ -127,11 +147,17 @@ class Client:
         Raises:
             ModelError: it failed for good.
         """
+        attempts = self._settings.attempts  # a failure that does not count allows one more
 
-        async def attempt() -> Reply:
-            if failed.is_set():
-                raise ModelUnavailable(f"{label} was not sent, as another request failed.")
-            return await connection.send(messages)
+        def spent(state: RetryCallState) -> bool:
+            nonlocal attempts
+            attempts += not _failure(state).counts
+            return state.attempt_number >= attempts
+
+        def announce(state: RetryCallState) -> None:
+            seconds = math.ceil(state.upcoming_sleep)
+            attempt = f"attempt {state.attempt_number + 1} of {attempts}"
+            self._notify(f"{_failure(state).what}: {label} tries again in {seconds} s ({attempt}).")
 
         async def sleep(seconds: float) -> None:
             with suppress(TimeoutError):
@@ -139,18 +165,20 @@ class Client:
 
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Transient),
-            stop=stop_after_attempt(self._settings.attempts),
+            stop=spent,
             wait=self._wait,
-            before_sleep=lambda state: self._announce(label, state),
+            before_sleep=announce,
             sleep=sleep,
             reraise=True,
         )
         try:
-            return await retrying(attempt)
+            return await retrying(connection.send, messages)
+        except Closed:
+            raise ModelUnavailable(f"{label} was not sent, as another request failed.") from None
         except Transient as failure:
             last = failure
         raise ModelUnavailable(
-            f"{last}; {label} was given up after {self._settings.attempts} attempts.", last.remedy
+            f"{last}; {label} was given up after {attempts} attempts.", last.remedy
         )
 
     def _wait(self, state: RetryCallState) -> float:
@@ -158,11 +186,6 @@ class Client:
         asked_s = _failure(state).asked_s
         jitter_s = random.uniform(0, self._jitter_s)  # so that not all come back at once
         return max(asked_s + jitter_s, self._backoff(state))
-
-    def _announce(self, label: str, state: RetryCallState) -> None:
-        seconds = math.ceil(state.upcoming_sleep)
-        attempt = f"attempt {state.attempt_number + 1} of {self._settings.attempts}"
-        self._notify(f"{_failure(state).what}: {label} tries again in {seconds} s ({attempt}).")
 
 
 def _failure(state: RetryCallState) -> Transient:

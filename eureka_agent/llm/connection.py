@@ -1,20 +1,56 @@
 """One request to the server: sent, read, and its failure understood."""
 
-import asyncio
+import json
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import openai
 
+from eureka_agent.errors import UsageError
 from eureka_agent.llm.failures import Server, Transient
 from eureka_agent.llm.messages import ChatMessage, ModelSettings, Reply
 from eureka_agent.llm.parameters import Parameters
-from eureka_agent.llm.reading import UnusableBody, read_reply
+from eureka_agent.llm.places import Places
+from eureka_agent.llm.reading import ErrorInside, Failed, UnusableBody, read_reply
+
+if TYPE_CHECKING:
+    import httpx2
 
 CONNECT_S = 10.0  # to establish a connection
+BODY_LIMIT = 8 << 20  # bytes, unpacked: many times the text that is kept of a reply
 NO_KEY = "none"  # for local servers, which want none; the protocol has to carry something
+TOO_LONG = UnusableBody(f"sent an answer of more than {BODY_LIMIT >> 20} MB", passes=False)
+PACKED = ("content-encoding", "content-length", "transfer-encoding")
+
+
+class TooLong(Exception):
+    """Raised when a body is longer than any answer."""
+
+
+class BoundedClient(openai.DefaultAsyncHttpxClient):
+    """An HTTP client that reads no more of any answer than its limit, however well it is packed."""
+
+    async def send(self, request: "httpx2.Request", **options: Any) -> "httpx2.Response":
+        """Send a request, and read the answer, which is what nobody else does then.
+
+        Raises:
+            TooLong: it is beyond the limit.
+        """
+        response = await super().send(request, **{**options, "stream": True})
+        body = bytearray()
+        try:
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > BODY_LIMIT:
+                    raise TooLong
+        finally:
+            await response.aclose()
+        headers = [(n, v) for n, v in response.headers.multi_items() if n.lower() not in PACKED]
+        return type(response)(
+            response.status_code, headers=headers, content=bytes(body), request=request
+        )
 
 
 class Connection:
@@ -23,23 +59,51 @@ class Connection:
     Args:
         server: the server and model to ask.
         key: the key; "" for a server that wants none.
+        held_back: names of headers that do not go there.
         settings: how long an answer may take.
         parameters: what is sent beside the messages.
+        places: how many requests are under way at once.
+
+    Raises:
+        UsageError: the address cannot be used.
     """
 
     def __init__(
-        self, server: Server, key: str, settings: ModelSettings, parameters: Parameters
+        self,
+        server: Server,
+        key: str,
+        held_back: set[str],
+        settings: ModelSettings,
+        parameters: Parameters,
+        places: Places,
     ) -> None:
         self._server = server
         self._model = settings.model
         self._seconds = settings.timeout_s
         self._parameters = parameters
-        self._openai = openai.AsyncOpenAI(
-            api_key=key or NO_KEY,
-            base_url=server.url,
-            timeout=openai.Timeout(self._seconds, connect=min(self._seconds, CONNECT_S)),
-            max_retries=0,
-        )
+        self._places = places
+        # How long an answer may take, the places say.
+        timeout = openai.Timeout(None, connect=min(self._seconds, CONNECT_S))
+        try:
+            self._openai = openai.AsyncOpenAI(
+                api_key=key or NO_KEY,
+                base_url=server.url,
+                timeout=timeout,
+                max_retries=0,
+                default_headers={name: openai.omit for name in held_back},  # pyright: ignore[reportArgumentType]
+                http_client=BoundedClient(
+                    timeout=timeout,
+                    follow_redirects=False,
+                    trust_env=False,
+                    proxy=server.route.proxy or None,
+                    verify=server.route.certificates,
+                ),
+            )
+        except (ValueError, ImportError, openai.OpenAIError) as error:
+            raise UsageError(
+                f"{server.address} cannot be asked: {server.censor.line(str(error))}.",
+                "Correct --base-url, or the proxy that the environment names.",
+            ) from None
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,27 +124,47 @@ class Connection:
         Raises:
             Transient: it failed in a way that may pass.
             ModelError: it failed for good.
+            Closed: nothing more is to be sent.
         """
         while True:
-            parameters = self._parameters.current()
-            pictured = self._parameters.pictures and any(message.picture for message in messages)
-            start = time.monotonic()
+            place, sent, pictured = None, {}, False
             try:
-                body = await self._post(messages, parameters, pictured)
+                async with self._places.take() as place:
+                    # Others may have learned something while this one waited for its place.
+                    sent = self._parameters.current(_length(messages))
+                    pictured = self._parameters.pictures and any(m.picture for m in messages)
+                    start = time.monotonic()
+                    body = await self._post(messages, sent, pictured)
+                    self._places.answered()
                 return read_reply(body, messages, time.monotonic() - start, self._server.censor)
+            except TooLong:
+                failure = self._server.unusable(TOO_LONG)
             except UnusableBody as unusable:
-                failure = Transient(f"The model's server {unusable}")
-            except (TimeoutError, openai.APITimeoutError):
-                failure = Transient(f"The model's server gave no answer in {self._seconds:g} s")
+                failure = self._server.unusable(unusable)
+            except (TimeoutError, openai.APITimeoutError) as error:
+                failure = self._server.late(error, self._seconds)
             except openai.APIConnectionError as error:
                 failure = self._server.unreachable(error)
-            except openai.APIStatusError as error:
-                if self._parameters.learn(parameters, error.status_code, error.body):
+            except (openai.APIStatusError, ErrorInside) as error:
+                failed = _failed(error)
+                if self._learns(messages, sent, pictured, failed):
                     continue
-                if pictured and self._parameters.learn_pictures(error.status_code, error.body):
-                    continue
-                failure = self._server.judge(error)
+                failure = self._server.judge(failed)
+            if isinstance(failure, Transient) and place and (failure.crowded or failure.silent):
+                failure.counts = not self._places.crowded(place, silent=failure.silent)
             raise failure  # out here, so that it does not carry the request and its key along
+
+    def _learns(
+        self,
+        messages: Sequence[ChatMessage],
+        sent: dict[str, float],
+        pictured: bool,
+        failed: Failed,
+    ) -> bool:
+        """Whether the request is worth sending again at once, without what was refused."""
+        if pictured and self._parameters.learn_pictures(failed.status, failed.body):
+            return True
+        return self._parameters.learn(sent, failed.status, failed.body, _length(messages))
 
     async def _post(
         self, messages: Sequence[ChatMessage], parameters: dict[str, float], pictures: bool
@@ -89,9 +173,22 @@ class Connection:
         request: dict[str, Any] = {
             "model": self._model,
             "messages": [message.as_request(pictures=pictures) for message in messages],
+            "stream": False,
             **parameters,
         }
-        # The package limits each wait for the network; a server that drips would hold us for ever.
-        async with asyncio.timeout(self._seconds):
-            answer = await self._openai.chat.completions.with_raw_response.create(**request)
+        answer = await self._openai.chat.completions.with_raw_response.create(**request)
         return answer.content
+
+
+def _failed(error: openai.APIStatusError | ErrorInside) -> Failed:
+    if isinstance(error, ErrorInside):
+        return error.failed
+    try:
+        body = json.loads(error.response.content)
+    except (ValueError, RecursionError):
+        body = error.response.text.strip()
+    return Failed(error.status_code, body, error.response.headers)
+
+
+def _length(messages: Sequence[ChatMessage]) -> int:
+    return sum(message.characters for message in messages)

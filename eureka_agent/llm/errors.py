@@ -16,9 +16,13 @@ class ModelRefused(ModelError):
         exit_code: 2 if the command was wrong, 3 if the machine or the account lacks something.
     """
 
-    def __init__(self, message: str, remedy: str, exit_code: int) -> None:
+    def __init__(self, message: str, remedy: str, exit_code: int = MissingError.exit_code) -> None:
         super().__init__(message, remedy)
         self.exit_code = exit_code
+
+
+class ModelDeclined(ModelRefused):
+    """Raised when the server will never answer this one question, whatever it says to others."""
 
 
 class ModelUnavailable(ModelError):

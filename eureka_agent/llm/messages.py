@@ -79,7 +79,8 @@ class Reply:
         estimated: whether the server did not count; the counts are then characters / 4, rounded up.
         cost: USD, where the server says so (some routers do).
         seconds: how long the successful request took, without earlier attempts and waits.
-        finish_reason: why the model stopped: "stop", "length", "content_filter", …; may be "".
+        finish_reason: why the model stopped, in OpenAI's words where they exist: "stop", "length",
+            "content_filter", "tool_calls"; "refusal" if the text is one; may be "".
     """
 
     text: str
@@ -102,9 +103,10 @@ class ModelSettings:
         base_url: the address of the API; "" is OPENAI_BASE_URL, or OpenAI itself.
         temperature: how varied the answers are, for models that let one choose.
         reply_tokens: the most tokens of one answer.
-        timeout_s: seconds that a whole answer may take.
+        timeout_s: seconds that a whole answer may take, without those in which the server answers
+            other requests of ours.
         attempts: how often one request is sent at most.
-        concurrency: requests under way at once.
+        concurrency: requests under way at once; fewer where the server turns out to answer fewer.
     """
 
     model: str

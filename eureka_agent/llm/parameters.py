@@ -1,15 +1,20 @@
 """What of a request some models refuse, parameters and pictures, and what is sent instead."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 
-REFUSALS = {400, 422}
-PICTURE_REFUSALS = REFUSALS | {404, 413, 415, 500, 501}
+from eureka_agent.llm.errors import ModelDeclined
+from eureka_agent.llm.limits import LARGER_WINDOW, LEAST_ROOM, SPARE, Sizes, read_sizes
+
+REFUSALS = {400, 413, 422}
+PICTURE_REFUSALS = REFUSALS | {404, 415, 500, 501}
 """Servers disagree what a picture is that they cannot take: some call it their own failure."""
 TEMPERATURE = re.compile(r"\btemperature\b")
 LIMIT = re.compile(r"\bmax_(completion_)?tokens\b")
 PICTURE = re.compile(r"image|multi-?modal|vision|must be a string|too large", re.IGNORECASE)
+CHARACTERS_PER_TOKEN = 3.5  # of prompts with code and tables, until a server says how many it is
 
 
 class Parameters:
@@ -17,7 +22,8 @@ class Parameters:
 
     Two names are in use for the most tokens of an answer: OpenAI's own reasoning models refuse the
     old one, many other servers do not know the new one. Where the second name is refused as well,
-    the server's own limit holds.
+    the server's own limit holds. Where it is the number that is refused, the largest one that the
+    server takes is sent: without any, its default would cut programs short.
 
     Args:
         temperature: sent until a server refuses it.
@@ -42,32 +48,55 @@ class Parameters:
         self._reply_tokens = reply_tokens
         self._temperature: float | None = temperature
         self._notify = notify
+        self._window = 0  # tokens of question and answer together; 0 as long as it is not known
+        self._characters_per_token = CHARACTERS_PER_TOKEN
         self.pictures = True
 
-    def current(self) -> dict[str, float]:
-        """The parameters to send now."""
+    def current(self, characters: int = 0) -> dict[str, float]:
+        """The parameters to send now.
+
+        Args:
+            characters: the length of the question.
+        """
         current: dict[str, float] = {}
         if self._temperature is not None:
             current["temperature"] = self._temperature
         if self._limit_names:
-            current[self._limit_names[0]] = self._reply_tokens
+            current[self._limit_names[0]] = self._limit(characters)
         return current
 
-    def learn(self, sent: dict[str, float], status: int, body: object) -> bool:
-        """Give up the parameters that a failed answer names, if it is a refusal.
+    def learn(self, sent: dict[str, float], status: int, body: object, characters: int = 0) -> bool:
+        """Give up the parameters that a failed answer names, or what of them is too much.
 
         Args:
             sent: the parameters of the failed request, which may be older than the current ones:
                 requests under way at once meet the same refusal.
             status: the HTTP status of the answer.
             body: what the answer said, as plain data.
+            characters: the length of the question.
 
         Returns:
             Whether the request is worth sending again, as it would now differ.
+
+        Raises:
+            ModelDeclined: the question leaves no room for an answer.
         """
-        if status not in REFUSALS:
+        refusal = json.dumps(body, ensure_ascii=False)
+        asked = int(next((sent[name] for name in self._limit_names if name in sent), 0))
+        sizes = read_sizes(refusal, asked)
+        if sizes.window and (sizes.prompt or status in REFUSALS):
+            self._learn_window(sizes, asked, characters)
+        elif status not in REFUSALS:
             return False
-        refusal = json.dumps(body)
+        elif sizes.answer:
+            self._learn_limit(sizes.answer)
+        elif sizes.too_much and asked:
+            self._learn_limit(self._halved(asked))
+        else:
+            self._learn_names(refusal, sent)
+        return sent != self.current(characters)
+
+    def _learn_names(self, refusal: str, sent: dict[str, float]) -> None:
         if TEMPERATURE.search(refusal) and "temperature" in sent and self._temperature is not None:
             self._temperature = None
             self._notify("The model does not take `temperature`: it is no longer sent.")
@@ -76,7 +105,62 @@ class Parameters:
             refused = self._limit_names.pop(0)
             instead = f"`{self._limit_names[0]}`" if self._limit_names else "no limit"
             self._notify(f"The model does not take `{refused}`: {instead} is sent from now on.")
-        return not sent.keys() <= self.current().keys()
+
+    def _learn_limit(self, most: int) -> None:
+        if most < self._reply_tokens:
+            self._notify(
+                f"The model takes no answers of {self._reply_tokens} tokens: {most} is the limit "
+                f"from now on, as with --set reply_tokens={most}."
+            )
+            self._reply_tokens = most
+
+    def _learn_window(self, sizes: Sizes, asked: int, characters: int) -> None:
+        """Take in how much fits, of a question that did not fit with its answer.
+
+        Raises:
+            ModelDeclined: it leaves no room for an answer.
+        """
+        prompt = sizes.prompt or round(characters / self._characters_per_token)
+        room = sizes.window - prompt - SPARE
+        if not sizes.prompt and room >= asked > 0:
+            room = self._halved(asked)  # the guess of the question's size was too low
+            prompt = sizes.window - room - SPARE
+        if room < min(LEAST_ROOM, asked) or not asked:
+            about = "" if sizes.prompt else "about "
+            raise ModelDeclined(
+                f"The question has {about}{prompt} tokens and the model's window {sizes.window}: "
+                "there is no room for an answer.",
+                LARGER_WINDOW,
+            )
+        if characters:
+            known = self._characters_per_token if self._window else math.inf
+            self._characters_per_token = min(known, characters / prompt)
+        if sizes.window != self._window:
+            self._window = sizes.window
+            self._notify(
+                f"The model's window has {sizes.window} tokens, and the question takes {prompt} of "
+                f"them: answers may have what is left, {min(room, self._reply_tokens)} tokens here."
+            )
+
+    def _limit(self, characters: int) -> int:
+        """The most tokens of an answer to a question of that length."""
+        if not self._window:
+            return self._reply_tokens
+        room = self._window - math.ceil(characters / self._characters_per_token) - SPARE
+        return min(self._reply_tokens, max(LEAST_ROOM, room))
+
+    @staticmethod
+    def _halved(asked: int) -> int:
+        """Half of what was asked for, where nobody says what would do.
+
+        Raises:
+            ModelDeclined: that would be too little for any answer.
+        """
+        if asked // 2 < LEAST_ROOM:
+            raise ModelDeclined(
+                "The question leaves no room for an answer in the model's window.", LARGER_WINDOW
+            )
+        return asked // 2
 
     def learn_pictures(self, status: int, body: object) -> bool:
         """Give up pictures, if that is what the failed answer to a request with one is about.

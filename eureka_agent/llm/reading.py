@@ -1,9 +1,11 @@
 """From the body of an HTTP answer to a `Reply`."""
 
+import html
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from eureka_agent.llm.censor import Censor
@@ -16,8 +18,67 @@ MOST_TOKENS = 10**12  # a larger count is nonsense, and would not fit into a dat
 MOST_USD = 10**9
 
 
+STREAM = re.compile(rb"\s*(data|event|id|retry)?:")
+WORDS_LIMIT = 4000  # characters of a failure in which its meaning is looked for
+FINISHES = {
+    "length": ("max_tokens", "max_output_tokens", "model_length", "token_limit", "limit"),
+    "content_filter": ("safety", "prohibited_content", "recitation", "blocklist", "guardrail"),
+    "tool_calls": ("function_call", "tool_use", "tool_call"),
+    "stop": ("end_turn", "eos", "eos_token", "stop_sequence", "complete", "completed"),
+}
+"""Why models stop, in OpenAI's words, and what other servers call that."""
+
+
 class UnusableBody(Exception):
-    """Raised when a body holds no reply; the text ends the sentence "The model's server …"."""
+    """Raised when a body holds no reply; the text ends the sentence "The model's server …".
+
+    Args:
+        text: what the server sent.
+        passes: whether another answer may be a better one: it broke off, or is empty.
+        remedy: what to do; "" where the address is to blame.
+    """
+
+    def __init__(self, text: str, *, passes: bool = True, remedy: str = "") -> None:
+        super().__init__(text)
+        self.passes = passes
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An answer that is a failure, as plain data.
+
+    Attributes:
+        status: of HTTP, or as the body says it; 0 where neither names a failure.
+        body: what the server said.
+        headers: of the answer.
+    """
+
+    status: int
+    body: object
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        """What the server says, in words; "" where it says nothing."""
+        return words(self.body) if self.body else ""
+
+    @property
+    def searched(self) -> str:
+        """What tells the kind of failure, in lowercase: its words and codes, not what it quotes."""
+        return " ".join([self.said, *_codes(self.body)])[:WORDS_LIMIT].lower()
+
+
+class ErrorInside(Exception):
+    """Raised when a body that came as a success holds an error: routers pass failures on so.
+
+    Args:
+        failed: the error.
+    """
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.said)
+        self.failed = failed
 
 
 def read_reply(
@@ -33,17 +94,22 @@ def read_reply(
 
     Raises:
         UnusableBody: it is not JSON, or holds no message.
+        ErrorInside: it holds an error.
     """
     document = _document(body)
-    choice = _first_choice(document, censor)
+    choice = _first_choice(document)
     message = choice["message"]
     said, thought = split_reasoning(_content(message))
     fields = (message.get("reasoning_content"), message.get("reasoning"))
     thoughts = [next((field for field in fields if _is_text(field)), ""), thought]
     reasoning = "\n\n".join(filter(None, map(str.strip, thoughts)))
     text = said.strip()
+    finish = _finish(_text(choice.get("finish_reason")))
     if not text:
-        text = _refusal(message) or (reasoning if FENCE in reasoning else "")
+        refusal = _text(message.get("refusal")).strip()
+        text = refusal or (reasoning if FENCE in reasoning else "")
+        called = message.get("tool_calls") or message.get("function_call")
+        finish = "refusal" if refusal else "tool_calls" if called and not text else finish
     prompt_tokens, completion_tokens, cost = _usage(document.get("usage"))
     estimated = prompt_tokens is None or completion_tokens is None
     if prompt_tokens is None or completion_tokens is None:
@@ -58,7 +124,7 @@ def read_reply(
         estimated=estimated,
         cost=cost,
         seconds=seconds,
-        finish_reason=censor.line(_text(choice.get("finish_reason"))),
+        finish_reason=censor.line(finish),
     )
 
 
@@ -90,26 +156,52 @@ def split_reasoning(content: str) -> tuple[str, str]:
 
 
 def _document(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body.
+
+    Raises:
+        UnusableBody: it is none. What begins like JSON may have broken off; anything else comes
+            from what is no such server, and always will.
+    """
+    start = body.lstrip()[:1]
     try:
         document = json.loads(body)
-    except (ValueError, RecursionError):  # half of it, a web page, bytes that are not text, a trap
-        raise UnusableBody("sent an answer that is not JSON") from None
+    except (ValueError, RecursionError) as error:  # half of it, a web page, no text, a trap
+        if start == b"<":
+            raise UnusableBody("sent a web page in place of an answer", passes=False) from None
+        if STREAM.match(body) or str(error).startswith("Extra data"):
+            raise UnusableBody(
+                "sent a stream of events, although none was asked for",
+                passes=False,
+                remedy="Switch streaming off in the server or the gateway before it, or name "
+                "another with --base-url.",
+            ) from None
+        text = start not in (b"", b"{", b"[") and not isinstance(error, UnicodeDecodeError)
+        raise UnusableBody("sent an answer that is not JSON", passes=not text) from None
+    if isinstance(document, list) and document:
+        document = document[0]  # some wrap an error so
     if not isinstance(document, dict):
-        raise UnusableBody("sent an answer that is not a chat completion")
+        raise UnusableBody("sent an answer that is not a chat completion", passes=False)
     return document
 
 
-def _first_choice(document: dict[str, Any], censor: Censor) -> dict[str, Any]:
+def _first_choice(document: dict[str, Any]) -> dict[str, Any]:
     """The first choice, which has a message.
 
     Raises:
-        UnusableBody: there is none. Routers pass on a failure behind them with status 200.
+        UnusableBody: there is none.
+        ErrorInside: there is an error.
     """
     choices = document.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     error = document.get("error") or (isinstance(choice, dict) and choice.get("error"))
+    if not error and choice is None:
+        error = document.get("promptFeedback") or document.get("prompt_feedback")
+        if "choices" not in document and _complains(document):
+            error = error or document
     if error:
-        raise UnusableBody(f"sent an error in place of an answer ({censor.line(words(error))})")
+        raise ErrorInside(Failed(_status(error) or _status(document), {"error": error}))
+    if "choices" not in document:
+        raise UnusableBody("sent an answer that is not a chat completion", passes=False)
     if choice is None:
         raise UnusableBody("sent an answer with no choices")
     if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
@@ -117,12 +209,78 @@ def _first_choice(document: dict[str, Any], censor: Censor) -> dict[str, Any]:
     return choice
 
 
+def _complains(document: dict[str, Any]) -> bool:
+    """Whether a body without an error of its own is one as a whole."""
+    named = (document.get(name) for name in ("message", "detail", "msg"))
+    return document.get("object") == "error" or any(isinstance(value, str) for value in named)
+
+
 def words(error: object) -> str:
     """What a server says about a failure, from the body of its answer in whatever shape."""
-    for name in ("error", "message", "detail"):
+    if isinstance(error, list) and len(error) == 1 and isinstance(error[0], dict):
+        error = error[0]
+    for name in ("error", "message", "detail", "error_description", "msg", "title"):
         if isinstance(error, dict) and error.get(name):
             error = error[name]
-    return error if isinstance(error, str) else json.dumps(error)
+    if isinstance(error, list) and error and all(_is_complaint(entry) for entry in error):
+        return "; ".join(_complaint(entry) for entry in error)
+    if not isinstance(error, str):
+        return json.dumps(error, ensure_ascii=False)
+    return _page_title(error) if error.lstrip().startswith("<") else error
+
+
+def _is_complaint(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("msg"), str)
+
+
+def _complaint(entry: dict[str, Any]) -> str:
+    """One of the complaints of a server that checks requests with pydantic."""
+    place = entry.get("loc")
+    where = ".".join(map(str, place)) if isinstance(place, list) else ""
+    return f"{where}: {entry['msg']}" if where else entry["msg"]
+
+
+def _page_title(page: str) -> str:
+    title = re.search(r"<(title|h1)[^>]*>([^<]{1,200})", page, re.IGNORECASE)
+    return f"a web page, {html.unescape(title[2]).strip()}" if title else "a web page"
+
+
+def _codes(body: object) -> list[str]:
+    """Short words for the kind of failure, on the two layers where they stand."""
+    layers = [body[0] if isinstance(body, list) and body else body]
+    found: list[str] = []
+    for _ in range(3):
+        layers = [layer for layer in layers if isinstance(layer, dict)]
+        for layer in layers:
+            names = ("code", "type", "status", "param", "blockReason", "block_reason")
+            found += [str(layer[name])[:100] for name in names if layer.get(name)]
+            found += ["blockReason"] * ("blockReason" in layer)
+        layers = [layer.get(name) for layer in layers for name in ("error", "innererror")]
+    return found
+
+
+def _status(error: object) -> int:
+    """The status that an error within a body names; 0 for none."""
+    if not isinstance(error, dict):
+        return 0
+    for name in ("code", "status", "status_code", "statusCode"):
+        value = error.get(name)
+        if isinstance(value, str) and value.isdecimal() and len(value) == 3:
+            value = int(value)
+        if isinstance(value, int) and 400 <= value < 600:
+            return value
+    return 0
+
+
+def _finish(said: str) -> str:
+    """Why the model stopped, in OpenAI's words where they exist."""
+    plain = said.lower().removeprefix("finish_reason_")
+    for ours, theirs in FINISHES.items():
+        if plain.startswith((ours, *theirs)) and ours != "stop":
+            return ours
+        if ours == "stop" and plain in theirs:
+            return ours
+    return said
 
 
 def _content(message: dict[str, Any]) -> str:
@@ -132,10 +290,6 @@ def _content(message: dict[str, Any]) -> str:
         return _text(content)
     parts = [part.get("text") if isinstance(part, dict) else part for part in content]
     return "".join(map(_text, parts))
-
-
-def _refusal(message: dict[str, Any]) -> str:
-    return _text(message.get("refusal")).strip()
 
 
 def _usage(usage: object) -> tuple[int | None, int | None, float | None]:

@@ -90,7 +90,9 @@ class SearchConfig:
     reply_tokens: int = 16_000
     """The most tokens of one answer."""
     reply_timeout: float = 600.0
-    """Seconds that one answer may take."""
+    """Seconds that one answer may take, without those in which the server answers others."""
+    concurrency: int = 8
+    """Questions to the model at once; fewer, where its server turns out to answer fewer."""
     context: str = "signals"
     """What the model is shown of the environment: signals, or source as well."""
     history: int = 4
@@ -169,7 +171,7 @@ class SearchConfig:
             _require(self, name, 1)
         for name in ("ranking_episodes", "reporting_episodes"):
             _require(self, name, 1)
-        for name in ("reply_tokens", "reply_timeout"):
+        for name in ("reply_tokens", "reply_timeout", "concurrency"):
             _require(self, name, 1)
         for name in ("seed", "threads", "retrainings", "repairs", "history", "bank", "max_tokens"):
             _require(self, name, 0)

@@ -7,7 +7,7 @@ import numpy as np
 
 from eureka_agent.analysis import reflect
 from eureka_agent.designer import Broken, Designer, Proposal
-from eureka_agent.designer.base import OBJECTION
+from eureka_agent.designer.base import DECLINED, OBJECTION
 from eureka_agent.designer.review import ADVICE
 from eureka_agent.environment import Environment, Episodes
 from eureka_agent.reward import Finding, RewardRejected, parse
@@ -118,7 +118,7 @@ class Critic:
         broken = [
             self._broken(row, findings)
             for row, findings in sent_back
-            if not _refused(findings) or self._repairs_of(row) < self._repairs
+            if not _refused(findings) or self._may_be_repaired(row, findings)
         ]
         mended: dict[int, Proposal | None] = {}
         if broken:
@@ -131,6 +131,10 @@ class Critic:
             for row, findings in sent_back
             if (revised := self._settle(row, findings, mended.get(row.id))) is not None
         ]
+
+    def _may_be_repaired(self, row: CandidateRow, findings: Sequence[Finding]) -> bool:
+        declined = any(finding.rule == DECLINED for finding in findings)
+        return not declined and self._repairs_of(row) < self._repairs
 
     def _broken(self, row: CandidateRow, findings: Sequence[Finding]) -> Broken:
         """A candidate as it goes back to its author."""

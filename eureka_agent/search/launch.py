@@ -191,6 +191,7 @@ def _client(config: SearchConfig, notify: Callable[[str], None] = lambda text: N
         temperature=config.temperature,
         reply_tokens=config.reply_tokens,
         timeout_s=config.reply_timeout,
+        concurrency=config.concurrency,
     )
     return Client(settings, notify=notify)
 

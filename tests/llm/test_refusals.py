@@ -20,7 +20,7 @@ USE_THE_NEW_NAME = Status(
     [
         (Status(401, "Invalid."), ["refused the key (401): Invalid.", "OPENAI_API_KEY"], 3),
         (Status(403, "Not yours."), ["model tester (403): Not yours.", "OPENAI_API_KEY"], 3),
-        (Status(404, "No such model."), ["model tester", "No such model.", "--model", "/v1"], 2),
+        (Status(404, "No such model."), ["the model tester (404): No such model.", "--model"], 2),
         (Status(400, "Too long."), ["model tester (400): Too long.", "--model"], 2),
         (Status(422, "Too odd."), ["model tester (422): Too odd.", "--model"], 2),
         (Status(413, "Too large."), ["(413): Too large."], 2),
@@ -93,7 +93,7 @@ def test_several_parameters_may_be_refused_one_after_the_other(ask: Any) -> None
     with Loopback(answer) as server:
         outcome = ask(server)
     assert outcome.replies["#0"].text == "Done."
-    assert server.received[-1].body.keys() == {"model", "messages"}
+    assert server.received[-1].body.keys() == {"model", "messages", "stream"}
     assert len(outcome.notices) == 3
 
 

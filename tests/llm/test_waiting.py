@@ -7,7 +7,8 @@ from loopback import Loopback, Status, sequence
 from tenacity import Future, RetryCallState, Retrying
 
 from eureka_agent.llm import Client, ModelSettings, ModelUnavailable
-from eureka_agent.llm.failures import Transient, asked_wait
+from eureka_agent.llm.failures import Transient
+from eureka_agent.llm.waiting import asked_wait
 
 
 def waits(asked_s: float) -> list[float]:

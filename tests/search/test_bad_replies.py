@@ -44,7 +44,7 @@ KINDS: dict[str, Kind] = {
     "no content": Kind(Completion(None), r"The reply was empty\."),
     "refusal": Kind(
         Completion(None, refusal="I cannot help with that."),
-        r'holds no program; it begins "I cannot help with that\."',
+        r'declined the task: "I cannot help with that\."',
     ),
     "prose only": Kind("Reward the pole for being up.", r'it begins "Reward the pole'),
     "json": Kind('{"code": "return pole_up"}', r"holds no program"),

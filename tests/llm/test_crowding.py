@@ -1,0 +1,81 @@
+"""A server that works on one request after the other answers each of them, asked once."""
+
+import threading
+from typing import Any
+
+from loopback import Answer, Drop, Late, Loopback, Received, Status
+
+from eureka_agent.llm import ModelUnavailable
+
+
+class OneSlot:
+    """Answers one request after the other, each in its time, whoever still listens.
+
+    Args:
+        seconds: that each takes.
+        queue: whether it lets others wait; else it turns them away.
+    """
+
+    def __init__(self, seconds: float, queue: bool = True) -> None:
+        self._seconds, self._queue = seconds, queue
+        self._slot = threading.Lock()
+
+    def __call__(self, received: Received) -> Answer | str:
+        if not self._slot.acquire(blocking=self._queue):
+            return Status(503, "No slot is free.")
+        try:
+            threading.Event().wait(self._seconds)
+        finally:
+            self._slot.release()
+        return "Done."
+
+
+def test_a_queue_is_waited_for_as_long_as_it_moves(ask: Any) -> None:
+    with Loopback(OneSlot(0.4)) as server:
+        outcome = ask(server, 8, timeout_s=2.5)  # less than the eight take together
+    assert len(outcome.replies) == len(server.received) == 8
+    assert outcome.notices == []
+
+
+def test_a_queue_in_which_nobody_is_answered_in_time_is_joined_one_at_a_time(ask: Any) -> None:
+    def answer(received: Received) -> Answer | str:
+        return Late(60, "Too late.") if len(server.received) <= 4 else "Done."
+
+    with Loopback(answer) as server:
+        outcome = ask(server, 4, timeout_s=0.5, attempts=1)
+    assert len(outcome.replies) == 4, "time-outs in a queue are no failures"
+    assert len(server.received) == 8
+    assert sum("--set concurrency=1" in notice for notice in outcome.notices) == 1
+
+
+def test_a_server_that_turns_requests_away_gets_as_many_as_it_takes(ask: Any) -> None:
+    with Loopback(OneSlot(0.1, queue=False)) as server:
+        outcome = ask(server, 6, attempts=1)
+    assert len(outcome.replies) == 6
+    assert len(server.received) <= 6 + 15
+    assert outcome.notices[-1].startswith("The server turned requests away")
+
+
+def test_one_request_alone_that_gets_no_answer_has_failed(ask: Any) -> None:
+    with Loopback(lambda received: Late(60, "Too late.")) as server:
+        error = ask(server, timeout_s=0.2, attempts=2).error
+    assert isinstance(error, ModelUnavailable)
+    assert len(server.received) == 2
+    assert "--set reply_timeout=" in error.remedy
+
+
+def test_a_request_that_was_lost_among_answered_ones_has_failed(ask: Any) -> None:
+    def answer(received: Received) -> Answer | str:
+        first = received.messages[0]["content"] == "#0" and len(server.received) <= 3
+        return Late(60, "Too late.") if first else "Done."
+
+    with Loopback(answer) as server:
+        outcome = ask(server, 3, timeout_s=0.5)
+    assert len(outcome.replies) == 3
+    assert [n for n in outcome.notices if "concurrency" in n] == []
+
+
+def test_dropped_connections_are_no_crowd(ask: Any) -> None:
+    with Loopback(lambda received: Drop()) as server:
+        outcome = ask(server, 2, attempts=2)
+    assert isinstance(outcome.error, ModelUnavailable)
