@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eureka_agent.environment.description import TaskDescription
-from eureka_agent.environment.facts import actuator_facts, joint_facts, mass
+from eureka_agent.environment.facts import actuator_facts, controls, joint_facts, mass
 from eureka_agent.environment.random import ResetNoise
 from eureka_agent.environment.settings import TrainingSettings
 from eureka_agent.environment.state import State
@@ -194,9 +194,8 @@ class Environment:
 
     @property
     def actuators(self) -> tuple[str, ...]:
-        """One phrase per column of `action`: the actuator's name."""
-        names = (self.model.actuator(i).name for i in range(self.model.nu))
-        return tuple(name or f"actuator {i}" for i, name in enumerate(names))
+        """One phrase per column of `action`: its actuator's name, with its input if it has more."""
+        return tuple(control.name for control in controls(self.model))
 
     def action_range(self) -> tuple[Tensor, Tensor]:
         """Control values at action -1 and +1, each `[nu]`; the map between is linear.
@@ -209,7 +208,8 @@ class Environment:
             name = self.actuators[int((~limited).argmax())]
             raise UsageError(
                 f"Environment {self.name!r}: {name!r} has no control range.",
-                "Give every actuator a ctrlrange in the model: actions in [-1, 1] map onto it.",
+                "Give every actuator a ctrlrange in the model (a pid velrange and ffrange, too): "
+                "actions in [-1, 1] map onto it.",
             )
         bounds = torch.as_tensor(self.model.actuator_ctrlrange)
         return bounds[:, 0].clone(), bounds[:, 1].clone()

@@ -35,9 +35,37 @@ def joint_facts(model: mujoco.MjModel) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Control:
+    """One number that an actuator takes: most take one, some several, passive ones none.
+
+    Attributes:
+        actuator: which one takes it.
+        input: what it sets, as MuJoCo calls it: pos, vel, ff, voltage, rx, ...; may be empty.
+        name: of the actuator, and of the input where there are several.
+    """
+
+    actuator: int
+    input: str
+    name: str
+
+
+def controls(model: mujoco.MjModel) -> tuple[Control, ...]:
+    """All controls of a model, in the order of `ctrl`."""
+    found: dict[int, Control] = {}
+    for actuator in range(model.nactuator):
+        name = model.actuator(actuator).name or f"actuator {actuator}"
+        first, count = int(model.actuator_ctrladr[actuator]), int(model.actuator_ctrlnum[actuator])
+        for i in range(count):
+            word = mujoco.mj_actuatorInputName(model, actuator, i) or ""
+            full = f"{name} {word or i}" if count > 1 else name
+            found[first + i] = Control(actuator, word, full)
+    return tuple(found[index] for index in sorted(found))
+
+
 def actuator_facts(model: mujoco.MjModel) -> tuple[str, ...]:
     """One phrase per column of `action`: what -1 and +1 do."""
-    return tuple(_actuator(model, i) for i in range(model.nu))
+    return tuple(_control(model, index, c) for index, c in enumerate(controls(model)))
 
 
 def mass(model: mujoco.MjModel) -> float:
@@ -55,24 +83,44 @@ def _joint(model: mujoco.MjModel, index: int) -> str:
     return f"{phrase}, {low:.3g} to {high:.3g} {_UNITS.get(kind, 'rad')}"
 
 
-def _actuator(model: mujoco.MjModel, index: int) -> str:
-    name = model.actuator(index).name or f"actuator {index}"
+def _control(model: mujoco.MjModel, index: int, control: Control) -> str:
+    """What one control does; `index` is its place in `ctrl`."""
+    bounds = model.actuator_ctrlrange[index]
+    if model.actuator_ctrlnum[control.actuator] > 1:
+        return f"{control.name}: {_input(model, control, bounds)}"
+    effect = _effect(model, control.actuator, bounds)
     # Actuators are often called as what they drive: once is enough.
-    return f"{name}: {_effect(model, index).replace(f' of {name},', ',', 1)}"
+    return f"{control.name}: {effect.replace(f' of {control.name},', ',', 1)}"
 
 
-def _effect(model: mujoco.MjModel, index: int) -> str:
-    """What the range of an actuator's control does; the control value itself where it is odd."""
+def _input(model: mujoco.MjModel, control: Control, bounds: np.ndarray) -> str:
+    """What one of several inputs of an actuator sets; the control value itself where it is odd."""
+    driven = _driven(model, control.actuator)
+    if driven is None or not driven.gear or driven.length is None:
+        return f"control value {_range(bounds)}" + (f" on {driven.name}" if driven else "")
+    if control.input == "pos":
+        return f"target position of {driven.name}, {_range(bounds / driven.gear)} {driven.length}"
+    if control.input == "vel":
+        return f"target velocity of {driven.name}, {_range(bounds / driven.gear)} {driven.length}/s"
+    if control.input == "ff":
+        what, unit = driven.force
+        return f"added {what} {driven.name}, {_range(bounds * driven.gear)} {unit}"
+    unit = " V" if control.input == "voltage" else ""
+    return f"{control.input or 'control value'} on {driven.name}, {_range(bounds)}{unit}"
+
+
+def _effect(model: mujoco.MjModel, index: int, bounds: np.ndarray) -> str:
+    """What the range of an actuator's only control does; the control value where it is odd."""
     driven = _driven(model, index)
     gain = float(model.actuator_gainprm[index, 0])
-    plain = f"control value {_range(model.actuator_ctrlrange[index])}"
+    plain = f"control value {_range(bounds)}"
     if driven is None or model.actuator_gaintype[index] != _FIXED or not gain:
         return plain if driven is None else f"{plain} on {driven.name}"
     quantity, scale = _quantity(model, index, driven, gain)
     if quantity is None:
         return f"{plain} on {driven.name}"
     what, unit = quantity
-    control = _range(model.actuator_ctrlrange[index] * scale)
+    control = _range(bounds * scale)
     dynamics = int(model.actuator_dyntype[index])
     if dynamics == _DYNAMICS.mjDYN_INTEGRATOR:
         limits = model.actuator_actrange[index] * scale

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,11 +16,12 @@ import numpy as np
 from eureka_agent.environment import list_environments, load_environment
 from eureka_agent.errors import UsageError
 from eureka_agent.plugins.model import Brought, bring
-from eureka_agent.plugins.outline import first_task, signals_of
+from eureka_agent.plugins.outline import first_task, outline_of
 from eureka_agent.plugins.source import environment_source, timing
 from eureka_agent.plugins.start import START
 from eureka_agent.plugins.survey import Survey
 from eureka_agent.plugins.texts import fitness_source, readme, reward_source
+from eureka_agent.ui.format import one_line
 
 STARTER = Path(__file__).with_name("starter.xml")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -34,12 +36,14 @@ class NewEnvironment:
         signals: how many signals the environment has.
         task: its task in one sentence.
         changes: what was added to the model, a sentence each.
+        notes: which parts have signals of another name or none, a sentence each.
     """
 
     folder: Path
     signals: int
     task: str
     changes: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def new_environment(
@@ -66,35 +70,54 @@ def new_environment(
     brought = bring(model.expanduser() if model is not None else STARTER)
     survey = Survey(brought.model)
     pose = _pose(brought.model)
-    first = first_task(survey, pose)
+    outline = outline_of(survey)
+    first = first_task(survey, pose, outline)
     if task is not None:
-        first = replace(first, sentence=task.strip(), given=True)
-    signals = signals_of(survey)
+        first = replace(first, sentence=one_line(task), given=True)
     control_step = timing(brought.model).control_step
     files = {
-        "env.py": environment_source(name, survey, signals, first, pose),
+        "env.py": environment_source(name, survey, outline.signals, first, pose),
         "fitness.py": fitness_source(first, control_step, -math.ceil(brought.model.stat.extent)),
         "human_reward.py": reward_source(first, control_step),
         "README.md": readme(
-            name, folder, first.sentence, model.name if model is not None else "", brought.changes
+            name,
+            folder,
+            first.sentence,
+            model.name if model is not None else "",
+            brought.changes,
+            outline.notes,
         ),
     }
     _write(folder, brought, files)
-    return NewEnvironment(folder, len(signals), first.sentence, tuple(brought.changes))
+    return NewEnvironment(
+        folder, len(outline.signals), first.sentence, tuple(brought.changes), outline.notes
+    )
 
 
 def _write(folder: Path, brought: Brought, files: Mapping[str, str]) -> None:
     """Write all files beside their place, try them out, and move them there: all or nothing."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        draft = Path(scratch) / folder.name
-        draft.mkdir()
-        brought.write(draft)
-        for name, text in files.items():
-            (draft / name).write_text(text, encoding="utf-8")
-        load_environment(draft)
-        shutil.rmtree(draft / "__pycache__", ignore_errors=True)
-        draft.rename(folder)
+    made = [path for path in (folder.parent, *folder.parent.parents) if not path.exists()]
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+            draft = Path(scratch) / folder.name
+            draft.mkdir()
+            brought.write(draft)
+            for name, text in files.items():
+                (draft / name).write_text(text, encoding="utf-8")
+            load_environment(draft)
+            shutil.rmtree(draft / "__pycache__", ignore_errors=True)
+            draft.rename(folder)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be written: {error.strerror or error}.",
+            "Give a folder that can be, with --folder DIR.",
+        ) from error
+    finally:
+        if not folder.exists():
+            for path in made:
+                with suppress(OSError):
+                    path.rmdir()
 
 
 def _require_name(name: str) -> None:

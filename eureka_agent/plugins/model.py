@@ -1,9 +1,12 @@
 """A model on its way into an environment's folder: read, completed, written in one piece."""
 
+import html
+import math
+import re
 import shutil
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +14,26 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from eureka_agent.environment.facts import Control, controls
 from eureka_agent.errors import UsageError
+from eureka_agent.plugins.quoting import shown
+from eureka_agent.plugins.reading import compiled, conversion, explained, is_urdf, read
 from eureka_agent.plugins.start import START, start_pose
 
 ASSETS = "assets"
+_ASSET = re.compile(r"<(texture|mesh|hfield|skin)\b[^>]*>")
+_FILE = re.compile(r'(\bfile[a-z]*=)"([^"]*)"')
+_ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
+_NAMES_FILES = re.compile(rb"\bfile[a-z]*\s*=")
+"""What the text of a model has that does not stand alone."""
+_PID_RANGES = {"vel": "velrange", "ff": "ffrange"}
 LICENCES = ("LICENSE*", "LICENCE*", "COPYING*")
 
 _SLIDE, _HINGE = mujoco.mjtJoint.mjJNT_SLIDE, mujoco.mjtJoint.mjJNT_HINGE
+_COUNTED = (
+    *("nq", "nv", "nu", "nbody", "ngeom", "nsensor", "nsite", "ntendon", "nmesh", "ntex"),
+    *("neq", "nmocap", "nhfield", "nskin", "nflex"),
+)
 _COMPARED = ("qpos0", "body_mass", "body_inertia", "body_pos", "geom_rbound", "jnt_range")
 _REACH = {_SLIDE: (-1.0, 1.0), _HINGE: (-3.14, 3.14)}
 """Target positions of a joint without limits, m and rad."""
@@ -30,20 +46,18 @@ class Brought:
     """A model that was read and completed.
 
     Attributes:
-        spec: what is written.
-        model: the same, compiled.
+        model: what is written, compiled.
         source: the file that it was read from.
+        text: the MJCF to be written, with all that it includes.
         files: meshes, textures and height fields, by their names in the new folder.
         changes: what was added to the model, a sentence each.
-        as_it_is: whether nothing had to be, and the file stands alone: then it is copied.
     """
 
-    spec: mujoco.MjSpec
     model: mujoco.MjModel
     source: Path
-    files: dict[str, Path] = field(default_factory=dict)
+    text: bytes = b""
+    files: dict[str, bytes] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
-    as_it_is: bool = True
 
     def write(self, folder: Path) -> None:
         """Write `scene.xml`, with all includes merged, and the files it needs.
@@ -51,17 +65,11 @@ class Brought:
         Raises:
             UsageError: what was written is not the model that was read.
         """
-        for name, path in self.files.items():
-            target = folder / ASSETS / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+        for name, content in self.files.items():
+            (folder / ASSETS).mkdir(exist_ok=True)
+            (folder / ASSETS / name).write_bytes(content)
         scene = folder / "scene.xml"
-        if self.as_it_is:
-            shutil.copyfile(self.source, scene)
-        else:
-            self.spec.modelfiledir = str(folder)  # where its files lie now
-            with _explained(self.source):
-                scene.write_text(self.spec.to_xml(), encoding="utf-8")
+        scene.write_bytes(self.text)
         for pattern in LICENCES:
             for path in self.source.parent.glob(pattern):
                 shutil.copyfile(path, folder / path.name)
@@ -80,14 +88,10 @@ def bring(path: Path) -> Brought:
     spec = read(path)
     model = compiled(spec, path)
     if not model.nu:
-        joint = next((model.joint(i).name for i in range(model.njnt)), "") or "NAME"
-        raise UsageError(
-            f"{path} has no actuator: nothing in it can be driven.",
-            f'Add some, such as <actuator><motor joint="{joint}" ctrlrange="-1 1"/></actuator>.',
-        )
-    brought = Brought(spec, model, path.resolve())
+        raise _undriven(path, model)
+    brought = Brought(model, path.resolve())
     named = _name_parts(spec)
-    _give_control_ranges(brought)
+    _give_control_ranges(brought, spec)
     pose = start_pose(model)
     if pose is not None:
         if spec.key(START) is not None:
@@ -95,53 +99,40 @@ def bring(path: Path) -> Brought:
         spec.add_key(name=START, qpos=pose.pose)
         brought.changes.append(f"Episodes begin at the keyframe {START!r}: {pose.reason}.")
     brought.model = compiled(spec, path)
-    _collect_files(brought)  # after which it compiles in its new place only
-    stands_alone = not brought.files and b"<include" not in path.read_bytes()
-    brought.as_it_is = stands_alone and not named and not brought.changes
+    brought.text, brought.files = _packed(spec, path)
+    own = path.read_bytes()
+    if not named and not brought.changes and path.suffix == ".xml" and not _NAMES_FILES.search(own):
+        brought.text = own  # with its comments
     return brought
 
 
-def read(path: Path) -> mujoco.MjSpec:
-    """Read a model.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if not path.is_file():
-        raise UsageError(f"There is no model {path}.", "Give the path of a MJCF file.")
-    with _explained(path):
-        return mujoco.MjSpec.from_file(str(path.resolve()))
-
-
-def compiled(spec: mujoco.MjSpec, path: Path) -> mujoco.MjModel:
-    """Compile a model.
-
-    Raises:
-        UsageError: it is broken.
-    """
-    with _explained(path):
-        return spec.compile()
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """What MuJoCo says about a model becomes an error; old-fashioned ones are no news here."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except ValueError as error:
-        said = " ".join(str(error).split())
-        raise UsageError(
-            f"MuJoCo cannot use the model {path}: {said}",
-            "Mend the model; python -m mujoco.viewer shows one that works.",
-        ) from error
+def _undriven(path: Path, model: mujoco.MjModel) -> UsageError:
+    """What to raise where nothing takes a control."""
+    joint = next((model.joint(i).name for i in range(model.njnt)), "") or "NAME"
+    example = f'<actuator><motor joint="{shown(joint)}" ctrlrange="-1 1"/></actuator>'
+    if is_urdf(path):
+        return UsageError(
+            f"{path} is a URDF, and a URDF has no actuators: nothing in it can be driven.",
+            f"Convert it to MJCF ({conversion(path)}), add actuators there, such as {example}, and "
+            "a floor, and give that file.",
+        )
+    if model.nactuator:
+        return UsageError(
+            f"The actuators of {path} take no control: nothing in it can be driven.",
+            f"Give them an input, or add one that has, such as {example}.",
+        )
+    return UsageError(
+        f"{path} has no actuator: nothing in it can be driven.", f"Add some, such as {example}."
+    )
 
 
 def _name_parts(spec: mujoco.MjSpec) -> bool:
-    """Name bodies, joints, geoms, actuators and sensors that have no name; whether there were."""
+    """Name the parts that signals speak of, where they have no name; whether there were."""
     named = 0
-    for word, parts in (("body", spec.bodies), ("joint", spec.joints), ("geom", spec.geoms)):
+    for word, parts in (
+        *(("body", spec.bodies), ("joint", spec.joints), ("geom", spec.geoms)),
+        *(("site", spec.sites), ("tendon", spec.tendons)),
+    ):
         named += _name_all(parts, lambda part, word=word: f"{word}_{part.id}")
     named += _name_all(spec.actuators, lambda part: part.target or f"actuator_{part.id}")
     return named + _name_all(spec.sensors, lambda part: f"sensor_{part.id}") > 0
@@ -160,33 +151,49 @@ def _name_all(parts: Sequence[Any], name: Callable[[Any], str]) -> int:
     return len(nameless)
 
 
-def _give_control_ranges(brought: Brought) -> None:
-    model = brought.model
-    for part in brought.spec.actuators:
-        low, high = model.actuator_ctrlrange[part.id]
-        if model.actuator_ctrllimited[part.id] and low < high:
+def _give_control_ranges(brought: Brought, spec: mujoco.MjSpec) -> None:
+    """Give each control a range; inputs of one actuator that share an attribute share it."""
+    model, parts = brought.model, {part.id: part for part in spec.actuators}
+    shared: dict[tuple[int, str], list[int]] = {}
+    taken = controls(model)
+    for index, control in enumerate(taken):
+        pid = model.actuator_gaintype[control.actuator] == mujoco.mjtGain.mjGAIN_PID
+        attribute = _PID_RANGES.get(control.input, "ctrlrange") if pid else "ctrlrange"
+        shared.setdefault((control.actuator, attribute), []).append(index)
+    for (actuator, attribute), indices in shared.items():
+        low, high = model.actuator_ctrlrange[indices[0]]
+        if model.actuator_ctrllimited[indices[0]] and low < high:
             continue
         if not low < high:
-            low, high = _control_range(model, part.id)
+            guesses = [_control_range(model, taken[index]) for index in indices]
+            low, high = min(g[0] for g in guesses), max(g[1] for g in guesses)
+            name = parts[actuator].name
+            inputs = " and ".join(taken[index].input for index in indices)
+            of = f" for {inputs}" if model.actuator_ctrlnum[actuator] > 1 else ""
             brought.changes.append(
-                f"The actuator {part.name!r} had no control range and got {low:.3g} to {high:.3g}:"
-                " see whether that is what the robot can do."
+                f"The actuator {shown(name)!r} had no control range{of} and got {low:.3g} to "
+                f"{high:.3g}: see whether that is what the robot can do."
             )
-        part.ctrlrange = (float(low), float(high))
-        part.ctrllimited = True
+        setattr(parts[actuator], attribute, (float(low), float(high)))
+        parts[actuator].ctrllimited = True
 
 
-def _control_range(model: mujoco.MjModel, index: int) -> tuple[float, float]:
-    """A range for an actuator without one: of its joint, of its force, or -1 to 1."""
+def _control_range(model: mujoco.MjModel, control: Control) -> tuple[float, float]:
+    """A range for a control without one: of its joint, of its force, or -1 to 1."""
+    index = control.actuator
     joint = _joint_of(model, index)
     kind = mujoco.mjtJoint(int(model.jnt_type[joint])) if joint is not None else None
     stiffness, damping = -model.actuator_biasprm[index, 1:3]
-    if kind in _REACH and stiffness > 0:
+    several = model.actuator_ctrlnum[index] > 1
+    if control.input in ("rx", "ry", "rz"):
+        return -math.pi, math.pi
+    if kind in _REACH and (control.input == "pos" if several else stiffness > 0):
         limited = model.jnt_limited[joint]
         return tuple(model.jnt_range[joint]) if limited else _REACH[kind]
-    if kind in _REACH and damping > 0:
+    if kind in _REACH and (control.input == "vel" if several else damping > 0):
         return _SPEED[kind]
-    gain = abs(float(model.actuator_gainprm[index, 0])) or 1.0
+    gain = abs(float(model.actuator_gainprm[index, 0])) if not several else 1.0
+    gain = gain or 1.0
     if model.actuator_forcelimited[index]:
         low, high = model.actuator_forcerange[index] / gain
         return float(low), float(high)
@@ -204,37 +211,53 @@ def _joint_of(model: mujoco.MjModel, actuator: int) -> int | None:
     return None
 
 
-def _collect_files(brought: Brought) -> None:
-    """Note the files of the model, and name them as they will lie in the new folder."""
-    spec, home = brought.spec, brought.source.parent
-    meshes, textures = home / spec.meshdir, home / spec.texturedir
-    for part, attribute, folder in _files(spec, meshes, textures):
-        name = getattr(part, attribute)
-        path = Path(name) if not spec.strippath else Path(Path(name).name)
-        kept = path if not path.is_absolute() and ".." not in path.parts else Path(path.name)
-        while brought.files.get(str(kept), folder / path) != folder / path:
-            kept = kept.with_name(f"other_{kept.name}")
-        brought.files[str(kept)] = folder / path
-        setattr(part, attribute, str(kept))
-    if brought.files:
-        spec.meshdir = spec.texturedir = ASSETS
+def _packed(spec: mujoco.MjSpec, path: Path) -> tuple[bytes, dict[str, bytes]]:
+    """A compiled model as one MJCF, and the files it needs by their names in the new folder.
+
+    MuJoCo's archive is what knows where each file came from: of includes, and of models that are
+    attached and have folders of their own.
+    """
+    with tempfile.TemporaryDirectory() as folder, explained(path):
+        spec.to_xml()  # says why it cannot be written; the next one does not
+        archive = Path(folder) / "model.mjz"
+        spec.encode(str(archive))
+        with zipfile.ZipFile(archive) as opened:
+            members = {name: opened.read(name) for name in opened.namelist()}
+    text = members.pop("model.xml").decode("utf-8")
+    found = re.search(r"<compiler\b[^>]*>", text)
+    own = dict(_ATTRIBUTE.findall(found.group())) if found else {}
+    names: dict[str, str] = {}
+    for member in members:
+        name = Path(member).name
+        while name.lower() in {other.lower() for other in names.values()}:
+            name = f"other_{name}"
+        names[member] = name
+
+    def moved(tag: re.Match[str]) -> str:
+        folder = own.get("texturedir" if tag.group(1) == "texture" else "meshdir", "")
+
+        def renamed(file: re.Match[str]) -> str:
+            attribute, name = file.groups()
+            return f'{attribute}"{names.get(_place(folder, name), name)}"'
+
+        return _FILE.sub(renamed, tag.group())
+
+    text = _ASSET.sub(moved, text)
+    if names:
+        text = re.sub(r'(<compiler\b[^>]*?) meshdir="[^"]*"', r"\1", text, count=1)
+        text = re.sub(r'(<compiler\b[^>]*?) texturedir="[^"]*"', r"\1", text, count=1)
+        both = f'<compiler meshdir="{ASSETS}" texturedir="{ASSETS}"'
+        text = text.replace("<compiler", both, 1)
+    return text.encode(), {names[member]: content for member, content in members.items()}
 
 
-def _files(spec: mujoco.MjSpec, meshes: Path, textures: Path) -> Iterator[tuple[Any, str, Path]]:
-    """Parts that name a file: the part, its attribute, and the folder the name is relative to."""
-    for parts, folder in (
-        (spec.meshes, meshes),
-        (spec.skins, meshes),
-        (spec.hfields, meshes),
-        (spec.textures, textures),
-    ):
-        for part in parts:
-            if part.file:
-                yield part, "file", folder
+def _place(folder: str, name: str) -> str:
+    """A file's name in the archive, by its name in the model and the folder named there."""
+    return html.unescape(f"{folder}/{name}" if folder else name)
 
 
 def _compare(before: mujoco.MjModel, after: mujoco.MjModel, source: Path) -> None:
-    for name in ("nq", "nv", "nu", "nbody", "ngeom", "nsensor"):
+    for name in _COUNTED:
         if getattr(before, name) != getattr(after, name):
             break
     else:

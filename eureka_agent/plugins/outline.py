@@ -6,11 +6,18 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from eureka_agent.plugins.sensors import FEW, SignalText, sensor_signals
-from eureka_agent.plugins.survey import BALL, HINGE, SLIDE, Joint, Survey, identifier
+from eureka_agent.environment.facts import adds_angles
+from eureka_agent.plugins.naming import named
+from eureka_agent.plugins.quoting import literal, shown
+from eureka_agent.plugins.sensors import FEW, MOST_COLUMNS, SignalText, concatenated, sensor_signals
+from eureka_agent.plugins.survey import BALL, HINGE, MOST_OBJECTS, SLIDE, Joint, Survey
 
 WORLD = ("x", "y", "z (up)")
 TRIES = 50
+MOST_SITES = 12
+"""Sites up to this number get signals."""
+LISTED = 8
+"""Names that a sentence lists."""
 MOVES = 1e-3
 """Spread of a position, m, from which it counts as moving."""
 
@@ -34,8 +41,26 @@ class FirstTask:
     given: bool = False
 
 
-def signals_of(survey: Survey) -> list[SignalText]:
-    """All signals of a model, each name once."""
+@dataclass(frozen=True)
+class Outline:
+    """The signals of a model.
+
+    Attributes:
+        signals: all of them, each name once.
+        notes: which parts have signals of another name or none, and why, a sentence each.
+    """
+
+    signals: list[SignalText]
+    notes: tuple[str, ...]
+
+    def position_of(self, body: str) -> str:
+        """Name of the signal with the position of a body, or of its end."""
+        part = ("body", body)
+        return next(s.name for s in self.signals if s.part == part and s.kind == "position")
+
+
+def outline_of(survey: Survey) -> Outline:
+    """All signals of a model, and what is to be known about their names."""
     found: list[SignalText] = []
     if survey.travels:
         found += _root(survey)
@@ -46,8 +71,120 @@ def signals_of(survey: Survey) -> list[SignalText]:
         found += _floating(survey.body_of(joint), joint)
     if survey.others:
         found += _scalars(survey.others, survey, "other_")
+        found += [text for joint in survey.others if joint.kind == BALL for text in _ball(joint)]
+    found += _mocap(survey.model) + _sites(survey.model) + _tendons(survey.model)
     found += sensor_signals(survey.model)
-    return list({text.name: text for text in reversed(found)}.values())[::-1]
+    signals, renamed = named(found)
+    return Outline(signals, (*filter(None, [renamed]), *_without(survey.model, signals)))
+
+
+def _without(model: mujoco.MjModel, signals: Sequence[SignalText]) -> list[str]:
+    """Which parts have no signal, and why, a sentence for each kind of part."""
+    has = {part for text in signals for part in (text.part, *text.members)}
+    sentences = ["Actuators have no signals: programs read what they are told as `action`."]
+    for kind, count, part, why in (
+        (
+            *("joint", model.njnt, model.joint),
+            f"more than {MOST_OBJECTS} loose bodies would crowd out the rest. Add what the task "
+            "needs, to the observation as well",
+        ),
+        (
+            *("site", model.nsite, model.site),
+            f"they are more than {MOST_SITES}. Add those that the task is about, with "
+            "state.site_position(name)",
+        ),
+        (
+            *("sensor", model.nsensor, model.sensor),
+            f"they have no numbers, or more than {MOST_COLUMNS}. Add what the task needs of them, "
+            "with state.sensor(name)",
+        ),
+    ):
+        names = [part(i).name for i in range(count)]
+        missing = [shown(name) for name in names if (kind, name) not in has]
+        if missing:
+            more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
+            listed = f"{', '.join(missing[:LISTED])}{more}"
+            plural = "s" * (len(missing) > 1)
+            have = "have" if len(missing) > 1 else "has"
+            sentences.append(f"The {kind}{plural} {listed} {have} no signal: {why}.")
+    return sentences
+
+
+def _mocap(model: mujoco.MjModel) -> list[SignalText]:
+    """Poses of bodies that the task itself moves."""
+    found = []
+    for index in range(1, model.nbody):
+        if model.body_mocapid[index] < 0:
+            continue
+        body = model.body(index).name
+        found += [
+            _position(body),
+            SignalText(
+                "orientation",
+                *("1", "orientation", 4, ("w", "x", "y", "z")),
+                f"Orientation of the mocap body {shown(body)} in the world, a unit quaternion",
+                (f"state.xquat[:, {index}]",),
+                ("body", body),
+            ),
+        ]
+    return found
+
+
+def _sites(model: mujoco.MjModel) -> list[SignalText]:
+    """Positions of sites; none if they are too many to name."""
+    if model.nsite > MOST_SITES:
+        return []
+    names = [model.site(index).name for index in range(model.nsite)]
+    return [
+        SignalText(
+            "position",
+            *("m", "position", 3, WORLD),
+            f"Position of the site {shown(name)} in the world",
+            (f"state.site_position({literal(name)})",),
+            ("site", name),
+        )
+        for name in names
+    ]
+
+
+def _tendons(model: mujoco.MjModel) -> list[SignalText]:
+    """Lengths of tendons and their rates: one by one if they are few."""
+    turning = [i for i in range(model.ntendon) if adds_angles(model, i)]
+    others = [i for i in range(model.ntendon) if i not in turning]
+    found: list[SignalText] = []
+    for tendons, length, unit, kinds in (
+        (turning, "angle", "rad", ("angle", "angular_velocity")),
+        (others, "length", "m", ("position", "velocity")),
+    ):
+        names = [model.tendon(i).name for i in tendons]
+        sums = ", a weighted sum of joint positions," if length == "angle" else ""
+        for word, unit_, kind, field, what in (
+            (length, unit, kinds[0], "ten_length", length.capitalize()),
+            (f"{length}_rate", f"{unit}/s", kinds[1], "ten_velocity", f"Rate of the {length}"),
+        ):
+            if len(tendons) > FEW:
+                found.append(
+                    SignalText(
+                        f"tendon_{word}s",
+                        *(unit_, kind, len(tendons), tuple(shown(name) for name in names)),
+                        f"{what}{sums} of the tendons, each in a column",
+                        columns(field, [(i, 1) for i in tendons]),
+                        ("", f"tendon_{word}s"),
+                        tuple(("tendon", name) for name in names),
+                    )
+                )
+                continue
+            found += [
+                SignalText(
+                    word,
+                    *(unit_, kind, None, ()),
+                    f"{what}{sums} of the tendon {shown(name)}",
+                    (f"state.{field}[:, {i}]",),
+                    ("tendon", name),
+                )
+                for i, name in zip(tendons, names, strict=True)
+            ]
+    return found
 
 
 def observation_of(survey: Survey) -> list[str]:
@@ -64,96 +201,97 @@ def observation_of(survey: Survey) -> list[str]:
         (turning if endless else plain).append((joint.qpos, 4 if joint.kind == BALL else 1))
     plain += [(joint.qpos, 7) for joint in survey.objects]
     if plain:
-        parts.append(columns("qpos", plain))
+        parts.append(concatenated(columns("qpos", plain)))
     if turning:
-        angles = columns("qpos", turning)
+        angles = concatenated(columns("qpos", turning))
         parts += [f"{angles}.cos()", f"{angles}.sin()"]
     return [*parts, "state.qvel"]
 
 
-def first_task(survey: Survey, pose: np.ndarray) -> FirstTask:
+def first_task(survey: Survey, pose: np.ndarray, outline: Outline) -> FirstTask:
     """Run forward if the robot travels, else raise the end of its first limb.
 
     Args:
         survey: of the model.
         pose: where episodes begin, `[nq]`.
+        outline: its signals.
     """
     if survey.travels:
-        name = f"{identifier(survey.root)}_position"
+        name = outline.position_of(survey.root)
         return FirstTask("Move forward, along x, as fast as possible.", name, 0, True)
     end = ends_of(survey)[0]
     words = {2: "Raise the {} as high as possible.", 0: "Move the {} as far along x as possible."}
     words[1] = words[0].replace("x", "y")
     spread = _spread(survey, end, pose)
     column = next((c for c in (2, 0, 1) if spread[c] > MOVES), 2)
-    sentence = words[column].format(end.replace("_", " "))
-    return FirstTask(sentence, f"{identifier(end)}_position", column, False)
+    sentence = words[column].format(shown(end).replace("_", " "))
+    return FirstTask(sentence, outline.position_of(end), column, False)
 
 
-def columns(field: str, parts: Sequence[tuple[int, int]]) -> str:
-    """An expression for some columns of a field, given as (first, count)."""
+def columns(field: str, parts: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """Expressions for some columns of a field, given as (first, count)."""
     runs: list[list[int]] = []
     for first, count in sorted(parts):
         if runs and runs[-1][1] == first:
             runs[-1][1] = first + count
         else:
             runs.append([first, first + count])
-    slices = [f"state.{field}[:, {first}:{stop}]" for first, stop in runs]
-    return slices[0] if len(slices) == 1 else f"torch.cat([{', '.join(slices)}], dim=1)"
+    return tuple(f"state.{field}[:, {first}:{stop}]" for first, stop in runs)
 
 
 def _root(survey: Survey) -> list[SignalText]:
     if survey.free is not None:
         return _floating(survey.root, survey.free)
-    name, body = identifier(survey.root), survey.root
-    return [
-        _position(body),
-        SignalText(
-            f"{name}_up",
-            *("1", "orientation", 3, WORLD),
-            f"Direction of the own z axis of the body {body} in the world",
-            f'state.body_rotation("{body}")[:, :, 2]',
-        ),
-    ]
+    return [_position(survey.root), _up(survey.root)]
+
+
+def _up(body: str) -> SignalText:
+    return SignalText(
+        "up",
+        *("1", "orientation", 3, WORLD),
+        f"Direction of the own z axis of the body {shown(body)} in the world",
+        (f"state.body_rotation({literal(body)})[:, :, 2]",),
+        ("body", body),
+    )
 
 
 def _floating(body: str, joint: Joint) -> list[SignalText]:
-    name = identifier(body)
+    part, name = ("body", body), shown(body)
+    carried = (("joint", joint.name),)
     return [
         _position(body),
         SignalText(
-            f"{name}_velocity",
+            "velocity",
             *("m/s", "velocity", 3, WORLD),
-            f"Velocity of the body {body} along the axes of the world",
-            f"state.qvel[:, {joint.qvel}:{joint.qvel + 3}]",
+            f"Velocity of the body {name} along the axes of the world",
+            (f"state.qvel[:, {joint.qvel}:{joint.qvel + 3}]",),
+            *(part, carried),
         ),
         SignalText(
-            f"{name}_orientation",
+            "orientation",
             *("1", "orientation", 4, ("w", "x", "y", "z")),
-            f"Orientation of the body {body} in the world, a unit quaternion",
-            f"torch.nn.functional.normalize(state.qpos[:, {joint.qpos + 3}:{joint.qpos + 7}])",
+            f"Orientation of the body {name} in the world, a unit quaternion",
+            (f"torch.nn.functional.normalize(state.qpos[:, {joint.qpos + 3}:{joint.qpos + 7}])",),
+            part,
         ),
+        _up(body),
         SignalText(
-            f"{name}_up",
-            *("1", "orientation", 3, WORLD),
-            f"Direction of the own z axis of the body {body} in the world",
-            f'state.body_rotation("{body}")[:, :, 2]',
-        ),
-        SignalText(
-            f"{name}_angular_velocity",
+            "angular_velocity",
             *("rad/s", "angular_velocity", 3, ("own x", "own y", "own z")),
-            f"Angular velocity of the body {body} about its own axes",
-            f"state.qvel[:, {joint.qvel + 3}:{joint.qvel + 6}]",
+            f"Angular velocity of the body {name} about its own axes",
+            (f"state.qvel[:, {joint.qvel + 3}:{joint.qvel + 6}]",),
+            part,
         ),
     ]
 
 
 def _position(body: str) -> SignalText:
     return SignalText(
-        f"{identifier(body)}_position",
+        "position",
         *("m", "position", 3, WORLD),
-        f"Position of the body {body} in the world",
-        f'state.body_position("{body}")',
+        f"Position of the body {shown(body)} in the world",
+        (f"state.body_position({literal(body)})",),
+        ("body", body),
     )
 
 
@@ -174,30 +312,34 @@ def _scalars(joints: Sequence[Joint], survey: Survey, prefix: str = "") -> list[
 
 
 def _single(joint: Joint) -> list[SignalText]:
-    name, turns = identifier(joint.name), joint.kind == HINGE
+    part, turns = ("joint", joint.name), joint.kind == HINGE
     limits = ", no limits" if joint.limits is None else ", {:.3g} to {:.3g}".format(*joint.limits)
-    what = f"of the {'hinge' if turns else 'slide'} {joint.name}"
+    what = f"of the {'hinge' if turns else 'slide'} {shown(joint.name)}"
     about = f"{'about' if turns else 'along'} its axis {_numbers(joint.axis)}"
     return [
         SignalText(
-            f"{name}_angle" if turns else f"{name}_position",
+            "angle" if turns else "position",
             *(("rad", "angle") if turns else ("m", "position")),
             *(None, ()),
             f"{'Angle' if turns else 'Position'} {what} {about}{limits}; {_rest([joint])}",
-            f"state.qpos[:, {joint.qpos}]",
+            (f"state.qpos[:, {joint.qpos}]",),
+            part,
         ),
         SignalText(
-            f"{name}_velocity",
+            "velocity",
             *(("rad/s", "angular_velocity") if turns else ("m/s", "velocity")),
             *(None, ()),
             f"{'Angular velocity' if turns else 'Velocity'} {what}, with the sign of its position",
-            f"state.qvel[:, {joint.qvel}]",
+            (f"state.qvel[:, {joint.qvel}]",),
+            part,
         ),
     ]
 
 
 def _group(kind: int, joints: Sequence[Joint], prefix: str) -> list[SignalText]:
-    axes = tuple(f"{joint.name} (axis {_numbers(joint.axis)})" for joint in joints)
+    names = tuple(shown(joint.name) for joint in joints)
+    members = tuple(("joint", joint.name) for joint in joints)
+    axes = tuple(f"{n} (axis {_numbers(j.axis)})" for n, j in zip(names, joints, strict=True))
     places = columns("qpos", [(joint.qpos, 1) for joint in joints])
     rates = columns("qvel", [(joint.qvel, 1) for joint in joints])
     turns = kind == HINGE
@@ -210,14 +352,16 @@ def _group(kind: int, joints: Sequence[Joint], prefix: str) -> list[SignalText]:
             f"{'Angles of the hinges about' if turns else 'Positions of the slides along'} their "
             f"axes in the bodies' frames; {_rest(joints)}",
             places,
+            *(("", prefix + word), members),
         ),
         SignalText(
             prefix + rate,
             *(("rad/s", "angular_velocity") if turns else ("m/s", "velocity")),
-            *(len(joints), tuple(joint.name for joint in joints)),
+            *(len(joints), names),
             f"{'Angular velocities of the hinges' if turns else 'Velocities of the slides'}, with "
             "the signs of their positions",
             rates,
+            *(("", prefix + rate), members),
         ),
     ]
 
@@ -231,19 +375,21 @@ def _rest(joints: Sequence[Joint]) -> str:
 
 
 def _ball(joint: Joint) -> list[SignalText]:
-    name = identifier(joint.name)
+    part, name = ("joint", joint.name), shown(joint.name)
     return [
         SignalText(
-            f"{name}_rotation",
+            "rotation",
             *("1", "orientation", 4, ("w", "x", "y", "z")),
-            f"Rotation of the ball joint {joint.name}, a unit quaternion: (1, 0, 0, 0) at rest",
-            f"torch.nn.functional.normalize(state.qpos[:, {joint.qpos}:{joint.qpos + 4}])",
+            f"Rotation of the ball joint {name}, a unit quaternion: (1, 0, 0, 0) at rest",
+            (f"torch.nn.functional.normalize(state.qpos[:, {joint.qpos}:{joint.qpos + 4}])",),
+            part,
         ),
         SignalText(
-            f"{name}_angular_velocity",
+            "angular_velocity",
             *("rad/s", "angular_velocity", 3, ("own x", "own y", "own z")),
-            f"Angular velocity of the ball joint {joint.name} in the frame of the body it moves",
-            f"state.qvel[:, {joint.qvel}:{joint.qvel + 3}]",
+            f"Angular velocity of the ball joint {name} in the frame of the body it moves",
+            (f"state.qvel[:, {joint.qvel}:{joint.qvel + 3}]",),
+            part,
         ),
     ]
 
@@ -258,10 +404,11 @@ def _end(survey: Survey, body: str) -> SignalText:
     if tip is None:
         return _position(body)
     return SignalText(
-        f"{identifier(body)}_position",
+        "position",
         *("m", "position", 3, WORLD),
-        f"Position in the world of {tip}, a part of the body {body}",
-        f'state.geom_position("{tip}")',
+        f"Position in the world of {shown(tip)}, a part of the body {shown(body)}",
+        (f"state.geom_position({literal(tip)})",),
+        ("body", body),
     )
 
 

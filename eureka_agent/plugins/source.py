@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from eureka_agent.environment.facts import controls
 from eureka_agent.plugins.outline import FirstTask, ends_of, observation_of
+from eureka_agent.plugins.quoting import docstring, literal, shown
 from eureka_agent.plugins.sensors import SignalText
 from eureka_agent.plugins.start import START
 from eureka_agent.plugins.survey import Survey
@@ -63,11 +65,11 @@ _REST = '''
     # An episode may end early, as when a robot has fallen. Then say it in words as well, and let
     # AFTER_END in the file beside this one be worth less than going on:
     #
-    # termination = "The body {body} is lower than {height:.2g} m."
+    # termination = {termination}
     #
     # def terminated(self, state: State) -> Tensor:
-    #     """The body {body} is too low, `[N]`."""
-    #     return state.body_position("{body}")[:, 2] < {height:.2g}
+    #     """The robot is too low, `[N]`."""
+    #     return state.body_position({body})[:, 2] < {height:.2g}
 
     # All randomness comes from `noise`: uniform(columns, low, high) and normal(columns, spread).
     def reset(self, noise: ResetNoise) -> tuple[Tensor, Tensor]:
@@ -124,7 +126,7 @@ def environment_source(
         title=f"{name}: written by `eureka-agent new-env`, for you to change.",
         cls="".join(word.capitalize() for word in name.split("_")),
         ask="" if task.given else _ASK,
-        task=_quoted(task.sentence),
+        task=literal(task.sentence),
         robot=textwrap.indent(_paragraph(_robot(survey)), " " * 8),
         start=f"In the pose of {'a keyframe of the model' if keyframe else 'the model'}, at rest.",
         substeps=times.substeps,
@@ -138,10 +140,12 @@ def environment_source(
         head = head.replace("import functools\n\n", "")
     parts = observation_of(survey)
     body = survey.root if survey.travels else ends_of(survey)[0]
+    height = 0.5 * _height(survey, body, pose)
     rest = _REST.format(
         parts=textwrap.indent("\n".join(f"{part}," for part in parts), " " * 16),
-        body=body,
-        height=0.5 * _height(survey, body, pose),
+        body=literal(body),
+        termination=literal(f"The body {shown(body)} is lower than {height:.2g} m."),
+        height=height,
         reset="The pose of the keyframe" if keyframe else "The model's own pose",
         nq=model.nq,
         nv=model.nv,
@@ -159,17 +163,15 @@ def _signal(text: SignalText) -> str:
         f'@signal(unit="{text.unit}", kind="{text.kind}"{size}{f", axes={axes}" if axes else ""})'
     )
     if len(head) > WIDTH - 4:
-        named = "\n".join(f"        {_quoted(axis)}," for axis in text.axes)
+        named = "\n".join(f"        {literal(axis)}," for axis in text.axes)
         head = (
             f'@signal(\n    unit="{text.unit}",\n    kind="{text.kind}",\n    size={text.size},\n'
             f"    axes=(\n{named}\n    ),\n)"
         )
-    meaning = textwrap.indent(textwrap.fill(f'"""{text.meaning}."""', WIDTH - 8), "    ")
+    meaning = textwrap.indent(docstring(text.meaning, WIDTH - 8), "    ")
     value = f"    return {text.value}"
-    if len(value) > WIDTH - 4:
-        inner = text.value.removeprefix("torch.cat([").removesuffix("], dim=1)").split(", state")
-        parts = [part if i == 0 else f"state{part}" for i, part in enumerate(inner)]
-        listed = "\n".join(f"            {part}," for part in parts)
+    if len(value) > WIDTH - 4 and len(text.terms) > 1:
+        listed = "\n".join(f"            {term}," for term in text.terms)
         value = f"    return torch.cat(\n        [\n{listed}\n        ],\n        dim=1,\n    )"
     body = f"{head}\ndef {text.name}(self, state: State) -> Tensor:\n{meaning}\n{value}\n"
     return textwrap.indent(body, "    ")
@@ -177,11 +179,11 @@ def _signal(text: SignalText) -> str:
 
 def _robot(survey: Survey) -> str:
     model = survey.model
-    names = [model.actuator(i).name for i in range(model.nu)]
+    names = [shown(control.name) for control in controls(model)]
     driven = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     base = "can move freely" if survey.travels else "is fixed to the world by its joints"
     joints = f"{len(survey.joints)} joint{'s' * (len(survey.joints) != 1)}"
-    return f"The body {survey.root} {base}; {joints}, {model.nu} driven: {driven}."
+    return f"The body {shown(survey.root)} {base}; {joints}, {model.nu} controls: {driven}."
 
 
 def _noise(survey: Survey) -> float:
@@ -200,15 +202,9 @@ def _paragraph(text: str) -> str:
     """A long string as several literals, one a line."""
     lines = textwrap.wrap(text, WIDTH - 14)
     spaced = [line + " " if i < len(lines) - 1 else line for i, line in enumerate(lines)]
-    return "\n".join(_quoted(line) for line in spaced)
+    return "\n".join(literal(line) for line in spaced)
 
 
 def _tuple(words: Sequence[str]) -> str:
-    listed = ", ".join(_quoted(word) for word in words)
+    listed = ", ".join(literal(word) for word in words)
     return f"({listed}{',' * (len(words) == 1)})" if words else ""
-
-
-def _quoted(text: str) -> str:
-    """A Python string literal in double quotes."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

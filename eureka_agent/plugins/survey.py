@@ -1,15 +1,11 @@
 """What a model consists of, as far as signals, observation and task need to know."""
 
 import functools
-import keyword
-import re
 from collections import Counter
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-
-from eureka_agent.reward import PREFIXES
 
 FREE, BALL, SLIDE, HINGE = (
     int(kind)
@@ -145,7 +141,7 @@ class Survey:
     def _driven_joints(self) -> set[int]:
         """Joints that an actuator moves, itself or by a tendon."""
         model, found = self.model, set()
-        for i in range(model.nu):
+        for i in range(model.nactuator):
             kind, target = int(model.actuator_trntype[i]), int(model.actuator_trnid[i, 0])
             if kind in (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT)):
                 found.add(target)
@@ -159,7 +155,7 @@ class Survey:
     def _driven_bodies(self) -> list[int]:
         model = self.model
         bodies = [int(model.jnt_bodyid[joint]) for joint in self._driven_joints()]
-        for i in range(model.nu):
+        for i in range(model.nactuator):
             kind, target = int(model.actuator_trntype[i]), int(model.actuator_trnid[i, 0])
             if kind in (int(mujoco.mjtTrn.mjTRN_SITE), int(mujoco.mjtTrn.mjTRN_SLIDERCRANK)):
                 bodies.append(int(model.site_bodyid[target]))
@@ -181,12 +177,3 @@ class Survey:
 
     def _top_of_joint(self, joint: int) -> int:
         return self._top(int(self.model.jnt_bodyid[joint]))
-
-
-def identifier(name: str) -> str:
-    """A name of the model as the beginning of a signal's name."""
-    word = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "part"
-    prefix = word.partition("_")[0]
-    if word[0].isdigit() or prefix in PREFIXES or keyword.iskeyword(word) or prefix == "action":
-        return f"the_{word}"
-    return word

@@ -1,9 +1,11 @@
 """The texts of a new environment's other files: fitness, human reward, README."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from eureka_agent.plugins.outline import FirstTask
+from eureka_agent.plugins.quoting import code_span, markdown
 
 _SPEED_FITNESS = '''"""CHANGE: a placeholder, the mean speed along x over the whole time limit, m/s.
 
@@ -76,7 +78,7 @@ $ eureka-agent check-env {folder}
 $ eureka-agent train {folder} --reward {folder}/human_reward.py
 $ eureka-agent search {folder}
 ```
-{changes}
+{changes}{notes}
 ## Sources and licence
 
 CHANGE: where the model comes from, and under which licence.
@@ -110,13 +112,26 @@ def reward_source(task: FirstTask, control_step: float) -> str:
     )
 
 
-def readme(name: str, folder: Path, task: str, source: str, changes: Sequence[str]) -> str:
+def readme(
+    name: str,
+    folder: Path,
+    task: str,
+    source: str,
+    changes: Sequence[str],
+    notes: Sequence[str],
+) -> str:
     """The text of `README.md`."""
-    listed = "".join(f"- {change}\n" for change in changes)
     return _README.format(
         name=name,
-        folder=folder,
-        task=task,
-        source=f", read from `{source}` with all that it includes" if source else "",
-        changes=f"\n## Differences from the model's file\n\n{listed}" if listed else "",
+        folder=shlex.quote(str(folder)),
+        task=markdown(task),
+        source=f", read from {code_span(source)} with all that it includes" if source else "",
+        changes=_listed("Differences from the model's file", changes),
+        notes=_listed("Signals", notes),
     )
+
+
+def _listed(title: str, sentences: Sequence[str]) -> str:
+    """A chapter with a list; nothing without sentences."""
+    listed = "".join(f"- {markdown(sentence)}\n" for sentence in sentences)
+    return f"\n## {title}\n\n{listed}" if listed else ""
