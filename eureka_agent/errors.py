@@ -1,5 +1,7 @@
 """Errors that a person can act on: what was wrong, where, and what to do."""
 
+_MOST_CHARACTERS = 10_000
+
 
 class EurekaError(Exception):
     """Base of every error that the program raises on purpose.
@@ -27,3 +29,18 @@ class MissingError(EurekaError):
     """Raised when the machine lacks something; the remedy names the command that installs it."""
 
     exit_code = 3
+
+
+def describe(error: BaseException) -> str:
+    """The type and the text of an error, such as "KeyError: 'x'", whatever the error is.
+
+    An error holds the values of the code that raised it, and these may have no text: a tuple that
+    nests too deeply, an integer of too many digits. Whoever catches errors of code that it does not
+    trust takes their text from here.
+    """
+    name = type(error).__name__
+    try:
+        text = str(error)[:_MOST_CHARACTERS]
+    except Exception as failure:
+        return f"{name}: (a text that cannot be made: {type(failure).__name__})"
+    return f"{name}: {text.strip() or 'no reason given'}"

@@ -1,9 +1,9 @@
 """Attacks on the machine from within a worker, for programs that got past the check.
 
 Each is the body of a module. `TARGET` is a folder of the user's, with `victim`, a file that holds
-"SECRET", `library.so`, and `folder/inner`; `PORT` is where somebody listens by TCP and UDP;
-`SLEEPER` and `PARENT` are other processes. An attack has worked if the folder changed, somebody was
-called, the sleeper was disturbed, or an exception says SECRET.
+"SECRET", `library.so`, `folder/inner`, and `inbox`, a socket that takes datagrams; `PORT` is where
+somebody listens by TCP and UDP; `SLEEPER` and `PARENT` are other processes. An attack has worked if
+the folder changed, somebody was called, the sleeper was disturbed, or an exception says SECRET.
 """
 
 ATTACKS = {
@@ -55,6 +55,21 @@ libc = ctypes.CDLL(None)
 address = b"\\x02\\x00" + (PORT).to_bytes(2, "big") + bytes([127, 0, 0, 1]) + bytes(8)
 libc.connect(libc.socket(2, 1, 0), address, 16)
 """,
+    "unix": 'socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"hello", "TARGET/inbox")',
+    "pair": """
+socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b"hello", "TARGET/inbox")
+""",
+    "libc pair": """
+libc, ends = ctypes.CDLL(None), (ctypes.c_int * 2)()
+libc.socketpair(1, 2, 0, ends)
+address = b"\\x01\\x00" + b"TARGET/inbox" + bytes(1)
+libc.sendto(ends[0], b"hello", 5, 0, address, len(address))
+""",
+    "descriptors": """
+near = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0]
+near.sendmsg([b"hello"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, np.int32(2).tobytes())], 0,
+             "TARGET/inbox")
+""",
     "listen": """
 server = socket.create_server(("127.0.0.1", 0))
 raise RuntimeError("SECRET")
@@ -97,6 +112,19 @@ fcntl.fcntl(ends[0], 10, int(signal.SIGKILL))
 fcntl.fcntl(ends[0], fcntl.F_SETFL, os.O_ASYNC)
 os.write(ends[1], b"x")
 """,
+    "signal by a socket": """
+import fcntl
+near, far = socket.socketpair()
+fcntl.ioctl(near, 0x8901, np.int32(SLEEPER).tobytes())
+fcntl.fcntl(near, 10, int(signal.SIGKILL))
+fcntl.fcntl(near, fcntl.F_SETFL, os.O_ASYNC)
+far.send(b"x")
+""",
+    "choose a signal": """
+import fcntl
+fcntl.fcntl(os.pipe()[0], 10, int(signal.SIGKILL))
+raise RuntimeError("SECRET")
+""",
     "priority": 'os.setpriority(os.PRIO_PROCESS, SLEEPER, 19); raise RuntimeError("SECRET")',
     "processor": 'os.sched_setaffinity(SLEEPER, {0}); raise RuntimeError("SECRET")',
     # Native code and the kernel.
@@ -127,6 +155,15 @@ if ctypes.CDLL(None).prctl(1, 0) == 0:
 import resource
 resource.prlimit(0, resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))
 raise RuntimeError("SECRET")
+""",
+    "outlive its own children": """
+if ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0:
+    raise RuntimeError("SECRET")
+""",
+    "attributes of a file": 'os.listxattr("TARGET/victim"); raise RuntimeError("SECRET")',
+    "all files to the disk": """
+if ctypes.CDLL(None).syncfs(2) == 0:
+    raise RuntimeError("SECRET")
 """,
     "another user": 'os.setgid(os.getgid()); raise RuntimeError("SECRET")',
 }

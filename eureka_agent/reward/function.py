@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eureka_agent.errors import EurekaError
+from eureka_agent.errors import EurekaError, describe
 from eureka_agent.reward.facade import Components, namespace
 from eureka_agent.reward.rewrite import FILE, compile_tree
 from eureka_agent.reward.state import TorchState
@@ -71,6 +71,9 @@ class RewardFunction:
     def __call__(self, arguments: Mapping[str, Tensor]) -> Evaluation:
         """Evaluate `M` transitions; the arguments stay as they are.
 
+        Whatever a program does, and whatever it returns, ends in its evaluation or in
+        `RewardFailed`: nothing else that it brings about reaches the caller.
+
         Args:
             arguments: a tensor `[M]` or `[M, d]` for each of `parameters`; others are ignored.
 
@@ -86,22 +89,21 @@ class RewardFunction:
         rows = {len(value) for value in asked.values()}
         if len(rows) != 1:
             raise ValueError(f"the arguments have different numbers of rows: {sorted(rows)}")
-        with torch.no_grad():
-            result = self._run(asked)
-            return self._evaluate(result, next(iter(asked.values())))
-
-    def _run(self, arguments: Mapping[str, Tensor]) -> object:
         before = TorchState.now()
         try:
-            result = self._compute(**arguments, **self._scales)
-        except Exception as error:
-            line = _line(error.__traceback__)
-            raise RewardFailed(f"{type(error).__name__}: {_clean(str(error))}", line) from None
+            with torch.no_grad():
+                result = self._compute(**asked, **self._scales)
+                evaluation = self._evaluate(result, next(iter(asked.values())))
+        except (RewardFailed, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            line = _line(error.__traceback__) or self._lines[""]
+            raise RewardFailed(_clean(describe(error)), line) from None
         finally:
             changed = before.restore()
         if changed:
             raise RewardFailed(f"The program changed torch's {changed}.", self._lines[""])
-        return result
+        return evaluation
 
     def _evaluate(self, result: object, like: Tensor) -> Evaluation:
         """Hold what the program returned to the contract, and weigh it.
@@ -135,7 +137,9 @@ class RewardFunction:
             message = f'The component "{missing[0]}" of WEIGHTS was not returned.'
             raise RewardFailed(message, self._lines[missing[0]])
         if extra:
-            message = f'The returned component "{_clean(str(extra[0]))}" has no weight in WEIGHTS.'
+            # What is no text may have none: see `describe`.
+            name = _clean(extra[0]) if type(extra[0]) is str else _type_name(extra[0])
+            message = f'The returned component "{name}" has no weight in WEIGHTS.'
             raise RewardFailed(message, self._lines[""])
 
     def _component(self, name: str, value: object, like: Tensor) -> Tensor:
@@ -181,8 +185,8 @@ def _component_lines(tree: ast.Module, weights: Mapping[str, float]) -> dict[str
 
 
 def _line(traceback: TracebackType | None) -> int:
-    """The innermost line of the program in a traceback."""
-    line = 1
+    """The innermost line of the program in a traceback; 0 if it has none."""
+    line = 0
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == FILE:
             line = traceback.tb_lineno

@@ -194,7 +194,7 @@ def _left_open(stage: str, outcome: Mapping[str, str]) -> str:
     """What a layer should have closed and did not, in words; empty if it holds."""
     if len(outcome) == 1:  # the layer could not be put on
         return f"fails: {next(iter(outcome.values()))}"
-    closes = _CLOSES.get(stage, attempts(Path(), -1).keys())
+    closes = _CLOSES.get(stage, attempts(Path(), -1, -1).keys())
     still = [name for name in closes if outcome.get(name, "not tried")]
     return f"fails: a program could still {' and '.join(still)}" if still else ""
 

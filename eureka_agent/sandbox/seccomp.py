@@ -31,29 +31,49 @@ _ALL_BITS = 0xFFFFFFFF
 
 _CLONE_THREAD = 0x10000
 _PROT_EXEC, _MAP_ANONYMOUS = 0x4, 0x20
-_PR_SET_PDEATHSIG, _PR_SET_SECCOMP = 1, 22
-_F_SETOWN, _F_SETOWN_EX = 8, 15
+_PRCTL = {
+    **{"PR_SET_PDEATHSIG": 1, "PR_SET_DUMPABLE": 4, "PR_SET_KEEPCAPS": 8, "PR_SET_SECCOMP": 22},
+    **{"PR_CAPBSET_DROP": 24, "PR_SET_SECUREBITS": 28, "PR_MCE_KILL": 33, "PR_SET_MM": 35},
+    **{"PR_SET_CHILD_SUBREAPER": 36, "PR_CAP_AMBIENT": 47, "PR_SET_IO_FLUSHER": 57},
+    **{"PR_SCHED_CORE": 62, "PR_SET_PTRACER": 0x59616D61},
+}
+"""With them a process would outlive its parent, or reach out for other processes and rights."""
+_F_SETFL, _O_ASYNC = 4, 0x2000
+_FCNTL = {"F_SETOWN": 8, "F_SETSIG": 10, "F_SETOWN_EX": 15, "F_SETLEASE": 1024, "F_NOTIFY": 1026}
+"""With them a process has signals sent to whom it likes, or keeps others from a file."""
+_IOCTL = {
+    **{"FIOSETOWN": 0x8901, "SIOCSPGRP": 0x8902, "FIOASYNC": 0x5452, "TIOCSPGRP": 0x5410},
+    **{"TIOCSCTTY": 0x540E, "TIOCSTI": 0x5412, "TIOCLINUX": 0x541C, "TIOCCONS": 0x541D},
+    "TIOCSETD": 0x5423,
+}
+"""The same by another way, and the ways to type at a terminal."""
 
 FILES = (
     "unlink unlinkat rename renameat renameat2 mkdir mkdirat rmdir link linkat symlink symlinkat "
     "truncate mknod mknodat chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime "
     "utimes utimensat futimesat setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr "
-    "fremovexattr removexattrat file_setattr name_to_handle_at open_by_handle_at fanotify_init "
-    "fanotify_mark inotify_init inotify_init1 inotify_add_watch mq_open mq_unlink"
+    "fremovexattr removexattrat getxattr lgetxattr fgetxattr getxattrat listxattr llistxattr "
+    "flistxattr listxattrat file_getattr file_setattr name_to_handle_at open_by_handle_at "
+    "fanotify_init fanotify_mark inotify_init inotify_init1 inotify_add_watch mq_open mq_unlink "
+    "mq_timedsend mq_timedreceive mq_notify mq_getsetattr sync syncfs"
 )
-OPENING = "open creat openat openat2 memfd_create"
-"""What a process that will load nothing any more can do without."""
+OPENING = "open creat openat openat2 memfd_create ioctl"
+"""What a process that will load nothing any more, and drives no device, can do without."""
 PROGRAMS = "execve execveat fork vfork uselib"
-NETWORK = "socket connect bind listen accept accept4"
+NETWORK = (
+    "socket socketpair connect bind listen accept accept4 shutdown getsockname getpeername "
+    "getsockopt setsockopt sendto sendmsg sendmmsg recvfrom recvmsg recvmmsg"
+)
+"""All that there is: one end of a pair of datagram sockets reaches every other socket by name."""
 PROCESSES = (
     "tkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_open pidfd_getfd pidfd_send_signal ptrace "
     "process_vm_readv process_vm_writev process_madvise process_mrelease kcmp setsid setpgid "
-    "setpriority ioprio_set sched_setscheduler sched_setparam sched_setattr "
+    "setpriority ioprio_set sched_setscheduler sched_setparam sched_setattr get_robust_list "
     "shmget shmat shmctl shmdt msgget msgsnd msgrcv msgctl semget semop semctl semtimedop"
 )
 RIGHTS = (
     "setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset "
-    "setrlimit personality seccomp"
+    "setrlimit personality seccomp lsm_set_self_attr"
 )
 SYSTEM = (
     "bpf perf_event_open userfaultfd keyctl add_key request_key memfd_secret mount umount2 "
@@ -64,7 +84,7 @@ SYSTEM = (
     "mbind set_mempolicy set_mempolicy_home_node move_pages migrate_pages vmsplice ustat sysfs "
     "nfsservctl lookup_dcookie"
 )
-ABSENT = "clone3 io_uring_setup io_uring_enter io_uring_register"
+ABSENT = "clone3 io_uring_setup io_uring_enter io_uring_register io_setup io_submit"
 """What the C library does without if the kernel lacks it; a filter cannot look into these."""
 
 
@@ -151,14 +171,16 @@ def refusals(pid: int, *, opening: bool = False) -> list[Refusal]:
         Refusal("kill", errno.EPERM, [[other]]),
         Refusal("tgkill", errno.EPERM, [[other]]),
         Refusal("sched_setaffinity", errno.EPERM, [[other, Condition(0, 0, equal=False)]]),
-        # Whoever owns a pipe gets signals when something happens to it.
-        Refusal("fcntl", errno.EPERM, [[Condition(1, _F_SETOWN)], [Condition(1, _F_SETOWN_EX)]]),
-        # It must go on to die with its parent.
+        # Whoever owns a pipe or a socket gets signals when something happens to it.
         Refusal(
-            "prctl",
+            "fcntl",
             errno.EPERM,
-            [[Condition(0, _PR_SET_PDEATHSIG)], [Condition(0, _PR_SET_SECCOMP)]],
+            [
+                *([Condition(1, command)] for command in _FCNTL.values()),
+                [Condition(1, _F_SETFL), Condition(2, _O_ASYNC, mask=_O_ASYNC)],
+            ],
         ),
+        Refusal("prctl", errno.EPERM, [[Condition(0, option)] for option in _PRCTL.values()]),
         Refusal(
             "prlimit64",
             errno.EPERM,
@@ -172,6 +194,9 @@ def refusals(pid: int, *, opening: bool = False) -> list[Refusal]:
             Condition(3, 0, mask=_MAP_ANONYMOUS),
         ]
         refused.append(Refusal("mmap", errno.EPERM, [code_of_file]))
+    else:
+        commands = [[Condition(1, command)] for command in _IOCTL.values()]
+        refused.append(Refusal("ioctl", errno.EPERM, commands))
     return refused
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from eureka_agent.errors import EurekaError
+from eureka_agent.errors import EurekaError, describe
 from eureka_agent.sandbox.blame import BlameWriter
 from eureka_agent.sandbox.clean import clean_text
 from eureka_agent.sandbox.protocol import Message, encode, read_message, write_message, write_parts
@@ -76,16 +76,24 @@ def answer(
             raise EurekaError(f"There is no job '{request.kind}' here.")
         reply = handlers[request.kind](request, reporter)
         return encode(replace(reply, token=request.token))
-    except EurekaError as error:
-        return encode(_error(error, str(error), request.token))
-    except Exception as error:
-        last = "".join(traceback.format_exception(error)[-3:])
-        return encode(_error(error, last, request.token))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a program that leaves its language may raise what it likes
+        return encode(_error(error, request.token))
     finally:
         reporter.blame(-1)
 
 
-def _error(error: Exception, text: str, token: int) -> Message:
+def _error(error: BaseException, token: int) -> Message:
     # The end of a long traceback is its best part.
-    message = clean_text(text[-ERROR_LIMIT:], ERROR_LIMIT, newlines=True)
+    message = clean_text(_text(error)[-ERROR_LIMIT:], ERROR_LIMIT, newlines=True)
     return Message("error", {"type": type(error).__name__, "message": message}, {}, token)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, EurekaError):
+        return str(error)
+    try:
+        return "".join(traceback.format_exception(error)[-3:])
+    except Exception:  # its causes or its notes are no texts
+        return describe(error)

@@ -5,20 +5,27 @@ which then tries every forbidden thing and says what was refused.
 """
 
 import contextlib
+import fcntl
 import json
 import mmap
 import os
 import resource
+import signal
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from eureka_agent.sandbox import landlock, seccomp
+from eureka_agent.sandbox.kernel import system_call
 from eureka_agent.sandbox.lock import drop_capabilities, lock
 from eureka_agent.sandbox.protocol import Message
 from eureka_agent.sandbox.serve import Reporter, serve
+from eureka_agent.sandbox.syscalls import NUMBERS
+
+_FIOSETOWN, _F_SETSIG = 0x8901, 10
 
 Attempt = Callable[[], object]
 
@@ -27,12 +34,13 @@ WORK = "compute in threads"
 """The one thing that must still be possible."""
 
 
-def attempts(victim: Path, descriptor: int) -> dict[str, Attempt]:
+def attempts(victim: Path, descriptor: int, connection: int) -> dict[str, Attempt]:
     """Every forbidden thing, by what it is called. Each raises where it is refused.
 
     Args:
         victim: a file that may come to harm.
         descriptor: of an open file.
+        connection: descriptor of a socket that is connected to another one.
     """
     parent = os.getppid()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -40,14 +48,22 @@ def attempts(victim: Path, descriptor: int) -> dict[str, Attempt]:
         "read a file": lambda: os.close(os.open(victim, os.O_RDONLY)),
         "write a file": lambda: os.close(os.open("written", os.O_WRONLY | os.O_CREAT)),
         "change a file": lambda: victim.chmod(0o600),
+        "read a file's attributes": lambda: os.listxattr(victim),
         "delete a file": victim.unlink,
         "load a library": lambda: mmap.mmap(
             descriptor, 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC
         ),
         "open a socket": lambda: socket.socket().close(),
         "connect": _connect,
+        "make a pair of sockets": _pair,
+        "send through a socket": lambda: _send(connection),
         "start a process": _fork,
         "signal another process": lambda: os.kill(parent, 0),
+        "have another process signalled": lambda: fcntl.fcntl(connection, fcntl.F_SETOWN, parent),
+        "have a socket signal another process": lambda: fcntl.ioctl(
+            connection, _FIOSETOWN, struct.pack("i", parent)
+        ),
+        "choose a signal": lambda: fcntl.fcntl(connection, _F_SETSIG, signal.SIGKILL),
         "look into another process": lambda: Path(f"/proc/{parent}/environ").read_bytes(),
         "reach another process": lambda: os.close(os.pidfd_open(parent)),
         "raise a limit": lambda: resource.prlimit(0, resource.RLIMIT_NOFILE, limit),
@@ -60,6 +76,16 @@ def attempts(victim: Path, descriptor: int) -> dict[str, Attempt]:
 def _connect() -> None:
     with socket.socket() as connection, contextlib.suppress(ConnectionRefusedError):
         connection.connect(("127.0.0.1", 9))
+
+
+def _pair() -> None:
+    for end in socket.socketpair():
+        end.close()
+
+
+def _send(connection: int) -> None:
+    number = NUMBERS[seccomp.machine()]["sendto"]
+    system_call("sendto", number, connection, b"x", 1, 0, None, 0)
 
 
 def _fork() -> None:
@@ -113,7 +139,8 @@ def _try_all(stage: str, victim: Path, writer: int) -> None:
         os.write(writer, f"{json.dumps([name, outcome])}\n".encode())
 
     descriptor = os.open(victim, os.O_RDONLY)
-    tried = attempts(victim, descriptor)
+    near, far = socket.socketpair()
+    tried = attempts(victim, descriptor, near.fileno())
     try:
         STAGES[stage]()
         _work()
@@ -125,6 +152,7 @@ def _try_all(stage: str, victim: Path, writer: int) -> None:
         if name == RUN_A_PROGRAM:
             tell(name, "it ran")  # and there is nobody left to say so
         tell(name, _outcome(attempt))
+    far.close()
 
 
 def _outcome(attempt: Attempt) -> str:

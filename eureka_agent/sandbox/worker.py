@@ -87,6 +87,7 @@ class Worker:
         fields = request.fields
         if (fields["program"] is None) != (self._fitness is not None):
             raise UsageError("A worker trains either programs or the bare fitness, never both.")
+        reporter.blame(fields["lane"])
         if self._fitness is not None:
             reward: Reward = self._fitness
         else:

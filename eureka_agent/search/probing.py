@@ -6,7 +6,7 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from eureka_agent.environment import Environment, Episodes
-from eureka_agent.reward import Finding, check, parse
+from eureka_agent.reward import Finding, RewardRejected, check, parse
 from eureka_agent.reward.findings import MAX_FINDINGS, MAX_LENGTH
 from eureka_agent.sandbox.clean import clean_text
 from eureka_agent.sandbox.failures import (
@@ -37,6 +37,7 @@ _RULE_LENGTH = 40
 _HINTS = {
     "too-slow": "Write few tensor operations on [M] and [M, d] tensors, and no long loops.",
     "memory": "Write operations on [M] and [M, d] tensors, never on all pairs of rows.",
+    "exception": "Write plain tensor operations on [M] and [M, d] tensors.",
     "died": "Write plain tensor operations on [M] and [M, d] tensors.",
 }
 
@@ -64,7 +65,7 @@ class Prober:
         self._environment, self._threads, self._sandbox = environment, threads, sandbox
         self._deadline_s = deadline_s
         self._child: Child | None = None
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, int | str] = {}
 
     def probe(self, text: str, episodes: Episodes | None = None) -> list[Finding]:
         """Everything that is wrong with a program, in order of line.
@@ -75,7 +76,7 @@ class Prober:
 
         Raises:
             ChildFailed: the child cannot start, for which no program is to blame.
-            JobFailed: the environment cannot be set up, or the dry run itself is broken.
+            JobFailed: the environment cannot be set up.
         """
         findings = check(text, self._environment.signals_described)
         if any(finding.severity == "error" for finding in findings):
@@ -106,7 +107,10 @@ class Prober:
         steps = (episodes.actions.shape[0], episodes.actions.shape[1])
         counts = [self._components(text) for text in texts]
         alone = len(texts) == 1
-        found = self._scores(request, counts, steps, still, attempts=DEATHS if alone else 1)
+        found: list[Score | str] | str = next((c for c in counts if isinstance(c, str)), "")
+        if not found:
+            numbers = [count for count in counts if isinstance(count, int)]
+            found = self._scores(request, numbers, steps, still, attempts=DEATHS if alone else 1)
         if isinstance(found, list):
             return found
         if alone:
@@ -125,8 +129,8 @@ class Prober:
             JobFailed: the environment cannot be set up.
         """
         request = Message("sweep", {"program": text}, dict(arguments))
-        rows = len(next(iter(arguments.values())))
-        found = self._scores(request, [self._components(text)], (rows,))
+        rows, count = len(next(iter(arguments.values()))), self._components(text)
+        found = count if isinstance(count, str) else self._scores(request, [count], (rows,))
         return found if isinstance(found, str) else found[0]
 
     def close(self) -> None:
@@ -141,10 +145,14 @@ class Prober:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _components(self, text: str) -> int:
-        """How many components a program has; the same ones are asked for again and again."""
+    def _components(self, text: str) -> int | str:
+        """How many components a program has, or why it is none; asked for again and again."""
         if text not in self._counts:
-            self._counts[text] = len(parse(text, self._environment.signals_described).weights)
+            try:
+                program = parse(text, self._environment.signals_described)
+                self._counts[text] = len(program.weights)
+            except RewardRejected as error:  # it passed the check of another version
+                self._counts[text] = clean_text(error.message, MAX_LENGTH)
         return self._counts[text]
 
     def _scores(
@@ -181,8 +189,6 @@ class Prober:
                 reply = child.request(request, deadline_s=self._deadline_s)
                 return read_findings(reply.fields, text)
             except JobFailed as error:
-                if error.type != "MemoryError":
-                    raise
                 failure = error
                 break
             except ChildFailed as error:
@@ -262,6 +268,8 @@ def _fatal(failure: ChildFailed | JobFailed, text: str, deadline_s: float) -> Fi
         case Hung():
             rule = "too-slow"
             message = f"The program did not get through a few thousand rows in {deadline_s:g} s."
+        case JobFailed(type=name) if name != "MemoryError":
+            rule, message = "exception", f"The program cannot be tried: {failure.message}"
         case MemoryExceeded() | JobFailed():
             rule = "memory"
             message = f"The program takes more than {MEMORY_GIB:g} GiB for a few thousand rows."

@@ -1,16 +1,17 @@
 """Pictures of a model's states, drawn off screen.
 
-MuJoCo draws through OpenGL, for which a machine without a display needs EGL. MuJoCo itself settles
-when it is imported through what it draws, by `MUJOCO_GL`; here that variable is obeyed where it is
-set, and otherwise what works is found out by trying.
+MuJoCo draws through OpenGL, for which a machine without a display needs EGL. `MUJOCO_GL` is obeyed
+where it names what to draw through; otherwise what works is found out by trying.
 """
 
 import copy
+import importlib
 import math
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Self
 
 import mujoco
@@ -20,6 +21,10 @@ from numpy.typing import ArrayLike
 from eureka_agent.errors import MissingError, UsageError
 
 REMEDY = "on Debian and Ubuntu, apt install libegl1 libgl1-mesa-dri"
+BACKENDS = ("egl", "glfw", "osmesa") if sys.platform == "linux" else ("cgl", "glfw")
+"""What MUJOCO_GL can name."""
+OWN = ("", "1", "enable", "enabled", "glx", "on", "true")
+"""Values of MUJOCO_GL that leave the choice to MuJoCo."""
 MOST_GEOMS = 10_000
 AZIMUTH, ELEVATION = 120.0, -18.0
 """Degrees: the camera of models that have none looks along the left of x, and a little down."""
@@ -198,35 +203,61 @@ def _open(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, mujoco.M
             return gl, mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
         except Exception as error:  # every driver fails in a way of its own
             failures.append(f"{name}: {error}".splitlines()[0])
-    chosen = os.environ.get("MUJOCO_GL")
-    unset = f"Unset MUJOCO_GL, which is {chosen!r}; or else: " if chosen else ""
-    raise MissingError(f"Nothing here can draw pictures ({'; '.join(failures)}).", unset + REMEDY)
+    raise MissingError(f"Nothing here can draw pictures ({'; '.join(failures)}).", _remedy())
+
+
+def _remedy() -> str:
+    """What to do where nothing draws: take back what the environment asks for, then install."""
+    chosen = os.environ.get("MUJOCO_GL", "")
+    name = "PYOPENGL_PLATFORM" if _misled(chosen.strip().lower() or "egl") else "MUJOCO_GL"
+    if not os.environ.get(name):
+        return REMEDY
+    return f"Unset {name}, which is {os.environ[name]!r}; if that does not help: {REMEDY}"
+
+
+def _misled(backend: str) -> bool:
+    """Whether PyOpenGL, which EGL and OSMesa go through, was told to use something else."""
+    told = os.environ.get("PYOPENGL_PLATFORM", "").lower()
+    return backend in ("egl", "osmesa") and told not in ("", backend)
 
 
 def _ways() -> Iterator[tuple[str, Callable[[int, int], Any]]]:
     """What may draw on this machine, the likelier first; each is loaded when it is tried."""
-    chosen = os.environ.get("MUJOCO_GL", "")
+    chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if chosen not in OWN:
+        yield chosen, partial(_named, chosen)
+        return
     if chosen or display or sys.platform != "linux":
-        yield chosen or "MuJoCo's own choice", _own_choice
-    if not chosen and sys.platform == "linux":
-        yield "egl", _egl
+        yield "MuJoCo's own choice", _own_choice
+    if sys.platform == "linux":
+        yield "egl", partial(_named, "egl")
 
 
 def _own_choice(width: int, height: int) -> Any:
     from mujoco.gl_context import GLContext
 
+    return _checked(GLContext, width, height)
+
+
+def _named(name: str, width: int, height: int) -> Any:
+    if name not in BACKENDS:
+        raise OSError(f"MUJOCO_GL can be {', '.join(BACKENDS)} or unset, not {name!r}")
+    if _misled(name):
+        raise OSError(f"PYOPENGL_PLATFORM is {os.environ['PYOPENGL_PLATFORM']!r}")
+    try:
+        module = importlib.import_module(f"mujoco.{name}")
+    except (AttributeError, ImportError, TypeError) as error:  # what PyOpenGL makes of it
+        raise OSError("its library is not installed, or does not work") from error
+    return _checked(module.GLContext, width, height)
+
+
+def _checked(make: Callable[[int, int], Any], width: int, height: int) -> Any:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        context = GLContext(width, height)
+        context = make(width, height)
     # GLFW only warns of a display that is not there; to draw then would end the process.
     for warning in said:
         if warning.category.__name__ == "GLFWError":
             raise OSError(str(warning.message))
     return context
-
-
-def _egl(width: int, height: int) -> Any:
-    from mujoco.egl import GLContext
-
-    return GLContext(width, height)

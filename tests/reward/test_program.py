@@ -1,5 +1,6 @@
 """Reward programs: what they compute, the contract that they are held to, and who is to blame."""
 
+import re
 import subprocess
 import sys
 import types
@@ -117,6 +118,55 @@ def test_a_component_that_is_shown_must_be_finite_as_well() -> None:
     text = program("y", '{"a": 1.0, "b": 0}').replace('"a": a', '"a": a, "b": 1 / y')
     with pytest.raises(RewardFailed, match='"b" is not finite in 1 of 4 rows'):
         evaluate(text)
+
+
+NEST = "n = (1,)\n    for i in range(100):\n        for j in range(60):\n            n = (n,)\n    "
+GROW = "n = 1\n    for i in range(100):\n        for j in range(150):\n            n += n\n    "
+
+
+@pytest.mark.parametrize(
+    ("make", "use", "words"),
+    [
+        (NEST, "{'a': y}[n]", "KeyError: (a text that cannot be made: RecursionError)"),
+        (GROW, "{'a': y}[n]", "KeyError: (a text that cannot be made: ValueError)"),
+        (NEST, "max(n, (n,))", "RecursionError: "),
+        (NEST, "y[n]", "ValueError: too many dimensions"),
+        (GROW, "y * n", "OverflowError: "),
+        (NEST, "returned", 'component "tuple" has no weight'),
+        (GROW, "returned", 'component "int" has no weight'),
+    ],
+)
+def test_values_that_have_no_text_fail_their_program_and_nothing_else(
+    make: str, use: str, words: str
+) -> None:
+    text = program("y").replace("    a = y\n", f"    {make}a = {use}\n")
+    if use == "returned":
+        text = program("y").replace('{"a": a}', "d").replace("    a = y", f"    {make}d = {{}}")
+        text = text.replace("    return d", '    d["a"] = y\n    d[n] = y\n    return d')
+    with pytest.raises(RewardFailed, match=re.escape(words)):
+        evaluate(text)
+
+
+class _Mute(Exception):
+    def __str__(self) -> str:
+        raise RecursionError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [_Mute(), SystemExit(3), GeneratorExit(), StopIteration(), MemoryError(), OSError("\ud800")],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_a_program_raises_is_its_failure(error: BaseException) -> None:
+    function = parse(program("y"), SIGNALS).compile()
+
+    def fail(**arguments: object) -> None:
+        raise error
+
+    function._compute = fail
+    with pytest.raises(RewardFailed, match=type(error).__name__) as caught:
+        function({"x": torch.ones(2, 3), "y": torch.ones(2)})
+    assert caught.value.message.isascii()
 
 
 def test_failures_inside_helpers_name_the_helpers_line() -> None:

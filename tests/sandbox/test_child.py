@@ -113,6 +113,15 @@ def test_an_error_is_told_and_the_child_goes_on(kept: Child) -> None:
     assert ask(kept, "echo", still="there").fields == {"still": "there"}
 
 
+def test_an_error_without_a_text_is_told_as_well(kept: Child) -> None:
+    kinds = {"key": "KeyError", "group": "ExceptionGroup", "cycle": "KeyError", "": "SystemExit"}
+    for how, kind in kinds.items():
+        with pytest.raises(JobFailed) as caught:
+            ask(kept, "fail_without_words", how=how)
+        assert caught.value.type == kind
+    assert ask(kept, "echo", still="there").fields == {"still": "there"}
+
+
 def test_a_request_that_cannot_be_sent_does_no_harm(kept: Child) -> None:
     with pytest.raises(ProtocolError, match="float16"):
         kept.request(Message("echo", {}, {"a": np.zeros(2, np.float16)}), deadline_s=DEADLINE)

@@ -30,7 +30,7 @@ def tried(module: str, kind: str, stages: list[str], **fields: Any) -> dict[str,
 
 def outcomes(**broken: str) -> dict[str, dict[str, str]]:
     """Of a trial in which everything holds, but that a layer leaves something open."""
-    perfect = {WORK: "", **dict.fromkeys(attempts(Path(), -1), "")}
+    perfect = {WORK: "", **dict.fromkeys(attempts(Path(), -1, -1), "")}
     found = {stage: dict(perfect) for stage in STAGES}
     for stage, attempt in broken.items():
         found[stage][attempt] = "it worked"
@@ -42,7 +42,7 @@ def test_what_is_forbidden_works_without_the_lock_down_and_never_with_it() -> No
     found = tried("eureka_agent.sandbox.trial", "try", ["nothing", *STAGES])
     free = {"use a privilege"} if os.getuid() else set()
     assert {name for name, said in found["nothing"].items() if said} | free == set(
-        attempts(Path(), -1)
+        attempts(Path(), -1, -1)
     )
     assert not any(found["together"].values())
     assert not any(found["seccomp"].values())

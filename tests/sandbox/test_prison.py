@@ -86,6 +86,7 @@ class Surroundings:
     folder: Path
     tcp: socket.socket
     udp: socket.socket
+    inbox: socket.socket
     sleeper: subprocess.Popen[bytes]
 
     def fill(self, attack: str) -> str:
@@ -112,8 +113,9 @@ class Surroundings:
         with contextlib.suppress(BlockingIOError):
             self.tcp.accept()[0].close()
             called = True
-        with contextlib.suppress(BlockingIOError):
-            called = bool(self.udp.recv(10)) or called
+        for box in (self.udp, self.inbox):
+            with contextlib.suppress(BlockingIOError):
+                called = bool(box.recv(10)) or called
         return called
 
     def sleeper_dies(self) -> bool:
@@ -134,12 +136,14 @@ def surroundings(tmp_path: Path) -> Iterator[Surroundings]:
     with (
         socket.create_server(("127.0.0.1", 0)) as tcp,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inbox,
         subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as sleeper,
     ):
         udp.bind(tcp.getsockname())
-        tcp.setblocking(False)
-        udp.setblocking(False)
-        yield Surroundings(tmp_path, tcp, udp, sleeper)
+        inbox.bind(str(tmp_path / "inbox"))
+        for box in (tcp, udp, inbox):
+            box.setblocking(False)
+        yield Surroundings(tmp_path, tcp, udp, inbox, sleeper)
         sleeper.kill()
 
 

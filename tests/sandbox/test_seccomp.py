@@ -79,8 +79,16 @@ def test_every_call_of_the_tables_is_refused_for_some_arguments(architecture: st
         ("sched_setaffinity", (0,), (1,)),
         ("fcntl", (0, 4), (0, 8)),
         ("fcntl", (0, 4), (0, 15)),
+        ("fcntl", (0, 4), (0, 10)),
+        ("fcntl", (0, 4, 0x800), (0, 4, 0x2800)),
+        ("fcntl", (0, 1030), (0, 1024)),
+        ("fcntl", (0, 1030), (0, 1026)),
         ("prctl", (15,), (1,)),
         ("prctl", (15,), (22,)),
+        ("prctl", (0x53564D41,), (0x59616D61,)),
+        ("prctl", (38,), (36,)),
+        ("prctl", (3,), (4,)),
+        ("prctl", (30,), (62,)),
         ("prlimit64", (0, 7, 0), (0, 7, 0x7FFF)),
         ("prlimit64", (0, 7, 0), (0, 7, 1 << 32)),
         ("mmap", (0, 9, 3, 0x22), (0, 9, 5, 2)),
@@ -97,8 +105,23 @@ def test_arguments_decide(
 def test_a_gpus_libraries_can_be_opened_and_loaded(architecture: str) -> None:
     assert error_of(architecture, "openat", opening=True) == 0
     assert error_of(architecture, "mmap", 0, 9, 5, 2, opening=True) == 0
+    assert error_of(architecture, "ioctl", 0, 0xC020462A, opening=True) == 0
     assert error_of(architecture, "unlinkat", opening=True)
     assert error_of(architecture, "execve", opening=True)
+
+
+@pytest.mark.parametrize("opening", [False, True])
+def test_nothing_is_said_to_or_heard_from_other_processes(architecture: str, opening: bool) -> None:
+    for call in (
+        *("socket", "socketpair", "connect", "bind", "sendto", "sendmsg", "sendmmsg"),
+        *("recvfrom", "recvmsg", "recvmmsg", "setsockopt", "mq_notify", "process_vm_writev"),
+        *("pidfd_send_signal", "tkill", "getxattr", "lsm_set_self_attr", "io_setup"),
+    ):
+        assert error_of(architecture, call, opening=opening), call
+    for command in (0x8901, 0x8902, 0x5452, 0x5410, 0x5412, 0x541C):
+        assert error_of(architecture, "ioctl", 0, command, opening=opening)
+        # The kernel reads the lower half of it alone.
+        assert error_of(architecture, "ioctl", 0, 1 << 32 | command, opening=opening)
 
 
 def test_everyday_calls_are_let_through() -> None:

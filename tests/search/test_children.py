@@ -1,5 +1,6 @@
 """What a search does when its children lie or die."""
 
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -66,18 +67,30 @@ def test_a_lie_fails_its_reward_and_not_the_search(
 def test_a_reward_that_breaks_in_training_fails_alone(
     environment: Environment, tmp_path: Path
 ) -> None:
+    deep = "t = (1,)\n    for i in range(100):\n        for j in range(60):\n            t = (t,)\n"
+    mute = REWARD.replace("return", f'{deep}    d = {{"a": 1.0}}\n    return').replace(
+        ": place}", ": place * d[t]}"
+    )
     infinite = REWARD.replace('"right": place', '"right": 1.0 / (place - place)')
+    config = dataclasses.replace(CONFIG, candidates=3)
     with (
-        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
-        Judge(environment, CONFIG, environment.fitness_path) as judge,
+        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=config.as_dict()) as run,
+        Judge(environment, config, environment.fitness_path) as judge,
     ):
-        numbers = [run.add_training("human", seed, steps_total=64).id for seed in (1, 2)]
-        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
-        broken, sound = trainer.train(
-            [Job(numbers[0], infinite, 1, "broken"), Job(numbers[1], REWARD, 1, "sound")]
+        numbers = [run.add_training("human", seed, steps_total=64).id for seed in (1, 2, 3)]
+        trainer = Trainer(run, environment, config, judge, environment.fitness_path)
+        broken, sound, silent = trainer.train(
+            [
+                Job(numbers[0], infinite, 1, "broken"),
+                Job(numbers[1], REWARD, 1, "sound"),
+                Job(numbers[2], mute, 1, "silent"),
+            ]
         )
         assert "finite" in (broken.failure or "")
         assert "(line 5)" in (broken.failure or "")
+        assert "KeyError" in (silent.failure or "")
+        assert "(line 10)" in (silent.failure or "")
+        assert not [event for event in run.events() if event.kind == "worker"]
         assert sound.failure is None
         assert sound.best is not None
         assert sound.best.step == 64

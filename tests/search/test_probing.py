@@ -12,10 +12,10 @@ import pytest
 import torch
 from support import processes_of
 
-from eureka_agent.environment import Episodes, SignalLayout, find_environment
+from eureka_agent.environment import Environment, Episodes, SignalLayout, find_environment
 from eureka_agent.errors import EurekaError
 from eureka_agent.reward import Finding
-from eureka_agent.sandbox.failures import Garbled
+from eureka_agent.sandbox.failures import Garbled, JobFailed
 from eureka_agent.sandbox.process import Child
 from eureka_agent.sandbox.protocol import Message
 from eureka_agent.search.probing import Prober, read_findings
@@ -51,6 +51,13 @@ def children() -> list[int]:
     return processes_of(os.getpid(), CHILD)
 
 
+def recorded(environment: Environment, value: float) -> Episodes:
+    """Two episodes in which every signal has one value."""
+    states = torch.full((11, 2, SignalLayout(environment.signals_described).width), value)
+    ended = torch.zeros(2, dtype=torch.bool)
+    return Episodes(states, torch.zeros(10, 2, 1), torch.full((2,), 10), ended)
+
+
 def rules(findings: list[Finding]) -> list[tuple[str, str]]:
     return [(finding.rule, finding.severity) for finding in findings]
 
@@ -83,6 +90,42 @@ def test_a_program_that_raises_costs_no_process(prober: Prober) -> None:
         ("not-finite", "error")
     ]
     assert children() == before
+
+
+def test_an_error_without_a_text_is_a_finding(prober: Prober) -> None:
+    deep = "t = (1,)\n    for i in range(100):\n        for j in range(60):\n            t = (t,)\n"
+    text = SOUND.replace("return", f'{deep}    d = {{"a": 1.0}}\n    return').replace(
+        ": pole_up}", ": pole_up * d[t]}"
+    )
+    (found,) = prober.probe(text)
+    assert (found.rule, found.severity, found.line) == ("exception", "error", 10)
+    assert "KeyError" in found.message
+    episodes = recorded(find_environment("cartpole"), 0.0)
+    (said, paid) = prober.score([text, SOUND], episodes)
+    assert isinstance(said, str) and "KeyError" in said
+    assert not isinstance(paid, str)
+
+
+def test_a_probe_that_breaks_is_the_programs_fault_and_no_end_of_a_search(
+    prober: Prober, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(child: Child, message: Message, *, deadline_s: float) -> Message:
+        if message.kind == "probe":
+            raise JobFailed("RuntimeError", "Nobody thought of this.")
+        return request(child, message, deadline_s=deadline_s)
+
+    request = Child.request
+    monkeypatch.setattr(Child, "request", broken)
+    (found,) = prober.probe(SOUND)
+    assert (found.rule, found.severity, found.line) == ("exception", "error", 4)
+    assert "Nobody thought of this." in found.message
+
+
+def test_a_text_that_is_no_program_any_more_cannot_be_scored(prober: Prober) -> None:
+    episodes = recorded(find_environment("cartpole"), 0.0)
+    said, paid = prober.score(["import os\n", SOUND], episodes)
+    assert isinstance(said, str) and said
+    assert not isinstance(paid, str)
 
 
 def blamed(prober: Prober, text: str) -> str:
@@ -127,10 +170,7 @@ def test_a_process_that_was_killed_before_is_not_the_programs_fault(prober: Prob
 
 
 def test_recorded_episodes_cross_to_the_child(prober: Prober) -> None:
-    width = SignalLayout(find_environment("cartpole").signals_described).width
-    states = torch.full((11, 2, width), -9.0)
-    ended = torch.zeros(2, dtype=torch.bool)
-    episodes = Episodes(states, torch.zeros(10, 2, 1), torch.full((2,), 10), ended)
+    episodes = recorded(find_environment("cartpole"), -9.0)
     text = SOUND.replace(": pole_up}", ": (pole_up + 8.0).sqrt()}")
     assert prober.probe(text) == []
     (finding,) = prober.probe(text, episodes)

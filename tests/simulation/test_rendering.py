@@ -111,10 +111,32 @@ def drawing_elsewhere(**environment: str) -> str:
     ).stdout
 
 
-def test_a_machine_that_cannot_draw_says_what_to_install() -> None:
-    said = drawing_elsewhere(MUJOCO_GL="disable")
+@pytest.mark.skipif(sys.platform != "linux", reason="what draws has other names elsewhere")
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("MUJOCO_GL", "disable", "can be egl, glfw, osmesa or unset"),
+        ("MUJOCO_GL", "nonsense", "can be egl, glfw, osmesa or unset"),
+        ("MUJOCO_GL", "glfw", "DISPLAY"),
+        ("PYOPENGL_PLATFORM", "nonsense", "PYOPENGL_PLATFORM is 'nonsense'"),
+    ],
+)
+def test_a_machine_that_cannot_draw_says_why_and_what_to_do(
+    variable: str, value: str, why: str
+) -> None:
+    said = drawing_elsewhere(**{variable: value})
     assert said.startswith("does not work")
-    assert "apt install libegl1 libgl1-mesa-dri" in said and "Unset MUJOCO_GL" in said
+    assert why in said
+    assert f"Unset {variable}, which is {value!r}" in said
+    assert "apt install libegl1 libgl1-mesa-dri" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="OSMesa is Linux's")
+def test_a_library_that_is_missing_takes_nothing_but_pictures() -> None:
+    """MuJoCo loads what it draws through when it is imported, and would fail with it."""
+    said = drawing_elsewhere(MUJOCO_GL="osmesa")
+    assert "osmesa" in said
+    assert said.startswith("works") or "its library is not installed" in said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="displays have no name elsewhere")

@@ -73,6 +73,23 @@ def flood_heartbeats(request: Message, report: Reporter) -> Message:
         send_raw(header({"kind": "heartbeat", "fields": {}, "arrays": []}))
 
 
+def fail_without_words(request: Message, report: Reporter) -> Message:
+    """Raise what has no text, or what ends processes."""
+    key: tuple[object, ...] = ()
+    for _ in range(6000):
+        key = (key,)
+    match request.fields["how"]:
+        case "key":
+            raise KeyError(key)
+        case "group":
+            raise ExceptionGroup("", [KeyError(key)])
+        case "cycle":
+            first, second = KeyError(key), KeyError("second")
+            first.__cause__, second.__cause__ = second, first
+            raise first
+    raise SystemExit(3)
+
+
 def flood(request: Message, report: Reporter) -> Message:
     while True:
         send_raw(b"y" * 65536)
@@ -199,6 +216,7 @@ serve(
         "allocate": allocate,
         "fork": fork,
         "fail": fail,
+        "fail_without_words": fail_without_words,
         "bug": bug,
         "not_json": not_json,
         "limits": limits,
