@@ -2,11 +2,12 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from eureka_agent.designer.directions import Ask, bearing, named, poles_of, read_asks
 from eureka_agent.designer.lexicon import (
     CONCEPTS,
-    DIRECTIONS,
     HEIGHT,
     TRUNK,
     UNITS,
@@ -80,6 +81,42 @@ def _settled(grounded: Grounded, asked: set[tuple[str, int | None]]) -> Grounded
     return grounded
 
 
+class _Part:
+    """A part of a task sentence, and the quantities whose direction it names.
+
+    Attributes:
+        ask: what it asks for.
+        bearings: the sign with which each such quantity goes there.
+    """
+
+    def __init__(self, ask: Ask, quantities: Sequence[Quantity]) -> None:
+        self.ask = ask
+        self._overlaps = {q: len(ask.words & _document(q)) for q in quantities}
+        self.bearings: dict[Quantity, int] = {}
+        for quantity in quantities:
+            sign = bearing(ask, _poles(quantity))
+            if sign is not None and (self.overlap(quantity) or not ask.refused):
+                self.bearings[quantity] = sign
+        rivals = self.bearings if self.bearings else self._overlaps
+        self._nearest = max((self._overlaps[q] for q in rivals), default=0)
+
+    def overlap(self, quantity: Quantity) -> int:
+        """How many words it shares with a quantity's documentation."""
+        return self._overlaps[quantity]
+
+    def is_nearest(self, quantity: Quantity) -> bool:
+        """Whether no quantity that it can be about shares more words with it."""
+        return self.overlap(quantity) >= self._nearest
+
+    def means(self, quantity: Quantity) -> bool:
+        """Whether it asks to go where this quantity leads, more than any other."""
+        return quantity in self.bearings and self.is_nearest(quantity) and not self.ask.refused
+
+    def is_about(self, parameter: str) -> bool:
+        """Whether it means a column of a signal."""
+        return any(q.parameter == parameter and self.means(q) for q in self.bearings)
+
+
 class _Sentence:
     """A task sentence, read against the documentation of all signals."""
 
@@ -88,7 +125,7 @@ class _Sentence:
         self.active = [concept for concept in CONCEPTS if concept.words & self.words]
         signs: frozenset[str] = frozenset().union(*(concept.signs for concept in self.active))
         self.related = signs - self.words
-        self.directions = _directions(sight.task)
+        self.asks = [_Part(ask, sight.quantities) for ask in read_asks(sight.task)]
         documents = {q.parameter: _document(q) for q in sight.quantities if q.column in (None, 0)}
         self.rarity = {
             word: math.log((len(documents) + 1) / sum(word in d for d in documents.values()))
@@ -99,8 +136,8 @@ class _Sentence:
         """Score one quantity."""
         overlap = self._overlap(quantity)
         course, sign = self._course(quantity)
-        kind = quantity.signal.kind
-        aim = self._fit("aim", kind) * (0.5 + overlap) * course
+        kind, less = quantity.signal.kind, self._less(quantity)
+        aim = self._fit("aim", kind) * (0.5 + overlap) * course * (less or 1.0)
         if quantity.whole and kind not in ("goal", "distance"):
             aim = 0.0
         grounded = Grounded(
@@ -111,7 +148,7 @@ class _Sentence:
             calm=self._calm(quantity, overlap),
             sign=sign,
         )
-        return self._with_target(grounded)
+        return _lessened(grounded) if less else self._with_target(grounded)
 
     def _fit(self, role: Role, kind: str) -> float:
         """How well a kind of signal measures what the sentence asks for."""
@@ -129,12 +166,18 @@ class _Sentence:
 
     def _course(self, quantity: Quantity) -> tuple[float, int]:
         """How a quantity's direction agrees with the task's: a factor, and a sign to pay with."""
-        axis = _directions(quantity.axis)
-        named = axis or _directions(f"{quantity.signal.name} {quantity.signal.meaning}")
-        for group, asked in self.directions.items():
-            if group in named:
-                return 2.0, asked * named[group]
-        return (0.3 if self.directions and axis else 1.0), 1
+        parts = [part for part in self.asks if quantity in part.bearings]
+        if not parts:
+            elsewhere = any(part.is_about(quantity.parameter) for part in self.asks)
+            return (0.3 if elsewhere and quantity.column is not None else 1.0), 1
+        best = max(parts, key=lambda part: (not part.ask.refused, part.overlap(quantity)))
+        return (2.0 if best.means(quantity) else 1.0), best.bearings[quantity]
+
+    def _less(self, quantity: Quantity) -> float:
+        """How far the task asks for less of a quantity, 0 to 1."""
+        parts = [part for part in self.asks if part.ask.less and quantity not in part.bearings]
+        parts = [part for part in parts if part.overlap(quantity) and part.is_nearest(quantity)]
+        return max((1.0 if part.ask.first else 0.5 for part in parts), default=0.0)
 
     def _posture(self, quantity: Quantity) -> float:
         kind = quantity.signal.kind
@@ -158,7 +201,8 @@ class _Sentence:
         meant = [(word, a.value) for a in anchors if (word := self._meant(a, quantity))]
         if not meant:
             if kind in ("distance", "goal"):
-                return replace(grounded, sign=-1, target=0.0)
+                away = any(quantity in part.bearings for part in self.asks) and grounded.sign > 0
+                return grounded if away else replace(grounded, sign=-1, target=0.0)
             if kind == "orientation":
                 return replace(grounded, aim=0.5 * grounded.aim)
             return replace(grounded, target=0.0) if kind == "angle" else grounded
@@ -176,8 +220,18 @@ class _Sentence:
         """The word of an anchor by which the sentence asks for it; empty if it does not."""
         name = stems(quantity.signal.name.replace("_", " "))
         asked = [word for word in anchor.words if stem(word) in self.words - name]
+        ways = named(anchor.words).items()
+        if any(ways & part.ask.ways.items() for part in self.asks if not part.ask.refused):
+            asked.append(anchor.words[-1])
         related = [word for word in anchor.words if stem(word) in self.related]
         return next(iter(asked + related), "")
+
+
+def _lessened(grounded: Grounded) -> Grounded:
+    """As little of a quantity as possible: low for what is measured up from somewhere, else 0."""
+    if grounded.quantity.signal.kind == "position":
+        return replace(grounded, sign=-1)
+    return replace(grounded, sign=-1, target=0.0)
 
 
 def _centrality(quantity: Quantity) -> float:
@@ -193,14 +247,10 @@ def _document(quantity: Quantity) -> frozenset[str]:
     return stems(f"{signal.name.replace('_', ' ')} {signal.meaning} {axes}")
 
 
-def _directions(text: str) -> dict[int, int]:
-    """Directions named in a text: the axis (an index into `DIRECTIONS`) and the sign along it."""
-    found: dict[int, int] = {}
-    for word in re.findall(r"[a-z]+", text.lower()):
-        for group, signs in enumerate(DIRECTIONS):
-            if word in signs:
-                found.setdefault(group, signs[word])
-    return found
+def _poles(quantity: Quantity) -> list[dict[str, int]]:
+    signal = quantity.signal
+    turns = signal.kind in ("angle", "angular_velocity", "orientation")
+    return poles_of(quantity.axis, signal.name, signal.meaning, turns=turns)
 
 
 def _anchors(quantity: Quantity) -> list[Anchor]:

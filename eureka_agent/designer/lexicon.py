@@ -12,9 +12,12 @@ STOP = frozenset(
 )
 
 
+_IRREGULAR = {"feet": "foot", "teeth": "tooth"}
+
+
 def stem(word: str) -> str:
     """A word without its ending: `running` becomes `run`, `velocities` `velocity`."""
-    word = re.sub("ies$", "y", word)
+    word = _IRREGULAR.get(word, re.sub("ies$", "y", word))
     for ending in ("ing", "ed", "ly", "er", "es", "s", "e"):
         if word.endswith(ending) and not word.endswith(("ss", "eed")):
             word = word[: -len(ending)] if len(word) >= len(ending) + 3 else word
@@ -76,7 +79,13 @@ CONCEPTS = (
         position=0.2,
         angle=0.2,
     ),
-    _concept("aim", "turn spin rotate roll twist whirl", "rate", angular_velocity=1.0, angle=0.4),
+    _concept(
+        "aim",
+        "turn spin rotate roll twist whirl flip backflip frontflip somersault cartwheel",
+        "rate",
+        angular_velocity=1.0,
+        angle=0.4,
+    ),
     _concept(
         "keep",
         "keep stay hold remain middle centre center near around origin within maintain",
@@ -94,11 +103,6 @@ CONCEPTS = (
     ),
 )
 
-DIRECTIONS = (
-    {"forward": 1, "forwards": 1, "ahead": 1, "backward": -1, "backwards": -1},
-    {"right": 1, "left": -1},
-    {"up": 1, "upward": 1, "upwards": 1, "down": -1, "downward": -1, "downwards": -1},
-)
 TRUNK = stems("torso trunk body root base pelvis chassis head hull")
 HEIGHT = stems("height up high vertical")
 UNITS = frozenset("m s rad deg n kg hz cm mm metres meters metre meter seconds degrees".split())

@@ -123,7 +123,7 @@ def _aims(grounded: Grounded, sight: Sight) -> Iterator[tuple[Factor, float]]:
         yield _placed(grounded, "near", target), 0.8
         yield _placed(grounded, "stray", target), 0.5 if wrapped else 1.0
         yield _progress(grounded, sight, target), 0.3 if wrapped else 0.8
-    elif kind == "position":
+    elif kind in ("position", "distance", "goal"):
         yield _progress(grounded, sight, None), 1.0
         yield _towards(grounded, "linear", sign), 0.7
     else:
