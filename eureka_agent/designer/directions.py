@@ -12,15 +12,15 @@ Ways = dict[str, int]
 # Each axis has two ends: the words of the first count as 1 along it, those of the second as -1.
 AXES = {
     "forward": (
-        "forward ahead onward frontflip, nose down",
-        "backward back rearward reverse behind backflip, nose up, back up, back flip",
+        "forward ahead onward frontflip, nose down, front flip",
+        "backward back rearward reverse behind astern backflip, nose up, back up, back flip",
     ),
     "right": (
-        "right rightward clockwise",
-        "left leftward anticlockwise counterclockwise",
+        "right rightward starboard clockwise",
+        "left leftward port anticlockwise counterclockwise",
     ),
     "up": (
-        "up upward high above height altitude elevation raise rise lift ascend",
+        "up upward high above height altitude elevation raise rise lift ascend climb",
         "down downward low below beneath depth deep descend sink dive crouch squat duck",
     ),
     "toward": (
@@ -29,8 +29,9 @@ AXES = {
     ),
     "open": (
         "open extend extension stretch straighten unfold",
-        "close shut retract contract bend fold flex",
+        "close shut retract contract bend fold flex clench squeeze",
     ),
+    "long": ("long length lengthen", "short shorten"),
     "out": ("outward", "inward"),
     "east": ("east eastward", "west westward"),
     "north": ("north northward", "south southward"),
@@ -45,13 +46,17 @@ PLACES = stems("above below beneath behind near height altitude elevation depth 
 LESS = stems("little less least small minimise minimize reduce decrease diminish lessen dampen")
 LESS |= stems("brake stop halt low slowdown")
 """Words with which a task asks for less of what it names."""
+TURNS = {"turn": "yaw", "flip": "pitch", "backflip": "pitch", "frontflip": "pitch"}
+TURNS |= {"somersault": "pitch", "tumbl": "pitch"}
+"""About which axis a robot turns that does what a word says."""
 NEGATIONS = frozenset(
     "not no never without neither nor cannot instead rather dont doesnt mustnt".split()
 )
 IDLE = (
     r"\b(?:as )?(?:seen|viewed|looking|measured) from (?:the )?\w+",
-    r"\b(?:back and forth|up and down|right away|(?:speed|pick|set|keep)s? up)\b",
-    r"\b(?:on|onto|over) its back\b|\bback (?=to |into |in )",
+    r"\b(?:back and forth|up and down|right away|(?:speed|pick|set|keep)s? up|as long as)\b",
+    r"\b(?:on|onto|over) (?:its|the) back\b|\bback (?=to |into |in )",
+    r"\b(?:front|back|rear|hind|fore) (?:left|right)\b|\b(?:left|right) (?:front|back|rear|hind)\b",
     r"\b(?:never|not|non)[ -]?negative\b",
 )
 """Expressions whose words of direction name none."""
@@ -59,12 +64,19 @@ SIDES = frozenset("left right back front top bottom upper lower low high open".s
 """Words that say which one it is where a noun follows: the left foot, high speed."""
 FOLLOWERS = frozenset(
     "a an the of and or it its them as to in on at is are be by with from for this that than then "
-    "so when while where quick fast again possible until velocity speed rate rotation movement "
-    "motion direction sense positive negative along turn turns turning spin spins move moves".split()
+    "so when while where quick fast again possible until along you".split()
 )
 """Words that follow a direction and are no noun it belongs to, apart from adverbs in -ly."""
+MOTIONS = frozenset(
+    "velocity speed rate rotation movement motion direction sense positive negative turn turns "
+    "turning spin spins move moves moving".split()
+)
+"""What has a direction: its left turns, but no high ones."""
 _BREAK = r"[,;:!?()]|\.(?!\d)|\b(?:so that|while|with|but|and|then|which)\b|\b(?=without|instead)"
-_SIGN = re.compile(r"\b(positive|plus)\b|\b(negative|minus)\b|([<>]) ?0|^ *([-+]?\d+(?:\.\d+)?)\b")
+_SIGN = re.compile(
+    r"\b(positive|plus|grows|increases)\b|\b(negative|minus|shrinks|decreases)\b|([<>]) ?0|"
+    r"^ *([-+]?\d+(?:\.\d+)?)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,7 @@ def read_asks(task: str) -> tuple[Ask, ...]:
         ways = {axis: s for axis, s in _ways(words[:refused]).items()}
         against = {axis: -s for axis, s in _ways(words[refused:]).items() if axis not in ways}
         spoken = stems(part) - _WAY_WORDS - LESS
+        spoken |= {TURNS[word] for word in stems(part) & TURNS.keys()}
         if asks and set(words) & {"it", "its", "them"}:
             spoken |= asks[-1].words  # what a pronoun stands for was named before
         less = bool(stems(part) & LESS)
@@ -165,7 +178,7 @@ def _halves(text: str) -> list[tuple[bool, Ways]]:
         ways = _ways(re.findall(r"[a-z]+", clause), spoken=False)
         if ways and half != 0:
             found.append((half is not None, {a: s * (half or 1) for a, s in ways.items()}))
-        half = half if pause == "," else None
+        half = half if pause in (",", "(") else None
     return found
 
 
@@ -220,7 +233,8 @@ def _is_label(word: str, after: Sequence[str]) -> bool:
     """Whether a word only says which thing it is, of those that the next word names."""
     if word not in SIDES or not after:
         return False
-    return not (after[0] in FOLLOWERS or after[0].endswith("ly") or stem(after[0]) in _WAY_WORDS)
+    ends = after[0] in FOLLOWERS or after[0].endswith("ly") or stem(after[0]) in _WAY_WORDS
+    return not ends and (word in ("high", "low") or after[0] not in MOTIONS)
 
 
 def _plain(text: str) -> str:

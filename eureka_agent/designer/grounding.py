@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from eureka_agent.designer.directions import Ask, bearing, named, poles_of, read_asks
+from eureka_agent.designer.directions import TURNS, Ask, Ways, bearing, named, poles_of, read_asks
 from eureka_agent.designer.lexicon import (
     CONCEPTS,
     HEIGHT,
@@ -19,6 +19,8 @@ from eureka_agent.designer.sight import Quantity, Sight
 
 ASKED = 0.4
 """From this plausibility on, beside the best aim, the task is taken to ask for a quantity."""
+PLACED = ("distance", "goal")
+"""Kinds of signals that say where something else is."""
 RELATED = 0.5
 """What a word of the same concept counts beside a word of the task itself."""
 
@@ -122,6 +124,7 @@ class _Sentence:
 
     def __init__(self, sight: Sight) -> None:
         self.words = stems(sight.task)
+        self.turns = frozenset(TURNS[word] for word in self.words & TURNS.keys())
         self.active = [concept for concept in CONCEPTS if concept.words & self.words]
         signs: frozenset[str] = frozenset().union(*(concept.signs for concept in self.active))
         self.related = signs - self.words
@@ -137,8 +140,9 @@ class _Sentence:
         overlap = self._overlap(quantity)
         course, sign = self._course(quantity)
         kind, less = quantity.signal.kind, self._less(quantity)
-        aim = self._fit("aim", kind) * (0.5 + overlap) * course * (less or 1.0)
-        if quantity.whole and kind not in ("goal", "distance"):
+        fit = 1.0 if self._is_led_to(quantity) else self._fit("aim", kind)
+        aim = fit * (0.5 + overlap) * course * (less or 1.0)
+        if quantity.whole and kind not in PLACED:
             aim = 0.0
         grounded = Grounded(
             quantity=quantity,
@@ -159,19 +163,32 @@ class _Sentence:
 
     def _overlap(self, quantity: Quantity) -> float:
         """Words that the task and the documentation share; rare ones count more."""
-        document = _document(quantity)
+        document = _document(quantity) - self._mere_sides(quantity)
         shared = sum(self.rarity.get(word, 1.0) for word in self.words & document)
         related = sum(self.rarity.get(word, 1.0) for word in self.related & document)
         return shared + RELATED * related
 
+    def _mere_sides(self, quantity: Quantity) -> frozenset[str]:
+        """Words that say which side a part is on, where the task means the way with them."""
+        if _named(quantity.axis):
+            return frozenset()
+        asked = {axis for part in self.asks for axis in part.ask.ways}
+        return frozenset(word for word in stems(quantity.axis) if named([word]).keys() & asked)
+
     def _course(self, quantity: Quantity) -> tuple[float, int]:
         """How a quantity's direction agrees with the task's: a factor, and a sign to pay with."""
         parts = [part for part in self.asks if quantity in part.bearings]
-        if not parts:
-            elsewhere = any(part.is_about(quantity.parameter) for part in self.asks)
-            return (0.3 if elsewhere and quantity.column is not None else 1.0), 1
-        best = max(parts, key=lambda part: (not part.ask.refused, part.overlap(quantity)))
-        return (2.0 if best.means(quantity) else 1.0), best.bearings[quantity]
+        best = max(parts, key=lambda p: (not p.ask.refused, p.overlap(quantity)), default=None)
+        sign = best.bearings[quantity] if best else 1
+        if best and best.means(quantity):
+            return 2.0, sign
+        column_beside = any(part.is_about(quantity.parameter) for part in self.asks)
+        return (0.3 if column_beside and quantity.column is not None else 1.0), sign
+
+    def _is_led_to(self, quantity: Quantity) -> bool:
+        """Whether the task says to come near to what a distance is measured to, or away from it."""
+        said = any(part.means(quantity) and part.overlap(quantity) for part in self.asks)
+        return said and quantity.signal.kind in PLACED
 
     def _less(self, quantity: Quantity) -> float:
         """How far the task asks for less of a quantity, 0 to 1."""
@@ -192,20 +209,25 @@ class _Sentence:
         if quantity.signal.kind not in ("velocity", "angular_velocity"):
             return 0.0
         asked = self._fit("calm", quantity.signal.kind)
+        if self.turns & _document(quantity):
+            return asked  # the task asks for this very turn
         return max(asked, min(0.6, 0.4 * _centrality(quantity) + 0.1 * overlap))
 
     def _with_target(self, grounded: Grounded) -> Grounded:
         """Add the value that the task asks for, where documentation or kind tell it."""
         quantity = grounded.quantity
         kind, anchors = quantity.signal.kind, _anchors(quantity)
+        directed = any(part.means(quantity) for part in self.asks)
+        if directed and kind in PLACED and grounded.sign > 0:
+            return grounded  # away from it, whatever stands at 0
         meant = [(word, a.value) for a in anchors if (word := self._meant(a, quantity))]
         if not meant:
-            if kind in ("distance", "goal"):
-                away = any(quantity in part.bearings for part in self.asks) and grounded.sign > 0
-                return grounded if away else replace(grounded, sign=-1, target=0.0)
+            if kind in PLACED:
+                return replace(grounded, sign=-1, target=0.0)
             if kind == "orientation":
                 return replace(grounded, aim=0.5 * grounded.aim)
-            return replace(grounded, target=0.0) if kind == "angle" else grounded
+            upright = kind == "angle" and not directed
+            return replace(grounded, target=0.0) if upright else grounded
         word, target = meant[0]
         values = {a.value for a in anchors} | ({-1.0, 1.0} if kind == "orientation" else set())
         low, high = min(values), max(values)
@@ -247,10 +269,34 @@ def _document(quantity: Quantity) -> frozenset[str]:
     return stems(f"{signal.name.replace('_', ' ')} {signal.meaning} {axes}")
 
 
-def _poles(quantity: Quantity) -> list[dict[str, int]]:
+def _poles(quantity: Quantity) -> list[Ways]:
+    """Which way a quantity is positive; what says it best comes first."""
     signal = quantity.signal
     turns = signal.kind in ("angle", "angular_velocity", "orientation")
-    return poles_of(quantity.axis, signal.name, signal.meaning, turns=turns)
+    axis = "" if _tells_apart(quantity) else quantity.axis
+    poles = poles_of(axis, signal.name, signal.meaning, turns=turns)
+    if signal.kind not in PLACED:
+        return poles
+    # Something lies ahead or above there: that is no way to go, but all of it together is a gap.
+    if quantity.column is not None:
+        return []
+    gap = {"toward": -1}
+    return [*({"toward": ways["toward"]} for ways in poles if "toward" in ways), gap]
+
+
+def _tells_apart(quantity: Quantity) -> bool:
+    """Whether columns are called by two sides alone, as left and right: these are no directions."""
+    own = _named(quantity.axis)
+    for other in quantity.signal.axes:
+        ways = _named(other)
+        opposite = any(ways.get(axis) == -sign for axis, sign in own.items())
+        if opposite and len(stems(other)) == len(stems(quantity.axis)) == 1:
+            return True
+    return False
+
+
+def _named(axis: str) -> Ways:
+    return named(re.findall(r"[a-z]+", axis.lower()))
 
 
 def _anchors(quantity: Quantity) -> list[Anchor]:
@@ -259,7 +305,7 @@ def _anchors(quantity: Quantity) -> list[Anchor]:
         return []
     text = f"{quantity.axis}; {quantity.signal.meaning}".lower()
     anchors = []
-    for number, tail in re.findall(r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*([^,;:.\d]*)", text):
+    for number, tail in re.findall(r"(?<![\w.<>])(?<![<>] )(-?\d+(?:\.\d+)?)\s*([^,;:.\d]*)", text):
         words = tuple(re.findall(r"[a-z]+", tail))
         if words and words[0] not in UNITS:
             anchors.append(Anchor(float(number), words))

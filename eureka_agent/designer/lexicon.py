@@ -12,14 +12,14 @@ STOP = frozenset(
 )
 
 
-_IRREGULAR = {"feet": "foot", "teeth": "tooth"}
+_IRREGULAR = {"feet": "foot", "bent": "bend", "swung": "swing", "held": "hold", "kept": "keep"}
 
 
 def stem(word: str) -> str:
     """A word without its ending: `running` becomes `run`, `velocities` `velocity`."""
     word = _IRREGULAR.get(word, re.sub("ies$", "y", word))
     for ending in ("ing", "ed", "ly", "er", "es", "s", "e"):
-        if word.endswith(ending) and not word.endswith(("ss", "eed")):
+        if word.endswith(ending) and not word.endswith(("ss", "eed", "eer")):
             word = word[: -len(ending)] if len(word) >= len(ending) + 3 else word
             break
     return word[:-1] if re.search(r"([bdglmnprt])\1$", word) else word
@@ -72,7 +72,7 @@ CONCEPTS = (
     _concept(
         "aim",
         "reach goal target toward touch catch push pull place grasp bring insert align "
-        "hit aim follow",
+        "hit aim follow fetch chase",
         "distance error gap offset",
         distance=1.0,
         goal=0.7,
