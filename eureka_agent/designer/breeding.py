@@ -1,6 +1,6 @@
 """Making new specs from earlier ones: small changes, and crosses of two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
@@ -9,7 +9,7 @@ import numpy as np
 from eureka_agent.designer.menu import Menu, usual_weight
 from eureka_agent.designer.opening import draw
 from eureka_agent.designer.phrases import names
-from eureka_agent.designer.terms import GATES, PENALTIES, TUNABLE, Spec, Term, tidy
+from eureka_agent.designer.terms import GATES, PENALTIES, TUNABLE, Spec, Term, contradicts, tidy
 
 MOST_TERMS = 6
 LEAST_WEIGHT, MOST_WEIGHT = 1e-3, 1e3
@@ -48,7 +48,7 @@ class Breeder:
         child = changes[self.rng.integers(len(changes))](spec)
         if child is None or len({term.ideas for term in child[0]}) < len(child[0]):
             return None  # two terms about one idea would only hide its weight
-        return child
+        return None if contradicts(child[0]) else child
 
     def cross(self, first: Spec, second: Spec) -> Child | None:
         """The leading term of one parent and each other term of either, if drawn."""
@@ -57,7 +57,23 @@ class Breeder:
             if self.rng.random() < 0.6:
                 terms.setdefault(term.ideas, term)
         spec = tuple(terms.values())
-        return (spec, "crossed") if len(spec) <= MOST_TERMS else None
+        if len(spec) > MOST_TERMS or contradicts(spec):
+            return None
+        return spec, "crossed"
+
+    def turn(self, spec: Spec) -> Iterator[Child]:
+        """Specs that lead another way: the opposite direction first, then the menu's other aims."""
+        leader, *rest = spec
+        aim = leader.factors[0]
+        others = [o.factor for o in self.menu.of("aim") if o.factor.quantity != aim.quantity]
+        opposite = aim.opposite
+        for factor in [opposite, *others] if opposite else others:
+            if any(f.quantity == factor.quantity for f in leader.factors[1:]):
+                continue  # it would be gated by itself
+            factors = (factor, *leader.factors[1:])
+            kept = [t for t in rest if all(f.quantity != factor.quantity for f in t.factors)]
+            name = next(names(factor))
+            yield (replace(leader, factors=factors), *kept), f"{name} instead of {_name(leader)}"
 
     def _reweigh(self, spec: Spec) -> Child | None:
         if len(spec) < 2:

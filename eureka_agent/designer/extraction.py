@@ -2,18 +2,24 @@
 
 import ast
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eureka_agent.analysis.layout import plain
 from eureka_agent.reward import Finding
+from eureka_agent.reward.language import MAX_BYTES
+from eureka_agent.reward.source import PARSER_ERRORS, bounded_tree, parse_text
 
 ENTRY = "compute_reward"
 REPLY_LIMIT = 400_000
 """Characters of a reply that are looked at."""
-PROGRAM_LINES = 400
-"""Lines in which the end of a program without a fence is looked for."""
+TEXT_LIMIT = 2 * MAX_BYTES
+"""Characters of a program that are kept: any as long is refused, and its author sees why."""
+MOST_BLOCKS = 64
+"""Blocks of a reply that are looked at, the last ones."""
+TRIES = 40
+"""Stretches of a reply without a fence that are parsed at most, each as long as a program may be:
+the work must not grow with the number of lines at which one could begin or end."""
 LESSON_LIMIT, BEGINNING_LIMIT = 240, 60
 
 _OPENING = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[ \t]*+([\w+.-]*+)[^`\n]*+$", re.MULTILINE)
@@ -21,9 +27,10 @@ _LESSON = re.compile(r"^[^\w\n]*+lesson[^\w\n:]*+:[^\w\n]*+(.+)$", re.IGNORECASE
 _ENTRY = re.compile(rf"^[ \t]*(?:async )?def {ENTRY}\b", re.MULTILINE)
 # Lines with which a program can begin when no fence says where it does.
 _BEGINNING = re.compile(
-    r'^(?:[rRuU]?"""|[rRuU]?\'\'\'|WEIGHTS\b|SCALES\b|def |@|import |from \w+ import )',
-    re.MULTILINE,
+    r'[rRuU]?"""|[rRuU]?\'\'\'|WEIGHTS\b|SCALES\b|def |@|import |from \w+ import '
 )
+_OUTER = re.compile(r"[^\s)\]}]")
+"""A line that does not belong to the one before."""
 _PYTHON = ("", "python", "py", "python3")
 
 
@@ -65,7 +72,7 @@ def extract(reply: str, finish_reason: str = "") -> Extract:
         return Extract("", "", (_finding("empty-reply", "The reply was empty."),))
     blocks = _blocks(reply)
     cut = finish_reason == "length" or any(not block.closed for block in blocks)
-    text = _from_blocks(blocks) or _without_fence(reply)
+    text = (_from_blocks(blocks) or _without_fence(reply))[:TEXT_LIMIT]
     lesson = _lesson(_prose(reply, blocks, text))
     findings = []
     if not text:
@@ -134,7 +141,7 @@ def _dedented(code: str) -> str:
 
 def _from_blocks(blocks: Sequence[_Block]) -> str:
     """The last program in the blocks, with what it needs of the others."""
-    python = [block.code for block in blocks if block.language.lower() in _PYTHON]
+    python = [block.code for block in blocks if block.language.lower() in _PYTHON][-MOST_BLOCKS:]
     mains = [i for i, code in enumerate(python) if _ENTRY.search(code)]
     if not mains:
         return ""
@@ -154,7 +161,7 @@ def _joined(parts: Sequence[str], main: str) -> str:
     """Parts before the program, its docstring first of all."""
     if not parts:
         return main
-    tree = _tree(main)
+    tree = bounded_tree(main)
     first = tree.body[0] if tree and tree.body else None
     thought = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     lines = main.split("\n")
@@ -163,43 +170,71 @@ def _joined(parts: Sequence[str], main: str) -> str:
 
 
 def _without_fence(reply: str) -> str:
-    """The longest stretch of lines with the program that parses; else all from its beginning."""
+    """The program among lines of prose; where none parses, all from its likely beginning.
+
+    The parser says which line is wrong, so few stretches are tried: a line before the function is
+    prose that the program follows, a line behind it is prose that follows the program.
+    """
     entry = _ENTRY.search(reply)
     if entry is None or _OPENING.search(reply):
         return ""
-    starts = [m.start() for m in _BEGINNING.finditer(reply) if m.start() <= entry.start()]
-    for start in starts or [entry.start()]:
-        lines = reply[start:].split("\n")[:PROGRAM_LINES]
-        last_code = reply[start : entry.start()].count("\n") + 1
-        for end in range(len(lines), last_code, -1):
-            text = "\n".join(lines[:end])
-            if (end == len(lines) or lines[end - 1].strip()) and _parses(text):
-                return text.rstrip() + "\n"
-    return reply[(starts or [entry.start()])[0] :].rstrip() + "\n"
+    main = reply.count("\n", 0, entry.start())
+    lines = reply.split("\n")
+    beginnings = [i for i in range(main + 1) if _BEGINNING.match(lines[i])] or [main]
+    starts, end = beginnings, 0
+    for _ in range(TRIES):
+        if not starts:
+            break
+        start = starts[0]
+        end = end or _reach(lines, start)
+        text = "\n".join(lines[start:end])
+        wrong = _wrong_line(text) if end > main else 0
+        if wrong is None:
+            return text.rstrip() + "\n"
+        if start + wrong <= main:
+            starts, end = [s for s in starts if s >= max(start + 1, start + wrong)], 0
+            continue
+        # Only where a statement could begin: half a function is no program.
+        end = next((i for i in range(start + wrong, main, -1) if _OUTER.match(lines[i])), 0)
+        if not end:
+            break
+    return "\n".join(lines[beginnings[0] :]).rstrip() + "\n"
+
+
+def _reach(lines: Sequence[str], start: int) -> int:
+    """Behind the last line that a program which begins at `start` can hold."""
+    room = MAX_BYTES
+    for number in range(start, len(lines)):
+        room -= len(lines[number]) + 1
+        if room < 0:
+            return number
+    return len(lines)
+
+
+def _wrong_line(text: str) -> int | None:
+    """The line, from 0, at which a text stops being Python; None if it is Python."""
+    try:
+        parse_text(text)
+    except SyntaxError as error:
+        return min(max((error.lineno or 1) - 1, 0), text.count("\n"))
+    except PARSER_ERRORS:
+        return text.count("\n", 0, max(text.find("\0"), 0))
+    return None
 
 
 def _parses(code: str) -> bool:
-    return _tree(code) is not None and bool(_ENTRY.search(code))
-
-
-def _tree(code: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(code)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return None
+    return bounded_tree(code) is not None and bool(_ENTRY.search(code))
 
 
 def _names_used(code: str) -> set[str]:
-    tree = _tree(code)
+    tree = bounded_tree(code)
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} if tree else set()
     return names | {"WEIGHTS", "SCALES"}
 
 
 def _names_bound(code: str) -> set[str]:
     """Every name that the code gives a meaning, its functions' own included."""
-    tree = _tree(code)
+    tree = bounded_tree(code)
     bound = _names_defined(code)
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -210,7 +245,7 @@ def _names_bound(code: str) -> set[str]:
 
 
 def _names_defined(code: str) -> set[str]:
-    tree = _tree(code)
+    tree = bounded_tree(code)
     defined: set[str] = set()
     for node in tree.body if tree else ():
         if isinstance(node, ast.FunctionDef):

@@ -2,11 +2,12 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from eureka_agent.designer.directions import TURNS, Ask, Ways, bearing, named, poles_of, read_asks
 from eureka_agent.designer.lexicon import (
     CONCEPTS,
-    DIRECTIONS,
     HEIGHT,
     TRUNK,
     UNITS,
@@ -18,6 +19,8 @@ from eureka_agent.designer.sight import Quantity, Sight
 
 ASKED = 0.4
 """From this plausibility on, beside the best aim, the task is taken to ask for a quantity."""
+PLACED = ("distance", "goal")
+"""Kinds of signals that say where something else is."""
 RELATED = 0.5
 """What a word of the same concept counts beside a word of the task itself."""
 
@@ -80,15 +83,52 @@ def _settled(grounded: Grounded, asked: set[tuple[str, int | None]]) -> Grounded
     return grounded
 
 
+class _Part:
+    """A part of a task sentence, and the quantities whose direction it names.
+
+    Attributes:
+        ask: what it asks for.
+        bearings: the sign with which each such quantity goes there.
+    """
+
+    def __init__(self, ask: Ask, quantities: Sequence[Quantity]) -> None:
+        self.ask = ask
+        self._overlaps = {q: len(ask.words & _document(q)) for q in quantities}
+        self.bearings: dict[Quantity, int] = {}
+        for quantity in quantities:
+            sign = bearing(ask, _poles(quantity))
+            if sign is not None and (self.overlap(quantity) or not ask.refused):
+                self.bearings[quantity] = sign
+        rivals = self.bearings if self.bearings else self._overlaps
+        self._nearest = max((self._overlaps[q] for q in rivals), default=0)
+
+    def overlap(self, quantity: Quantity) -> int:
+        """How many words it shares with a quantity's documentation."""
+        return self._overlaps[quantity]
+
+    def is_nearest(self, quantity: Quantity) -> bool:
+        """Whether no quantity that it can be about shares more words with it."""
+        return self.overlap(quantity) >= self._nearest
+
+    def means(self, quantity: Quantity) -> bool:
+        """Whether it asks to go where this quantity leads, more than any other."""
+        return quantity in self.bearings and self.is_nearest(quantity) and not self.ask.refused
+
+    def is_about(self, parameter: str) -> bool:
+        """Whether it means a column of a signal."""
+        return any(q.parameter == parameter and self.means(q) for q in self.bearings)
+
+
 class _Sentence:
     """A task sentence, read against the documentation of all signals."""
 
     def __init__(self, sight: Sight) -> None:
         self.words = stems(sight.task)
+        self.turns = frozenset(TURNS[word] for word in self.words & TURNS.keys())
         self.active = [concept for concept in CONCEPTS if concept.words & self.words]
         signs: frozenset[str] = frozenset().union(*(concept.signs for concept in self.active))
         self.related = signs - self.words
-        self.directions = _directions(sight.task)
+        self.asks = [_Part(ask, sight.quantities) for ask in read_asks(sight.task)]
         documents = {q.parameter: _document(q) for q in sight.quantities if q.column in (None, 0)}
         self.rarity = {
             word: math.log((len(documents) + 1) / sum(word in d for d in documents.values()))
@@ -99,9 +139,10 @@ class _Sentence:
         """Score one quantity."""
         overlap = self._overlap(quantity)
         course, sign = self._course(quantity)
-        kind = quantity.signal.kind
-        aim = self._fit("aim", kind) * (0.5 + overlap) * course
-        if quantity.whole and kind not in ("goal", "distance"):
+        kind, less = quantity.signal.kind, self._less(quantity)
+        fit = 1.0 if self._is_led_to(quantity) else self._fit("aim", kind)
+        aim = fit * (0.5 + overlap) * course * (less or 1.0)
+        if quantity.whole and kind not in PLACED:
             aim = 0.0
         grounded = Grounded(
             quantity=quantity,
@@ -111,7 +152,7 @@ class _Sentence:
             calm=self._calm(quantity, overlap),
             sign=sign,
         )
-        return self._with_target(grounded)
+        return _lessened(grounded) if less else self._with_target(grounded)
 
     def _fit(self, role: Role, kind: str) -> float:
         """How well a kind of signal measures what the sentence asks for."""
@@ -122,19 +163,38 @@ class _Sentence:
 
     def _overlap(self, quantity: Quantity) -> float:
         """Words that the task and the documentation share; rare ones count more."""
-        document = _document(quantity)
+        document = _document(quantity) - self._mere_sides(quantity)
         shared = sum(self.rarity.get(word, 1.0) for word in self.words & document)
         related = sum(self.rarity.get(word, 1.0) for word in self.related & document)
         return shared + RELATED * related
 
+    def _mere_sides(self, quantity: Quantity) -> frozenset[str]:
+        """Words that say which side a part is on, where the task means the way with them."""
+        if _named(quantity.axis):
+            return frozenset()
+        asked = {axis for part in self.asks for axis in part.ask.ways}
+        return frozenset(word for word in stems(quantity.axis) if named([word]).keys() & asked)
+
     def _course(self, quantity: Quantity) -> tuple[float, int]:
         """How a quantity's direction agrees with the task's: a factor, and a sign to pay with."""
-        axis = _directions(quantity.axis)
-        named = axis or _directions(f"{quantity.signal.name} {quantity.signal.meaning}")
-        for group, asked in self.directions.items():
-            if group in named:
-                return 2.0, asked * named[group]
-        return (0.3 if self.directions and axis else 1.0), 1
+        parts = [part for part in self.asks if quantity in part.bearings]
+        best = max(parts, key=lambda p: (not p.ask.refused, p.overlap(quantity)), default=None)
+        sign = best.bearings[quantity] if best else 1
+        if best and best.means(quantity):
+            return 2.0, sign
+        column_beside = any(part.is_about(quantity.parameter) for part in self.asks)
+        return (0.3 if column_beside and quantity.column is not None else 1.0), sign
+
+    def _is_led_to(self, quantity: Quantity) -> bool:
+        """Whether the task says to come near to what a distance is measured to, or away from it."""
+        said = any(part.means(quantity) and part.overlap(quantity) for part in self.asks)
+        return said and quantity.signal.kind in PLACED
+
+    def _less(self, quantity: Quantity) -> float:
+        """How far the task asks for less of a quantity, 0 to 1."""
+        parts = [part for part in self.asks if part.ask.less and quantity not in part.bearings]
+        parts = [part for part in parts if part.overlap(quantity) and part.is_nearest(quantity)]
+        return max((1.0 if part.ask.first else 0.5 for part in parts), default=0.0)
 
     def _posture(self, quantity: Quantity) -> float:
         kind = quantity.signal.kind
@@ -149,19 +209,25 @@ class _Sentence:
         if quantity.signal.kind not in ("velocity", "angular_velocity"):
             return 0.0
         asked = self._fit("calm", quantity.signal.kind)
+        if self.turns & _document(quantity):
+            return asked  # the task asks for this very turn
         return max(asked, min(0.6, 0.4 * _centrality(quantity) + 0.1 * overlap))
 
     def _with_target(self, grounded: Grounded) -> Grounded:
         """Add the value that the task asks for, where documentation or kind tell it."""
         quantity = grounded.quantity
         kind, anchors = quantity.signal.kind, _anchors(quantity)
+        directed = any(part.means(quantity) for part in self.asks)
+        if directed and kind in PLACED and grounded.sign > 0:
+            return grounded  # away from it, whatever stands at 0
         meant = [(word, a.value) for a in anchors if (word := self._meant(a, quantity))]
         if not meant:
-            if kind in ("distance", "goal"):
+            if kind in PLACED:
                 return replace(grounded, sign=-1, target=0.0)
             if kind == "orientation":
                 return replace(grounded, aim=0.5 * grounded.aim)
-            return replace(grounded, target=0.0) if kind == "angle" else grounded
+            upright = kind == "angle" and not directed
+            return replace(grounded, target=0.0) if upright else grounded
         word, target = meant[0]
         values = {a.value for a in anchors} | ({-1.0, 1.0} if kind == "orientation" else set())
         low, high = min(values), max(values)
@@ -176,8 +242,18 @@ class _Sentence:
         """The word of an anchor by which the sentence asks for it; empty if it does not."""
         name = stems(quantity.signal.name.replace("_", " "))
         asked = [word for word in anchor.words if stem(word) in self.words - name]
+        ways = named(anchor.words).items()
+        if any(ways & part.ask.ways.items() for part in self.asks if not part.ask.refused):
+            asked.append(anchor.words[-1])
         related = [word for word in anchor.words if stem(word) in self.related]
         return next(iter(asked + related), "")
+
+
+def _lessened(grounded: Grounded) -> Grounded:
+    """As little of a quantity as possible: low for what is measured up from somewhere, else 0."""
+    if grounded.quantity.signal.kind == "position":
+        return replace(grounded, sign=-1)
+    return replace(grounded, sign=-1, target=0.0)
 
 
 def _centrality(quantity: Quantity) -> float:
@@ -193,14 +269,34 @@ def _document(quantity: Quantity) -> frozenset[str]:
     return stems(f"{signal.name.replace('_', ' ')} {signal.meaning} {axes}")
 
 
-def _directions(text: str) -> dict[int, int]:
-    """Directions named in a text: the axis (an index into `DIRECTIONS`) and the sign along it."""
-    found: dict[int, int] = {}
-    for word in re.findall(r"[a-z]+", text.lower()):
-        for group, signs in enumerate(DIRECTIONS):
-            if word in signs:
-                found.setdefault(group, signs[word])
-    return found
+def _poles(quantity: Quantity) -> list[Ways]:
+    """Which way a quantity is positive; what says it best comes first."""
+    signal = quantity.signal
+    turns = signal.kind in ("angle", "angular_velocity", "orientation")
+    axis = "" if _tells_apart(quantity) else quantity.axis
+    poles = poles_of(axis, signal.name, signal.meaning, turns=turns)
+    if signal.kind not in PLACED:
+        return poles
+    # Something lies ahead or above there: that is no way to go, but all of it together is a gap.
+    if quantity.column is not None:
+        return []
+    gap = {"toward": -1}
+    return [*({"toward": ways["toward"]} for ways in poles if "toward" in ways), gap]
+
+
+def _tells_apart(quantity: Quantity) -> bool:
+    """Whether columns are called by two sides alone, as left and right: these are no directions."""
+    own = _named(quantity.axis)
+    for other in quantity.signal.axes:
+        ways = _named(other)
+        opposite = any(ways.get(axis) == -sign for axis, sign in own.items())
+        if opposite and len(stems(other)) == len(stems(quantity.axis)) == 1:
+            return True
+    return False
+
+
+def _named(axis: str) -> Ways:
+    return named(re.findall(r"[a-z]+", axis.lower()))
 
 
 def _anchors(quantity: Quantity) -> list[Anchor]:
@@ -209,7 +305,7 @@ def _anchors(quantity: Quantity) -> list[Anchor]:
         return []
     text = f"{quantity.axis}; {quantity.signal.meaning}".lower()
     anchors = []
-    for number, tail in re.findall(r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*([^,;:.\d]*)", text):
+    for number, tail in re.findall(r"(?<![\w.<>])(?<![<>] )(-?\d+(?:\.\d+)?)\s*([^,;:.\d]*)", text):
         words = tuple(re.findall(r"[a-z]+", tail))
         if words and words[0] not in UNITS:
             anchors.append(Anchor(float(number), words))

@@ -12,11 +12,14 @@ STOP = frozenset(
 )
 
 
+_IRREGULAR = {"feet": "foot", "bent": "bend", "swung": "swing", "held": "hold", "kept": "keep"}
+
+
 def stem(word: str) -> str:
     """A word without its ending: `running` becomes `run`, `velocities` `velocity`."""
-    word = re.sub("ies$", "y", word)
+    word = _IRREGULAR.get(word, re.sub("ies$", "y", word))
     for ending in ("ing", "ed", "ly", "er", "es", "s", "e"):
-        if word.endswith(ending) and not word.endswith(("ss", "eed")):
+        if word.endswith(ending) and not word.endswith(("ss", "eed", "eer")):
             word = word[: -len(ending)] if len(word) >= len(ending) + 3 else word
             break
     return word[:-1] if re.search(r"([bdglmnprt])\1$", word) else word
@@ -69,14 +72,20 @@ CONCEPTS = (
     _concept(
         "aim",
         "reach goal target toward touch catch push pull place grasp bring insert align "
-        "hit aim follow",
+        "hit aim follow fetch chase",
         "distance error gap offset",
         distance=1.0,
         goal=0.7,
         position=0.2,
         angle=0.2,
     ),
-    _concept("aim", "turn spin rotate roll twist whirl", "rate", angular_velocity=1.0, angle=0.4),
+    _concept(
+        "aim",
+        "turn spin rotate roll twist whirl flip backflip frontflip somersault cartwheel",
+        "rate",
+        angular_velocity=1.0,
+        angle=0.4,
+    ),
     _concept(
         "keep",
         "keep stay hold remain middle centre center near around origin within maintain",
@@ -94,11 +103,6 @@ CONCEPTS = (
     ),
 )
 
-DIRECTIONS = (
-    {"forward": 1, "forwards": 1, "ahead": 1, "backward": -1, "backwards": -1},
-    {"right": 1, "left": -1},
-    {"up": 1, "upward": 1, "upwards": 1, "down": -1, "downward": -1, "downwards": -1},
-)
 TRUNK = stems("torso trunk body root base pelvis chassis head hull")
 HEIGHT = stems("height up high vertical")
 UNITS = frozenset("m s rad deg n kg hz cm mm metres meters metre meter seconds degrees".split())

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from eureka_agent.designer.grounding import Grounded, ground
@@ -13,6 +13,8 @@ Use = Literal["aim", "keep", "posture", "calm", "thrift", "alive"]
 
 AIM_REACH = 2.0
 """Kernels around an aim are this much wider than moderate, so that they are felt from afar."""
+OPPOSITE = 0.1
+"""Plausibility of the opposite direction beside the one that the task seems to ask for."""
 SCALE_NAME = "scale_0"
 """Stands for the name of a scale where expressions are compared."""
 
@@ -77,22 +79,33 @@ class Menu:
 def usual_weight(offer: Offer, aim: Factor) -> float:
     """A weight for an offer beside an aim of weight 1.
 
-    An aim that is never above 1 is easily drowned, so what stands beside it weighs less.
+    An aim that is never above 1 is easily drowned, so what stands beside it weighs less. Who keeps
+    still keeps its posture, so beside a motion that weighs little, too.
     """
     beside_bounded = aim.form not in ("linear", "progress")
     match offer.use:
         case "aim":
             return 1.0
+        case "posture" if _is_motion(aim):
+            return 0.1 if beside_bounded else 0.2
         case "keep" | "posture" | "alive":
             return 0.2 if beside_bounded else 1.0
         case _:
             return 0.03 if beside_bounded else 0.1
 
 
+def _is_motion(aim: Factor) -> bool:
+    kind = aim.quantity.signal.kind if aim.quantity else ""
+    moves = kind in ("velocity", "angular_velocity") and aim.form in ("linear", "bounded")
+    return moves or aim.form == "progress"
+
+
 def _offers(grounded: Grounded, sight: Sight) -> Iterator[Offer]:
     """All offers about one quantity."""
     for factor, fit in _aims(grounded, sight):
         yield Offer(factor, "aim", grounded.aim * fit)
+        if sight.task and (opposite := factor.opposite):  # without a task both are there already
+            yield Offer(opposite, "aim", OPPOSITE * grounded.aim * fit)
     target = 0.0 if grounded.target is None else grounded.target
     kept = target if grounded.word else "start"
     places: list[tuple[Use, float, float | Literal["start"]]] = [
@@ -123,7 +136,9 @@ def _aims(grounded: Grounded, sight: Sight) -> Iterator[tuple[Factor, float]]:
         yield _placed(grounded, "near", target), 0.8
         yield _placed(grounded, "stray", target), 0.5 if wrapped else 1.0
         yield _progress(grounded, sight, target), 0.3 if wrapped else 0.8
-    elif kind == "position":
+    elif quantity.whole:  # away from where all columns are 0
+        yield replace(_progress(grounded, sight, 0.0), sign=-1), 1.0
+    elif kind in ("position", "distance", "goal"):
         yield _progress(grounded, sight, None), 1.0
         yield _towards(grounded, "linear", sign), 0.7
     else:

@@ -1,5 +1,6 @@
 """The offline designer: composes, learns and mutates, with no language model and no network."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,8 @@ class OfflineDesigner:
 
     The first generation says what the task sentence seems to ask for in several ways. Later ones
     change and cross the fitter programs; a linear model of what helped so far chooses among many
-    such children. Past programs are read back from their text, so nothing is kept in between.
+    such children. As long as all do equally well, the next ones lead another way first. Past
+    programs are read back from their text, so nothing is kept in between.
 
     Args:
         task: the task.
@@ -90,6 +92,9 @@ class OfflineDesigner:
         """A new spec for a slot: the most promising child, or one of the opening."""
         if generation > 0 and family.parents:
             breeder = Breeder(self.menu, rng, (BOLD, FINER, FINEST)[min(generation - 1, 2)])
+            turned = family.turned(breeder, seen) if family.undecided else None
+            if turned:
+                return turned
             made = family.children(breeder, slot, rng)
             children = [child for child in made if canonical(child[0]) not in seen]
             if children:
@@ -107,7 +112,29 @@ class _Family:
         judged = [(p, s) for p, s in readable if p.fitness is not None or p.failure is not None]
         self.attribution = Attribution(menu, [s for _, s in judged], [p.fitness for p, _ in judged])
         fit = [(p.fitness, p.id, s) for p, s in judged if p.fitness is not None]
-        self.parents = [(i, s) for _, i, s in sorted(fit, key=lambda f: (-f[0], f[1]))]
+        self.fit = sorted(fit, key=lambda f: (-f[0], f[1]))
+        self.parents = [(number, spec) for _, number, spec in self.fit]
+
+    @property
+    def undecided(self) -> bool:
+        """Whether all did equally well, so that nothing tells yet which way to go."""
+        values = [fitness for fitness, _, _ in self.fit]
+        return len(values) > 1 and math.isclose(min(values), max(values), rel_tol=1e-9)
+
+    def turned(
+        self, breeder: Breeder, seen: set[frozenset[object]]
+    ) -> tuple[Spec, tuple[int, ...], str] | None:
+        """A new spec that leads another way than a past one; the opposite way before all others."""
+        ways = [
+            (place, number, made)
+            for number, spec in self.parents
+            for place, made in enumerate(breeder.turn(spec))
+            if canonical(made[0]) not in seen
+        ]
+        if not ways:
+            return None
+        _, number, (spec, note) = min(ways, key=lambda way: way[:2])
+        return spec, (number,), f"#{number}: {note}, as all did equally well"
 
     def children(
         self, breeder: Breeder, slot: int, rng: np.random.Generator

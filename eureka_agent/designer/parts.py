@@ -9,6 +9,7 @@ import re
 
 from eureka_agent.designer.extraction import ENTRY
 from eureka_agent.reward import Finding
+from eureka_agent.reward.source import bounded_tree
 
 PARTS = FREE, TWO_KINDS, SIGNS = "free", "dense-sparse", "signs"
 """What programs are made of: what their author likes; dense parts and sparse ones; or one of each,
@@ -27,7 +28,7 @@ def parts_findings(text: str, parts: str) -> tuple[Finding, ...]:
         text: the program; one that is no Python is left to the critic.
         parts: one of `FREE`, `TWO_KINDS` and `SIGNS`.
     """
-    if parts == FREE or (tree := _tree(text)) is None:
+    if parts == FREE or (tree := bounded_tree(text)) is None:
         return ()
     weights = _weights(tree)
     if weights is None:
@@ -96,16 +97,9 @@ def _weights(tree: ast.Module) -> dict[str, float] | None:
             case ast.Assign(targets=[ast.Name(id="WEIGHTS")], value=ast.Dict() as table):
                 try:
                     return {str(k): float(v) for k, v in ast.literal_eval(table).items()}
-                except (ValueError, TypeError, OverflowError):
+                except (ValueError, TypeError, OverflowError, RecursionError):
                     return None
     return None
-
-
-def _tree(text: str) -> ast.Module | None:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return None
 
 
 def _finding(message: str, hint: str) -> Finding:

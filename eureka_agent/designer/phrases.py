@@ -56,7 +56,7 @@ def _names(factor: Factor) -> list[str]:
         case "square":
             return [*(["calm"] if kind in RATES else []), f"{label}_squared"]
         case _:
-            return [f"{label}_progress"]
+            return [f"{label}_progress" if factor.sign > 0 else f"{label}_retreat"]
 
 
 def thought(spec: Spec, task: str) -> str:
@@ -97,8 +97,9 @@ def _phrase(factor: Factor) -> str:
             away = "large" if factor.target == 0.0 else "large changes of"
             return f"{away} {factor.quantity.phrase}"
         case _:
-            toward = "growing" if factor.sign > 0 else "shrinking"
-            return f"{what} {toward if factor.target is None else f'coming to {_place(factor)}'}"
+            if factor.target is None:
+                return f"{what} {'growing' if factor.sign > 0 else 'shrinking'}"
+            return f"{what} {'coming to' if factor.sign > 0 else 'moving from'} {_place(factor)}"
 
 
 def _place(factor: Factor) -> str:

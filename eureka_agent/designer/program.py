@@ -11,6 +11,7 @@ from eureka_agent.designer.menu import SCALE_NAME, Menu
 from eureka_agent.designer.phrases import names, product_names, thought
 from eureka_agent.designer.sight import Sight
 from eureka_agent.designer.terms import Factor, Spec, Term
+from eureka_agent.reward.source import bounded_tree
 
 WIDTH = 99
 CONTROL_STEP = "control_step"
@@ -34,9 +35,10 @@ def write(spec: Spec, sight: Sight) -> str:
 
 def read(text: str, menu: Menu) -> Spec | None:
     """The spec of a program's text; None if it says something that `write` would not."""
+    tree = bounded_tree(text)
     try:
-        return _read(ast.parse(text), menu)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return _read(tree, menu) if tree else None
+    except (ValueError, TypeError, OverflowError, RecursionError, MemoryError):
         return None
 
 

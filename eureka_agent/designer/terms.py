@@ -33,7 +33,8 @@ class Factor:
     Attributes:
         form: the shape of the expression.
         quantity: what it is about; None for effort, smoothness and alive.
-        sign: 1 to ask for more of the quantity, -1 for less (linear, bounded, progress).
+        sign: 1 to ask for more of the quantity, -1 for less (linear, bounded); 1 to ask for
+            progress towards the target, or up without one, -1 for the opposite (progress).
         target: the value asked for (share, cosine, near, stray, square, progress).
         origin: the value at which a share is 0.
         word: what the target is called; may be empty.
@@ -52,6 +53,17 @@ class Factor:
     def idea(self) -> "Factor":
         """The factor without its number: two widths of one kernel are one idea."""
         return replace(self, scale=None)
+
+    @property
+    def opposite(self) -> "Factor | None":
+        """The factor that asks for the opposite direction; None if it asks for a place."""
+        match self.form:
+            case "linear" | "bounded" | "progress":
+                return replace(self, sign=-self.sign)
+            case "share":
+                return replace(self, target=self.origin, origin=self.target, word="")
+            case _:
+                return None
 
     def code(self, scale: str) -> str:
         """The expression, `[M]`, in which `scale` names the scale."""
@@ -101,7 +113,8 @@ class Factor:
                 return f"-{_bracketed(ratio)}.square().mean(-1)"
             case _:
                 before = f"{_bracketed(self._error('prev_'))}.square().sum(-1).sqrt()"
-                return f"({before} - {length}){over}"
+                near, far = (length, before) if self.sign > 0 else (before, length)
+                return f"({far} - {near}){over}"
 
     def _error(self, prefix: str = "") -> str:
         """The quantity minus its target."""
@@ -122,7 +135,9 @@ class Factor:
         assert self.quantity is not None
         now, before = self.quantity.read(), self.quantity.read("prev_")
         if self.target is not None:
-            return f"{_bracketed(self._error('prev_'))}.abs() - {_bracketed(self._error())}.abs()"
+            before, now = _bracketed(self._error("prev_")), _bracketed(self._error())
+            near, far = (now, before) if self.sign > 0 else (before, now)
+            return f"{far}.abs() - {near}.abs()"
         return f"{now} - {before}" if self.sign > 0 else f"{before} - {now}"
 
 
@@ -141,6 +156,12 @@ class Term:
 
 Spec = tuple[Term, ...]
 """A whole reward: the sum of its terms."""
+
+
+def contradicts(spec: Spec) -> bool:
+    """Whether two terms of a spec ask for opposite directions."""
+    asked = {factor.idea for term in spec for factor in term.factors}
+    return any(f.opposite is not None and f.opposite.idea in asked for f in asked)
 
 
 def canonical(spec: Spec) -> frozenset[object]:

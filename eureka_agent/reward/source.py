@@ -48,6 +48,26 @@ def read_tree(text: object, report: Report) -> ast.Module | None:
     return None if report.failed else tree
 
 
+def bounded_tree(text: str) -> ast.Module | None:
+    """Parse a text that may be a program; None where it is no Python, or too long for a program.
+
+    So the parser's work is bounded, whatever a text is. Unlike `read_tree` it bounds no depth.
+    """
+    if len(text) > MAX_BYTES:
+        return None
+    try:
+        return parse_text(text)
+    except PARSER_ERRORS:
+        return None
+
+
+def parse_text(text: str) -> ast.Module:
+    """Parse a text without warnings; raises one of `PARSER_ERRORS` if it is no Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such as odd escapes in a docstring
+        return ast.parse(text)
+
+
 def _check_text(text: str, report: Report) -> None:
     """What the parser should never see, or reads otherwise than a person."""
     # Characters first: a lone surrogate has no encoding.
@@ -74,9 +94,7 @@ def _check_text(text: str, report: Report) -> None:
 
 def _parse(text: str, report: Report) -> ast.Module | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # such as odd escapes in a docstring
-            return ast.parse(text)
+        return parse_text(text)
     except PARSER_ERRORS as error:
         hint = ""
         if _FENCE.search(text):
