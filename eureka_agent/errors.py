@@ -27,3 +27,7 @@ class MissingError(EurekaError):
     """Raised when the machine lacks something; the remedy names the command that installs it."""
 
     exit_code = 3
+
+
+class StorageError(EurekaError):
+    """Raised when a disk or a folder refuses what has to be written to it, or read from it."""
