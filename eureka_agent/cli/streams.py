@@ -43,7 +43,7 @@ def require_working_folder() -> None:
 
 
 def complain(error: EurekaError) -> None:
-    """Say what went wrong and what to do; a stream that is full or gone keeps nobody from ending."""
+    """Say what went wrong and what to do, as far as the stream takes it."""
     with suppress(OSError):
         print(f"Error: {clean(error.message)}", file=sys.stderr)
         if error.remedy:

@@ -48,7 +48,7 @@ def decode(record: type[Record], row: sqlite3.Row, path: Path) -> Record:
     """
     values: dict[str, Any] = {}
     for name, fits in _fields(record):
-        value = row[name]
+        value = row[name] if name in row.keys() else None
         try:
             if name in JSON_COLUMNS:
                 value = load(value)
@@ -62,14 +62,14 @@ def decode(record: type[Record], row: sqlite3.Row, path: Path) -> Record:
         if not sound:
             raise UsageError(
                 f"{path} cannot be read: {name} of a {record.__name__} holds "
-                f"{repr(row[name])[:40]}, which is none.",
+                f"{repr(value)[:40]}, which is none.",
                 STRANGE,
             )
         values[name] = value
     return record(**values)
 
 
-def _is_moment(value: float | None) -> bool:
+def _is_moment(value: Any) -> bool:
     return value is None or 0 <= value < LAST_MOMENT
 
 

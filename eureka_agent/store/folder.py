@@ -1,5 +1,6 @@
 """Run folders on disk: their names, and finding one by what a person types."""
 
+import os
 import re
 import secrets
 import time
@@ -88,8 +89,8 @@ def find_run(text: str, directory: Path) -> Path:
 
 def _is_run(path: Path) -> bool:
     try:
-        return (path / DATABASE).is_file()
-    except (OSError, ValueError):  # as of a name that is too long
+        return os.path.lexists(path / DATABASE)
+    except ValueError:  # as of a name with a NUL
         return False
 
 

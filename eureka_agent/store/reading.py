@@ -28,6 +28,17 @@ from eureka_agent.store.rows import (
 )
 
 LOCK = "lock"
+LONGEST_NAMES = 100_000
+"""Characters of goal and environment together."""
+STRANGE_ERRORS = (
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What looking at documents raises that are not as this program writes them."""
 AUTHOR = ("designer", "repair")
 """Roles in which the language model writes programs."""
 TRIES = 2
@@ -72,6 +83,13 @@ class RunReader:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+        if type(self) is RunReader and isinstance(error, STRANGE_ERRORS):
+            raise UsageError(
+                f"Run {self.name} cannot be shown: what it holds does not fit together "
+                f"({type(error).__name__}: {error!s:.80}).",
+                "The run is damaged, or somebody made it up; if it is neither, please report this "
+                "as a fault of eureka-agent.",
+            ) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -92,7 +110,8 @@ class RunReader:
             UsageError: it is gone, or is not as this program writes it.
         """
         (row,) = self._database.select(RunRow, "SELECT * FROM run LIMIT 1") or (None,)
-        if row is None or "\0" in row.environment + row.environment_source:
+        named = f"{row.environment}{row.environment_source}{row.goal}" if row else ""
+        if row is None or "\0" in named or len(named) > LONGEST_NAMES:
             raise self._database.unreadable(ValueError("the record of the run is none"))
         return row
 

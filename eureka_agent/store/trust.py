@@ -77,7 +77,7 @@ def demands(folder: Path, row: RunRow, *, environment: bool = True) -> list[str]
     found, source, config = [], row.environment_source, row.config
     if environment and source.startswith("gymnasium:") and not by_name(source):
         found.append(f"It imports the Python module in {source}, with your rights.")
-    elif environment and not familiar(source):
+    elif environment and not familiar(source) and os.path.lexists(Path(source, "env.py")):
         found.append(f"It runs the code in {source} (env.py, fitness.py), with your rights.")
     if os.path.lexists(folder / OWN_FITNESS):
         found.append(f"It runs the code in {folder / OWN_FITNESS}, with your rights.")
