@@ -44,3 +44,7 @@ def describe(error: BaseException) -> str:
     except Exception as failure:
         return f"{name}: (a text that cannot be made: {type(failure).__name__})"
     return f"{name}: {text.strip() or 'no reason given'}"
+
+
+class StorageError(EurekaError):
+    """Raised when a disk or a folder refuses what has to be written to it, or read from it."""

@@ -5,6 +5,7 @@ and `show` answer at once.
 """
 
 import signal
+import sqlite3
 import sys
 from typing import Annotated
 
@@ -12,6 +13,14 @@ import typer
 
 from eureka_agent import __version__
 from eureka_agent.cli.options import app
+from eureka_agent.cli.streams import (
+    CLOSED,
+    complain,
+    fill_streams,
+    flushed,
+    refusal,
+    require_working_folder,
+)
 from eureka_agent.errors import EurekaError
 
 # isort: off
@@ -40,25 +49,40 @@ def root(
 
 def main() -> None:
     """Run the command line: wrong use gets a sentence and an exit code, never a traceback."""
+    fill_streams()
     for name in STOPS:
         number = getattr(signal, name, None)  # not every system knows them all
         nohup = name == "SIGHUP" and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
         if number is not None and not nohup:
             signal.signal(number, _interrupt)
     try:
-        app()
-    except EurekaError as error:
-        print(f"Error: {error.message}", file=sys.stderr)
-        if error.remedy:
-            print(error.remedy, file=sys.stderr)
-        sys.exit(error.exit_code)
+        code = _run()
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
     except ImportError:
         # All that an extension module says that was interrupted while it loaded.
         if not _Interrupted.happened:
             raise
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
+    sys.exit(flushed(code))
+
+
+def _run() -> int:
+    """Run a command; what goes wrong is said, and gives the exit code."""
+    try:
+        require_working_folder()
+        app()
+    except EurekaError as error:
+        complain(error)
+        return error.exit_code
+    except (OSError, sqlite3.Error) as error:
+        if isinstance(error, BrokenPipeError):
+            return CLOSED
+        complain(refusal(error))
+        return EurekaError.exit_code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
 
 
 class _Interrupted(KeyboardInterrupt):

@@ -12,6 +12,8 @@ from eureka_agent.cli.options import (
     OtherRunsFolder,
     RunName,
     RunsFolder,
+    Trust,
+    agreement,
     app,
     note,
     print_json,
@@ -185,6 +187,7 @@ def play(
     environment: Annotated[
         str | None, typer.Option("--env", metavar="ENV", help="Where nothing else tells it.")
     ] = None,
+    trust: Trust = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -195,7 +198,7 @@ def play(
     from eureka_agent.ui.pieces import open_console
     from eureka_agent.ui.played import played_view
 
-    policies = find_policies(policy, candidate, beside, environment, runs)
+    policies = find_policies(policy, candidate, beside, environment, runs, agreement(trust))
     with Console(stderr=True).status("Playing..." if video is None else "Filming..."):
         document, missing = played(policies, _components, video, episode, seconds)
     if as_json:

@@ -4,12 +4,15 @@ import json
 import shutil
 import sys
 import textwrap
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from eureka_agent.errors import UsageError
+from eureka_agent.ui.format import clean
 
 RUNS = Path("runs")
 
@@ -49,6 +52,12 @@ Steps = Annotated[int | None, typer.Option(help="Environment steps per training.
 Device = Annotated[
     str | None, typer.Option(help="Where to train: cpu, cuda, or auto for a GPU that works.")
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Run the code and use the server that a run from elsewhere names."
+    ),
+]
 Sandbox = Annotated[
     str | None,
     typer.Option(
@@ -69,7 +78,20 @@ def note(text: str) -> None:
         if sys.stderr.isatty() and not line.startswith(" "):
             width = shutil.get_terminal_size().columns
             line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
-        print(line, file=sys.stderr)
+        with suppress(OSError):  # a stream that is full or gone stops nothing
+            print(line, file=sys.stderr)
+
+
+def agreement(trust: bool) -> Callable[[str], bool]:
+    """What asks whether a run from elsewhere may do what it wants: --trust, or whoever types."""
+
+    def agrees(said: str) -> bool:
+        if trust or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return trust
+        note(clean(said))
+        return typer.confirm("Go on?", err=True)
+
+    return agrees
 
 
 def read_text(path: Path) -> str:

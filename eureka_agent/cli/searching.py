@@ -18,6 +18,8 @@ from eureka_agent.cli.options import (
     Sandbox,
     Seed,
     Steps,
+    Trust,
+    agreement,
     app,
     note,
     print_json,
@@ -119,6 +121,7 @@ def resume(
     generations: Annotated[
         int, typer.Option(metavar="+N", help="Add N generations to a finished search.")
     ] = 0,
+    trust: Trust = False,
     runs: RunsFolder = RUNS,
     plain: Plain = False,
 ) -> None:
@@ -128,7 +131,7 @@ def resume(
 
     if generations < 0:
         raise UsageError(f"--generations {generations} would take some away.", "Give a number > 0.")
-    _search(resumed_search(find_run(run, runs), generations), plain)
+    _search(resumed_search(find_run(run, runs), generations, agreement(trust)), plain)
 
 
 @app.command()
@@ -197,6 +200,7 @@ def critique(
 def evaluate(
     run: RunName,
     seeds: Annotated[int, typer.Option(help="Fresh training seeds for each reward.")] = 5,
+    trust: Trust = False,
     runs: RunsFolder = RUNS,
     plain: Plain = False,
     as_json: AsJson = False,
@@ -207,7 +211,7 @@ def evaluate(
     from eureka_agent.search import resumed_search
     from eureka_agent.store import find_run
 
-    launch = resumed_search(find_run(run, runs))
+    launch = resumed_search(find_run(run, runs), agrees=agreement(trust))
     _watched(launch, plain, lambda: retrain(launch, seeds), quiet=as_json)
     launch.run.close()
     show(str(launch.run.path), as_json=as_json)
@@ -241,6 +245,6 @@ def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: boo
     except KeyboardInterrupt:
         note(f"Interrupted. Go on with:\n  eureka-agent resume {launch.run.path}")
         raise
-    except EurekaError:
+    except (EurekaError, OSError):
         note(f"The search stopped. Go on with:\n  eureka-agent resume {launch.run.path}")
         raise

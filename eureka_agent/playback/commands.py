@@ -9,10 +9,16 @@ from eureka_agent.playback.film import require_film_name
 from eureka_agent.playback.performing import Pay, perform
 from eureka_agent.playback.policies import Policy, find_policy
 from eureka_agent.playback.recording import record
+from eureka_agent.store.trust import Agrees
 
 
 def find_policies(
-    policy: str, candidate: int | None, beside: str | None, environment: str | None, runs: Path
+    policy: str,
+    candidate: int | None,
+    beside: str | None,
+    environment: str | None,
+    runs: Path,
+    agrees: Agrees | None = None,
 ) -> list[Policy]:
     """One policy, or two to be played side by side.
 
@@ -22,17 +28,18 @@ def find_policies(
         beside: the other one: number of a candidate of the same run, a run, or a policy's zip.
         environment: as `find_policy` takes it.
         runs: likewise.
+        agrees: likewise.
 
     Raises:
         UsageError: one of them is not there.
     """
-    first = find_policy(policy, runs, candidate, environment)
+    first = find_policy(policy, runs, candidate, environment, agrees)
     if beside is None:
         return [first]
     number = beside.removeprefix("#")
     if number.isdigit():
-        return [first, find_policy(policy, runs, int(number), environment)]
-    return [first, find_policy(beside, runs, None, environment)]
+        return [first, find_policy(policy, runs, int(number), environment, agrees)]
+    return [first, find_policy(beside, runs, None, environment, agrees)]
 
 
 def played(

@@ -4,7 +4,6 @@ import importlib.metadata
 import importlib.util
 import io
 import itertools
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,11 +12,13 @@ import numpy as np
 
 from eureka_agent.errors import MissingError, UsageError
 from eureka_agent.playback.overlay import INSTALL
+from eureka_agent.store.files import draft_of, open_plain
 
 MOST_PER_SECOND = {".mp4": 30, ".gif": 15}
 """Pictures per second at most; an episode is shown as fast as it went."""
 SMALL_PER_SECOND, MOST_SMALL = 10, 100
 """Likewise of small copies, and how many pictures these have at most."""
+DEMUXERS = {".mp4": "mp4", ".gif": "gif", ".webm": "webm"}
 QUALITY = "23"
 """Of H.264: lower is better and larger."""
 
@@ -63,15 +64,11 @@ def write_film(path: Path, frames: Iterator[np.ndarray], rate: Fraction) -> None
         frames: pictures `[height, width, 3]` uint8 of one size, with even sides.
         rate: pictures per second.
     """
-    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    with draft_of(path) as draft:
         if path.suffix == ".mp4":
             _write_mp4(draft, frames, rate)
         else:
             _write_gif(draft, frames, rate)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def as_gif(path: Path) -> tuple[bytes, tuple[int, int]]:
@@ -87,7 +84,9 @@ def as_gif(path: Path) -> tuple[bytes, tuple[int, int]]:
     except ImportError as error:
         raise MissingError(f"{path.name} is read with PyAV and Pillow.", INSTALL) from error
     try:
-        with av.open(str(path)) as container:
+        # The format is the name's, or what it holds could make the library open other files.
+        demuxer = DEMUXERS.get(path.suffix)
+        with open_plain(path) as file, av.open(file, "r", format=demuxer) as container:
             stream = container.streams.video[0]
             every = max(1, round(float(stream.average_rate or 1) / SMALL_PER_SECOND))
             shown = itertools.islice(container.decode(stream), 0, MOST_SMALL * every, every)

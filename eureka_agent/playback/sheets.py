@@ -22,6 +22,7 @@ from eureka_agent.playback.overlay import INSTALL
 from eureka_agent.playback.performing import Pose
 from eureka_agent.playback.replaying import replay
 from eureka_agent.simulation.rendering import Renderer
+from eureka_agent.store.files import draft_of
 
 FRAMES = 6
 """Frames of an episode at most."""
@@ -168,9 +169,8 @@ class _Artist:
                     pose.qpos, mocap_pos=pose.mocap_pos, mocap_quat=pose.mocap_quat
                 )
                 sheet.paste(Image.fromarray(pixels), (left, top + 2 * LINE))
-        draft = path.with_name(f".{path.name}.{os.getpid()}.png")
-        sheet.quantize(256).save(draft, optimize=True)
-        draft.replace(path)
+        with draft_of(path) as draft:
+            sheet.quantize(256).save(draft, optimize=True)
 
     def __enter__(self) -> "_Artist":
         return self

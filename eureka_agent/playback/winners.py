@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from eureka_agent.store import Run
+from eureka_agent.store.files import begin
 
 SECONDS = 10.0
 """Of an episode that are filmed."""
@@ -112,9 +113,9 @@ class WinnerFilms:
         words = [
             *(sys.executable, "-m", "eureka_agent", "play", str(self._run.path.resolve())),
             *("--candidate", str(candidate), "--video", str(folder / FILM)),
-            *("--seconds", f"{SECONDS:g}"),
+            *("--seconds", f"{SECONDS:g}", "--trust"),  # as whoever began this search does
         ]
-        with open(folder / SAID, "wb") as said:
+        with begin(folder / SAID) as said:
             process = self._child(words, said)
         if not self._ending:
             os.setpriority(os.PRIO_PROCESS, process.pid, LEAST_PRIORITY)

@@ -22,7 +22,7 @@ from eureka_agent.report.questions import Passages, questions
 from eureka_agent.report.traces import Figure
 from eureka_agent.report.videos import winner_video
 from eureka_agent.store import RunReader
-from eureka_agent.store.folder import write_atomically
+from eureka_agent.store.files import write_atomically
 from eureka_agent.ui import format as forms
 from eureka_agent.ui.documents import (
     Document,

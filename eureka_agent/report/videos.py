@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eureka_agent.store import RunReader
+from eureka_agent.store.files import read_plain
 from eureka_agent.ui.videos import KINDS, videos
 
 LARGEST = 30_000_000
@@ -37,11 +38,11 @@ def winner_video(run: RunReader, candidate: int | None) -> Video | None:
 def _read(path: Path, name: Path) -> Video:
     kind = KINDS[path.suffix]
     try:
-        size = path.stat().st_size
+        size = path.lstat().st_size
         if size > LARGEST:
             megabytes = f"{size / 1e6:.0f} MB"
             return Video(kind, trouble=f"The video {name} is too large to be in here: {megabytes}.")
-        content = path.read_bytes()
+        content = read_plain(path, LARGEST)
     except OSError as error:
         return Video(kind, trouble=f"The video {name} cannot be read: {error.strerror}.")
     if not content:

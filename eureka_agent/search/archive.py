@@ -4,7 +4,6 @@ Candidates rank by the mean of their trainings in the search, wherever somebody 
 in a run that is to do without a fitness, by how often the rewards of others prefer their policy.
 """
 
-import os
 import shutil
 import statistics
 from dataclasses import replace
@@ -12,6 +11,7 @@ from dataclasses import replace
 from eureka_agent.designer import Past
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.store import CandidateRow, Run, RunReader
+from eureka_agent.store.files import draft_of
 
 POLICY_FILES = ("policy.zip", "policy.json")
 UNCOMPARED = 0.5
@@ -110,9 +110,8 @@ def ship(run: Run, candidate: CandidateRow) -> None:
     for name in POLICY_FILES:
         source = run.candidate_folder(candidate.id) / name
         if source.is_file():
-            draft = best / f".{name}.{os.getpid()}.tmp"
-            shutil.copyfile(source, draft)
-            draft.replace(best / name)
+            with draft_of(best / name) as draft:
+                shutil.copyfile(source, draft)
         else:
             (best / name).unlink(missing_ok=True)
     run.set_best(candidate.id)

@@ -5,10 +5,8 @@ result of its training, so that a search that was killed goes on with the bank t
 """
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -22,13 +20,14 @@ from eureka_agent.environment.roaming import ROAMING
 from eureka_agent.search.children import Judge
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.replies import Judgement
+from eureka_agent.store.files import DRAFTS, draft_of, open_arrays
 
 Kind: TypeAlias = Literal["reference", "early", "shipped", "exploit"]
 FOLDER = "bank"
 SUFFIX = ".npz"
 BEFORE_ALL = -1
 """Generation of policies that nobody trained."""
-BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile)
+BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, MemoryError, BadZipFile)
 """What reading a damaged record raises."""
 
 
@@ -92,7 +91,7 @@ class Bank:
     def __init__(self, folder: Path, limit: int, notify: Callable[[str], None]) -> None:
         self._folder, self._limit, self._notify = folder, limit, notify
         folder.mkdir(exist_ok=True)
-        for draft in folder.glob(".*.tmp"):
+        for draft in folder.glob(DRAFTS):
             draft.unlink()
         self._entries: dict[str, Entry] = {}
         self._sizes: dict[str, int] = {}
@@ -114,10 +113,8 @@ class Bank:
             "diverged": seen.diverged,
             **{f"episodes/{name}": value for name, value in seen.episodes.arrays().items()},
         }
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with open(draft, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        draft.replace(path)
+        with draft_of(path) as draft:
+            np.savez(draft, allow_pickle=False, **arrays)
         self._entries[entry.name], self._sizes[entry.name] = entry, path.stat().st_size
         self._make_room()
 
@@ -133,7 +130,7 @@ class Bank:
         """Read records one after the other; those that cannot be read are lost."""
         for entry in entries:
             try:
-                with _opened(self._path(entry)) as arrays:
+                with open_arrays(self._path(entry)) as arrays:
                     names = [name for name in arrays.files if name.startswith("episodes/")]
                     episodes = {name.partition("/")[2]: arrays[name] for name in names}
                     seen = Judgement(
@@ -169,7 +166,7 @@ class Bank:
     def _enter(self, path: Path) -> None:
         """Take a file into the index."""
         try:
-            with _opened(path) as arrays:
+            with open_arrays(path) as arrays:
                 values = {name: arrays[name].item() for name in Entry.__dataclass_fields__}
                 missing = {"fitness", "diverged", "episodes/states"} - set(arrays.files)
             entry = Entry(**values)
@@ -205,13 +202,6 @@ class Bank:
         """Bytes of all records but the references."""
         kinds = {name: entry.kind for name, entry in self._entries.items()}
         return sum(size for name, size in self._sizes.items() if kinds[name] != "reference")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The arrays of a file; it is closed also when they cannot be read."""
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        yield arrays
 
 
 def enter_references(bank: Bank, judge: Judge, config: SearchConfig) -> None:

@@ -6,9 +6,8 @@ training seeds that the search never used.
 
 from pathlib import Path
 
-from stable_baselines3 import PPO
-
 from eureka_agent.environment import Environment, pools
+from eureka_agent.playback.policies import read_weights
 from eureka_agent.search.children import Judge
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.replies import Judgement, Weights
@@ -130,8 +129,7 @@ def _report_as_shipped(run: Run, judge: Judge, winner: CandidateRow, config: Sea
     path = run.candidate_folder(winner.id) / "policy.zip"
     if searched.reporting_fitness is not None or not path.is_file():
         return
-    weights = PPO.load(path, device="cpu").policy.state_dict()
-    (judgement,) = _judged(judge, [weights], config)
+    (judgement,) = _judged(judge, [read_weights(path)], config)
     run.set_reporting(searched.id, float(judgement.fitness.mean()))
 
 

@@ -164,9 +164,9 @@ class SearchConfig:
                 f"candidates is {self.candidates}.", f"At most {MAX_CANDIDATES} train side by side."
             )
         self._check_proposals()
-        for name in ("seed", "steps"):
-            if getattr(self, name) >= 2**63:
-                raise UsageError(f"{name} is too large.", "It must fit into 63 bits.")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise UsageError(f"{name} is {getattr(self, name)}.", f"At most {most:,} work.")
         for name in ("generations", "candidates", "worlds", "steps", "checkpoints"):
             _require(self, name, 1)
         for name in ("ranking_episodes", "reporting_episodes"):
@@ -247,8 +247,17 @@ class SearchConfig:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """The configuration of a stored run; settings of other versions are ignored."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in stored.items() if name in known})
+        types = {field.name: type(field.default) for field in fields(cls)}
+        known = {name: value for name, value in stored.items() if name in types}
+        for name, value in known.items():
+            whole = types[name] is float and type(value) is int
+            if type(value) is not types[name] and not whole:
+                raise UsageError(
+                    f"The run's setting {name} is {value!r:.40}, which is no "
+                    f"{types[name].__name__}.",
+                    "The run is damaged, or somebody made it up.",
+                )
+        return cls(**known)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values by name."""
@@ -284,6 +293,18 @@ def parse_setting(text: str) -> tuple[str, Any]:
     except ValueError:
         raise UsageError(f"{name} must be {types[name].__name__}, not {value!r}.") from None
 
+
+_MOST = {
+    "seed": 2**63 - 1,
+    "steps": 10**12,
+    "worlds": 10**6,
+    "generations": 10**6,
+    "ranking_episodes": 10**5,
+    "reporting_episodes": 10**5,
+    "checkpoints": 10**5,
+    "retrainings": 10**5,
+}
+"""Beyond these the first array that a search makes fits into no machine, or it never ends."""
 
 _BOOLEANS = {"true": True, "on": True, "yes": True, "1": True} | {
     "false": False,

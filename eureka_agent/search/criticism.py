@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from eureka_agent.analysis import reflect
 from eureka_agent.designer import Broken, Designer, Proposal
 from eureka_agent.designer.base import DECLINED, OBJECTION
@@ -16,6 +14,7 @@ from eureka_agent.search.probing import Prober
 from eureka_agent.search.screening import Screening
 from eureka_agent.search.transcript import write_transcript
 from eureka_agent.store import CandidateRow, Run
+from eureka_agent.store.files import open_arrays
 
 EPISODES = "episodes.npz"
 """File in a candidate's folder with the episodes that its policy was judged on."""
@@ -234,7 +233,7 @@ class Critic:
         path = self._run.candidate_folder(best.id) / EPISODES if best else None
         if path is None or not path.is_file():
             return None
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_arrays(path) as arrays:
             return Episodes.from_arrays(dict(arrays))
 
 

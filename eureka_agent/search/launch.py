@@ -13,6 +13,8 @@ from eureka_agent.sandbox.isolation import demand
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.simulation import resolve_device
 from eureka_agent.store import Run
+from eureka_agent.store.files import read_plain
+from eureka_agent.store.trust import OWN_FITNESS, Agrees
 
 if TYPE_CHECKING:
     from eureka_agent.designer.analyst import Analyst
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
     from eureka_agent.designer.review import Reviewer
     from eureka_agent.llm import Client
 
-OWN_FITNESS, GIVEN, INITIAL = "fitness.py", "given.py", "initial.py"
+GIVEN, INITIAL = "given.py", "initial.py"
 """Files of the user's that a run keeps a copy of."""
+
+
+LARGEST_PROGRAM = 16 << 20
+"""Bytes of such a program."""
 
 
 @dataclasses.dataclass
@@ -126,17 +132,20 @@ def new_search(
     return _launch(run, environment, resolved)
 
 
-def resumed_search(path: Path, more_generations: int = 0) -> Launch:
+def resumed_search(path: Path, more_generations: int = 0, agrees: Agrees | None = None) -> Launch:
     """Open a run to go on with it.
 
     Args:
         path: the run folder.
         more_generations: how many to add to those configured.
+        agrees: asks the user about a run that was not made here; None where nobody can be asked.
 
     Raises:
+        UsageError: the run was not made here, and the user does not agree to what it would do.
         MissingError: the run trains on a GPU, and there is none that can be used.
     """
     run = Run.open(path)
+    run.require_trust(agrees)
     row = run.row()
     config = SearchConfig.from_dict(row.config)
     try:
@@ -158,6 +167,16 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Give a Python file.") from error
+
+
+def _kept(run: Run, name: str) -> str:
+    """A program that the run keeps a copy of."""
+    try:
+        return read_plain(run.path / name, LARGEST_PROGRAM, run.path).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{run.path / name} cannot be read: {error}.", "Put it back, or begin a new search."
+        ) from error
 
 
 def _check_initial(text: str, environment: Environment, source: str) -> None:
@@ -203,7 +222,7 @@ def _designer(config: SearchConfig, task: TaskDescription, run: Run, initial: st
         case "offline-blind":
             return OfflineDesigner(task, config.seed, blind=True)
         case "given":
-            return GivenDesigner((run.path / GIVEN).read_text(encoding="utf-8"))
+            return GivenDesigner(_kept(run, GIVEN))
         case "openai":
             return _language_model_designer(config, task, run, initial)
         case other:
@@ -265,8 +284,8 @@ def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:
     task = dataclasses.replace(environment.describe(), task=run.row().goal)
     if task.task != environment.task:
         task = dataclasses.replace(task, subtasks=())  # they are parts of another task
-    own, initial = run.path / OWN_FITNESS, run.path / INITIAL
-    text = initial.read_text(encoding="utf-8") if initial.is_file() else ""
+    own = run.path / OWN_FITNESS
+    text = _kept(run, INITIAL) if (run.path / INITIAL).exists() else ""
     reviewer, analyst = _roles(config, task, run)
     return Launch(
         run=run,

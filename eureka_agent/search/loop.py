@@ -7,14 +7,14 @@ the store what is left to do. So a search that was killed goes on when the same 
 import dataclasses
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 
 import numpy as np
 
 from eureka_agent.designer import BudgetSpent, Proposal
 from eureka_agent.environment import Environment
-from eureka_agent.errors import UsageError
+from eureka_agent.errors import StorageError, UsageError
 from eureka_agent.playback.winners import WinnerFilms
 from eureka_agent.sandbox.isolation import demand
 from eureka_agent.sandbox.spare import Spare
@@ -36,6 +36,7 @@ from eureka_agent.search.settling import settle
 from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.search.transcript import write_transcript
 from eureka_agent.store import CandidateRow, Run
+from eureka_agent.store.files import draft_of
 from eureka_agent.training import save_policy
 
 
@@ -203,7 +204,8 @@ def keep_result(
         return
     folder = run.candidate_folder(row.id)
     save_policy(folder / "policy.zip", best.weights, environment)
-    np.savez_compressed(folder / EPISODES, allow_pickle=False, **best.episodes.arrays())
+    with draft_of(folder / EPISODES) as draft:
+        np.savez_compressed(draft, allow_pickle=False, **best.episodes.arrays())
     with run.transaction():
         run.set_result(
             row.id,
@@ -270,14 +272,15 @@ def _sitting(run: Run, config: SearchConfig) -> Iterator[None]:
         run.set_status("running")
         try:
             yield
-        except KeyboardInterrupt:
-            run.set_status("interrupted")
+        except BaseException as error:
+            # On a disk that refuses this fails, too; what went wrong first is what is said.
+            with suppress(StorageError):
+                run.add_usage(wall_seconds=time.monotonic() - started)
+                if isinstance(error, KeyboardInterrupt):
+                    run.set_status("interrupted")
+                else:
+                    run.set_status("failed", f"{type(error).__name__}: {error}")
             raise
-        except Exception as error:
-            run.set_status("failed", f"{type(error).__name__}: {error}")
-            raise
-        else:
-            run.set_phase("finished")
-            run.set_status("finished")
-        finally:
-            run.add_usage(wall_seconds=time.monotonic() - started)
+        run.add_usage(wall_seconds=time.monotonic() - started)
+        run.set_phase("finished")
+        run.set_status("finished")

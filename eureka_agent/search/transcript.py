@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from eureka_agent.store import CandidateRow, ExchangeRow, Run
+from eureka_agent.store.files import write_atomically
 
 
 def write_transcript(run: Run, candidate: CandidateRow) -> None:
@@ -11,7 +12,7 @@ def write_transcript(run: Run, candidate: CandidateRow) -> None:
     for exchange in run.exchanges(candidate.generation, candidate.slot):
         prefix = f"repair-{exchange.attempt}." if exchange.attempt else ""
         for name, text in (("prompt", _prompt(exchange)), ("reply", _reply(exchange))):
-            (folder / f"{prefix}{name}.md").write_text(text, encoding="utf-8")
+            write_atomically(folder / f"{prefix}{name}.md", text)
 
 
 def _prompt(exchange: ExchangeRow) -> str:

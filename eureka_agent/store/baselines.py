@@ -14,8 +14,11 @@ from typing import Any
 
 from eureka_agent.errors import UsageError
 from eureka_agent.paths import data_folder
+from eureka_agent.store.files import read_plain
 
 FILE = "baselines.json"
+LARGEST = 16 << 20
+"""Bytes of it; its values are a few numbers per environment."""
 PROSE = {".md", ".png", ".txt"}
 """Endings of files that change no result."""
 CONTRASTS = "contrasts.py"
@@ -40,10 +43,10 @@ def read_baselines(path: Path) -> dict[str, dict[str, Any]]:
         UsageError: the file is not what the benchmark writes.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        document = json.loads(read_plain(path, LARGEST))
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except ValueError as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise UsageError(
             f"{path} is no JSON document: {error}.",
             "Delete it, and write it anew with benchmarks/baselines.py.",

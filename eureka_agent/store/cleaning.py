@@ -4,6 +4,7 @@ A run that some process searches is never touched, nor one that was written to a
 made.
 """
 
+import os
 import re
 import shutil
 import time
@@ -11,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from eureka_agent.errors import UsageError
+from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.store import lock
+from eureka_agent.store.files import is_plain
 from eureka_agent.store.folder import list_runs
 from eureka_agent.store.reading import LOCK, RunReader
 from eureka_agent.store.rows import CandidateRow
@@ -80,7 +82,7 @@ def plan_cleaning(directory: Path, *, days: float = 30.0, losers: bool = False) 
         try:
             with RunReader.open(path) as run, run.transaction():
                 found = None if path.is_symlink() else _removal(run, before, losers)
-        except UsageError:
+        except (EurekaError, OSError):
             unreadable.append(path)
             continue
         removals += [found] if found else []
@@ -112,7 +114,7 @@ def _files(run: RunReader, candidates: list[CandidateRow]) -> Iterator[Path]:
     for candidate in candidates:
         for name in LOSERS_FILES:
             path = run.candidate_folder(candidate.id) / name
-            if path.is_file():
+            if is_plain(path, run.path):
                 yield path
 
 
@@ -122,15 +124,16 @@ def _leftovers(directory: Path, before: float) -> Iterator[Removal]:
     for path in sorted(directory.glob(".*")):
         if path.is_symlink() or not path.is_dir() or not LEFTOVER.fullmatch(path.name):
             continue
-        updated = path.stat().st_mtime
+        updated = path.lstat().st_mtime
         if updated <= before:
             yield Removal(path, reason, (), _size(path), updated, None)
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file or of all files below a folder."""
-    paths = path.rglob("*") if path.is_dir() else [path]
-    return sum(entry.lstat().st_size for entry in paths if not entry.is_dir())
+    """Bytes of a file or of all files below a folder, not of what links lead to."""
+    folders = ((folder, names) for folder, _, names in os.walk(path))
+    files = [Path(folder, name) for folder, names in folders for name in names] or [path]
+    return sum(file.lstat().st_size for file in files if os.path.lexists(file))
 
 
 def remove(removal: Removal) -> None:
@@ -149,7 +152,8 @@ def remove(removal: Removal) -> None:
             _require_unchanged(removal)
             if removal.files:
                 for file in removal.files:
-                    file.unlink(missing_ok=True)
+                    if is_plain(file, path):
+                        file.unlink()
                 return
             # Out of sight first: a killed process leaves no half a run.
             hidden = path.rename(path.with_name(f".{path.name}"))

@@ -4,31 +4,27 @@ Every write is one transaction in write-ahead mode, so a process that is killed 
 the state after its last commit, and others can read while it writes.
 """
 
-import json
-import math
 import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import fields
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from eureka_agent.errors import UsageError
+from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.store import guard
+from eureka_agent.store.decoding import decode, encode
 from eureka_agent.store.schema import MIGRATIONS, SCHEMA, VERSION
 
 BUSY_SECONDS = 20.0
 BUSY = "Another process holds it: try again in a moment."
 COPIED = "If it is a copy: copy run.db-wal along with run.db, while nothing searches the run."
+LARGEST_COPY = 2 << 30
+"""Bytes of a database that may be read from memory."""
 
 Record = TypeVar("Record")
-
-JSON_COLUMNS = {"config", "parents", "verdict", "components", "diagnostics", "messages"}
-JSON_COLUMNS |= {"distances", "matrix", "peers", "alarms", "said"}
-JSON_COLUMNS |= {"reviews", "failures", "lens", "opinion"}
-BOOLEANS = {"reproduced", "estimated"}
 
 
 class Database:
@@ -40,16 +36,20 @@ class Database:
 
     Raises:
         UsageError: there is no such file, it is no run database, or a newer program wrote it.
+        StorageError: where it lies, SQLite cannot work.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        if not path.is_file():
-            raise UsageError(f"There is no run in {path.parent}: {path.name} is missing.")
+        guard.require_plain(path)
         self._path = path
         self._begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+        self._watch = guard.Watch()
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
-        self.connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-        self.connection.row_factory = sqlite3.Row
+        try:
+            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        except sqlite3.Error as error:
+            raise self.unreadable(error) from error
+        self._adopt(connection)
         try:
             if read_only and not self._opens() and not os.access(path.parent, os.W_OK):
                 self._copy()
@@ -57,9 +57,15 @@ class Database:
         except (sqlite3.DatabaseError, OSError) as error:
             self.close()
             raise self.unreadable(error) from error
-        except UsageError:
+        except BaseException:
             self.close()
             raise
+
+    def _adopt(self, connection: sqlite3.Connection) -> None:
+        """Use a connection, within the limits for files that strangers made."""
+        connection.row_factory = sqlite3.Row
+        self.connection = connection
+        self._watch.limit(connection)
 
     def _opens(self) -> bool:
         try:
@@ -76,6 +82,7 @@ class Database:
         """
         self.close()
         path = self._path
+        self._require_small()
         with tempfile.TemporaryDirectory() as folder:
             for name in (path.name, f"{path.name}-wal"):
                 if (path.parent / name).is_file():
@@ -85,17 +92,32 @@ class Database:
     def _take(self, source: sqlite3.Connection) -> None:
         """Go on with a copy in memory, and close the source."""
         copy = sqlite3.connect(":memory:", isolation_level=None)
-        with closing(source):
-            source.backup(copy)
-        self.connection = copy
-        self.connection.row_factory = sqlite3.Row
+        try:
+            with closing(source):
+                source.backup(copy)
+        except BaseException:
+            copy.close()
+            raise
+        self._adopt(copy)
+
+    def _require_small(self) -> None:
+        size = self._path.stat().st_size
+        if size > LARGEST_COPY:
+            raise UsageError(
+                f"{self._path} is too large to be read from memory: {size:,} bytes.",
+                "Copy the run to where it can be written to, and `resume` it there first.",
+            )
 
     def _prepare(self) -> None:
+        with self._watch.watching():
+            self._prepare_watched()
+
+    def _prepare_watched(self) -> None:
         self.connection.execute("PRAGMA foreign_keys = ON")
         # Safe against a killed process; a power cut may cost the last commits, never consistency.
         self.connection.execute("PRAGMA synchronous = NORMAL")
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
+        if version < 1:
             raise UsageError(f"{self._path} is not the database of a run.")
         if version > VERSION:
             raise UsageError(
@@ -103,6 +125,7 @@ class Database:
                 f"(schema {version}, this one reads up to {VERSION}).",
                 "Upgrade eureka-agent to look at it.",
             )
+        guard.require_plain_schema(self.connection, self._path)
         if version < VERSION:
             self._migrate(version)
         reading = self._begin == "BEGIN"
@@ -112,17 +135,24 @@ class Database:
     def _migrate(self, version: int) -> None:
         """Bring the tables up to date; a reader does so on a copy in memory, the file stays."""
         if self._begin == "BEGIN":
+            self._require_small()
             self._take(self.connection)
         for step in range(version, VERSION):
             self.connection.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[step]} COMMIT;")
 
     @classmethod
     def create(cls, path: Path) -> "Database":
-        """Make the file with empty tables and open it."""
-        connection = sqlite3.connect(path, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
-        connection.close()
+        """Make the file with empty tables and open it.
+
+        Raises:
+            StorageError: SQLite cannot work there, as on a full disk or where files have no locks.
+        """
+        try:
+            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+        except sqlite3.Error as error:
+            raise guard.storage_error(path, error) from error
         return cls(path)
 
     def close(self) -> None:
@@ -135,17 +165,25 @@ class Database:
         if self.connection.in_transaction:
             yield
             return
-        self.connection.execute(self._begin)
+        with self._failing():
+            self.connection.execute(self._begin)
         try:
             yield
+            with self._failing():
+                self.connection.execute("COMMIT")
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # a disk that is full has rolled back by itself
+                self.connection.execute("ROLLBACK")
             raise
-        self.connection.execute("COMMIT")
 
     def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
-        """Run one statement; dicts, lists and tuples among the parameters are stored as JSON."""
-        return self.connection.execute(sql, [_encode(value) for value in parameters])
+        """Run one statement; dicts, lists and tuples among the parameters are stored as JSON.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        with self._failing():
+            return self.connection.execute(sql, [encode(value) for value in parameters])
 
     def insert(self, table: str, **values: object) -> int:
         """Add a row and return its number."""
@@ -170,49 +208,51 @@ class Database:
         """The rows of a query as records; the query must yield a column for each field.
 
         Raises:
-            UsageError: the file is damaged.
+            UsageError: the file is damaged, or holds what this program never writes.
+        """
+        return [decode(record, row, self._path) for row in self.rows(sql, *parameters)]
+
+    def rows(self, sql: str, *parameters: object) -> list[sqlite3.Row]:
+        """The rows of a query as they are stored.
+
+        Raises:
+            UsageError: the file is damaged, or yields more than any run holds.
         """
         try:
-            return [_decode(record, row) for row in self.execute(sql, *parameters)]
-        except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
+            with self._watch.watching():
+                return self._watch.fetch(self.execute(sql, *parameters))
+        except (sqlite3.DatabaseError, OverflowError) as error:
             raise self.unreadable(error) from error
 
-    def unreadable(self, error: Exception) -> UsageError:
+    def number(self, sql: str, *parameters: object) -> int:
+        """The whole number that a query yields; 0 for none.
+
+        Raises:
+            UsageError: the file is damaged.
+        """
+        value = self.rows(sql, *parameters)[0][0]
+        if value is not None and not isinstance(value, int):
+            raise UsageError(f"{self._path} cannot be read: {value!r:.40} is no count.", COPIED)
+        return value or 0
+
+    def unreadable(self, error: Exception) -> EurekaError:
         """What to raise where reading failed."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the kind, without its variety
+        if isinstance(error, sqlite3.Error) and guard.refuses(code):
+            return guard.storage_error(self._path, error)
+        if code == sqlite3.SQLITE_INTERRUPT:
+            return UsageError(
+                f"{self._path} cannot be read: its tables have no end.", guard.STRANGE
+            )
         remedy = BUSY if code == sqlite3.SQLITE_BUSY else COPIED
         return UsageError(f"{self._path} cannot be read: {error}.", remedy)
 
-
-def _encode(value: object) -> Any:
-    if isinstance(value, dict | list | tuple):
-        return json.dumps(_plain(value), allow_nan=False)
-    return _plain(value)
-
-
-def _plain(value: Any) -> Any:
-    """The value as it can be stored: numbers that are not finite as None, text as valid UTF-8."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        # Through float(), as numpy's float64 passes for a float but SQLite would store its repr.
-        return float(value) if math.isfinite(value) else None
-    return value
-
-
-def _decode(record: type[Record], row: sqlite3.Row) -> Record:
-    values: dict[str, Any] = {}
-    for field in fields(record):  # pyright: ignore[reportArgumentType]
-        value = row[field.name]
-        if field.name in JSON_COLUMNS:
-            value = json.loads(value)
-        if field.name == "parents":
-            value = tuple(value)
-        if field.name in BOOLEANS and value is not None:
-            value = bool(value)
-        values[field.name] = value
-    return record(**values)
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Errors of the disk and the file in words; those of our own statements as they are."""
+        try:
+            yield
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise
+        except sqlite3.Error as error:
+            raise self.unreadable(error) from error

@@ -3,29 +3,25 @@
 import os
 import re
 import secrets
-import sqlite3
 import time
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from eureka_agent.errors import UsageError
+from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.store.database import Database
 
 DATABASE = "run.db"
 SHOWN = 5
+LONGEST = 100
+"""Characters of an environment's name in that of a run: file systems allow 255 in all."""
 
 
 def new_name(environment: str, when: float) -> str:
     """A run's name: `<environment>-<YYYYmmdd-HHMMSS>-<short id>`, `when` in unix seconds."""
-    safe = re.sub(r"[^A-Za-z0-9_.]+", "-", environment).strip("-.") or "run"
+    safe = re.sub(r"[^A-Za-z0-9_.]+", "-", environment)[:LONGEST].strip("-.") or "run"
     return f"{safe}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(when))}-{secrets.token_hex(2)}"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all, whenever the process is killed."""
-    # Program text may hold lone surrogates; they must not cost us the file.
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    draft.write_text(text, encoding="utf-8", errors="backslashreplace")
-    draft.replace(path)
 
 
 def list_runs(directory: Path) -> list[Path]:
@@ -36,17 +32,27 @@ def list_runs(directory: Path) -> list[Path]:
     return sorted(folders, key=_created, reverse=True)
 
 
+def latest_moment(directory: Path) -> float:
+    """When the newest run in a directory began, in unix seconds; 0 where there is none."""
+    return max(map(_created, list_runs(directory)), default=0.0)
+
+
 def _created(folder: Path) -> float:
     """When the run began, in unix seconds; for an unreadable one, when it was last written."""
-    path = folder / DATABASE
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            return float(connection.execute("SELECT created FROM run").fetchone()[0])
-        finally:
-            connection.close()
-    except (sqlite3.Error, TypeError):
-        return path.stat().st_mtime
+        with closing(Database(folder / DATABASE, read_only=True)) as database:
+            return database.select(_Beginning, "SELECT created FROM run LIMIT 1")[0].created
+    except (EurekaError, IndexError):
+        with suppress(OSError):
+            return (folder / DATABASE).lstat().st_mtime
+        return 0.0
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """What of a run's record says how old it is."""
+
+    created: float
 
 
 def find_run(text: str, directory: Path) -> Path:
@@ -59,7 +65,7 @@ def find_run(text: str, directory: Path) -> Path:
     Raises:
         UsageError: no run or several fit; the message says which there are.
     """
-    if text != "latest" and (Path(text) / DATABASE).is_file():
+    if text != "latest" and _is_run(Path(text)):
         return Path(text)
     runs = list_runs(directory)
     if not runs:
@@ -79,6 +85,13 @@ def find_run(text: str, directory: Path) -> Path:
     close = get_close_matches(text, [run.name for run in runs], n=1)
     hint = f"Did you mean {close[0]}?" if close else f"There are: {_names(runs)}."
     raise UsageError(f"There is no run {text!r} in {directory}.", hint)
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return os.path.lexists(path / DATABASE)
+    except ValueError:  # as of a name with a NUL
+        return False
 
 
 def _names(runs: list[Path]) -> str:

@@ -1,7 +1,5 @@
 """Reading a run: everything a viewer may ask, whether or not some process is searching it."""
 
-import json
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +7,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from eureka_agent.errors import UsageError
-from eureka_agent.store import lock
+from eureka_agent.store import lock, trust
 from eureka_agent.store.database import Database
+from eureka_agent.store.decoding import load
 from eureka_agent.store.folder import DATABASE
 from eureka_agent.store.rows import (
     AnalysisRow,
@@ -29,6 +28,17 @@ from eureka_agent.store.rows import (
 )
 
 LOCK = "lock"
+LONGEST_NAMES = 100_000
+"""Characters of goal and environment together."""
+STRANGE_ERRORS = (
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What looking at documents raises that are not as this program writes them."""
 AUTHOR = ("designer", "repair")
 """Roles in which the language model writes programs."""
 TRIES = 2
@@ -73,6 +83,13 @@ class RunReader:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+        if type(self) is RunReader and isinstance(error, STRANGE_ERRORS):
+            raise UsageError(
+                f"Run {self.name} cannot be shown: what it holds does not fit together "
+                f"({type(error).__name__}: {error!s:.80}).",
+                "The run is damaged, or somebody made it up; if it is neither, please report this "
+                "as a fault of eureka-agent.",
+            ) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -87,8 +104,34 @@ class RunReader:
         return version != before
 
     def row(self) -> RunRow:
-        """The run's own record."""
-        return self._database.select(RunRow, "SELECT * FROM run")[0]
+        """The run's own record.
+
+        Raises:
+            UsageError: it is gone, or is not as this program writes it.
+        """
+        (row,) = self._database.select(RunRow, "SELECT * FROM run LIMIT 1") or (None,)
+        named = f"{row.environment}{row.environment_source}{row.goal}" if row else ""
+        if row is None or "\0" in named or len(named) > LONGEST_NAMES:
+            raise self._database.unreadable(ValueError("the record of the run is none"))
+        return row
+
+    def made_here(self) -> bool:
+        """Whether this user made the run, and nobody else changed what it would run or contact."""
+        return trust.made_here(self.path, self.row())
+
+    def require_trust(
+        self, agrees: trust.Agrees | None = None, *, environment: bool = True
+    ) -> None:
+        """Go on only if the run was made here, or the user wants what it would do.
+
+        Args:
+            agrees: asks the user; None where nobody can be asked.
+            environment: whether the environment is the one that the run names.
+
+        Raises:
+            UsageError: the user does not agree, or nobody can be asked.
+        """
+        trust.require_trust(self.path, self.row(), agrees, environment=environment)
 
     def status(self) -> RunStatus:
         """The status as it is now: a run whose process was killed is interrupted."""
@@ -110,7 +153,7 @@ class RunReader:
             CandidateRow, "SELECT * FROM candidates WHERE id = ?", candidate
         )
         if not rows:
-            last = self._database.execute("SELECT max(id) FROM candidates").fetchone()[0]
+            last = self._database.number("SELECT max(id) FROM candidates")
             there = f"It has 1 to {last}." if last else "It has none yet."
             raise UsageError(f"Run {self.name} has no candidate {candidate}.", there)
         return rows[0]
@@ -194,9 +237,10 @@ class RunReader:
             "SELECT failures FROM analyses JOIN candidates ON id = candidate_id "
             "WHERE generation = ? ORDER BY id"
         )
+        rows = self._database.rows(sql, generation)
         try:
-            return [json.loads(row[0]) for row in self._database.execute(sql, generation)]
-        except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
+            return [load(row[0]) for row in rows]
+        except (ValueError, TypeError, RecursionError) as error:
             raise self._database.unreadable(error) from error
 
     def trainings(
@@ -215,12 +259,12 @@ class RunReader:
             "SELECT ifnull(sum(steps_total - steps_done), 0) FROM trainings "
             "WHERE state IN ('waiting', 'training')"
         )
-        return self._database.execute(sql).fetchone()[0]
+        return self._database.number(sql)
 
     def steps_taken(self) -> int:
         """Environment steps of all trainings, as far as they are by now."""
         sql = "SELECT ifnull(sum(steps_done), 0) FROM trainings"
-        return self._database.execute(sql).fetchone()[0]
+        return self._database.number(sql)
 
     def evaluations(self, training: int | None = None, *, since: int = 0) -> list[EvaluationRow]:
         """Evaluations of a training by step, or all by number; only those numbered past `since`."""

@@ -1,15 +1,18 @@
 """A run that can be written to: how its folder is made, opened and held."""
 
+import math
+import shutil
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, Self
 
-from eureka_agent.errors import UsageError
-from eureka_agent.store import lock, toml
+from eureka_agent.errors import StorageError
+from eureka_agent.store import lock, toml, trust
 from eureka_agent.store.database import Database
-from eureka_agent.store.folder import DATABASE, new_name, write_atomically
+from eureka_agent.store.files import require_plain_folder, write_atomically
+from eureka_agent.store.folder import DATABASE, latest_moment, new_name
 from eureka_agent.store.reading import LOCK
 from eureka_agent.store.writing import RunWriter
 
@@ -48,38 +51,53 @@ class Run(RunWriter):
         draft = directory / f".{name}"
         try:
             (draft / "candidates").mkdir(parents=True)
-        except OSError as error:
-            raise UsageError(
-                f"No run can be made in {directory}: {error.strerror}.",
-                "Give --runs a folder that you may write to.",
+            write_atomically(draft / "config.toml", toml.dumps(config))
+            for file, text in (files or {}).items():
+                write_atomically(draft / file, text)
+            with closing(Database.create(draft / DATABASE)) as database:
+                database.insert(
+                    "run",
+                    id=1,
+                    environment=environment,
+                    environment_source=environment_source or environment,
+                    goal=goal,
+                    status="running",
+                    # Later than all that are there, even where the clock went back.
+                    created=max(now, math.nextafter(latest_moment(directory), math.inf)),
+                    updated=now,
+                    seed=seed,
+                    config=dict(config),
+                    sandbox=sandbox,
+                )
+            with cls.open(draft) as run:
+                trust.sign(draft, run.row())
+            return cls.open(draft.rename(directory / name))
+        except (OSError, StorageError) as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            reason = error.message if isinstance(error, StorageError) else error.strerror
+            raise StorageError(
+                f"No run can be made in {directory}: {str(reason).rstrip('.')}.",
+                "Give --runs a folder that you may write to, on a disk with room.",
             ) from error
-        write_atomically(draft / "config.toml", toml.dumps(config))
-        for file, text in (files or {}).items():
-            write_atomically(draft / file, text)
-        database = Database.create(draft / DATABASE)
-        database.insert(
-            "run",
-            id=1,
-            environment=environment,
-            environment_source=environment_source or environment,
-            goal=goal,
-            status="running",
-            created=now,
-            updated=now,
-            seed=seed,
-            config=dict(config),
-            sandbox=sandbox,
-        )
-        database.close()
-        return cls.open(draft.rename(directory / name))
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open an existing run folder for writing.
 
         Raises:
-            UsageError: it is no run folder, or one that this version cannot read.
+            UsageError: it is no run folder, one that this version cannot read, or one from which
+                writing would lead elsewhere.
+            StorageError: it cannot be written to.
         """
+        try:
+            require_plain_folder(path)
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # the database says so
+        except OSError as error:
+            raise StorageError(
+                f"Run {path} cannot be written to: {error.strerror}.",
+                "See whose it is, or go on with a copy of it.",
+            ) from error
         return cls(path, Database(path / DATABASE))
 
     def lock(self) -> AbstractContextManager[None]:

@@ -1,5 +1,7 @@
 """The tables of a run's database, and how those of older versions become the present ones."""
 
+import re
+
 from eureka_agent.store.rows import CANDIDATE_STATES, ROLES, RUN_STATUSES, TRAINING_STATES
 
 VERSION = 4
@@ -171,3 +173,8 @@ PRAGMA user_version = 4;
 """,
 }
 """What makes a database of that schema version one of the next."""
+TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
+INDEXES = frozenset(
+    " ".join(sql.split()) for sql in re.findall(r"CREATE (?:UNIQUE )?INDEX [^;]+", SCHEMA)
+)
+"""All indexes of a run's database, each as the text that makes it."""

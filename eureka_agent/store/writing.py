@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from eureka_agent.store import toml
+from eureka_agent.store import toml, trust
 from eureka_agent.store.database import Database
-from eureka_agent.store.folder import write_atomically
+from eureka_agent.store.files import write_atomically
 from eureka_agent.store.reading import RunReader
 from eureka_agent.store.rows import CandidateRow, CandidateState, Role, RunStatus, TrainingRow
 
@@ -39,7 +39,11 @@ class RunWriter(RunReader):
     def set_config(self, config: Mapping[str, Any]) -> None:
         """Change the resolved configuration, as more of a finished search does."""
         with self._write() as database:
+            before = self.row()
+            mine = trust.made_here(self.path, before)
             database.update("run", 1, config=dict(config))
+            if mine:  # as it was, too: a kill before the commit leaves it so
+                trust.sign(self.path, before, self.row())
             write_atomically(self.path / "config.toml", toml.dumps(config))
 
     def set_sandbox(self, text: str) -> None:

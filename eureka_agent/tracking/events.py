@@ -1,12 +1,14 @@
 """Event files as TensorBoard reads them, written with its own messages and nothing else of it."""
 
 import importlib.metadata
+import os
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from eureka_agent.errors import MissingError, UsageError
+from eureka_agent.store.files import begin
 
 FILE = "events.out.tfevents.0.eureka"
 """One file per folder: its name has to hold `tfevents`, and stays the same when written anew."""
@@ -20,6 +22,11 @@ def describe_events() -> str:
         return f"event files, with tensorboard {importlib.metadata.version('tensorboard')}"
     except importlib.metadata.PackageNotFoundError:
         return f"no event files: {INSTALL}"
+
+
+def _own(name: str, flags: int) -> int:
+    """Open a file, but never through a link."""
+    return os.open(name, flags | os.O_NOFOLLOW, 0o666)
 
 
 class EventFile:
@@ -48,7 +55,7 @@ class EventFile:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             begins = anew or not (folder / FILE).is_file()
-            self._file = open(folder / FILE, "wb" if anew else "ab")
+            self._file = begin(folder / FILE) if anew else open(folder / FILE, "ab", opener=_own)
         except OSError as error:
             raise UsageError(
                 f"Nothing can be written in {folder}: {error.strerror}.", "Name another folder."

@@ -12,6 +12,7 @@ from stable_baselines3 import PPO
 from torch import Tensor
 
 from eureka_agent.environment import Environment
+from eureka_agent.store.files import draft_of, write_atomically
 from eureka_agent.training.networks import MODULES
 
 
@@ -78,8 +79,9 @@ def save_policy(path: Path, weights: Mapping[str, Tensor], environment: Environm
     model._last_obs = None
     model.rollout_buffer_class = None
     path.parent.mkdir(parents=True, exist_ok=True)
-    model.save(path)
-    path.with_suffix(".json").write_text(json.dumps(_control(environment), indent=2))
+    with draft_of(path) as draft:
+        model.save(draft)
+    write_atomically(path.with_suffix(".json"), json.dumps(_control(environment), indent=2))
 
 
 def _control(environment: Environment) -> dict[str, Any]:

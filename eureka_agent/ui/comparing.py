@@ -9,8 +9,9 @@ from typing import Any
 
 from eureka_agent.errors import UsageError
 from eureka_agent.store import RunReader, RunRow
+from eureka_agent.store.files import read_plain
+from eureka_agent.store.trust import LARGEST_FITNESS, OWN_FITNESS
 from eureka_agent.ui.documents import Document, run_document
-from eureka_agent.ui.published import OWN_FITNESS
 from eureka_agent.ui.statistics import FEWEST_TRAININGS, Estimate, compare
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -135,6 +136,7 @@ def _few_trainings(documents: Sequence[Document]) -> list[str]:
 def _fitness(reader: RunReader) -> str:
     """The user's own fitness that a run keeps a copy of; empty where it is the environment's."""
     try:
-        return (reader.path / OWN_FITNESS).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+        own = read_plain(reader.path / OWN_FITNESS, LARGEST_FITNESS, reader.path)
+        return own.decode("utf-8", "replace")
+    except OSError:
         return ""

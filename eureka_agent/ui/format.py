@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 BARS = "▁▂▃▄▅▆▇█"
 NOTHING = "-"
+LONGEST_LINE = 10_000
+"""Characters of foreign text that are shown on one line."""
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 # They choose a glyph, say nothing, and make what is drawn wider than what was measured.
 _VARIATION_SELECTOR = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
@@ -32,8 +34,9 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Foreign text made safe, on one line."""
-    return " ".join(clean(text).split())
+    """Foreign text made safe, on one line, which ends where nobody reads on."""
+    shown = text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…"
+    return " ".join(clean(shown).split())
 
 
 def idea(thought: str, goal: str) -> str:

@@ -5,10 +5,9 @@ from typing import Any
 
 from eureka_agent.errors import UsageError
 from eureka_agent.store import RunReader, RunRow, baselines_path, fingerprint, read_baselines
+from eureka_agent.store.trust import OWN_FITNESS, familiar
 from eureka_agent.ui.format import count
 
-OWN_FITNESS = "fitness.py"
-"""A run keeps a copy of the fitness under this name where it is the user's own."""
 REWARDS = ("random", "zero", "human", "bare")
 KEPT = ("seeds", "steps", "lanes", "worlds", "episodes", "progress", "verdicts", "date", "versions")
 
@@ -30,16 +29,23 @@ def published_baselines(run: RunReader) -> dict[str, Any] | None:
     if entry is None:
         return None
     found = {key: entry.get(key) for key in (*REWARDS, *KEPT)}
-    return found | {"notes": _notes(row, entry)}
+    # The run of a stranger may name any folder: the disk is not searched for its sake.
+    known = familiar(row.environment_source) or run.made_here()
+    return found | {"notes": _notes(row, entry, known)}
 
 
-def _notes(row: RunRow, entry: dict[str, Any]) -> list[str]:
+def _notes(row: RunRow, entry: dict[str, Any], known: bool) -> list[str]:
     """Where an entry does not fit a run."""
     notes = []
     steps, theirs = row.config.get("steps"), entry.get("steps")
     if steps and theirs and steps != theirs:
         notes.append(f"This run trains for {count(steps)} steps, they for {count(theirs)}.")
     folder = Path(row.environment_source)
-    if folder.is_dir() and fingerprint(folder) != entry.get("fingerprint"):
+    if (
+        known
+        and folder.is_absolute()
+        and folder.is_dir()
+        and fingerprint(folder) != entry.get("fingerprint")
+    ):
         notes.append("The environment has changed since they were measured.")
     return notes

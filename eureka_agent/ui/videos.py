@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from eureka_agent.store.files import is_plain
+
 KINDS = {".mp4": "video/mp4", ".webm": "video/webm", ".gif": "image/gif"}
 """Media types by the ending of the name, the better ones first."""
 
 
 def videos(folder: Path) -> list[Path]:
-    """The films in a folder, the best kind first, then by name; none where there is no folder."""
-    if not folder.is_dir():
-        return []
-    return [path for kind in KINDS for path in sorted(folder.glob(f"*{kind}"))]
+    """The films in a candidate's folder, the best kind first, then by name; links are none."""
+    root = folder.parent.parent
+    found = (path for kind in KINDS for path in sorted(folder.glob(f"*{kind}")))
+    return [path for path in found if is_plain(path, root)]

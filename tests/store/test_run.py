@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from eureka_agent.errors import UsageError
+from eureka_agent.errors import StorageError, UsageError
 from eureka_agent.store import Run, RunReader, database
 from eureka_agent.store.database import VERSION, Database
 
@@ -162,7 +162,7 @@ def test_asking_for_a_candidate_that_is_not_there_says_which_are(run: Run) -> No
 
 def test_a_reader_cannot_write(run: Run) -> None:
     reader = Run(run.path, Database(run.path / "run.db", read_only=True))
-    with reader, pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with reader, pytest.raises(StorageError, match="may not be written"):
         reader.set_phase("mine")
 
 
