@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eureka_agent.choices import FREE
 from eureka_agent.designer.asking import Asking, Place
 from eureka_agent.designer.base import Broken, BudgetSpent, Past, Proposal
 from eureka_agent.designer.extraction import Extract, extract
 from eureka_agent.designer.history import best_of, history
-from eureka_agent.designer.parts import FREE, parts_findings
+from eureka_agent.designer.parts import parts_findings
 from eureka_agent.designer.prompting import repair_messages, system_message, task_message
 from eureka_agent.llm import ChatMessage
 from eureka_agent.store import ExchangeRow, Run

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from eureka_agent.environment import Environment, find_environment
 from eureka_agent.errors import UsageError
+from eureka_agent.paths import expanded
 from eureka_agent.store import RunReader, find_run
 from eureka_agent.store.folder import DATABASE
 from eureka_agent.ui.published import OWN_FITNESS
@@ -64,7 +65,7 @@ def find_policy(
     Raises:
         UsageError: there is no such policy, or its environment is not here.
     """
-    path = Path(text)
+    path = expanded(text)
     if path.suffix != ".zip":
         return _of_run(find_run(text, runs), candidate, environment)
     if candidate is not None:
@@ -129,7 +130,7 @@ def _of_run(path: Path, candidate: int | None, environment: str | None) -> Polic
     found = _environment(
         [environment] if environment else [row.environment_source, row.environment]
     )
-    own = path / OWN_FITNESS
+    own = run.path / OWN_FITNESS
     config = row.config
     return Policy(
         title,

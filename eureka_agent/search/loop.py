@@ -14,11 +14,11 @@ import numpy as np
 
 from eureka_agent.designer import BudgetSpent, Proposal
 from eureka_agent.environment import Environment
-from eureka_agent.errors import UsageError
 from eureka_agent.playback.winners import WinnerFilms
 from eureka_agent.sandbox.isolation import demand
 from eureka_agent.sandbox.spare import Spare
 from eureka_agent.search.archive import measure, past_candidates, ranking, remembered, ship
+from eureka_agent.search.arguments import require_evaluable
 from eureka_agent.search.bank import FOLDER, Bank, Entry, Record, enter_references
 from eureka_agent.search.children import Judge, start_worker
 from eureka_agent.search.comparison import compare, enter_baselines, human_reward
@@ -92,16 +92,11 @@ def evaluate(launch: Launch, seeds: int) -> None:
     """Retrain winner, human reward and bare fitness until each has `seeds` fresh trainings.
 
     Raises:
-        UsageError: the search is not finished, or found nothing.
+        UsageError: the search is not finished, found nothing, or has no fitness.
     """
     config = dataclasses.replace(launch.config, retrainings=seeds)
     run, environment = launch.run, launch.environment
-    if run.row().status != "finished":
-        raise UsageError(
-            f"Run {run.name} is not finished.", f"Go on with: eureka-agent resume {run.path}"
-        )
-    if run.row().best_candidate is None:
-        raise UsageError(f"Run {run.name} has no winner to evaluate.")
+    require_evaluable(run)
     with _sitting(run, config), Judge(environment, config, launch.fitness) as judge:
         trainer = Trainer(run, environment, config, judge, launch.fitness)
         compare(run, trainer, judge, environment, config)

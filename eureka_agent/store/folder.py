@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from eureka_agent.errors import UsageError
+from eureka_agent.paths import expanded
 
 DATABASE = "run.db"
 SHOWN = 5
@@ -59,8 +60,9 @@ def find_run(text: str, directory: Path) -> Path:
     Raises:
         UsageError: no run or several fit; the message says which there are.
     """
-    if text != "latest" and (Path(text) / DATABASE).is_file():
-        return Path(text)
+    path = expanded(text)
+    if text != "latest" and (path / DATABASE).is_file():
+        return path
     runs = list_runs(directory)
     if not runs:
         raise UsageError(

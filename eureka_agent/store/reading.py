@@ -45,7 +45,7 @@ class RunReader:
     """
 
     def __init__(self, path: Path, database: Database) -> None:
-        self.path = path
+        self.path = path.absolute()  # it outlives the working folder, and crosses to children
         self.name = path.resolve().name
         self._database = database
         self._data_version: int | None = None

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from eureka_agent.paths import command
 from eureka_agent.store import RunReader
 from eureka_agent.ui.documents import (
     PUBLISHED,
@@ -108,9 +109,9 @@ def final_summary(run: RunReader) -> RenderableType:
         places.add_row("reward", path_text(best["reward_path"]))
         places.add_row("policy", path_text(best["policy_path"] or "not written yet"))
     places.add_row("run", path_text(document["path"]))
-    places.add_row("more", path_text(f"eureka-agent show {document['run']}"))
+    places.add_row("more", path_text(command("show", document["path"])))
     if document["status"] != "finished":
-        places.add_row("go on", path_text(f"eureka-agent resume {document['run']}"))
+        places.add_row("go on", path_text(command("resume", document["path"])))
     parts += [section("Where it lies", places), _usage(document)]
     return Group(*parts)
 
