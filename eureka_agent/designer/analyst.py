@@ -113,7 +113,7 @@ class Analyst:
             excerpt=chosen,
             policy_episodes=int(subject.own.sum()),
         )
-        system = render("analyst", actions=ACTIONS)
+        system = render("analyst", actions=ACTIONS, measured=self._task.measured)
         picture = Picture(png, render("frames")) if png is not None else None
         messages = (ChatMessage("system", system), ChatMessage("user", asked, picture))
         return _Case(messages, chosen, _outline(subject).weights, numbers_in([asked]))

@@ -115,6 +115,7 @@ class LanguageModelDesigner:
                 self._settings.turns,
                 self._settings.training_steps,
                 forgetful=self._settings.forgetful,
+                measured=self._task.measured,
             ),
             initial=self._settings.initial if generation == 0 else "",
             with_source=self._settings.with_source,

@@ -103,7 +103,13 @@ class Reviewer:
     def _question(self, subject: Subject) -> list[ChatMessage]:
         task = self._task
         library = [line["name"] for line in library_of(task)]
-        system = render("reviewer", library=library, discount=task.discount, blocking=MOST_POINTS)
+        system = render(
+            "reviewer",
+            library=library,
+            discount=task.discount,
+            blocking=MOST_POINTS,
+            measured=task.measured,
+        )
         content = render(
             "review",
             task=task,

@@ -32,7 +32,7 @@ class Policy:
         title: what people call it.
         path: its zip.
         environment: the task that it was trained on.
-        fitness: the file that measures the task.
+        fitness: the file that measures the task; None where nothing does.
         program: text of the reward program that trained it; None where nobody knows.
         seed: whose reporting episodes are played.
         episodes: how many of them.
@@ -43,7 +43,7 @@ class Policy:
     title: str
     path: Path
     environment: Environment
-    fitness: Path
+    fitness: Path | None
     program: str | None = None
     seed: int = 0
     episodes: int = EPISODES
@@ -136,7 +136,7 @@ def _of_run(path: Path, candidate: int | None, environment: str | None) -> Polic
         title,
         zipped,
         found,
-        own if own.is_file() else found.fitness_path,
+        (own if own.is_file() else found.fitness_path) if run.measured else None,
         program,
         int(config.get("seed", row.seed)),
         int(config.get("reporting_episodes", EPISODES)),

@@ -138,7 +138,7 @@ def require_evaluable(run: RunReader) -> None:
         UsageError: the search is not finished, found nothing, or has no fitness.
     """
     row = run.row()
-    if row.config.get("rank_by") == "peers":
+    if not run.measured:
         raise UsageError(
             f"Run {run.name} was searched without a fitness: nothing measures its winner.",
             f"Look at it: {command('play', run.path, '--video', 'winner.mp4')}",

@@ -283,7 +283,9 @@ def _roles(
 
 
 def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:
-    task = dataclasses.replace(environment.describe(), task=run.row().goal)
+    task = dataclasses.replace(
+        environment.describe(), task=run.row().goal, measured=config.measured
+    )
     if task.task != environment.task:
         task = dataclasses.replace(task, subtasks=())  # they are parts of another task
     own, initial = run.path / OWN_FITNESS, run.path / INITIAL

@@ -80,7 +80,7 @@ def search(launch: Launch) -> None:
             if insight is not None:
                 run.set_phase(f"generation {generation}: the programs are compared")
                 hindsight = review.hindsight() if review else None
-                insight.learn(generation, config.rank_by == "fitness", hindsight)
+                insight.learn(generation, config.measured, hindsight)
             choose_best(run, generation, config)
             if films is not None:
                 film_winner(run, films, generation)
@@ -207,7 +207,7 @@ def keep_result(
             checkpoint_step=best.step,
         )
         keep_reflection(run, row.id, environment, config, best.episodes)
-        shown = "trained to the end" if config.rank_by == "peers" else f"fitness {best.fitness:.4g}"
+        shown = "trained to the end" if best.fitness is None else f"fitness {best.fitness:.4g}"
         run.event("finished", shown, row.id)
 
 
@@ -251,9 +251,9 @@ def _review(launch: Launch, bank: Bank, prober: Prober) -> Review | None:
 
 def film_winner(run: Run, films: WinnerFilms, generation: int) -> None:
     """Have the best of a generation filmed, which nothing waits for."""
-    row = next((row for row in run.generations() if row.generation == generation), None)
-    if row is not None and row.best_candidate is not None:
-        films.record(row.best_candidate)
+    best = next((row for _, row in ranking(run) if row.generation == generation), None)
+    if best is not None:
+        films.record(best.id)
 
 
 @contextmanager
