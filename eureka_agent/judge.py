@@ -50,8 +50,8 @@ class Judge:
 
     def __init__(self) -> None:
         self._environment: Environment
-        self._fitness: Fitness
-        self._fitness_path: Path
+        self._fitness: Fitness | None = None
+        self._fitness_path = Path()
         self._lanes = 0
         self._threads = 0
         self._worlds: dict[int, AnyWorlds] = {}
@@ -59,22 +59,24 @@ class Judge:
     def open(self, request: Message, reporter: Reporter) -> Message:
         """Load the task and try the fitness on one step.
 
-        Fields: `environment` (its source), `fitness` (file), `lanes` (K of the run), `threads`.
+        Fields: `environment` (its source), `fitness` (file; None where nothing measures the task),
+        `lanes` (K of the run), `threads`.
         """
         fields = request.fields
         self._lanes, self._threads = fields["lanes"], fields["threads"]
         self._environment = find_environment(fields["environment"])
-        self._fitness_path = Path(fields["fitness"])
-        self._fitness = load_fitness(self._fitness_path)
-        self._try_fitness()
-        return Message("opened", {"meaning": self._fitness.meaning})
+        if fields["fitness"] is not None:
+            self._fitness_path = Path(fields["fitness"])
+            self._fitness = load_fitness(self._fitness_path)
+            self._try_fitness(self._fitness)
+        return Message("opened", {"meaning": self._fitness.meaning if self._fitness else ""})
 
     def judge(self, request: Message, reporter: Reporter) -> Message:
         """Run policies without action noise, all of them on the same episodes of a pool.
 
         Fields: `policies` (P, at most K), `episodes` (E), `pool`, `seed`. Arrays: `<p>/<name>`,
-        folded state dicts. Replies with `fitness [P, E]`, `diverged [P, E]` and, per policy, arrays
-        `<p>/<field of Episodes>`.
+        folded state dicts. Replies with `fitness [P, E]` if there is one, `diverged [P, E]` and,
+        per policy, arrays `<p>/<field of Episodes>`.
         """
         fields = request.fields
         count, each = fields["policies"], fields["episodes"]
@@ -109,15 +111,16 @@ class Judge:
 
     def _measured(self, recordings: Sequence[Recording]) -> Message:
         """The reply about what policies did."""
-        arrays: dict[str, np.ndarray] = {
-            "fitness": np.stack([self._measure(r) for r in recordings]).astype(np.float64),
-            "diverged": np.stack([recording.diverged.numpy() for recording in recordings]),
-        }
+        diverged = np.stack([recording.diverged.numpy() for recording in recordings])
+        arrays: dict[str, np.ndarray] = {"diverged": diverged}
+        if self._fitness is not None:
+            values = [self._measure(self._fitness, recording) for recording in recordings]
+            arrays["fitness"] = np.stack(values).astype(np.float64)
         for p, recording in enumerate(recordings):
             arrays |= {f"{p}/{name}": value for name, value in recording.episodes.arrays().items()}
         return Message("judged", {}, arrays)
 
-    def _try_fitness(self) -> None:
+    def _try_fitness(self, fitness: Fitness) -> None:
         """Measure one step that stands still: what is wrong with a fitness shows at once."""
         worlds = self._environment.make_worlds(1, self._threads)
         still = Episodes(
@@ -126,20 +129,20 @@ class Judge:
             lengths=torch.ones(1, dtype=torch.int64),
             terminated=torch.zeros(1, dtype=torch.bool),
         )
-        self._measure(Recording(still, torch.zeros(1, dtype=torch.bool)))
+        self._measure(fitness, Recording(still, torch.zeros(1, dtype=torch.bool)))
 
-    def _measure(self, recording: Recording) -> np.ndarray:
+    def _measure(self, fitness: Fitness, recording: Recording) -> np.ndarray:
         """Fitness of each episode `[E]`."""
         episodes = recording.episodes
-        arguments = episodes.arguments(self._environment.layout, self._fitness.parameters)
+        arguments = episodes.arguments(self._environment.layout, fitness.parameters)
         try:
-            steps = self._fitness(arguments).total.view(episodes.actions.shape[:2]).double()
+            steps = fitness(arguments).total.view(episodes.actions.shape[:2]).double()
         except Exception as error:
             raise UsageError(
                 f"{self._fitness_path}: fitness fails with {type(error).__name__}: {error}.",
                 "It takes signals of the environment by name and returns one number per row.",
             ) from error
-        values = self._fitness.episode(steps, episodes.lengths, recording.diverged)
+        values = fitness.episode(steps, episodes.lengths, recording.diverged)
         bad = int((~values.isfinite()).sum())
         if bad:
             raise UsageError(

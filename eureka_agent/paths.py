@@ -1,5 +1,8 @@
-"""Where the folders `envs/` and `prompts/` are, however the program was installed."""
+"""Paths: where the program's data lies, what a typed path means, and how people read one."""
 
+import os
+import re
+import shlex
 from pathlib import Path
 
 from eureka_agent.errors import MissingError
@@ -22,3 +25,24 @@ def data_folder(name: str) -> Path:
         f"This installation of eureka-agent has no folder {name!r}.",
         "Install it again: pip install --force-reinstall --no-deps, and where you installed from.",
     )
+
+
+def expanded(text: str | Path) -> Path:
+    """A path as a person typed it; shells leave the `~` of `--option=~/file` as it is."""
+    return Path(os.path.expanduser(text))
+
+
+def shown(text: str | Path) -> str:
+    """A path, or a text with paths in it, in which those below the working folder begin there."""
+    try:
+        here = os.getcwd()
+    except OSError:  # it was removed
+        return str(text)
+    if here == os.sep:
+        return str(text)
+    return re.sub(rf"(?<![\w./-]){re.escape(here + os.sep)}", "", str(text))
+
+
+def command(*words: str | Path) -> str:
+    """A command line to copy, whatever stands in its words."""
+    return shlex.join(["eureka-agent", *map(shown, words)])

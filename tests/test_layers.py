@@ -32,6 +32,8 @@ FLOORS = {
     "store": 1,
     "errors": 0,
     "paths": 0,
+    "finding": 0,
+    "choices": 0,
     "__init__": 0,  # the version
 }
 KNOWS = {"ui": {"store"}, "report": {"store", "ui"}}  # of the floors above the ground

@@ -14,6 +14,8 @@ from eureka_agent.cli.options import (
     print_json,
 )
 from eureka_agent.errors import EurekaError
+from eureka_agent.finding import environment_folder, require_environment
+from eureka_agent.paths import expanded
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,7 +29,10 @@ def list_environments(
     as_json: AsJson = False,
 ) -> None:
     """List the environments, or tell all about some: robot, signals, actions, baselines."""
-    from eureka_agent.environment.catalogue import environments_document
+    for name in names or []:
+        require_environment(name)
+
+    from eureka_agent.environment.catalogue import environments_document  # loads torch, MuJoCo
     from eureka_agent.ui.environments import environment_view, environments_table
     from eureka_agent.ui.pieces import open_console
 
@@ -84,10 +89,13 @@ def config_diff(
 def new_environment(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the environment: my_robot.")],
     model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A MJCF file; without one, a small robot.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", parser=expanded, help="A MJCF file; without one, a small robot."
+        ),
     ] = None,
     folder: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the new folder is made.")
+        Path, typer.Option(metavar="DIR", parser=expanded, help="Where the new folder is made.")
     ] = Path(),
     task: Annotated[str | None, typer.Option(help="The task in one sentence.")] = None,
 ) -> None:
@@ -99,7 +107,7 @@ def new_environment(
     if is_interactive():
         if model is None:
             asked = typer.prompt("A MJCF file of your robot (empty for a small one)", default="")
-            model = Path(asked) if asked else None
+            model = expanded(asked) if asked else None
         if task is None:
             task = typer.prompt("Its task in one sentence (empty for later)", default="") or None
     open_console().print(created(create(name, folder, model, task)))
@@ -116,7 +124,10 @@ def check_environments(
     as_json: AsJson = False,
 ) -> None:
     """Check an environment of your own: what is wrong with it, and what to write."""
-    from eureka_agent.plugins.commands import check_all
+    for name in environments or []:
+        environment_folder(name)
+
+    from eureka_agent.plugins.commands import check_all  # loads torch and MuJoCo
     from eureka_agent.ui.pieces import open_console
 
     console = None if as_json else open_console()

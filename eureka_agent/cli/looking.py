@@ -20,6 +20,7 @@ from eureka_agent.cli.options import (
     runs_app,
 )
 from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.paths import expanded, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,7 +132,10 @@ def show(
 def report(
     run: RunName,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where; report.html in the run without it.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", parser=expanded, help="Where; report.html in the run without it."
+        ),
     ] = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
@@ -145,7 +149,7 @@ def report(
     if as_json:
         print_json({"report": str(path), "bytes": path.stat().st_size})
     else:
-        print(path)
+        print(shown(path))
 
 
 @app.command()
@@ -178,7 +182,8 @@ def play(
         ),
     ] = None,
     video: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Film an episode: .mp4 or .gif.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=expanded, help="Film an episode: .mp4 or .gif."),
     ] = None,
     episode: Annotated[int, typer.Option(help="Which episode is filmed, counted from 0.")] = 0,
     seconds: Annotated[
@@ -194,7 +199,16 @@ def play(
     """Play a trained policy on held-out episodes: its numbers, and a film of one of them."""
     from rich.console import Console
 
-    from eureka_agent.playback.commands import find_policies, played
+    from eureka_agent.playback.film import require_film_name
+    from eureka_agent.store import find_run
+
+    if video is not None:
+        require_film_name(video)
+    for name in (policy, beside):
+        if name and not name.endswith(".zip") and not name.removeprefix("#").isdigit():
+            find_run(name, runs)
+
+    from eureka_agent.playback.commands import find_policies, played  # loads torch and MuJoCo
     from eureka_agent.ui.pieces import open_console
     from eureka_agent.ui.played import played_view
 
@@ -213,7 +227,10 @@ def play(
 def track(
     run: RunName,
     tensorboard: Annotated[
-        Path, typer.Option(metavar="DIR", help="Gets event files, in a folder of the run's name.")
+        Path,
+        typer.Option(
+            metavar="DIR", parser=expanded, help="Gets event files, in a folder of the run's name."
+        ),
     ] = Path("tensorboard"),
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on as long as the search does.")

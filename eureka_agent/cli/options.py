@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from eureka_agent.errors import UsageError
+from eureka_agent.paths import expanded
 from eureka_agent.ui.format import clean
 
 RUNS = Path("runs")
@@ -40,10 +41,18 @@ EnvironmentName = Annotated[
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="Path of a run, start of its name, or 'latest'.")
 ]
-RunsFolder = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where runs are kept.")]
+RunsFolder = Annotated[
+    Path, typer.Option("--runs", metavar="DIR", parser=expanded, help="Where runs are kept.")
+]
 OtherRunsFolder = Annotated[
     Path | None,
-    typer.Option("--runs", metavar="DIR", help="Where runs are kept.", show_default=str(RUNS)),
+    typer.Option(
+        "--runs",
+        metavar="DIR",
+        parser=expanded,
+        help="Where runs are kept.",
+        show_default=str(RUNS),
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="A stable JSON document on stdout.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Progress as lines, not as a live view.")]
@@ -102,5 +111,6 @@ def read_text(path: Path) -> str:
     """
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", "Give the path of a file.") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path} cannot be read: {reason}.", "Give the path of a file.") from error

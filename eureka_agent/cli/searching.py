@@ -26,6 +26,8 @@ from eureka_agent.cli.options import (
     read_text,
 )
 from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.finding import require_environment
+from eureka_agent.paths import command, expanded
 
 if TYPE_CHECKING:
     from eureka_agent.search import Launch
@@ -35,7 +37,10 @@ if TYPE_CHECKING:
 def search(
     environment: EnvironmentName,
     goal: Annotated[
-        str | None, typer.Option(help="The task in one sentence; needs --fitness if it is new.")
+        str | None,
+        typer.Option(
+            help="The task in one sentence; one of your own needs --fitness or --no-fitness."
+        ),
     ] = None,
     designer: Annotated[
         str | None,
@@ -57,10 +62,17 @@ def search(
         list[str] | None, typer.Option("--set", metavar="K=V", help="Any other setting.")
     ] = None,
     fitness: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What the goal is about, if it is yours.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            parser=expanded,
+            help="Python file that scores your own goal: fitness(<signals>) gives a number per "
+            "step (docs/tutorial.md, step 3).",
+        ),
     ] = None,
     init: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A reward program to start from.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=expanded, help="A reward program to start from."),
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(help="Tokens that the language model may use.")
@@ -70,7 +82,11 @@ def search(
     ] = None,
     no_fitness: Annotated[
         bool,
-        typer.Option("--no-fitness", help="Rank candidates by what the rewards of others say."),
+        typer.Option(
+            "--no-fitness",
+            help="Search without a measure: candidates rank by the rewards of the others, and "
+            "nothing checks whether the goal is met.",
+        ),
     ] = False,
     sandbox: Sandbox = None,
     preset: Annotated[
@@ -80,7 +96,8 @@ def search(
     plain: Plain = False,
 ) -> None:
     """Search for a reward function, and compare the best with human reward and bare fitness."""
-    from eureka_agent.search import SearchConfig, new_search, parse_setting
+    from eureka_agent.search.arguments import check_arguments, require_given
+    from eureka_agent.search.config import SearchConfig, parse_setting
     from eureka_agent.search.presets import find_preset
 
     changes: dict[str, Any] = {**find_preset(preset).settings, "preset": preset}
@@ -102,13 +119,20 @@ def search(
     changes |= {name: value for name, value in named.items() if value is not None}
     if changes.get("model"):
         changes.setdefault("designer", "openai")
+    SearchConfig.check(**changes)
+    require_given(changes.get("designer", ""), given=False)
+    check_arguments(environment, goal, fitness, changes.get("rank_by", "fitness") == "fitness")
+    initial = read_text(init) if init is not None else None
+
+    from eureka_agent.search.launch import new_search  # loads torch and MuJoCo
+
     launch = new_search(
         environment,
         runs,
         lambda found: SearchConfig.for_environment(found, **changes),
         goal=goal,
         fitness=fitness,
-        initial=read_text(init) if init is not None else None,
+        initial=initial,
     )
     if designer is None and launch.config.designer == "offline":
         note("No language model is configured: the built-in offline designer writes the programs.")
@@ -126,18 +150,23 @@ def resume(
     plain: Plain = False,
 ) -> None:
     """Go on with a search that was stopped or killed, or with more of a finished one."""
-    from eureka_agent.search import resumed_search
     from eureka_agent.store import find_run
 
     if generations < 0:
         raise UsageError(f"--generations {generations} would take some away.", "Give a number > 0.")
-    _search(resumed_search(find_run(run, runs), generations, agreement(trust)), plain)
+    path = find_run(run, runs)
+
+    from eureka_agent.search.launch import resumed_search  # loads torch and MuJoCo
+
+    _search(resumed_search(path, generations, agreement(trust)), plain)
 
 
 @app.command()
 def train(
     environment: EnvironmentName,
-    reward: Annotated[Path, typer.Option(metavar="FILE", help="The reward program.")],
+    reward: Annotated[
+        Path, typer.Option(metavar="FILE", parser=expanded, help="The reward program.")
+    ],
     trainer: Annotated[
         str | None,
         typer.Option(help="Who trains: population, or sb3 for stable-baselines3's own PPO."),
@@ -150,22 +179,26 @@ def train(
     plain: Plain = False,
 ) -> None:
     """Train one policy on one reward."""
-    from eureka_agent.search import SearchConfig, new_search
+    from eureka_agent.search.config import SearchConfig
 
     text = read_text(reward)
-    single = {"designer": "given", "generations": 1, "candidates": 1, "retrainings": 0}
+    changes: dict[str, Any] = {
+        "steps": steps,
+        "seed": seed,
+        "trainer": trainer,
+        "device": device,
+        "sandbox": sandbox,
+        **{"designer": "given", "generations": 1, "candidates": 1, "retrainings": 0},
+    }
+    SearchConfig.check(**changes)
+    require_environment(environment)
+
+    from eureka_agent.search.launch import new_search  # loads torch and MuJoCo
+
     launch = new_search(
         environment,
         runs,
-        lambda found: SearchConfig.for_environment(
-            found,
-            steps=steps,
-            seed=seed,
-            trainer=trainer,
-            device=device,
-            sandbox=sandbox,
-            **single,
-        ),
+        lambda found: SearchConfig.for_environment(found, **changes),
         given=text,
     )
     _search(launch, plain)
@@ -174,15 +207,19 @@ def train(
 @app.command()
 def critique(
     environment: EnvironmentName,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The reward program.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", parser=expanded, help="The reward program.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Check one reward program: its text, then what it pays on real transitions."""
-    from eureka_agent.environment import find_environment
+    text = read_text(file)
+    require_environment(environment)
+
+    from eureka_agent.environment import find_environment  # loads torch and MuJoCo
     from eureka_agent.search.probing import Prober
     from eureka_agent.ui.pieces import open_console, verdict
 
-    text = read_text(file)
     with Prober(find_environment(environment)) as prober:
         findings = [finding.as_dict() for finding in prober.probe(text)]
     errors = sum(finding["severity"] == "error" for finding in findings)
@@ -199,7 +236,7 @@ def critique(
 @app.command()
 def evaluate(
     run: RunName,
-    seeds: Annotated[int, typer.Option(help="Fresh training seeds for each reward.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Fresh training seeds for each reward.")] = 5,
     trust: Trust = False,
     runs: RunsFolder = RUNS,
     plain: Plain = False,
@@ -207,11 +244,17 @@ def evaluate(
 ) -> None:
     """Retrain the winner from scratch on fresh seeds beside human reward and bare fitness."""
     from eureka_agent.cli.looking import show
-    from eureka_agent.search import evaluate as retrain
-    from eureka_agent.search import resumed_search
-    from eureka_agent.store import find_run
+    from eureka_agent.search.arguments import require_evaluable
+    from eureka_agent.store import RunReader, find_run
 
-    launch = resumed_search(find_run(run, runs), agrees=agreement(trust))
+    path = find_run(run, runs)
+    with RunReader.open(path) as reader:
+        require_evaluable(reader)
+
+    from eureka_agent.search import evaluate as retrain  # loads torch and MuJoCo
+    from eureka_agent.search import resumed_search
+
+    launch = resumed_search(path, agrees=agreement(trust))
     _watched(launch, plain, lambda: retrain(launch, seeds), quiet=as_json)
     launch.run.close()
     show(str(launch.run.path), as_json=as_json)
@@ -221,16 +264,21 @@ def _search(launch: "Launch", plain: bool) -> None:
     """Run a search with a view on it, then print what came of it."""
     from eureka_agent.sandbox.isolation import demand
     from eureka_agent.search import search as run_search
+    from eureka_agent.search.arguments import UNMEASURED
     from eureka_agent.ui.pieces import open_console
     from eureka_agent.ui.render import final_summary
 
     warning = demand(launch.config.sandbox).warning
     if warning:
         note(f"Warning: {warning}")
+    if not launch.config.measured:
+        note(f"Warning: {UNMEASURED}")
     _watched(launch, plain, lambda: run_search(launch))
     open_console().print(final_summary(launch.run))
     if launch.run.row().best_candidate is None:
-        raise EurekaError("No reward trained to the end.", "The run shows why: eureka-agent show.")
+        raise EurekaError(
+            "No reward trained to the end.", f"See why: {command('show', launch.run.path)}"
+        )
 
 
 def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: bool = False) -> None:
@@ -243,8 +291,8 @@ def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: boo
         with view:
             work()
     except KeyboardInterrupt:
-        note(f"Interrupted. Go on with:\n  eureka-agent resume {launch.run.path}")
+        note(f"Interrupted. Go on with:\n  {command('resume', launch.run.path)}")
         raise
     except (EurekaError, OSError):
-        note(f"The search stopped. Go on with:\n  eureka-agent resume {launch.run.path}")
+        note(f"The search stopped. Go on with:\n  {command('resume', launch.run.path)}")
         raise

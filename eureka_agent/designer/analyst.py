@@ -12,8 +12,8 @@ from eureka_agent.analysis.arrays import BoolArray
 from eureka_agent.analysis.excerpt import Excerpt, excerpt
 from eureka_agent.analysis.failures import Diagnosis
 from eureka_agent.analysis.recordings import Recordings
+from eureka_agent.choices import FREE
 from eureka_agent.designer.asking import Asking, Place
-from eureka_agent.designer.parts import FREE
 from eureka_agent.designer.prompting import fenced, render
 from eureka_agent.designer.structured import numbers_in
 from eureka_agent.designer.verdict import ACTIONS, Verdict, read_verdict
@@ -69,7 +69,7 @@ class Analyst:
     Args:
         task: what it may know of the environment.
         asking: asks and remembers.
-        parts: what programs are made of, see `designer.parts`.
+        parts: what programs are made of, see `choices.PARTS`.
     """
 
     def __init__(self, task: "TaskDescription", asking: Asking, parts: str = FREE) -> None:
@@ -113,7 +113,7 @@ class Analyst:
             excerpt=chosen,
             policy_episodes=int(subject.own.sum()),
         )
-        system = render("analyst", actions=ACTIONS)
+        system = render("analyst", actions=ACTIONS, measured=self._task.measured)
         picture = Picture(png, render("frames")) if png is not None else None
         messages = (ChatMessage("system", system), ChatMessage("user", asked, picture))
         return _Case(messages, chosen, _outline(subject).weights, numbers_in([asked]))

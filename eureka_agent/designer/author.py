@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from eureka_agent.choices import FREE
 from eureka_agent.designer.asking import Asking, Place
 from eureka_agent.designer.base import DECLINED, Broken, BudgetSpent, Past, Proposal
 from eureka_agent.designer.extraction import Extract, extract
 from eureka_agent.designer.history import best_of, history
-from eureka_agent.designer.parts import FREE, parts_findings
+from eureka_agent.designer.parts import parts_findings
 from eureka_agent.designer.prompting import repair_messages, system_message, task_message
 from eureka_agent.designer.silence import finding_of
 from eureka_agent.llm import ChatMessage, ModelDeclined, ModelRefused
@@ -131,6 +132,7 @@ class LanguageModelDesigner:
                 self._settings.turns,
                 self._settings.training_steps,
                 forgetful=self._settings.forgetful,
+                measured=self._task.measured,
             ),
             initial=self._settings.initial if generation == 0 else "",
             with_source=self._settings.with_source,

@@ -28,8 +28,9 @@ class Past:
         generation: the generation it belongs to, from 0.
         text: its reward program.
         parents: the numbers of the candidates it was made from.
-        fitness: how well its policy does the task; None if it has no fitness.
-        failure: why it has no fitness.
+        fitness: how well its policy does the task or, where nothing measures that, its peer win
+            rate; None if it was not trained to the end.
+        failure: why it was not.
         thought: the idea that it begins with.
         lesson: what its author said that earlier results teach.
         reflection: what its training, or its rejection, showed.

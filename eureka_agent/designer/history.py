@@ -18,7 +18,6 @@ class Shown:
 
     id: int
     generation: int
-    fitness: str
     outcome: str
     origin: str
     code: str
@@ -32,7 +31,12 @@ def best_of(past: Sequence[Past]) -> Past | None:
 
 
 def history(
-    past: Sequence[Past], turns: int, training_steps: int, *, forgetful: bool = False
+    past: Sequence[Past],
+    turns: int,
+    training_steps: int,
+    *,
+    forgetful: bool = False,
+    measured: bool = True,
 ) -> str:
     """What became of earlier programs; empty if there are none.
 
@@ -41,11 +45,13 @@ def history(
         turns: how many are shown with code and reflection, besides the best.
         training_steps: how long each was trained.
         forgetful: whether `past` is only the best one of the last generation.
+        measured: whether what programs rank by is a fitness, or else a peer win rate.
     """
     if not past:
         return ""
     best = best_of(past)
     recent = _recent([p for p in past if p is not best], turns)
+    came_of = _Outcomes("fitness" if measured else "peer win rate")
     chosen = {p.id for p in recent} | ({best.id} if best else set())
     return render(
         "history",
@@ -54,10 +60,11 @@ def history(
         trained=sum(p.fitness is not None for p in past),
         training_steps=f"{training_steps:,}",
         forgetful=forgetful,
-        best=_show(best) if best else None,
-        recent=[_show(p) for p in recent],
-        others=[_brief(p) for p in past if p.id not in chosen],
-        lessons=_lessons(past),
+        measured=measured,
+        best=_show(best, came_of) if best else None,
+        recent=[_show(p, came_of) for p in recent],
+        others=[_brief(p, came_of) for p in past if p.id not in chosen],
+        lessons=_lessons(past, came_of),
     )
 
 
@@ -74,43 +81,51 @@ def _recent(past: Sequence[Past], turns: int) -> list[Past]:
     return chosen
 
 
-def _lessons(past: Sequence[Past]) -> list[str]:
+def _lessons(past: Sequence[Past], came_of: "_Outcomes") -> list[str]:
     """The latest lessons, each once."""
     distinct: dict[str, Past] = {}
     for p in reversed(past):
         if p.lesson:
             distinct.setdefault(p.lesson, p)
-    lines = [f"#{p.id} ({_came_of(p)}): {quoted(lesson)}" for lesson, p in distinct.items()]
+    lines = [f"#{p.id} ({came_of.lesson(p)}): {quoted(lesson)}" for lesson, p in distinct.items()]
     return lines[:LESSONS]
 
 
-def _came_of(past: Past) -> str:
-    """What became of the program that its author wrote with a lesson in mind."""
-    if past.rewritten and past.fitness is not None:
-        return f"{_outcome(past)}, by a program that was rewritten since"
-    return _outcome(past)
+@dataclass(frozen=True)
+class _Outcomes:
+    """What became of programs, in words.
+
+    Attributes:
+        measure: what they rank by.
+    """
+
+    measure: str
+
+    def __call__(self, past: Past) -> str:
+        """What became of a program."""
+        if past.fitness is not None:
+            return f"{self.measure} {past.fitness:.4g}"
+        return f"rejected or failed, no {self.measure}"
+
+    def lesson(self, past: Past) -> str:
+        """What became of the program that its author wrote with a lesson in mind."""
+        if past.rewritten and past.fitness is not None:
+            return f"{self(past)}, by a program that was rewritten since"
+        return self(past)
 
 
-def _show(past: Past) -> Shown:
-    fitness = "none" if past.fitness is None else f"{past.fitness:.4g}"
+def _show(past: Past, came_of: _Outcomes) -> Shown:
     return Shown(
         id=past.id,
         generation=past.generation,
-        fitness=fitness,
-        outcome=_outcome(past),
+        outcome=came_of(past),
         origin=f", built on {' and '.join(f'#{p}' for p in past.parents)}" if past.parents else "",
         code=fenced(past.text) if past.text else "(no program)",
         reflection=past.reflection.strip(),
     )
 
 
-def _outcome(past: Past) -> str:
-    if past.fitness is not None:
-        return f"fitness {past.fitness:.4g}"
-    return "rejected or failed, no fitness"
-
-
-def _brief(past: Past) -> str:
+def _brief(past: Past, came_of: _Outcomes) -> str:
     why = past.failure if past.fitness is None and past.failure else past.thought
-    begin = f"#{past.id}, {_outcome(past)}: "
+    begin = f"#{past.id}, {came_of(past)}: "
     return begin + quoted(why, LINE - len(begin))

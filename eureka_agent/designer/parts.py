@@ -7,13 +7,11 @@ author chooses situations and directions, and has no say in sizes.
 import ast
 import re
 
+from eureka_agent.choices import FREE, SIGNS
 from eureka_agent.designer.extraction import ENTRY
 from eureka_agent.reward import Finding
 from eureka_agent.reward.source import bounded_tree
 
-PARTS = FREE, TWO_KINDS, SIGNS = "free", "dense-sparse", "signs"
-"""What programs are made of: what their author likes; dense parts and sparse ones; or one of each,
-of which only the sign is paid."""
 KINDS = ("sparse", "dense")
 SIGN_WEIGHTS = {"sparse": 1.0, "dense": 0.1}
 """What the sign of each part is worth per step."""

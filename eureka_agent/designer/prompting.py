@@ -41,7 +41,7 @@ def fenced(text: str, language: str = "python") -> str:
 
 def system_message(task: "TaskDescription") -> ChatMessage:
     """The designer's role and the contract of a reward program."""
-    content = render("system", library=library_of(task), language=language, discount=task.discount)
+    content = render("system", library=library_of(task), language=language, task=task)
     return ChatMessage("system", content)
 
 

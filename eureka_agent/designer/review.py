@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eureka_agent.analysis.layout import plain
+from eureka_agent.choices import FREE
 from eureka_agent.designer.asking import Asking, Place, Unusable
 from eureka_agent.designer.base import OBJECTION
-from eureka_agent.designer.parts import FREE
 from eureka_agent.designer.prompting import fenced, library_of, render
 from eureka_agent.designer.structured import read_object
 from eureka_agent.llm import ChatMessage
@@ -84,7 +84,7 @@ class Reviewer:
     Args:
         task: what the model may know of the environment.
         asking: puts questions, and keeps the answers.
-        parts: what programs are made of, see `designer.parts`.
+        parts: what programs are made of, see `choices.PARTS`.
     """
 
     def __init__(self, task: "TaskDescription", asking: Asking, parts: str = FREE) -> None:
@@ -103,7 +103,13 @@ class Reviewer:
     def _question(self, subject: Subject) -> list[ChatMessage]:
         task = self._task
         library = [line["name"] for line in library_of(task)]
-        system = render("reviewer", library=library, discount=task.discount, blocking=MOST_POINTS)
+        system = render(
+            "reviewer",
+            library=library,
+            discount=task.discount,
+            blocking=MOST_POINTS,
+            measured=task.measured,
+        )
         content = render(
             "review",
             task=task,

@@ -5,7 +5,6 @@ from eureka_agent.environment.base import Environment, signal
 from eureka_agent.environment.description import TaskDescription
 from eureka_agent.environment.discovery import (
     find_environment,
-    list_environments,
     load_environment,
     load_module,
     variant_of,
@@ -20,6 +19,7 @@ from eureka_agent.environment.stateful import Stateful, under
 from eureka_agent.environment.stepping import AnyWorlds, Step
 from eureka_agent.environment.transitions import Memory, SignalLayout, Transitions
 from eureka_agent.environment.worlds import Worlds
+from eureka_agent.finding import list_environments
 
 __all__ = [
     "Act",

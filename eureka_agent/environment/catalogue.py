@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from eureka_agent.environment.base import Environment
-from eureka_agent.environment.discovery import find_environment, list_environments
+from eureka_agent.environment.discovery import find_environment
 from eureka_agent.errors import UsageError
+from eureka_agent.finding import list_environments
 from eureka_agent.store import baselines_path, read_baselines
 
 

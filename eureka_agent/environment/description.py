@@ -27,6 +27,7 @@ class TaskDescription:
         discount: of the training, per control step.
         source: text of the file that defines the environment.
         weightless: whether there is no gravity.
+        measured: whether a fitness says how well a policy does the task.
     """
 
     environment: str
@@ -46,3 +47,4 @@ class TaskDescription:
     discount: float = 0.99
     source: str = ""
     weightless: bool = False
+    measured: bool = True

@@ -1,10 +1,7 @@
-"""Finding environments: by name, by path, and on the search path."""
+"""Loading environments: by name, by path, and on the search path."""
 
-import difflib
-import importlib.metadata
 import importlib.util
 import inspect
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -14,11 +11,7 @@ from types import ModuleType
 
 from eureka_agent.environment.base import Environment
 from eureka_agent.errors import EurekaError, UsageError
-from eureka_agent.paths import data_folder
-
-ENTRY_POINTS = "eureka_agent.environments"
-GYMNASIUM = "gymnasium:"
-"""What the name of an environment begins with that is one of Gymnasium's."""
+from eureka_agent.finding import GYMNASIUM, environment_folder
 
 _ATTRIBUTES = {
     "task": 'task = "...": the task in one sentence',
@@ -49,29 +42,6 @@ def find_environment(name: str) -> Environment:
     return load_environment(environment_folder(name))
 
 
-def environment_folder(name: str) -> Path:
-    """The folder of the environment called `name`, or that path itself; nothing is loaded.
-
-    Raises:
-        UsageError: there is no environment of that name.
-    """
-    if name.startswith(GYMNASIUM):
-        raise UsageError(f"{name} is Gymnasium's: it has no folder.", "Name one that has.")
-    if "/" in name or os.sep in name or name.startswith("."):
-        return Path(name).expanduser().resolve()
-    folders = dict(reversed(list(_folders())))
-    if name not in folders:
-        close = difflib.get_close_matches(name, folders, n=1)
-        hint = f"Did you mean {close[0]!r}? " if close else ""
-        if (Path(name) / "env.py").is_file():
-            hint = f"Did you mean the folder ./{name}? "
-        raise UsageError(
-            f"There is no environment called {name!r}.",
-            f"{hint}Known: {', '.join(sorted(folders))}; or give the path of a folder with env.py.",
-        )
-    return folders[name]
-
-
 def variant_of(name: str) -> type[Environment]:
     """The class of another environment, for an `env.py` that changes a part of it.
 
@@ -79,11 +49,6 @@ def variant_of(name: str) -> type[Environment]:
         UsageError: there is no such environment, or its folder is not one.
     """
     return type(find_environment(name))
-
-
-def list_environments() -> list[str]:
-    """Names of all environments that can be found, sorted."""
-    return sorted({name for name, _ in _folders()})
 
 
 def load_environment(folder: Path) -> Environment:
@@ -187,30 +152,3 @@ def _line_in(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename == str(path):
         lines.append(error.lineno)
     return f", line {lines[-1]}," if lines else ""
-
-
-def _folders() -> Iterator[tuple[str, Path]]:
-    """All (name, folder) pairs; where a name occurs twice, the first counts."""
-    roots = [data_folder("envs")]
-    listed = os.environ.get("EUREKA_ENVS", "")
-    roots += [Path(part).expanduser() for part in listed.split(os.pathsep) if part]
-    for root in roots:
-        if root.is_dir():
-            for path in sorted(root.iterdir()):
-                if (path / "env.py").is_file():
-                    yield path.name, path
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        yield entry.name, _entry_folder(entry)
-
-
-def _entry_folder(entry: importlib.metadata.EntryPoint) -> Path:
-    """Where an installed environment lies; a path that says what is missing if it is broken."""
-    name = entry.value.partition(":")[0]
-    try:
-        with redirect_stdout(sys.stderr):  # finding a module imports the packages above it
-            module = importlib.util.find_spec(name)
-    except (Exception, SystemExit):
-        module = None
-    if module is None or module.origin is None:
-        return Path(name)
-    return Path(module.origin).parent

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from eureka_agent.environment.base import Environment
 from eureka_agent.environment.description import TaskDescription
-from eureka_agent.environment.discovery import GYMNASIUM, foreign_code
+from eureka_agent.environment.discovery import foreign_code
 from eureka_agent.environment.gymnasium_task import (
     OWN_SCORE,
     TaskFile,
@@ -26,6 +26,7 @@ from eureka_agent.environment.gymnasium_worlds import GymnasiumWorlds
 from eureka_agent.environment.stepping import AnyWorlds
 from eureka_agent.environment.transitions import SignalLayout
 from eureka_agent.errors import MissingError, UsageError
+from eureka_agent.finding import GYMNASIUM
 from eureka_agent.reward import Signal
 
 _SUFFIX = ".toml"

@@ -66,9 +66,11 @@ class Overlay:
         draw.rectangle((0, 0, width, 2.4 * line), fill=SHADE)
         title = one_line(performance.policy.title)
         seconds = step * self._control_step
-        so_far = number(float(performance.so_far[step, performance.filmed]))
-        whole = number(float(performance.fitness[performance.filmed]))
-        said = f"{seconds:5.2f} s    fitness so far {so_far}    whole episode {whole}"
+        said = f"{seconds:5.2f} s"
+        if performance.so_far is not None and performance.fitness is not None:
+            so_far = number(float(performance.so_far[step, performance.filmed]))
+            whole = number(float(performance.fitness[performance.filmed]))
+            said += f"    fitness so far {so_far}    whole episode {whole}"
         for row, (text, ink) in enumerate(((title, DIM), (said, INK))):
             draw.text((0.5 * line, (0.15 + 1.1 * row) * line), text, fill=ink, font=self._font)
 

@@ -36,8 +36,8 @@ class Performance:
         policy: who.
         episodes: as they went.
         diverged: in which the physics failed `[E]` bool.
-        fitness: of each episode `[E]`.
-        so_far: fitness of what has been seen of an episode after each step `[L, E]`.
+        fitness: of each episode `[E]`; None where nothing measures the task.
+        so_far: fitness of what has been seen of an episode after each step `[L, E]`; likewise.
         poses: what episode `filmed` looked like ahead of each of its steps; empty if nobody films.
         filmed: that episode.
         components: what the reward program paid, weighted, by name `[L, E]`.
@@ -47,8 +47,8 @@ class Performance:
     policy: Policy
     episodes: Episodes
     diverged: np.ndarray
-    fitness: np.ndarray
-    so_far: np.ndarray
+    fitness: np.ndarray | None
+    so_far: np.ndarray | None
     poses: list[Pose]
     filmed: int = 0
     components: dict[str, np.ndarray] = field(default_factory=dict)
@@ -68,12 +68,12 @@ class Performance:
             "path": str(self.policy.path),
             "environment": self.policy.environment.name,
             "pool": "reporting",
-            "fitness": float(self.fitness.mean()),
+            "fitness": None if self.fitness is None else float(self.fitness.mean()),
             "components_missing": self.silence or None,
             "episodes": [
                 {
                     "episode": e,
-                    "fitness": float(self.fitness[e]),
+                    "fitness": None if self.fitness is None else float(self.fitness[e]),
                     "steps": steps,
                     "seconds": steps * control_step,
                     "ended_early": ended[e],
@@ -103,16 +103,19 @@ def perform(policy: Policy, pay: Pay | None = None, filmed: int | None = None) -
         UsageError: the policy does not fit its environment, there are not so many episodes, the
             fitness is broken, or the environment has no physics that could be filmed.
     """
-    fitness = load_fitness(policy.fitness)
+    fitness = load_fitness(policy.fitness) if policy.fitness else None
     episodes, diverged, poses = _play(policy, filmed)
-    steps = _steps(policy, fitness, episodes)
-    values = fitness.episode(steps, episodes.lengths, diverged)
+    values, so_far = None, None
+    if fitness is not None:
+        steps = _steps(policy, fitness, episodes)
+        values = fitness.episode(steps, episodes.lengths, diverged).numpy()
+        so_far = _so_far(steps, fitness.reduce).numpy()
     performance = Performance(
         policy=policy,
         episodes=episodes,
         diverged=diverged.numpy(),
-        fitness=values.numpy(),
-        so_far=_so_far(steps, fitness.reduce).numpy(),
+        fitness=values,
+        so_far=so_far,
         poses=poses,
         filmed=filmed or 0,
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from eureka_agent.environment import Environment, find_environment
 from eureka_agent.errors import UsageError
+from eureka_agent.paths import expanded
 from eureka_agent.store import RunReader, find_run
 from eureka_agent.store.files import is_plain, open_plain, read_plain
 from eureka_agent.store.folder import DATABASE
@@ -39,7 +40,7 @@ class Policy:
         title: what people call it.
         path: its zip.
         environment: the task that it was trained on.
-        fitness: the file that measures the task.
+        fitness: the file that measures the task; None where nothing does.
         program: text of the reward program that trained it; None where nobody knows.
         seed: whose reporting episodes are played.
         episodes: how many of them.
@@ -50,7 +51,7 @@ class Policy:
     title: str
     path: Path
     environment: Environment
-    fitness: Path
+    fitness: Path | None
     program: str | None = None
     seed: int = 0
     episodes: int = EPISODES
@@ -78,7 +79,7 @@ def find_policy(
         UsageError: there is no such policy, its environment is not here, or its run was not made
             here and the user does not agree to running its code.
     """
-    path = Path(text)
+    path = expanded(text)
     if path.suffix != ".zip":
         return _of_run(find_run(text, runs), candidate, environment, agrees)
     if candidate is not None:
@@ -173,13 +174,13 @@ def _of_run(
     found = _environment(
         [environment] if environment else [row.environment_source, row.environment]
     )
-    own = path / OWN_FITNESS
+    own = run.path / OWN_FITNESS
     config = row.config
     return Policy(
         title,
         zipped,
         found,
-        own if own.is_file() else found.fitness_path,
+        (own if own.is_file() else found.fitness_path) if run.measured else None,
         program,
         _whole(config, "seed", row.seed, 2**63 - 1),
         _whole(config, "reporting_episodes", EPISODES, MOST_EPISODES),

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from eureka_agent.paths import command
 from eureka_agent.store import Run
 from eureka_agent.store.files import begin
 
@@ -79,7 +80,8 @@ class WinnerFilms:
 
     def _give_up(self) -> None:
         for candidate in (self._candidate, *self._waiting):
-            remedy = f"eureka-agent play {self._run.path} --candidate {candidate} --video FILE"
+            words = ("--candidate", str(candidate), "--video", "FILE")
+            remedy = command("play", self._run.path, *words)
             self._run.event(
                 "video", f"no film, it took too long; make it with: {remedy}", candidate
             )
@@ -109,9 +111,9 @@ class WinnerFilms:
                 self._run.event("video", f"no film: {error.strerror}", self._candidate)
 
     def _start(self, candidate: int) -> subprocess.Popen[bytes]:
-        folder = self._run.candidate_folder(candidate).resolve()
+        folder = self._run.candidate_folder(candidate)
         words = [
-            *(sys.executable, "-m", "eureka_agent", "play", str(self._run.path.resolve())),
+            *(sys.executable, "-m", "eureka_agent", "play", str(self._run.path)),
             *("--candidate", str(candidate), "--video", str(folder / FILM)),
             *("--seconds", f"{SECONDS:g}", "--trust"),  # as whoever began this search does
         ]

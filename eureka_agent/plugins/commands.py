@@ -10,9 +10,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eureka_agent.environment import list_environments
-from eureka_agent.environment.discovery import environment_folder
 from eureka_agent.errors import UsageError
+from eureka_agent.finding import environment_folder, list_environments
 from eureka_agent.plugins.checks import CHECKS, check_folder
 from eureka_agent.plugins.create import NewEnvironment
 from eureka_agent.ui.format import clean

@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from eureka_agent.finding import PATH_LIST, search_path
+from eureka_agent.paths import expanded
 from eureka_agent.sandbox.protocol import Message, ProtocolError, read_message, write_parts
 
 Incoming = queue.Queue[Message | ProtocolError | None]
@@ -35,6 +37,8 @@ class Closable(Protocol):
 def child_environment(scratch: Path, threads: int) -> dict[str, str]:
     """Everything a child sees of the environment: nothing that is not named here, so no keys."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    if folders := search_path():  # an environment may be a variant of another, found by its name
+        inherited[PATH_LIST] = os.pathsep.join(map(str, folders))
     return inherited | {
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
@@ -51,8 +55,9 @@ def child_environment(scratch: Path, threads: int) -> dict[str, str]:
 
 def _kernel_cache() -> str:
     """Where GPU kernels are kept: they take minutes to compile, and scratch folders go."""
-    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.environ.get("WARP_CACHE_PATH") or os.path.join(caches, "warp")
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    kernels = os.environ.get("WARP_CACHE_PATH") or os.path.join(caches, "warp")
+    return str(expanded(kernels).absolute())  # a child has another working folder
 
 
 def remove_abandoned(temporary: Path) -> None:

@@ -70,28 +70,33 @@ def ranking(run: RunReader) -> list[tuple[float, CandidateRow]]:
 
 def scores(run: RunReader) -> dict[int, float]:
     """What candidates with a result rank by: mean fitness or, without one, the peers' win rate."""
-    means = {row.id: mean_fitness(run, row) for row in run.candidates()}
-    known = {number: mean for number, mean in means.items() if mean is not None}
-    if run.row().config.get("rank_by") != "peers":
-        return known
+    if run.measured:
+        means = {row.id: mean_fitness(run, row) for row in run.candidates()}
+        return {number: mean for number, mean in means.items() if mean is not None}
     insight = run.insight()
     rates = insight.peers if insight else {}
-    given = {number: rates.get(str(number)) for number in known}
+    given = {row.id: rates.get(str(row.id)) for row in run.candidates() if _sound(run, row)}
     return {number: UNCOMPARED if rate is None else rate for number, rate in given.items()}
 
 
 def mean_fitness(run: RunReader, row: CandidateRow) -> float | None:
     """Mean ranking fitness of a candidate's finished trainings; None if it has no sound result."""
-    trainings = run.trainings("candidate", row.id)
-    if row.fitness is None or any(training.state == "failed" for training in trainings):
+    if row.fitness is None or not _sound(run, row):
         return None
+    trainings = run.trainings("candidate", row.id)
     values = [t.ranking_fitness for t in trainings if t.ranking_fitness is not None]
     return statistics.mean(values) if values else row.fitness
 
 
+def _sound(run: RunReader, row: CandidateRow) -> bool:
+    """Whether a candidate trained to the end, on every seed that it was tried on."""
+    trainings = run.trainings("candidate", row.id)
+    return row.state == "finished" and all(t.state != "failed" for t in trainings)
+
+
 def measure(config: SearchConfig) -> str:
     """What the numbers of `ranking` are, for people."""
-    return "a peer win rate of" if config.rank_by == "peers" else "a mean fitness of"
+    return "a peer win rate of" if not config.measured else "a mean fitness of"
 
 
 def leader(run: RunReader) -> CandidateRow | None:

@@ -216,7 +216,7 @@ class Judge:
     Args:
         environment: the task.
         config: gives K, the seed and the number of threads.
-        fitness: the file that it judges by.
+        fitness: the file that it judges by; None where nothing measures the task.
         module: what runs in the child.
         import_path: folders that it imports from beside the parent's.
     """
@@ -227,7 +227,7 @@ class Judge:
         self,
         environment: Environment,
         config: SearchConfig,
-        fitness: Path,
+        fitness: Path | None,
         *,
         module: str = JUDGE,
         import_path: Sequence[Path] = (),
@@ -267,7 +267,7 @@ class Judge:
 
         def ask(child: Child) -> list[Judgement]:
             reply = child.request(message, deadline_s=LONG_S)
-            return replies.read_judgements(reply, len(policies), episodes, self._environment)
+            return self._read(reply, len(policies), episodes)
 
         return self._persist(ask)
 
@@ -287,7 +287,7 @@ class Judge:
 
         def ask(child: Child) -> list[Judgement]:
             reply = child.request(Message("roam", fields), deadline_s=LONG_S)
-            return replies.read_judgements(reply, len(kinds), episodes, self._environment)
+            return self._read(reply, len(kinds), episodes)
 
         return self._persist(ask)
 
@@ -297,6 +297,10 @@ class Judge:
     def __exit__(self, *exception: object) -> None:
         self._drop()
 
+    def _read(self, reply: Message, policies: int, episodes: int) -> list[Judgement]:
+        measured = self._fitness is not None
+        return replies.read_judgements(reply, policies, episodes, self._environment, measured)
+
     def _persist(self, ask: Callable[[Child], T]) -> T:
         """Ask a judge, and another one if it dies."""
         last: ChildFailed | None = None
@@ -305,6 +309,8 @@ class Judge:
                 return ask(self._opened())
             except JobFailed as error:
                 self._drop()
+                if self._fitness is None:
+                    raise JudgeFailed(f"The judge cannot play policies: {error.message}") from error
                 raise JudgeFailed(
                     f"The judge cannot measure by {self._fitness}: {error.message}",
                     "Mend that file, then resume the run.",
@@ -312,10 +318,13 @@ class Judge:
             except ChildFailed as error:
                 self._drop()
                 last = error
+        runs = f", which runs {self._fitness}," if self._fitness else ""
         raise JudgeFailed(
-            f"The judge, which runs {self._fitness}, failed {self.ATTEMPTS} times in a row: "
+            f"The judge{runs} failed {self.ATTEMPTS} times in a row: "
             f"{last.message if last else ''}",
-            "If that file is sound, free some memory; then resume the run.",
+            "If that file is sound, free some memory; then resume the run."
+            if self._fitness
+            else "Free some memory; then resume the run.",
         ) from last
 
     def _opened(self) -> Child:
@@ -325,7 +334,7 @@ class Judge:
         self._child = Child(self._module, import_path=self._import_path)
         fields = {
             "environment": self._environment.source,
-            "fitness": str(self._fitness),
+            "fitness": str(self._fitness) if self._fitness else None,
             "lanes": self._config.candidates,
             "threads": thread_count(self._config),
         }

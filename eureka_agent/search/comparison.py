@@ -17,7 +17,12 @@ from eureka_agent.store.rows import Role
 
 
 def enter_baselines(run: Run, environment: Environment, config: SearchConfig) -> None:
-    """Enter the baselines' trainings, so that everybody can see how much is left to do."""
+    """Enter the baselines' trainings, so that everybody can see how much is left to do.
+
+    Without a fitness there are none.
+    """
+    if not config.measured:
+        return
     human = human_reward(run, environment)
     roles: list[Role] = ["fitness"] if human is None else ["human", "fitness"]
     for role in roles:
@@ -36,7 +41,7 @@ def compare(
 
     The winner is trained alone, once more on the seed of the search: it shared a process with the
     other candidates, and must come out the same without them. Where nothing is retrained, the
-    policy that it shipped in the search is judged as it is.
+    policy that it shipped in the search is judged as it is. Without a fitness nothing is compared.
 
     Raises:
         JudgeFailed: policies cannot be judged.
@@ -47,6 +52,12 @@ def compare(
         return
     winner = run.candidate(number)
     fresh = _fresh_seeds(config)
+    if not config.measured:
+        if fresh:
+            seeds = [config.training_seed(0)]
+            _retrain(run, trainer, judge, config, "winner", winner.text, seeds, winner)
+            _check_reproduction(run, winner, config)
+        return
     if not fresh:
         _report_as_shipped(run, judge, winner, config)
         return
@@ -94,16 +105,20 @@ def _retrain(
     for seed in seeds:
         number = candidate.id if candidate else None
         row = run.add_training(role, seed, steps_total=config.steps, candidate=number)
-        if row.reporting_fitness is None and row.state != "failed":
+        left = row.reporting_fitness is None if config.measured else row.state != "finished"
+        if left and row.state != "failed":
             jobs.append(Job(row.id, program, seed, f"{names[role]} on seed {seed}"))
     if not jobs:
         return
     on = "1 seed" if len(jobs) == 1 else f"{len(jobs)} seeds"
-    run.set_phase(f"comparison: {names[role]} trains on {on}")
+    why = "comparison" if config.measured else "check"
+    run.set_phase(f"{why}: {names[role]} trains on {on}")
     # A population at a time: policies live in memory until they are judged, and a search that is
     # killed loses no more than these.
     for start in range(0, len(jobs), config.candidates):
-        _report(run, judge, config, trainer.train(jobs[start : start + config.candidates]))
+        outcomes = trainer.train(jobs[start : start + config.candidates])
+        if config.measured:
+            _report(run, judge, config, outcomes)
 
 
 def _report(run: Run, judge: Judge, config: SearchConfig, outcomes: list[Outcome]) -> None:

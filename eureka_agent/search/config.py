@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from eureka_agent.designer.parts import FREE, PARTS
-from eureka_agent.environment import Environment, mix
+from eureka_agent.choices import FREE, PARTS, require_device_name
 from eureka_agent.errors import UsageError
 from eureka_agent.sandbox.isolation import POLICIES
-from eureka_agent.simulation import require_device_name, resolve_device
+
+if TYPE_CHECKING:
+    from eureka_agent.environment import Environment
 
 DESIGNERS = ("offline", "openai", "offline-blind", "given")
 """Who can write programs: the offline designer, a language model behind any server that speaks the
@@ -71,7 +72,8 @@ class SearchConfig:
     repairs: int = 3
     """How often one program goes back to its author with the critic's findings."""
     rank_by: str = "fitness"
-    """What candidates rank by: fitness, or peers for the rewards of the other candidates."""
+    """What candidates rank by: fitness, or peers for the rewards of the other candidates. With
+    peers nothing is measured, and there is no fitness anywhere."""
     bank: int = 256
     """Megabytes of recorded episodes that a run keeps, on which every program can be scored."""
     video: bool = False
@@ -156,7 +158,7 @@ class SearchConfig:
             )
         if self.exam and self.rank_by == "peers":
             raise UsageError(
-                "The exam uses the fitness of episodes, which ranking by peers does without.",
+                "The exam uses the fitness of episodes, which --no-fitness does without.",
                 "Leave one of the two out.",
             )
         if self.candidates > MAX_CANDIDATES:
@@ -177,6 +179,11 @@ class SearchConfig:
             _require(self, name, 0)
         for name in ("temperature", "max_cost", "prompt_price", "completion_price"):
             _require(self, name, 0)
+
+    @property
+    def measured(self) -> bool:
+        """Whether a fitness measures what policies do."""
+        return self.rank_by == "fitness"
 
     @property
     def written(self) -> int:
@@ -224,7 +231,32 @@ class SearchConfig:
             )
 
     @classmethod
-    def for_environment(cls, environment: Environment, **changes: Any) -> Self:
+    def check(cls, **changes: Any) -> None:
+        """Refuse changes that no environment could make right, before one is loaded.
+
+        Raises:
+            UsageError: a value does not fit, or two do not go together.
+        """
+        if changes.get("candidates") is None:  # the environment says how many train
+            changes |= {"candidates": 1, "proposals": 0}
+        config = cls(**{name: value for name, value in changes.items() if value is not None})
+        config.require_asked_model()
+
+    def require_asked_model(self) -> None:
+        """Refuse options of a language model where none is asked.
+
+        Raises:
+            UsageError: there are some.
+        """
+        options = (self.base_url, self.model, self.max_tokens, self.max_cost)
+        if self.designer != "openai" and any(options):
+            raise UsageError(
+                f"The designer {self.designer} asks no language model.",
+                "Leave the model's options out, or give --designer openai.",
+            )
+
+    @classmethod
+    def for_environment(cls, environment: "Environment", **changes: Any) -> Self:
         """The environment's own training settings, with changes; None changes nothing.
 
         The device becomes one that is there: a run must know which its results come from.
@@ -232,6 +264,8 @@ class SearchConfig:
         Raises:
             MissingError: a GPU was asked for, and it cannot be used.
         """
+        from eureka_agent.simulation import resolve_device  # loads torch and MuJoCo
+
         settings = environment.training
         base: dict[str, Any] = {
             "device": "auto",
@@ -265,6 +299,8 @@ class SearchConfig:
 
     def training_seed(self, replicate: int) -> int:
         """Seed of trainings: replicate 0 for all candidates of the search, others are fresh."""
+        from eureka_agent.environment import mix  # loads torch and MuJoCo
+
         return int(mix(self.seed, replicate)) & 0x7FFFFFFF
 
     def second_seed(self) -> int:

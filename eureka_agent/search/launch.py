@@ -3,13 +3,24 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from eureka_agent.designer import Broken, Designer, OfflineDesigner, Past, Proposal
 from eureka_agent.environment import Environment, TaskDescription, find_environment
 from eureka_agent.errors import MissingError, UsageError
 from eureka_agent.reward import RewardRejected, parse
+from eureka_agent.sandbox.failures import JobFailed
 from eureka_agent.sandbox.isolation import demand
+from eureka_agent.search.arguments import (
+    check_arguments,
+    read_fitness,
+    read_goal,
+    require_given,
+    same_sentence,
+    without_measure,
+)
+from eureka_agent.search.children import Judge, JudgeFailed
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.simulation import resolve_device
 from eureka_agent.store import Run
@@ -39,7 +50,7 @@ class Launch:
         environment: the task.
         config: how to search.
         designer: writes programs.
-        fitness: the file that policies are judged by.
+        fitness: the file that policies are judged by; None where nothing measures them.
         initial: text of a person's program to start from; may be empty.
         reviewer: looks at programs before they train; None if nobody does.
         analyst: looks at what policies do; None if nobody does.
@@ -49,7 +60,7 @@ class Launch:
     environment: Environment
     config: SearchConfig
     designer: Designer
-    fitness: Path
+    fitness: Path | None
     initial: str = ""
     reviewer: "Reviewer | None" = None
     analyst: "Analyst | None" = None
@@ -94,35 +105,30 @@ def new_search(
         initial: text of a program that the search starts from.
 
     Raises:
-        UsageError: the goal is not the environment's task and nothing measures it.
+        UsageError: the goal is not the environment's task and nothing measures it, or the file
+            that should cannot.
         MissingError: the designer needs a key that is not set, or the machine cannot keep programs
             in as well as the sandbox policy asks for.
     """
     environment = find_environment(source)
-    goal = goal.strip() if goal is not None else None
-    new = goal is not None and goal != environment.task and not environment.open_goal
-    if new and fitness is None:
-        raise UsageError(
-            "A goal that differs from the environment's task needs --fitness FILE: candidates "
-            "are ranked by a fitness, and the environment's own measures something else "
-            f"({environment.task!r})."
-        )
-    if fitness is not None and not fitness.is_file():
-        raise UsageError(f"There is no file {fitness}.", "Give --fitness a Python file.")
     resolved = config(environment)
-    if (resolved.designer == "given") != (given is not None):
-        raise UsageError("The designer 'given' is the one of the command train.", "Use that.")
+    goal = read_goal(goal)
+    new = goal is not None and not same_sentence(goal, environment.task)
+    check_arguments(source, goal, fitness, resolved.measured)
+    if new and fitness is None and resolved.measured and not environment.open_goal:
+        raise without_measure(environment.task)
+    require_given(resolved.designer, given is not None)
     _check_model(resolved)
     isolation = demand(resolved.sandbox)
     if initial is not None:
         _check_initial(initial, environment, source)
     files = {GIVEN: given, INITIAL: initial}
     if fitness is not None:
-        files[OWN_FITNESS] = _text(fitness)
+        files[OWN_FITNESS] = _sound_fitness(fitness, environment, resolved)
     run = Run.create(
         directory,
         environment.name,
-        goal=goal or environment.task,
+        goal=goal if goal is not None and new else environment.task,
         seed=resolved.seed,
         config=resolved.as_dict(),
         environment_source=environment.source,
@@ -162,11 +168,31 @@ def resumed_search(path: Path, more_generations: int = 0, agrees: Agrees | None 
     return launch
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", "Give a Python file.") from error
+def _sound_fitness(path: Path, environment: Environment, config: SearchConfig) -> str:
+    """The text of a user's fitness, tried by a judge as the run will: alone in its folder.
+
+    Raises:
+        UsageError: it cannot measure the environment's episodes.
+    """
+    text = read_fitness(path)
+    with TemporaryDirectory() as folder:
+        copy = Path(folder).resolve() / OWN_FITNESS
+        copy.write_text(text, encoding="utf-8")
+        with Judge(environment, config, copy) as judge:
+            try:
+                judge.open()
+            except JudgeFailed as error:
+                if not isinstance(error.__cause__, JobFailed):
+                    raise
+                said = error.__cause__.message.replace(str(copy), str(path))
+                beside = f" A run keeps a copy of {path.name} alone, without what lies beside it."
+                alone = folder in said or "No module named" in said
+                raise UsageError(
+                    f"The fitness cannot be used: {said}{beside if alone else ''}",
+                    "Fix that file: `eureka-agent envs "
+                    f"{environment.name}` lists the signals that it may read.",
+                ) from error
+    return text
 
 
 def _kept(run: Run, name: str) -> str:
@@ -192,13 +218,9 @@ def _check_initial(text: str, environment: Environment, source: str) -> None:
 
 def _check_model(config: SearchConfig) -> None:
     """Fail before there is a run if the language model cannot even be asked."""
+    config.require_asked_model()
     if config.designer == "openai":
         _client(config)
-    elif config.base_url or config.model or config.max_tokens or config.max_cost:
-        raise UsageError(
-            f"The designer {config.designer} asks no language model.",
-            "Leave the model's options out, or give --designer openai.",
-        )
 
 
 def _client(config: SearchConfig, notify: Callable[[str], None] = lambda text: None) -> "Client":
@@ -281,7 +303,9 @@ def _roles(
 
 
 def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:
-    task = dataclasses.replace(environment.describe(), task=run.row().goal)
+    task = dataclasses.replace(
+        environment.describe(), task=run.row().goal, measured=config.measured
+    )
     if task.task != environment.task:
         task = dataclasses.replace(task, subtasks=())  # they are parts of another task
     own = run.path / OWN_FITNESS
@@ -292,8 +316,15 @@ def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:
         environment=environment,
         config=config,
         designer=_designer(config, task, run, text),
-        fitness=own if own.is_file() else environment.fitness_path,
+        fitness=_fitness(own, environment, config),
         initial=text,
         reviewer=reviewer,
         analyst=analyst,
     )
+
+
+def _fitness(own: Path, environment: Environment, config: SearchConfig) -> Path | None:
+    """The file that a run's policies are judged by, if they are: the user's own, where it is."""
+    if not config.measured:
+        return None
+    return own if own.is_file() else environment.fitness_path

@@ -14,11 +14,12 @@ import numpy as np
 
 from eureka_agent.designer import BudgetSpent, Proposal
 from eureka_agent.environment import Environment
-from eureka_agent.errors import StorageError, UsageError
+from eureka_agent.errors import StorageError
 from eureka_agent.playback.winners import WinnerFilms
 from eureka_agent.sandbox.isolation import demand
 from eureka_agent.sandbox.spare import Spare
 from eureka_agent.search.archive import measure, past_candidates, ranking, remembered, ship
+from eureka_agent.search.arguments import require_evaluable
 from eureka_agent.search.bank import FOLDER, Bank, Entry, Record, enter_references
 from eureka_agent.search.children import Judge, start_worker
 from eureka_agent.search.comparison import compare, enter_baselines, human_reward
@@ -81,7 +82,7 @@ def search(launch: Launch) -> None:
             if insight is not None:
                 run.set_phase(f"generation {generation}: the programs are compared")
                 hindsight = review.hindsight() if review else None
-                insight.learn(generation, config.rank_by == "fitness", hindsight)
+                insight.learn(generation, config.measured, hindsight)
             choose_best(run, generation, config)
             if films is not None:
                 film_winner(run, films, generation)
@@ -93,16 +94,11 @@ def evaluate(launch: Launch, seeds: int) -> None:
     """Retrain winner, human reward and bare fitness until each has `seeds` fresh trainings.
 
     Raises:
-        UsageError: the search is not finished, or found nothing.
+        UsageError: the search is not finished, found nothing, or has no fitness.
     """
     config = dataclasses.replace(launch.config, retrainings=seeds)
     run, environment = launch.run, launch.environment
-    if run.row().status != "finished":
-        raise UsageError(
-            f"Run {run.name} is not finished.", f"Go on with: eureka-agent resume {run.path}"
-        )
-    if run.row().best_candidate is None:
-        raise UsageError(f"Run {run.name} has no winner to evaluate.")
+    require_evaluable(run)
     with _sitting(run, config), Judge(environment, config, launch.fitness) as judge:
         trainer = Trainer(run, environment, config, judge, launch.fitness)
         compare(run, trainer, judge, environment, config)
@@ -214,7 +210,7 @@ def keep_result(
             checkpoint_step=best.step,
         )
         keep_reflection(run, row.id, environment, config, best.episodes)
-        shown = "trained to the end" if config.rank_by == "peers" else f"fitness {best.fitness:.4g}"
+        shown = "trained to the end" if best.fitness is None else f"fitness {best.fitness:.4g}"
         run.event("finished", shown, row.id)
 
 
@@ -258,9 +254,9 @@ def _review(launch: Launch, bank: Bank, prober: Prober) -> Review | None:
 
 def film_winner(run: Run, films: WinnerFilms, generation: int) -> None:
     """Have the best of a generation filmed, which nothing waits for."""
-    row = next((row for row in run.generations() if row.generation == generation), None)
-    if row is not None and row.best_candidate is not None:
-        films.record(row.best_candidate)
+    best = next((row for _, row in ranking(run) if row.generation == generation), None)
+    if best is not None:
+        films.record(best.id)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eureka_agent.errors import UsageError
+from eureka_agent.paths import expanded
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.store import RunReader, find_run
 
@@ -146,7 +147,7 @@ def find_preset(name: str) -> Preset:
     """
     if name in PRESETS:
         return PRESETS[name]
-    path = Path(name)
+    path = expanded(name)
     if path.suffix != SUFFIX:
         raise UsageError(
             f"There is no preset {name!r}.",

@@ -4,7 +4,6 @@ A part is written with each result. The rest is added when a generation has been
 takes other policies to compare with: how episodes fail, where the program pays, what a model says.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,8 +38,8 @@ if TYPE_CHECKING:
     from eureka_agent.designer.analyst import Analyst
 
 NO_FITNESS = (
-    "Nothing measures this task: what stands as the fitness of a program is the share of "
-    "comparisons that its policy wins against other policies by the rewards of third programs."
+    "Nothing measures this task. The peer win rate of a program is the share of comparisons that "
+    "its policy wins against other policies by the rewards of third programs."
 )
 
 
@@ -53,17 +52,14 @@ def keep_reflection(
 ) -> None:
     """Write what a candidate's training showed, for the next generation and for people.
 
-    Where candidates rank by their peers, it says nothing of the fitness.
+    Where nothing measures the task, it says so.
     """
     row = run.candidate(candidate)
     training = next(iter(run.trainings("candidate", candidate)), None)
     evaluations = run.evaluations(training.id) if training else []
-    if config.rank_by == "peers":
-        row = dataclasses.replace(row, fitness=None)
-        evaluations = [dataclasses.replace(e, fitness=None) for e in evaluations]
     steps = environment.episode_steps
     text = reflect(row, training, evaluations, episode_steps=steps)
-    if config.rank_by == "peers" and training:
+    if not config.measured and training:
         text = f"{NO_FITNESS}\n{text}"
     if episodes is not None:
         columns = SignalLayout(environment.signals_described).columns
@@ -148,7 +144,7 @@ class Reflecting:
 
     def _analysed(self, row: CandidateRow) -> _Analysed | None:
         """What is found out about a candidate by rules; None if its episodes are not there."""
-        environment, with_fitness = self._environment, self._config.rank_by == "fitness"
+        environment, with_fitness = self._environment, self._config.measured
         candidates = [c for c in self._run.candidates() if c.generation <= row.generation]
         finished = [c for c in candidates if c.state == "finished"]
         entries = chosen_entries(row, finished, self._bank)

@@ -119,7 +119,7 @@ class Judgement:
     """What the judge says of one policy.
 
     Attributes:
-        fitness: per episode `[E]` float64, finite.
+        fitness: per episode `[E]` float64, finite; NaN where nothing measures the task.
         diverged: whether the episode ended because the physics failed `[E]` bool.
         episodes: as they went.
     """
@@ -128,14 +128,27 @@ class Judgement:
     diverged: np.ndarray
     episodes: Episodes
 
+    @property
+    def mean_fitness(self) -> float | None:
+        """Over the episodes; None where nothing measures the task."""
+        mean = float(self.fitness.mean())
+        return mean if math.isfinite(mean) else None
+
 
 def read_judgements(
-    reply: Message, policies: int, episodes: int, environment: Environment
+    reply: Message,
+    policies: int,
+    episodes: int,
+    environment: Environment,
+    measured: bool = True,
 ) -> list[Judgement]:
-    """What the judge says of each policy."""
-    fitness = _array(reply, "fitness", (policies, episodes), np.float64)
-    if not np.isfinite(fitness).all():
-        raise Garbled("The judge sent a fitness that is not finite.")
+    """What the judge says of each policy; without a fitness if nothing measured it."""
+    if measured:
+        fitness = _array(reply, "fitness", (policies, episodes), np.float64)
+        if not np.isfinite(fitness).all():
+            raise Garbled("The judge sent a fitness that is not finite.")
+    else:
+        fitness = np.full((policies, episodes), np.nan)
     diverged = _array(reply, "diverged", (policies, episodes), np.bool_)
     limit, width = environment.episode_steps, environment.layout.width
     found = []

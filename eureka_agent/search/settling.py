@@ -49,7 +49,7 @@ def _undecided(run: RunReader, config: SearchConfig) -> list[CandidateRow]:
     begun = {number for number, t in second.items() if t.state not in ("finished", "failed")}
     if begun:
         return [row for row in run.candidates() if row.id in begun]
-    if config.rank_by != "fitness":
+    if not config.measured:
         return []  # a second policy would change the comparison of all others, too
     close = finalists(run, config.candidates)
     if not close or close[0].id in second or (len(close) == 1 and not second):

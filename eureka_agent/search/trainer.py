@@ -53,9 +53,9 @@ class Checkpoint:
     judgement: Judgement
 
     @property
-    def fitness(self) -> float:
-        """Mean over the episodes."""
-        return float(self.judgement.fitness.mean())
+    def fitness(self) -> float | None:
+        """Mean over the episodes; None where nothing measures the task."""
+        return self.judgement.mean_fitness
 
     @property
     def episodes(self) -> Episodes:
@@ -117,7 +117,7 @@ class Trainer:
         environment: Environment,
         config: SearchConfig,
         judge: Judge,
-        fitness: Path,
+        fitness: Path | None,
         spare: Spare | None = None,
     ) -> None:
         self._run, self._environment, self._config, self._judge = run, environment, config, judge
@@ -228,15 +228,13 @@ class Trainer:
             except JobFailed:
                 own = -np.inf  # a reward that breaks on a policy's episodes does not recommend it
             step = reports[lane].steps
-            fitness = float(judgement.fitness.mean())
-            self._record(living[lane], fitness, own, judgement, reports[lane])
+            self._record(living[lane], own, judgement, reports[lane])
             if np.isfinite(own):
                 outcomes[lane].keep(Checkpoint(step, own, policy, judgement), self._config.steps)
 
     def _record(
         self,
         job: Job,
-        fitness: float,
         own: float,
         judgement: Judgement,
         report: Report,
@@ -244,7 +242,7 @@ class Trainer:
         self._run.add_evaluation(
             job.training,
             report.steps,
-            fitness=fitness,
+            fitness=judgement.mean_fitness,
             own_return=own if np.isfinite(own) else None,
             episode_length=float(judgement.episodes.lengths.float().mean()),
             ended_early=float(judgement.episodes.terminated.float().mean()),

@@ -11,7 +11,6 @@ from eureka_agent.simulation.devices import (
     describe_devices,
     gpu_obstacle,
     make_simulator,
-    require_device_name,
     resolve_device,
 )
 from eureka_agent.simulation.simulator import Simulator
@@ -22,7 +21,6 @@ __all__ = [
     "describe_devices",
     "gpu_obstacle",
     "make_simulator",
-    "require_device_name",
     "resolve_device",
 ]
 

@@ -2,13 +2,13 @@
 
 import importlib.metadata
 import importlib.util
-import re
 import warnings
 
 import mujoco
 import torch
 
-from eureka_agent.errors import MissingError, UsageError
+from eureka_agent.choices import require_device_name
+from eureka_agent.errors import MissingError
 from eureka_agent.simulation.cpu import CpuSimulator, cores
 from eureka_agent.simulation.simulator import Simulator
 
@@ -35,16 +35,6 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return CPU
     raise obstacle
-
-
-def require_device_name(name: str) -> None:
-    """Refuse what is not the name of a device, there or not.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name):
-        raise UsageError(f"There is no device {name!r}.", "Use auto, cpu, cuda or cuda:N.")
 
 
 def gpu_obstacle(index: int = 0) -> MissingError | None:

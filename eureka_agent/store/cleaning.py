@@ -97,10 +97,11 @@ def _removal(run: RunReader, before: float, losers: bool) -> Removal | None:
         return None
     generations = run.generations()
     best = max((g.best for g in generations if g.best is not None), default=None)
-    if status in ("failed", "interrupted") or best is None:
-        reason = status if best is not None else f"{status}, and nothing trained to its end"
+    trained = any(generation.finished for generation in generations)
+    if status in ("failed", "interrupted") or not trained:
+        reason = status if trained else f"{status}, and nothing trained to its end"
         return Removal(run.path, reason, (), _size(run.path), row.updated, best)
-    if not losers:
+    if not losers or not run.measured:  # without a fitness no generation has a winner
         return None
     winners = {row.best_candidate, *(generation.best_candidate for generation in generations)}
     rest = [candidate for candidate in run.candidates() if candidate.id not in winners]

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.paths import expanded
 from eureka_agent.store.database import Database
 
 DATABASE = "run.db"
@@ -65,8 +66,9 @@ def find_run(text: str, directory: Path) -> Path:
     Raises:
         UsageError: no run or several fit; the message says which there are.
     """
-    if text != "latest" and _is_run(Path(text)):
-        return Path(text)
+    path = expanded(text)
+    if text != "latest" and _is_run(path):
+        return path
     runs = list_runs(directory)
     if not runs:
         raise UsageError(

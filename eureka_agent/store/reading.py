@@ -1,10 +1,12 @@
 """Reading a run: everything a viewer may ask, whether or not some process is searching it."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from eureka_agent.errors import UsageError
 from eureka_agent.store import lock, trust
@@ -27,6 +29,8 @@ from eureka_agent.store.rows import (
     UsageRow,
 )
 
+Row = TypeVar("Row", CandidateRow, TrainingRow, EvaluationRow, GenerationRow)
+
 LOCK = "lock"
 LONGEST_NAMES = 100_000
 """Characters of goal and environment together."""
@@ -44,6 +48,13 @@ AUTHOR = ("designer", "repair")
 TRIES = 2
 """Answers that are asked for in other roles where the first is of no use; the attempts of a review
 count on by as many for each version of a program."""
+MEASURED = {
+    CandidateRow: ("fitness",),
+    TrainingRow: ("ranking_fitness", "reporting_fitness"),
+    EvaluationRow: ("fitness",),
+    GenerationRow: ("best", "mean", "best_candidate"),
+}
+"""Fields that only a fitness fills. Older versions measured also runs that were to do without."""
 
 
 class RunReader:
@@ -55,7 +66,7 @@ class RunReader:
     """
 
     def __init__(self, path: Path, database: Database) -> None:
-        self.path = path
+        self.path = path.absolute()  # it outlives the working folder, and crosses to children
         self.name = path.resolve().name
         self._database = database
         self._data_version: int | None = None
@@ -133,6 +144,11 @@ class RunReader:
         """
         trust.require_trust(self.path, self.row(), agrees, environment=environment)
 
+    @functools.cached_property
+    def measured(self) -> bool:
+        """Whether a fitness ranks the candidates; where none does, none is shown."""
+        return self.row().config.get("rank_by") != "peers"
+
     def status(self) -> RunStatus:
         """The status as it is now: a run whose process was killed is interrupted."""
         stored = self.row().status
@@ -149,9 +165,7 @@ class RunReader:
         Raises:
             UsageError: there is none of that number.
         """
-        rows = self._database.select(
-            CandidateRow, "SELECT * FROM candidates WHERE id = ?", candidate
-        )
+        rows = self._select(CandidateRow, "SELECT * FROM candidates WHERE id = ?", candidate)
         if not rows:
             last = self._database.number("SELECT max(id) FROM candidates")
             there = f"It has 1 to {last}." if last else "It has none yet."
@@ -161,9 +175,9 @@ class RunReader:
     def candidates(self, generation: int | None = None) -> list[CandidateRow]:
         """The candidates of one generation, or all, in the order of proposal."""
         if generation is None:
-            return self._database.select(CandidateRow, "SELECT * FROM candidates ORDER BY id")
+            return self._select(CandidateRow, "SELECT * FROM candidates ORDER BY id")
         sql = "SELECT * FROM candidates WHERE generation = ? ORDER BY id"
-        return self._database.select(CandidateRow, sql, generation)
+        return self._select(CandidateRow, sql, generation)
 
     def drafts(self, candidate: int) -> list[DraftRow]:
         """The versions of a candidate that were sent back, first to last."""
@@ -200,7 +214,7 @@ class RunReader:
     def generations(self) -> list[GenerationRow]:
         """The generations in numbers, first to last."""
         # SQLite takes a bare column beside a single max() from the row that holds the maximum.
-        return self._database.select(
+        return self._select(
             GenerationRow,
             "SELECT generation, candidates, finished, rejected, failed, best, mean, "
             "iif(best IS NULL, NULL, id) AS best_candidate FROM ("
@@ -251,7 +265,7 @@ class RunReader:
             "SELECT * FROM trainings WHERE (?1 IS NULL OR role = ?1) "
             "AND (?2 IS NULL OR candidate_id = ?2) ORDER BY id"
         )
-        return self._database.select(TrainingRow, sql, role, candidate)
+        return self._select(TrainingRow, sql, role, candidate)
 
     def steps_left(self) -> int:
         """Environment steps that the trainings entered so far still have to do."""
@@ -272,10 +286,18 @@ class RunReader:
             "SELECT * FROM evaluations WHERE id > ?2 AND (?1 IS NULL OR training_id = ?1) "
             "ORDER BY iif(?1 IS NULL, id, step)"
         )
-        return self._database.select(EvaluationRow, sql, training, since)
+        return self._select(EvaluationRow, sql, training, since)
 
     def events(self, *, since: int = 0, last: int | None = None) -> list[EventRow]:
         """Events numbered above `since`, oldest first; at most the `last` ones if given."""
         sql = "SELECT * FROM events WHERE id > ? ORDER BY id DESC LIMIT ?"
         rows = self._database.select(EventRow, sql, since, -1 if last is None else last)
         return rows[::-1]
+
+    def _select(self, kind: type[Row], sql: str, *values: Any) -> list[Row]:
+        """Rows of a table that holds fitness, without it where nothing is to measure."""
+        rows = self._database.select(kind, sql, *values)
+        if self.measured:
+            return rows
+        nothing: dict[str, Any] = dict.fromkeys(MEASURED[kind])
+        return [replace(row, **nothing) for row in rows]

@@ -188,7 +188,7 @@ class RunWriter(RunReader):
             database.update("candidates", candidate, reflection=text)
 
     def set_result(
-        self, candidate: int, *, fitness: float, own_return: float, checkpoint_step: int
+        self, candidate: int, *, fitness: float | None, own_return: float, checkpoint_step: int
     ) -> None:
         """Record a finished candidate: its shipped checkpoint, with fitness on the ranking pool."""
         with self._write() as database:
@@ -278,7 +278,12 @@ class RunWriter(RunReader):
                 database.update("trainings", training, steps_done=steps)
 
     def finish_training(
-        self, training: int, *, ranking_fitness: float, own_return: float, checkpoint_step: int
+        self,
+        training: int,
+        *,
+        ranking_fitness: float | None,
+        own_return: float,
+        checkpoint_step: int,
     ) -> None:
         """Record a finished training and its shipped checkpoint."""
         with self._write() as database:
@@ -312,7 +317,7 @@ class RunWriter(RunReader):
         training: int,
         step: int,
         *,
-        fitness: float,
+        fitness: float | None,
         own_return: float | None = None,
         episode_length: float | None = None,
         ended_early: float | None = None,

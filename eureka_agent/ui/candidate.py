@@ -51,8 +51,9 @@ def show_candidate(run: RunReader, candidate: int) -> RenderableType:
         if line:
             head.append(f"\n{one_line(line)}")
     if document["state"] == "finished":
-        head.append(f"\nranking fitness {number(document['fitness'])}")
-        head.append(f", own return {number(document['own_return'])}")
+        known = {"ranking fitness": document["fitness"], "own return": document["own_return"]}
+        said = [f"{name} {number(value)}" for name, value in known.items() if value is not None]
+        head.append(f"\n{', '.join(said)}")
     parts: list[RenderableType] = [head, Text(), code(document["text"], numbers=True), Text()]
     if document["failure"] and not (document["state"] == "rejected" and document["verdict"]):
         parts.append(section("Why it failed", Text(clean(document["failure"]).rstrip())))
@@ -113,14 +114,18 @@ def _curves(evaluations: Sequence[Document], checkpoint: int | None) -> Renderab
     lines = []
     for key, name in (("fitness", "ranking fitness"), ("own_return", "own return")):
         curve = [evaluation[key] for evaluation in evaluations]
+        if curve.count(None) == len(curve):
+            continue
         low, high = limits([curve])
         scale = f"{number(low)} to {number(high)}"
         lines.append(Text(f"{name:<16} {sparkline(curve, low, high)}  {scale}"))
-    table = plain_table(">step", ">fitness", ">own return", ">length", ">ended early", "")
+    measured = any(evaluation["fitness"] is not None for evaluation in evaluations)
+    columns = (">own return", ">length", ">ended early", "")
+    table = plain_table(">step", *((">fitness",) if measured else ()), *columns)
     for evaluation in evaluations:
         table.add_row(
             count(evaluation["step"]),
-            number(evaluation["fitness"]),
+            *((number(evaluation["fitness"]),) if measured else ()),
             number(evaluation["own_return"]),
             number(evaluation["episode_length"]),
             percent(evaluation["ended_early"]),

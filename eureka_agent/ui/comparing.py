@@ -109,6 +109,11 @@ def _differences(readers: Sequence[RunReader], rows: Sequence[RunRow]) -> tuple[
     if len(environments) > 1:
         names = ", ".join(environments)
         return False, [f"The environments differ ({names}): their fitness does not compare."]
+    without = [
+        letter for letter, reader in zip(LETTERS, readers, strict=False) if not reader.measured
+    ]
+    if without:
+        return False, [f"Nothing measured the goal of {', '.join(without)}: no fitness compares."]
     if len({_fitness(reader) for reader in readers}) > 1:
         return False, ["The fitness differs: its values do not compare."]
     if len({row.environment_source for row in rows}) > 1:
@@ -123,7 +128,9 @@ def _few_trainings(documents: Sequence[Document]) -> list[str]:
     few = [
         letter
         for letter, document in zip(LETTERS, documents, strict=False)
-        if document["best"] and len(document["comparison"]["winner"]["values"]) < FEWEST_TRAININGS
+        if document["best"]
+        and document["measured"]
+        and len(document["comparison"]["winner"]["values"]) < FEWEST_TRAININGS
     ]
     if not few:
         return []

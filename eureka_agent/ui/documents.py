@@ -83,6 +83,7 @@ def run_document(run: RunReader) -> Document:
             ],
             "candidates": [_candidate(run, candidate) for candidate in run.candidates()],
             "ranked_by": row.config.get("rank_by", "fitness"),
+            "measured": run.measured,
             **_insight(run),
             "usage": _usage(run),
             "env_steps": row.env_steps,

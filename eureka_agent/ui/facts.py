@@ -63,6 +63,7 @@ class Facts:
         usage: what the language model was used for.
         taken: environment steps of all trainings so far.
         remaining: environment steps that are still to be trained, as far as is known.
+        measured: whether there is a fitness to show.
     """
 
     run: RunRow
@@ -77,6 +78,7 @@ class Facts:
     usage: tuple[UsageRow, ...]
     taken: int
     remaining: int
+    measured: bool = True
 
 
 def read_facts(run: RunReader, yardstick: Lane | None = None) -> Facts:
@@ -107,6 +109,7 @@ def read_facts(run: RunReader, yardstick: Lane | None = None) -> Facts:
             usage=tuple(run.usage()),
             taken=run.steps_taken(),
             remaining=remaining_steps(run),
+            measured=run.measured,
         )
 
 

@@ -59,7 +59,7 @@ def frame(facts: Facts, footer: Sequence[str], width: int, height: int) -> Rende
     parts: list[RenderableType] = [*_header(facts), Text()]
     if facts.lanes or beside:
         shown = sorted(facts.lanes, key=_uninteresting)[:lanes]
-        table = _Lanes(width, [*facts.lanes, *beside], facts.human)
+        table = _Lanes(width, [*facts.lanes, *beside], facts.human, facts.measured)
         table.add([lane for lane in facts.lanes if lane in shown])
         table.note_hidden(len(facts.lanes) - len(shown))
         table.add(beside)
@@ -117,11 +117,14 @@ class _Lanes:
         width: columns of the terminal.
         scaled: the lanes whose curves share a scale.
         human: the fitness from which on a lane is marked.
+        measured: whether there is a fitness to show.
     """
 
-    def __init__(self, width: int, scaled: Sequence[Lane], human: float | None) -> None:
-        self._human = human
-        self._curves = width >= ROOM_FOR_CURVE
+    def __init__(
+        self, width: int, scaled: Sequence[Lane], human: float | None, measured: bool
+    ) -> None:
+        self._human, self._measured = human, measured
+        self._curves = measured and width >= ROOM_FOR_CURVE
         self._words = width >= ROOM_FOR_WORDS
         self._limits = limits([lane.curve for lane in scaled])
         self.table = Table(
@@ -130,14 +133,14 @@ class _Lanes:
         # The widths keep columns where they are while what stands in them changes.
         for heading, least in (("", 6), ("state", 11), ("progress", BAR), ("", 5)):
             self.table.add_column(heading, min_width=least, no_wrap=True)
-        for heading in ("fitness", "best"):
+        for heading in ("fitness", "best") if measured else ():
             # Justified by hand: the mark stands behind the number.
             self.table.add_column(heading.rjust(NUMBER), min_width=NUMBER + 1, no_wrap=True)
         if self._curves:
             self.table.add_column("curve", no_wrap=True)
         # Takes what is left, empty or not.
         legend = "(ranking pool)" if human is None else f"{REACHES} human reached"
-        heading = legend if self._words else ""
+        heading = legend if self._words and measured else ""
         self.table.add_column(heading, no_wrap=True, ratio=1)
 
     def add(self, lanes: Sequence[Lane]) -> None:
@@ -148,9 +151,9 @@ class _Lanes:
                 Text(f"{symbol} {word}", style),
                 _bar(lane),
                 Text(percent(lane.progress), justify="right"),
-                self._marked(lane.latest),
-                self._marked(lane.best),
             ]
+            if self._measured:
+                cells += [self._marked(lane.latest), self._marked(lane.best)]
             if self._curves:
                 # What has one value lies at one height: a line to hold the others against.
                 values = lane.curve[-CURVE:] * (CURVE if lane.state == "published" else 1)
@@ -187,11 +190,10 @@ def generation_line(row: GenerationRow) -> Text:
     counts = [f"{row.finished}/{row.candidates} trained"]
     counts += [f"{row.rejected} rejected"] if row.rejected else []
     counts += [f"{row.failed} failed"] if row.failed else []
-    return Text.assemble(
-        f"generation {row.generation:<3} best {number(row.best):>6} {by:<5} ",
-        f"mean {number(row.mean):>6}   ",
-        (", ".join(counts), "dim"),
-    )
+    line = Text(f"generation {row.generation:<3} ")
+    if row.best is not None:
+        line.append(f"best {number(row.best):>6} {by:<5} mean {number(row.mean):>6}   ")
+    return line.append(", ".join(counts), "dim")
 
 
 def event_line(event: EventRow) -> Text:

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from eureka_agent.paths import shown
 from eureka_agent.ui.documents import Document
 from eureka_agent.ui.format import (
     clean,
@@ -112,7 +113,7 @@ def foreign(text: str) -> Text:
 
 def path_text(path: str) -> Text:
     """A path or a command, folded rather than cut, so that it can be copied."""
-    return Text(clean(path), overflow="fold")
+    return Text(clean(shown(path)), overflow="fold")
 
 
 def flow(pieces: Sequence[Text], width: int) -> Text:

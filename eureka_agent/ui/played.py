@@ -27,18 +27,18 @@ def played_view(played: Document) -> RenderableType:
 def _facts(policy: Document) -> dict[str, str]:
     """Label and value of each row of one policy."""
     episodes = policy["episodes"]
-    values = [episode["fitness"] for episode in episodes]
+    values = [episode["fitness"] for episode in episodes if episode["fitness"] is not None]
     lengths = [episode["seconds"] for episode in episodes]
     early = sum(episode["ended_early"] for episode in episodes)
-    facts = {
-        "environment": policy["environment"],
-        "fitness": f"{number(policy['fitness'])}, mean of {len(values)} reporting episodes",
-        "lowest, highest": f"{number(min(values))}, {number(max(values))}",
-        "length": f"{number(statistics.mean(lengths))} s; {early} of {len(values)} ended early",
-    }
+    facts = {"environment": policy["environment"]}
+    if values:
+        facts["fitness"] = f"{number(policy['fitness'])}, mean of {len(values)} reporting episodes"
+        facts["lowest, highest"] = f"{number(min(values))}, {number(max(values))}"
+    of_all = f"of {len(episodes)}"
+    facts["length"] = f"{number(statistics.mean(lengths))} s; {early} {of_all} ended early"
     diverged = sum(episode["diverged"] for episode in episodes)
     if diverged:
-        facts["physics failed"] = f"in {diverged} of {len(values)}, which count as the worst"
+        facts["physics failed"] = f"in {diverged} {of_all}, which count as the worst"
     for name in episodes[0]["components"]:
         paid = [episode["components"][name] for episode in episodes]
         known = [value for value in paid if value is not None]

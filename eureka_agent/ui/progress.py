@@ -189,10 +189,11 @@ class PlainView(View):
         self._evaluation = 0
         self._generation = 0
         self._phase = ""
+        self._measured = True
 
     def _begin(self, run: RunReader) -> None:
         super()._begin(run)
-        row = run.row()
+        row, self._measured = run.row(), run.measured
         self._print(Text(one_line(f"{run.name}: {row.goal}")))
         self._event = max((event.id for event in run.events(last=1)), default=0)
         self._evaluation = max((evaluation.id for evaluation in run.evaluations()), default=0)
@@ -237,9 +238,11 @@ class PlainView(View):
         """One line for all that were evaluated at the same step."""
         rounds: defaultdict[int, list[str]] = defaultdict(list)
         for row in evaluations:
-            rounds[row.step].append(f"{names[row.training_id]} {number(row.fitness)}")
+            fitness = f" {number(row.fitness)}" if self._measured else ""
+            rounds[row.step].append(f"{names[row.training_id]}{fitness}")
         for step, results in rounds.items():
-            text = f"ranking fitness after {count(step)} steps: {', '.join(results)}"
+            measured = f"ranking fitness after {count(step)} steps: {', '.join(results)}"
+            text = measured if self._measured else f"{', '.join(results)} at {count(step)} steps"
             self._print(_now(f"{text}  ({summary})"))
 
     def _print(self, line: Text) -> None:

@@ -20,7 +20,7 @@ def published_baselines(run: RunReader) -> dict[str, Any] | None:
     do not fit the run. None where nothing is published for what the run is about.
     """
     row = run.row()
-    if (run.path / OWN_FITNESS).is_file():
+    if not run.measured or (run.path / OWN_FITNESS).is_file():
         return None  # they measure something else
     try:
         entry = read_baselines(baselines_path(row.environment_source)).get(row.environment)

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from eureka_agent.paths import command
 from eureka_agent.store import RunReader
 from eureka_agent.ui.documents import (
     PUBLISHED,
@@ -25,6 +26,7 @@ from eureka_agent.ui.format import (
     money,
     number,
     one_line,
+    percent,
     things,
     tokens,
 )
@@ -43,8 +45,9 @@ from eureka_agent.ui.pieces import (
 VERDICTS = {"better": "is better than", "worse": "is worse than", "tie": "ties with"}
 FEW_TRAININGS = 5
 """Below this, resampling the trainings repeats so few that its intervals come out narrow."""
+UNMEASURED = "Nothing measured whether the goal is met: this search had no fitness."
 MOST_CANDIDATES = 60
-"""More than a person reads; the fittest are shown."""
+"""More than a person reads; the best are shown."""
 MOST_SAID = 6
 """Sentences about rewards beside each other; the most important come first."""
 
@@ -91,7 +94,8 @@ def show_run(run: RunReader) -> RenderableType:
     parts: list[RenderableType] = [head, Text()]
     parts += [*_winner_parts(document), *_published(document)]
     if document["generations"]:
-        parts.append(section("Generations (ranking fitness)", _generations(document)))
+        title = "Generations (ranking fitness)" if document["measured"] else "Generations"
+        parts.append(section(title, _generations(document)))
         parts.append(section(*_candidates(document)))
     parts += [*_insight(document), _usage(document)]
     return Group(*parts)
@@ -108,9 +112,9 @@ def final_summary(run: RunReader) -> RenderableType:
         places.add_row("reward", path_text(best["reward_path"]))
         places.add_row("policy", path_text(best["policy_path"] or "not written yet"))
     places.add_row("run", path_text(document["path"]))
-    places.add_row("more", path_text(f"eureka-agent show {document['run']}"))
+    places.add_row("more", path_text(command("show", document["path"])))
     if document["status"] != "finished":
-        places.add_row("go on", path_text(f"eureka-agent resume {document['run']}"))
+        places.add_row("go on", path_text(command("resume", document["path"])))
     parts += [section("Where it lies", places), _usage(document)]
     return Group(*parts)
 
@@ -126,6 +130,9 @@ def _winner_parts(document: Document) -> list[RenderableType]:
 
 def _comparison(document: Document) -> list[RenderableType]:
     """How the winner does beside the baselines, and how far that can be trusted."""
+    if not document["measured"]:
+        notes = [UNMEASURED, *_reproduced(document)]
+        return [section("How it compares", Text(" ".join(notes)))]
     table = plain_table("reward", ">fitness", ">95 % interval", ">trainings")
     entries = document["comparison"]
     for key, name in REWARDS.items():
@@ -152,15 +159,19 @@ def _comparison(document: Document) -> list[RenderableType]:
         trained = sum(generation["finished"] for generation in document["generations"])
         fitness = number(document["best"]["policy_fitness"])
         notes.append(f"The policy in best/, chosen from {things(trained, 'training')}: {fitness}.")
-    if document["best"]["reproduced"] is not None:
-        same = document["best"]["reproduced"]
-        notes.append(
-            "Trained again alone, the winner gave the same result."
-            if same
-            else "Trained again alone, the winner gave ANOTHER result: do not trust its first one."
-        )
+    notes += _reproduced(document)
     lines = [Text(line) for line in _judgement(entries)]
     return [section("How it compares", Group(table, *lines, Text(" ".join(notes), "dim")))]
+
+
+def _reproduced(document: Document) -> list[str]:
+    """Whether the winner came out the same again; nothing where that was not tried."""
+    same = document["best"]["reproduced"]
+    if same is None:
+        return []
+    if same:
+        return ["Trained again alone, the winner gave the same result."]
+    return ["Trained again alone, the winner gave ANOTHER result: do not trust its first one."]
 
 
 def _published(document: Document) -> list[RenderableType]:
@@ -209,10 +220,8 @@ def _insight(document: Document) -> list[RenderableType]:
             f"The best reward is at a distance of {apart} from the human reward: "
             "0 is the same, 1 the contrary."
         )
-    if document["ranked_by"] == "peers":
-        lines.append(
-            "Candidates rank by these comparisons; a fitness was used for the report alone."
-        )
+    if not document["measured"]:
+        lines.append("Candidates rank by these comparisons.")
     return [section("What the rewards say of each other", Text("\n".join(lines)))]
 
 
@@ -241,27 +250,31 @@ def _judgement(comparison: Document) -> list[str]:
 
 
 def _generations(document: Document) -> Table:
-    table = plain_table(">#", ">best", ">mean", "by", ">trained", ">rejected", ">failed")
+    measures = (">best", ">mean", "by") if document["measured"] else ()
+    table = plain_table(">#", *measures, ">trained", ">rejected", ">failed")
     for row in document["generations"]:
+        by = NOTHING if row["best_candidate"] is None else f"#{row['best_candidate']}"
+        values = (number(row["best"]), number(row["mean"]), by)
         table.add_row(
             str(row["generation"]),
-            number(row["best"]),
-            number(row["mean"]),
-            NOTHING if row["best_candidate"] is None else f"#{row['best_candidate']}",
+            *(values if document["measured"] else ()),
             *(str(row[key]) for key in ("finished", "rejected", "failed")),
         )
     return table
 
 
 def _candidates(document: Document) -> tuple[str, Table]:
-    """All candidates, or the fittest of many, with a title that says so."""
-    rows = document["candidates"]
-    title = "Candidates (ranking fitness)"
+    """All candidates, or the best of many, with a title that says so."""
+    rows, measured = document["candidates"], document["measured"]
+    rates = document["peers"] or {}
+    values = {row["id"]: row["fitness"] if measured else rates.get(str(row["id"])) for row in rows}
+    title = f"Candidates ({'ranking fitness' if measured else 'comparisons won'})"
     if len(rows) > MOST_CANDIDATES:
-        title += f": the {MOST_CANDIDATES} fittest of {len(rows):,}; all with --json or in watch"
-        fittest = sorted(rows, key=lambda row: (row["fitness"] is None, -(row["fitness"] or 0.0)))
-        rows = fittest[:MOST_CANDIDATES]
-    table = plain_table(">#", ">gen", "from", "state", ">fitness", "~")
+        title += f": the {MOST_CANDIDATES} best of {len(rows):,}; all with --json or in watch"
+        by_value = ((values[row["id"]] is None, -(values[row["id"]] or 0.0)) for row in rows)
+        order = [row for _, row in sorted(zip(by_value, rows, strict=True), key=lambda e: e[0])]
+        rows = order[:MOST_CANDIDATES]
+    table = plain_table(">#", ">gen", "from", "state", ">fitness" if measured else ">won", "~")
     best = (document["best"] or {}).get("candidate")
     for row in rows:
         failure, thought = row["failure"], row["thought"]
@@ -271,7 +284,7 @@ def _candidates(document: Document) -> tuple[str, Table]:
             str(row["generation"]),
             " ".join(map(str, row["parents"])) or NOTHING,
             state_text(row["state"]),
-            number(row["fitness"]),
+            number(values[row["id"]]) if measured else percent(values[row["id"]]),
             foreign(words),
             style="bold" if row["id"] == best else "",
         )

@@ -13,10 +13,10 @@ from loopback import Answer, Loopback, Received, Script, Status, sequence
 from eureka_agent.analysis.excerpt import Excerpt
 from eureka_agent.analysis.failures import diagnose
 from eureka_agent.analysis.recordings import Recordings
+from eureka_agent.choices import FREE, SIGNS
 from eureka_agent.designer.analyst import Analyst, Draw, Subject
 from eureka_agent.designer.asking import Asking
 from eureka_agent.designer.budget import Budget
-from eureka_agent.designer.parts import FREE, SIGNS
 from eureka_agent.designer.verdict import Verdict
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import Client, ModelSettings

@@ -2,7 +2,8 @@
 
 import pytest
 
-from eureka_agent.designer.parts import FREE, SIGNS, TWO_KINDS, parts_findings
+from eureka_agent.choices import FREE, SIGNS, TWO_KINDS
+from eureka_agent.designer.parts import parts_findings
 
 
 def program(weights: str, body: str) -> str:

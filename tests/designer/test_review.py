@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from loopback import Answer, Completion, Loopback, Script, Status, sequence
 
+from eureka_agent.choices import FREE, SIGNS, TWO_KINDS
 from eureka_agent.designer.asking import Asking, Unusable, label
 from eureka_agent.designer.budget import Budget
-from eureka_agent.designer.parts import FREE, SIGNS, TWO_KINDS
 from eureka_agent.designer.review import MOST_POINTS, Reviewer, Subject, read_verdict
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import Client, ModelSettings

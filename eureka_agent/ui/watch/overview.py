@@ -3,6 +3,7 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from eureka_agent.paths import command
 from eureka_agent.store import GenerationRow
 from eureka_agent.ui.documents import PUBLISHED, REWARDS, Document
 from eureka_agent.ui.format import (
@@ -73,7 +74,7 @@ def summary(source: Source, overview: Overview) -> RenderableType:
     if overview.status == "running" and row.phase:
         parts.append(Text.assemble(("▸ ", "cyan"), one_line(row.phase)))
     if overview.status == "interrupted":
-        parts.append(path_text(f"Go on with: eureka-agent resume {source.path}"))
+        parts.append(path_text(f"Go on with: {command('resume', source.path)}"))
     if row.failure:
         parts.append(Text(clean(row.failure), "red"))
     document = source.document()

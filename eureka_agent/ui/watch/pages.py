@@ -85,6 +85,7 @@ def summary(details: Details) -> RenderableType:
     table.add_row("written by", foreign(row.designer))
     if row.fitness is not None:
         table.add_row("fitness", f"{number(row.fitness)} on the ranking episodes")
+    if row.own_return is not None:
         table.add_row("own return", f"{number(row.own_return)} per episode")
         table.add_row("checkpoint", f"after {count(row.checkpoint_step or 0)} steps")
     for training in details.trainings:
@@ -96,7 +97,7 @@ def summary(details: Details) -> RenderableType:
     if row.failure:
         why = "Why it was rejected" if row.state == "rejected" else "Why it failed"
         parts += [Text(), section(why, Text(clean(row.failure).rstrip()))]
-    if any(details.evaluations.values()):
+    if _measured(details):
         parts += [Text(), Text("Fitness on the ranking episodes", "bold"), _fitness(details)]
     return Group(*parts)
 
@@ -142,20 +143,21 @@ def criticism(details: Details) -> RenderableType:
 
 def curves(details: Details) -> RenderableType:
     """Fitness beside the human reward, and the program's own return, as training went on."""
-    parts: list[RenderableType] = [
-        Text("Fitness on the ranking episodes", "bold"),
-        _fitness(details, TALL),
-    ]
+    measured = _measured(details)
+    parts: list[RenderableType] = []
+    if measured or not any(details.evaluations.values()):
+        parts += [Text("Fitness on the ranking episodes", "bold"), _fitness(details, TALL)]
     for training in details.trainings:
         evaluations = details.evaluations[training.id]
         if not evaluations:
             continue
         own = [(e.step, e.own_return) for e in evaluations]
-        table = plain_table(">step", ">fitness", ">own return", ">length", ">ended early", "")
+        columns = (">own return", ">length", ">ended early", "")
+        table = plain_table(">step", *((">fitness",) if measured else ()), *columns)
         for e in evaluations:
             table.add_row(
                 count(e.step),
-                number(e.fitness),
+                *((number(e.fitness),) if measured else ()),
                 number(e.own_return),
                 number(e.episode_length),
                 percent(e.ended_early),
@@ -252,6 +254,11 @@ def conversation(details: Details) -> RenderableType:
 
 def _said(role: str, text: str) -> RenderableType:
     return Group(Text(one_line(role), "cyan"), Padding(Text(clean(text).strip()), (0, 0, 1, 2)))
+
+
+def _measured(details: Details) -> bool:
+    """Whether a fitness of any of its policies is known."""
+    return any(e.fitness is not None for rows in details.evaluations.values() for e in rows)
 
 
 def _fitness(details: Details, height: int = 8) -> Chart:
