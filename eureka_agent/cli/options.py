@@ -12,6 +12,8 @@ import typer
 from eureka_agent.errors import UsageError
 
 RUNS = Path("runs")
+LONGEST_FILE = 1_000_000
+"""Characters of a file that are read; a reward program has far fewer."""
 
 app = typer.Typer(
     name="eureka-agent",
@@ -73,12 +75,19 @@ def note(text: str) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Read a file that the user named.
+    """Read a program's file that the user named.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is far too long.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST_FILE + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Give the path of a file.") from error
+    if len(text) > LONGEST_FILE:
+        raise UsageError(
+            f"{path} is longer than {LONGEST_FILE:,} characters.",
+            "Give the path of a reward program; a good one fits on a screen.",
+        )
+    return text
