@@ -83,3 +83,9 @@ def test_any_text_gets_an_answer(tmp_path: Path) -> None:
     done = critique("cartpole", write(tmp_path, "```python\nx = \x1b[31m\n```"), "--json")
     assert done.returncode == 1
     assert not json.loads(done.stdout)["accepted"]
+
+
+def test_a_file_without_end_is_refused() -> None:
+    done = critique("cartpole", "/dev/zero")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "longer than 1,000,000 characters" in done.stderr

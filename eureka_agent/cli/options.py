@@ -16,6 +16,8 @@ from eureka_agent.paths import expanded
 from eureka_agent.ui.format import clean
 
 RUNS = Path("runs")
+LONGEST_FILE = 1_000_000
+"""Characters of a file that are read; a reward program has far fewer."""
 
 app = typer.Typer(
     name="eureka-agent",
@@ -104,13 +106,20 @@ def agreement(trust: bool) -> Callable[[str], bool]:
 
 
 def read_text(path: Path) -> str:
-    """Read a file that the user named.
+    """Read a program's file that the user named.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is far too long.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST_FILE + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{path} cannot be read: {reason}.", "Give the path of a file.") from error
+    if len(text) > LONGEST_FILE:
+        raise UsageError(
+            f"{path} is longer than {LONGEST_FILE:,} characters.",
+            "Give the path of a reward program; a good one fits on a screen.",
+        )
+    return text

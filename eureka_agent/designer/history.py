@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from eureka_agent.analysis.layout import quoted
 from eureka_agent.designer.base import Past
 from eureka_agent.designer.prompting import fenced, render
+from eureka_agent.reward.language import MAX_BYTES
 
 LESSONS = 5
 LINE = 260
@@ -120,9 +121,15 @@ def _show(past: Past, came_of: _Outcomes) -> Shown:
         generation=past.generation,
         outcome=came_of(past),
         origin=f", built on {' and '.join(f'#{p}' for p in past.parents)}" if past.parents else "",
-        code=fenced(past.text) if past.text else "(no program)",
+        code=_code(past.text),
         reflection=past.reflection.strip(),
     )
+
+
+def _code(text: str) -> str:
+    if len(text) > MAX_BYTES:
+        return f"(a program of {len(text):,} characters, which is too long to show)"
+    return fenced(text) if text else "(no program)"
 
 
 def _brief(past: Past, came_of: _Outcomes) -> str:

@@ -9,6 +9,11 @@ BARS = "▁▂▃▄▅▆▇█"
 NOTHING = "-"
 LONGEST_LINE = 10_000
 """Characters of foreign text that are shown on one line."""
+LONGEST = 200_000
+"""Characters of a text that are shown: a run may hold longer ones, which no reader wants."""
+LONGEST_PROGRAM, MOST_LINES = 40_000, 1000
+"""Characters and lines of a program that are shown, coloured and compared: no sound one is half as
+long, and comparing lines takes time that grows with the square of their number."""
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 # They choose a glyph, say nothing, and make what is drawn wider than what was measured.
 _VARIATION_SELECTOR = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
@@ -20,8 +25,9 @@ def clean(text: str) -> str:
 
     Escape sequences and variation selectors go; other control characters, line and paragraph
     separators, direction overrides and lone surrogates become the replacement character. Line
-    breaks stay, tabs become spaces.
+    breaks stay, tabs become spaces; of a very long text the beginning stays.
     """
+    text = _beginning(text, LONGEST)
     if text.isascii() and text.isprintable():
         return text
     text = _ESCAPE_SEQUENCE.sub("", text.replace("\r\n", "\n").expandtabs(4))
@@ -31,6 +37,20 @@ def clean(text: str) -> str:
         else "\ufffd"
         for character in _VARIATION_SELECTOR.sub("", text)
     )
+
+
+def program_text(text: str) -> str:
+    """A program made safe; the beginning of one that is far too long, which says so."""
+    lines = clean(_beginning(text, LONGEST_PROGRAM)).strip("\n").split("\n")
+    if len(lines) > MOST_LINES:
+        lines = [*lines[:MOST_LINES], f"... ({len(lines) - MOST_LINES:,} lines more)"]
+    return "\n".join(lines)
+
+
+def _beginning(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return f"{text[:most]}\n... ({len(text) - most:,} characters more)"
 
 
 def one_line(text: str) -> str:

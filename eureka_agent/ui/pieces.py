@@ -19,9 +19,12 @@ from eureka_agent.ui.documents import Document
 from eureka_agent.ui.format import (
     clean,
     one_line,
+    program_text,
 )
 
 PIPED_WIDTH = 120
+LONGEST_LINE = 400
+"""Characters that are shown of the line that a finding is about."""
 # Symbol, word and style of each state; the three say the same, so each can be missing.
 STATES = {
     "proposed": ("·", "checking", "dim"),
@@ -67,7 +70,8 @@ def verdict(findings: Sequence[Document], text: str = "") -> RenderableType:
         line = Text.assemble(f"line {place}, ", (severity, style), f": {message} ")
         lines.append(line.append(f"[{rule}]", "dim"))
         if isinstance(place, int) and 0 < place <= len(source) and source[place - 1].strip():
-            lines.append(Padding(Text(one_line(source[place - 1]), "cyan"), (0, 0, 0, 4)))
+            shown = one_line(source[place - 1])[:LONGEST_LINE]
+            lines.append(Padding(Text(shown, "cyan"), (0, 0, 0, 4)))
         if hint:
             lines.append(Padding(Text(hint), (0, 0, 0, 2)))
     return Group(*lines)
@@ -80,7 +84,7 @@ def code(text: str, *, numbers: bool = False) -> RenderableType:
     from rich.syntax import Syntax
 
     return Syntax(
-        clean(text).strip("\n"),
+        program_text(text),
         PythonLexer(),  # by its name it would be looked for in every installed package
         theme="ansi_dark",
         background_color="default",

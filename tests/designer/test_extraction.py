@@ -6,7 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from eureka_agent.designer.extraction import LESSON_LIMIT, Extract, extract
+from eureka_agent.designer.extraction import LESSON_LIMIT, TEXT_LIMIT, TRIES, Extract, extract
+from eureka_agent.designer.parts import SIGNS, parts_findings
+from eureka_agent.reward.language import MAX_BYTES
 
 BODY = """WEIGHTS = {"fast": 1.0}
 
@@ -149,6 +151,71 @@ def test_what_a_useless_reply_begins_with_is_shown_in_plain_characters() -> None
     message = extract("\x1b[2JSorry\u2028 \u2013 " + "no " * 100).findings[0].message
     assert '"?[2JSorry ? no no' in message
     assert message.isascii() and message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Use\nimport torch\nas I do:\n\n", ""),
+        ('A """ quotation.\n\n', ""),
+        ("import is what I avoid.\ndef means define.\n\n", "\nThat's it, isn't it?\nYes (I think."),
+        ("", "\nNote\n    - it's fast\n"),
+        ("", "\nThe end.\n" + "It's so. " * 60_000),
+        ("# a heading\n\n" * 3000, "\nwords of no end\n" * 3000),
+    ],
+)
+def test_prose_that_looks_like_code_hides_no_program(before: str, after: str) -> None:
+    assert extract(before + PROGRAM + after).text == PROGRAM
+
+
+def test_half_a_function_is_no_program() -> None:
+    broken = PROGRAM.replace("    return", "    slow = 1 - speed\n    fast = = 2\n    return")
+    assert extract(f"Here it is.\n\n{broken}").text == broken
+    cut = broken[: broken.index("fast = =") + 6]
+    assert rules(extract(cut, "length")) == ["cut-off"]
+
+
+def filled(piece: str, size: int = 200_000) -> str:
+    return piece * (size // len(piece))
+
+
+ROWS = "1," * 40 + "\n"
+MANY = {
+    "starts and ends": filled("import x\n") + "def compute_reward(a):\n x = (\n" + filled(ROWS),
+    "functions": filled("def compute_reward(a):\n    return a\n", 400_000),
+    "broken functions": filled("def compute_reward(a):\n  (\n", 400_000),
+    "decorators": filled("@a\n") + PROGRAM,
+    "docstrings": filled('"""\n') + PROGRAM,
+    "open functions": filled("def f(\n") + PROGRAM,
+    "tables": filled("WEIGHTS = {\n") + PROGRAM,
+    "fences": filled("```python\ndef compute_reward(\n```\n", 400_000),
+    "fenced programs": filled(fence(PROGRAM), 400_000),
+    "brackets": PROGRAM + filled("("),
+    "negations": f"{PROGRAM}x = {filled('not ')}1",
+    "continuations": PROGRAM + filled("\\\n"),
+    "digits": f"{PROGRAM}x = {filled('9')}",
+    "null bytes": PROGRAM + filled("\0"),
+    "one fence": fence(PROGRAM + filled("a = 1\n", 380_000)),
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_the_parser_reads_a_bounded_part_of_any_reply(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    parser = ast.parse
+
+    def counting(text: str) -> ast.Module:
+        read.append(len(text))
+        return parser(text)
+
+    monkeypatch.setattr(ast, "parse", counting)
+    found = extract(MANY[kind])
+    parts_findings(found.text, SIGNS)
+    assert max(read, default=0) <= MAX_BYTES
+    assert sum(read) <= 4 * TRIES * MAX_BYTES
+    assert len(found.text) <= TEXT_LIMIT
 
 
 PIECES = ["```", "```python\n", "~~~", "\n", "Lesson:", PROGRAM, HELPER, '"""', "def ", "\x00", "`"]

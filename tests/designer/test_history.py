@@ -148,3 +148,9 @@ def test_where_all_were_rejected_the_history_says_so() -> None:
 def test_a_candidate_without_a_program_is_shown_as_such() -> None:
     empty = Past(1, 0, "", (), None, "The reply was empty.")
     assert "(no program)" in history([empty], 1, 1000)
+
+
+def test_a_program_that_is_far_too_long_is_not_shown() -> None:
+    told = history([replace(PAST[0], text="x" * 30_000), PAST[1]], 2, 1000)
+    assert "a program of 30,000 characters" in told and "xxx" not in told
+    assert "Program 2" in told

@@ -3,6 +3,9 @@
 import pytest
 
 from eureka_agent.ui.format import (
+    LONGEST,
+    LONGEST_PROGRAM,
+    MOST_LINES,
     clean,
     count,
     duration,
@@ -11,9 +14,18 @@ from eureka_agent.ui.format import (
     limits,
     number,
     one_line,
+    program_text,
     sparkline,
 )
 from eureka_agent.ui.statistics import estimate, t_quantile
+
+
+def test_of_texts_without_end_the_beginning_is_shown_and_the_rest_counted() -> None:
+    assert clean("é" * (LONGEST + 5)).endswith("é\n... (5 characters more)")
+    assert program_text("\n\na = 1\n") == "a = 1"
+    long, many = program_text("x" * 10**7), program_text("x\n" * (MOST_LINES + 3))
+    assert long.startswith("x" * LONGEST_PROGRAM + "\n...") and len(long) < LONGEST_PROGRAM + 50
+    assert many.splitlines()[-1] == "... (3 lines more)"
 
 
 def test_cleaning_keeps_the_words_and_drops_what_drives_a_terminal() -> None:

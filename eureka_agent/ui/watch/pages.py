@@ -20,6 +20,7 @@ from eureka_agent.ui.format import (
     number,
     one_line,
     percent,
+    program_text,
     sparkline,
 )
 from eureka_agent.ui.pieces import (
@@ -115,7 +116,8 @@ def differences(details: Details) -> RenderableType:
         return Text("It has no parent to compare with.", "dim")
     parts: list[RenderableType] = []
     for parent in details.parents:
-        old, new = (clean(text).splitlines() for text in (parent.text, details.candidate.text))
+        texts = parent.text, details.candidate.text
+        old, new = (program_text(text).splitlines() for text in texts)
         lines = list(unified_diff(old, new, lineterm="", n=3))[2:]
         table = Table.grid()
         for line in lines:
