@@ -268,7 +268,8 @@ class Server:
         """What it means that no answer, or not even a connection, was there in time."""
         if any(type(cause).__name__ == "ConnectTimeout" for cause in _causes(error)):
             remedy = f"Check the network and {self._named}; then resume the run."
-            return Transient(f"There is no connection to {self._next_stop} in time", remedy=remedy)
+            what = f"There is no connection to {self._next_stop} in time"
+            return Transient(what, remedy=remedy, crowded=True)
         return Transient(
             f"The model's server gave no answer in {seconds:g} s",
             remedy="Resume the run later. If its answers take longer than that, start one with "
