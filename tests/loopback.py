@@ -142,13 +142,13 @@ class Loopback:
         received: what was asked, in the order of arrival.
     """
 
-    def __init__(self, answer: Script) -> None:
+    def __init__(self, answer: Script, server: type["_Server"] | None = None) -> None:
         self.received: list[Received] = []
         self._answer = answer
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._problems: list[Exception] = []
-        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._server = (server or _Server)(("127.0.0.1", 0), self._handler())
         # Looks often whether it should stop: this is how long closing takes.
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
@@ -215,8 +215,22 @@ class _Server(ThreadingMixIn, TCPServer):
         """Say nothing of clients that went away: tests make them do so."""
 
 
+class _KeepingOpen(_Server):
+    """Serves one connection after the other, each until the client closes it."""
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        TCPServer.process_request(self, request, client_address)
+
+
+def single_threaded(answer: Script) -> Loopback:
+    """A server with one thread, which keeps connections open."""
+    return Loopback(answer, _KeepingOpen)
+
+
 class _Handler(BaseHTTPRequestHandler):
     loopback: Loopback  # set by the server's own subclass
+    protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))

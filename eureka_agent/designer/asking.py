@@ -82,7 +82,7 @@ class Asking:
 
         def note(name: str, error: ModelDeclined) -> None:
             declined[places[name]] = error
-            self._run.event("model", f"{name} will not be answered. {error}")
+            self._run.event("model", f"{name} will not be answered. {error.message}")
 
         if self._client is None:
             self._client = self._make_client()

@@ -23,13 +23,14 @@ def find_url(base_url: str) -> str:
     Raises:
         UsageError: it is no web address, or it holds a password or a query.
     """
-    source = "--base-url" if base_url else URL_VARIABLE
+    source = url_source(base_url)
     given = (base_url or os.environ.get(URL_VARIABLE, "") or OPENAI_URL).strip()
     url = given.rstrip("/").removesuffix(ENDPOINT).rstrip("/")
     try:
         parts = urlsplit(url)
         _ = parts.port  # reading it checks it
-        _ = (parts.hostname or "").encode("idna")
+        host = parts.hostname or ""
+        ascii_host = host.encode("idna").decode("ascii")
     except ValueError:
         raise UsageError(*_no_address(url, source)) from None
     if "@" in parts.netloc:
@@ -43,10 +44,20 @@ def find_url(base_url: str) -> str:
             f"The address of the model's server at {parts.hostname} goes on after a ? or #.",
             f"Leave that out of {source}; a key goes into {KEY_VARIABLE}.",
         )
+    if host != ascii_host:
+        raise UsageError(
+            f"The address of the model's server, {host}, is not in ASCII.",
+            f"Write its name as {ascii_host} in {source}.",
+        )
     odd = not url.isprintable() or any(character in url for character in " \"'`<>\\")
     if parts.scheme not in ("http", "https") or not parts.hostname or odd:
         raise UsageError(*_no_address(url, source))
     return url
+
+
+def url_source(base_url: str) -> str:
+    """What names the address, for people who have to correct it."""
+    return URL_VARIABLE if not base_url and os.environ.get(URL_VARIABLE) else "--base-url"
 
 
 def is_openai(url: str) -> bool:
@@ -117,7 +128,8 @@ def _no_address(url: str, source: str) -> tuple[str, str]:
     shown = url.rpartition("@")[2].partition("?")[0]  # a password or a key may stand around it
     bare = re.fullmatch(r"[\w.-]+(:\d+)?(/[\w./-]*)?", shown, re.ASCII)
     missing = bare and ("." in shown or ":" in shown or shown.startswith("localhost"))
-    example = f"http://{shown}" if missing else "http://127.0.0.1:8000/v1"
+    local = ":" in shown or shown.startswith(("localhost", "127."))
+    example = f"http{'' if local else 's'}://{shown}" if missing else "http://127.0.0.1:8000/v1"
     return (
         f"{shown!r} is not the address of a model's server.",
         f"Give one such as {example} with {source}.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_exponential_jitter
 
-from eureka_agent.llm.access import find_key, find_url, held_back, is_openai
+from eureka_agent.llm.access import find_key, find_url, held_back, is_openai, url_source
 from eureka_agent.llm.censor import Censor
 from eureka_agent.llm.errors import ModelDeclined, ModelUnavailable
 from eureka_agent.llm.failures import Server, Transient
@@ -59,7 +59,8 @@ class Client:
         self._notify = notify
         self._held_back = held_back(url)
         censor = Censor(self._key)
-        self._server = Server(url, settings.model, bool(self._key), censor, find_route(url))
+        source = url_source(settings.base_url)
+        self._server = Server(url, source, settings.model, bool(self._key), censor, find_route(url))
         self._parameters = Parameters(
             settings.temperature, settings.reply_tokens, notify, newest=is_openai(url)
         )

@@ -90,7 +90,11 @@ class Connection:
                 base_url=server.url,
                 timeout=timeout,
                 max_retries=0,
-                default_headers={name: openai.omit for name in held_back},  # pyright: ignore[reportArgumentType]
+                # A server with one thread would wait for more on a connection that stays open.
+                default_headers={
+                    "Connection": "close",
+                    **{name: openai.omit for name in held_back},  # pyright: ignore[reportArgumentType]
+                },
                 http_client=BoundedClient(
                     timeout=timeout,
                     follow_redirects=False,

@@ -82,7 +82,7 @@ NO_MODEL = Never(
 )
 NO_SERVICE = Never(
     "offers no chat completions at that address",
-    "Check --base-url, which mostly ends in /v1{suggestion}, and --model.",
+    "Check {source}, which mostly ends in /v1{suggestion}, and --model.",
 )
 NO_KEY = Never(
     "{key}",
@@ -213,6 +213,7 @@ class Server:
 
     Attributes:
         url: the address of the API.
+        source: what names the address: an option or an environment variable.
         model: the model's name.
         has_key: whether a key is sent.
         censor: takes secrets out of what the server says.
@@ -220,6 +221,7 @@ class Server:
     """
 
     url: str
+    source: str
     model: str
     has_key: bool
     censor: Censor
@@ -246,7 +248,7 @@ class Server:
             return ModelRefused(
                 f"The certificate of {self.address} is not trusted{quoted(said)}.",
                 f"Set {FILE_VARIABLE} to a file with the certificate of its authority (no other "
-                "variable is read for it), or correct --base-url.",
+                f"variable is read for it), or correct {self.source}.",
             )
         if "SSLError" in kinds or "[SSL" in said:
             return ModelRefused(
@@ -258,7 +260,7 @@ class Server:
             return self._nobody()
         if re.search(r"not known|nodename nor servname|No address associated", said):
             what = f"There is no host of that name: {self._next_stop}{quoted(said)}."
-            return ModelRefused(what, self._correct("--base-url"), WRONG)
+            return ModelRefused(what, self._correct(), WRONG)
         remedy = f"Check the network and {self._named}; then resume the run."
         return Transient(f"There is no connection to {self._next_stop}", said, remedy=remedy)
 
@@ -266,7 +268,8 @@ class Server:
         """What it means that no answer, or not even a connection, was there in time."""
         if any(type(cause).__name__ == "ConnectTimeout" for cause in _causes(error)):
             remedy = f"Check the network and {self._named}; then resume the run."
-            return Transient(f"There is no connection to {self._next_stop} in time", remedy=remedy)
+            what = f"There is no connection to {self._next_stop} in time"
+            return Transient(what, remedy=remedy, crowded=True)
         return Transient(
             f"The model's server gave no answer in {seconds:g} s",
             remedy="Resume the run later. If its answers take longer than that, start one with "
@@ -325,7 +328,7 @@ class Server:
     def _redirected(self, failed: Failed) -> Never:
         location = urljoin(f"{self.url}{ENDPOINT}", failed.headers.get("location", ""))
         target = self.censor.line(location.partition("?")[0]).replace("{", "{{").replace("}", "}}")
-        remedy = f"Check --base-url: {target} may be a page to sign in."
+        remedy = f"Check {self.source}: {target} may be a page to sign in."
         if target.rstrip("/").endswith(ENDPOINT):
             remedy = (
                 f"Give --base-url {target.rstrip('/').removesuffix(ENDPOINT)}, if you trust it."
@@ -340,6 +343,7 @@ class Server:
             "model": self.censor.line(self.model),
             "key": "refused the key" if self.has_key else "wants a key",
             "address": self.address.removeprefix("http"),
+            "source": self.source,
             "suggestion": "" if path else f": {self.address}/v1",
             "proxy": f", named by {via}" if via else "",
             "bypassing": bypassing(host.rpartition(":")[0] or host),
@@ -348,7 +352,7 @@ class Server:
     @property
     def _named(self) -> str:
         """What names the host that is connected to first."""
-        return self.route.variable or "--base-url"
+        return self.route.variable or self.source
 
     @property
     def _next_stop(self) -> str:
@@ -358,29 +362,29 @@ class Server:
         proxy = self.censor.line(self.route.shown_proxy)
         return f"the proxy {proxy}, which {self.route.variable} names"
 
-    def _correct(self, named: str) -> str:
+    def _correct(self) -> str:
         if not self.route.proxy:
-            return f"Correct {named}; then resume the run."
+            return f"Correct {self.source}; then resume the run."
         around = self._names()["bypassing"]
         return f"Correct or unset {self.route.variable}, or go around it with {around}."
 
     def _nobody(self) -> Transient:
-        remedy = "Start the server there, or correct --base-url; then resume the run."
+        remedy = f"Start the server there, or correct {self.source}; then resume the run."
         if self.route.proxy:
-            remedy = self._correct("")
+            remedy = self._correct()
         return Transient(f"Nobody listens at {self._next_stop}", remedy=remedy)
 
     def _proxy_failed(self, said: str) -> Transient | ModelRefused:
         what = f"The proxy that {self.route.variable} names does not let us through"
         if re.search(r"\b50[234]\b", said):
-            return Transient(what, said, remedy=self._correct(""))
-        return ModelRefused(f"{what}{quoted(said)}.", self._correct(""))
+            return Transient(what, said, remedy=self._correct())
+        return ModelRefused(f"{what}{quoted(said)}.", self._correct())
 
     def _broke_off(self, said: str) -> Transient | ModelRefused:
         if re.search(r"illegal (status|header) line|illegal request|Unsupported HTTP", said, re.I):
             return ModelRefused(
                 f"What listens at {self.address} does not speak http{quoted(said)}.",
-                "Correct --base-url: some servers want https:// there.",
+                f"Correct {self.source}: some servers want https:// there.",
                 WRONG,
             )
         return Transient("The model's server closed the connection without an answer")

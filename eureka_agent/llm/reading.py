@@ -19,6 +19,8 @@ MOST_USD = 10**9
 
 
 STREAM = re.compile(rb"\s*(data|event|id|retry)?:")
+THOUGHTS = ("thinking", "reasoning")
+"""Types of the parts of a content in which a model thinks."""
 WORDS_LIMIT = 4000  # characters of a failure in which its meaning is looked for
 FINISHES = {
     "length": ("max_tokens", "max_output_tokens", "model_length", "token_limit", "limit"),
@@ -99,8 +101,9 @@ def read_reply(
     document = _document(body)
     choice = _first_choice(document)
     message = choice["message"]
-    said, thought = split_reasoning(_content(message))
-    fields = (message.get("reasoning_content"), message.get("reasoning"))
+    content, apart = _content(message)
+    said, thought = split_reasoning(content)
+    fields = (message.get("reasoning_content"), message.get("reasoning"), apart)
     thoughts = [next((field for field in fields if _is_text(field)), ""), thought]
     reasoning = "\n\n".join(filter(None, map(str.strip, thoughts)))
     text = said.strip()
@@ -110,6 +113,8 @@ def read_reply(
         text = refusal or (reasoning if FENCE in reasoning else "")
         called = message.get("tool_calls") or message.get("function_call")
         finish = "refusal" if refusal else "tool_calls" if called and not text else finish
+        if not text and finish == "error":
+            raise UnusableBody("broke its answer off")
     prompt_tokens, completion_tokens, cost = _usage(document.get("usage"))
     estimated = prompt_tokens is None or completion_tokens is None
     if prompt_tokens is None or completion_tokens is None:
@@ -274,22 +279,29 @@ def _status(error: object) -> int:
 
 def _finish(said: str) -> str:
     """Why the model stopped, in OpenAI's words where they exist."""
-    plain = said.lower().removeprefix("finish_reason_")
-    for ours, theirs in FINISHES.items():
-        if plain.startswith((ours, *theirs)) and ours != "stop":
-            return ours
-        if ours == "stop" and plain in theirs:
-            return ours
-    return said
+    plain = re.split(r"[^a-z_]", said.lower().removeprefix("finish_reason_"))[0]
+    return next((ours for ours, theirs in FINISHES.items() if plain in (ours, *theirs)), said)
 
 
-def _content(message: dict[str, Any]) -> str:
-    """The content, which some servers send in parts."""
+def _content(message: dict[str, Any]) -> tuple[str, str]:
+    """What the content says and what it thinks; some servers send it in parts."""
     content = message.get("content")
     if not isinstance(content, list):
-        return _text(content)
-    parts = [part.get("text") if isinstance(part, dict) else part for part in content]
-    return "".join(map(_text, parts))
+        return _text(content), ""
+    said: list[str] = []
+    thought: list[str] = []
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else ""
+        (thought if kind in THOUGHTS else said).append(_part(part))
+    return "".join(said), "".join(thought)
+
+
+def _part(part: object) -> str:
+    if isinstance(part, list):
+        return "".join(_text(entry.get("text")) for entry in part if isinstance(entry, dict))
+    if not isinstance(part, dict):
+        return _text(part)
+    return _text(part.get("text")) or next((_part(part[k]) for k in THOUGHTS if k in part), "")
 
 
 def _usage(usage: object) -> tuple[int | None, int | None, float | None]:

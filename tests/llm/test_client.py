@@ -258,11 +258,41 @@ def test_a_server_of_ones_own_needs_no_key() -> None:
         "http://[::1/v1",
         "http://local host/v1",
         "model",
+        "'http://localhost:8000/v1'",
+        "file:///etc/passwd",
+        "http://a..b/v1",
     ],
 )
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match=r"is not the address.*--base-url"):
         Client(ModelSettings(model="tester", base_url=address), api_key="key-of-mine")
+
+
+@pytest.mark.parametrize(
+    ("address", "cure"),
+    [
+        ("localhost:8000/v1", "http://localhost:8000/v1"),
+        ("api.example.com/v1", "https://api.example.com/v1"),
+        ("http://höst.example/v1", "xn--hst-sna.example"),
+        ("http://☃.example/v1", "xn--n3h.example"),
+    ],
+)
+def test_an_address_is_refused_with_the_right_one(
+    address: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    with pytest.raises(UsageError) as refused:
+        Client(ModelSettings(model="tester"), api_key="key-of-mine")
+    assert cure in refused.value.remedy
+    assert "OPENAI_BASE_URL" in refused.value.remedy
+
+
+@pytest.mark.parametrize("tail", ["/", "/chat/completions", "/chat/completions/", "\n"])
+def test_an_address_may_go_on_as_far_as_people_copy_it(tail: str) -> None:
+    with Loopback(lambda received: "Hello.") as server:
+        settings = ModelSettings(model="tester", base_url=server.url + tail)
+        Client(settings).complete(HELLO, lambda label, reply: None)
+    assert len(server.received) == 1
 
 
 @pytest.mark.parametrize(

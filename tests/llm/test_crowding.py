@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-from loopback import Answer, Drop, Late, Loopback, Received, Status
+from loopback import Answer, Drop, Late, Loopback, Received, Status, single_threaded
 
 from eureka_agent.llm import ModelUnavailable
 
@@ -79,3 +79,10 @@ def test_dropped_connections_are_no_crowd(ask: Any) -> None:
     with Loopback(lambda received: Drop()) as server:
         outcome = ask(server, 2, attempts=2)
     assert isinstance(outcome.error, ModelUnavailable)
+
+
+def test_a_server_with_one_thread_is_not_held_by_a_connection_that_stays_open(ask: Any) -> None:
+    with single_threaded(lambda received: "Done.") as server:
+        outcome = ask(server, 3, timeout_s=60)
+    assert len(outcome.replies) == len(server.received) == 3
+    assert outcome.notices == []

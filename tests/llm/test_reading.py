@@ -92,6 +92,44 @@ def test_content_may_come_in_parts(ask: Any) -> None:
     assert reply(ask, Completion(parts)).text == "Hello."
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
+        {"type": "thinking", "thinking": "Hm."},
+        {"type": "reasoning", "text": "Hm."},
+    ],
+)
+def test_a_part_of_the_content_may_be_reasoning(ask: Any, part: dict[str, Any]) -> None:
+    found = reply(ask, Completion([part, {"type": "text", "text": "Hello."}]))
+    assert (found.text, found.reasoning) == ("Hello.", "Hm.")
+
+
+@pytest.mark.parametrize(
+    ("said", "finish"),
+    [
+        ("length", "length"),
+        ("max_tokens", "length"),
+        ("MAX_TOKENS", "length"),
+        ("FINISH_REASON_SAFETY", "content_filter"),
+        ("content_filter: PROHIBITED_CONTENT", "content_filter"),
+        ("tool_use", "tool_calls"),
+        ("end_turn", "stop"),
+        ("STOP", "stop"),
+        ("odd", "odd"),
+    ],
+)
+def test_the_end_is_named_alike_for_all_servers(ask: Any, said: str, finish: str) -> None:
+    assert reply(ask, Completion("Hello.", finish_reason=said)).finish_reason == finish
+
+
+def test_what_a_model_calls_or_refuses_in_place_of_text_is_its_end(ask: Any) -> None:
+    call = {"type": "function", "function": {"name": "python", "arguments": "{}"}}
+    assert reply(ask, Completion(None, tool_calls=(call,))).finish_reason == "tool_calls"
+    assert reply(ask, Completion(None, refusal="I will not.")).finish_reason == "refusal"
+    assert reply(ask, Completion("Hello.", tool_calls=(call,))).finish_reason == "stop"
+
+
 def test_the_end_and_the_model_are_passed_on(ask: Any) -> None:
     found = reply(ask, Completion("Hel", finish_reason="length", model="other-2"))
     assert (found.finish_reason, found.model) == ("length", "other-2")
@@ -143,6 +181,11 @@ def test_a_reply_can_always_be_stored(ask: Any) -> None:
         ({"error": "No."}, "No."),
         ({"error": {"message": "No."}}, "No."),
         ({"detail": [{"loc": ["top"]}]}, '[{"loc": ["top"]}]'),
+        ({"detail": [{"loc": ["a", 0], "msg": "No."}, {"msg": "Why?"}]}, "a.0: No.; Why?"),
+        ([{"error": {"message": "No."}}], "No."),
+        ({"error": {"error": {"message": "No."}}}, '{"error": {"message": "No."}}'),
+        ("<html><title>502 &amp; more</title></html>", "a web page, 502 & more"),
+        ("<html></html>", "a web page"),
         ("No.", "No."),
         (None, "null"),
     ],
