@@ -13,6 +13,7 @@ import typer
 from eureka_agent import __version__
 from eureka_agent.cli.options import app
 from eureka_agent.errors import EurekaError
+from eureka_agent.ui.format import clean
 
 # isort: off
 # Commands are listed in the order in which they are imported.
@@ -48,9 +49,9 @@ def main() -> None:
     try:
         app()
     except EurekaError as error:
-        print(f"Error: {error.message}", file=sys.stderr)
+        print(clean(f"Error: {error.message}"), file=sys.stderr)
         if error.remedy:
-            print(error.remedy, file=sys.stderr)
+            print(clean(error.remedy), file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

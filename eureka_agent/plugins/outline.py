@@ -81,7 +81,7 @@ def outline_of(survey: Survey) -> Outline:
 def _without(model: mujoco.MjModel, signals: Sequence[SignalText]) -> list[str]:
     """Which parts have no signal, and why, a sentence for each kind of part."""
     has = {part for text in signals for part in (text.part, *text.members)}
-    sentences = ["Actuators have no signals: programs read what they are told as `action`."]
+    sentences = ["Actuators have no signals: programs read what they are told as action."]
     for kind, count, part, why in (
         (
             *("joint", model.njnt, model.joint),
