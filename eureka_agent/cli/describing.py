@@ -155,9 +155,12 @@ def _machine_table(document: dict[str, Any]) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
+    from eureka_agent.ui.format import clean
+
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in document.items():
         rows = value.items() if isinstance(value, dict) else [("", value)]
         for i, (part, said) in enumerate(rows):
-            table.add_row(name.replace("_", " ") if i == 0 else "", Text(part), Text(str(said)))
+            what = clean(str(said))
+            table.add_row(name.replace("_", " ") if i == 0 else "", Text(part), Text(what))
     return table

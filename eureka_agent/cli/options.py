@@ -85,7 +85,7 @@ def print_json(document: object) -> None:
 
 def note(text: str) -> None:
     """Tell people something on stderr; a line that is indented is a command, and stays whole."""
-    for line in text.splitlines():
+    for line in clean(text).splitlines():
         if sys.stderr.isatty() and not line.startswith(" "):
             width = shutil.get_terminal_size().columns
             line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)

@@ -18,6 +18,10 @@ _SITE_FORCES = (
     *((f"force along its {axis} axis at", "N") for axis in "xyz"),
     *((f"torque about its {axis} axis at", "N m") for axis in "xyz"),
 )
+_ROTATIONS = {
+    **{f"r{axis}": f"target rotation, {axis} of a rotation vector in rad" for axis in "xyz"},
+    **{f"q{part}": f"target rotation, {part} of a quaternion" for part in "wxyz"},
+}
 _DYNAMICS = mujoco.mjtDyn
 _FIXED, _AFFINE = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
 
@@ -95,6 +99,8 @@ def _control(model: mujoco.MjModel, index: int, control: Control) -> str:
 
 def _input(model: mujoco.MjModel, control: Control, bounds: np.ndarray) -> str:
     """What one of several inputs of an actuator sets; the control value itself where it is odd."""
+    if control.input in _ROTATIONS:
+        return f"{_ROTATIONS[control.input]}, {_range(bounds)}"
     driven = _driven(model, control.actuator)
     if driven is None or not driven.gear or driven.length is None:
         return f"control value {_range(bounds)}" + (f" on {driven.name}" if driven else "")

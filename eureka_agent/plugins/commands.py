@@ -1,5 +1,6 @@
 """What the commands `new-env` and `check-env` do, and how they say it."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -14,7 +15,7 @@ from eureka_agent.errors import UsageError
 from eureka_agent.finding import environment_folder, list_environments
 from eureka_agent.plugins.checks import CHECKS, check_folder
 from eureka_agent.plugins.create import NewEnvironment
-from eureka_agent.ui.format import clean
+from eureka_agent.ui.format import clean, one_line
 
 SYMBOLS = {"ok": ("✓", "green"), "note": ("·", "yellow"), "failed": ("✗", "red")}
 
@@ -56,9 +57,10 @@ def check_all(
 def created(new: NewEnvironment) -> RenderableType:
     """What to say about a new environment, and what comes next."""
     folder = str(new.folder) if new.folder.is_absolute() else f"./{new.folder}"
-    lines = Text(f"Wrote {folder}: {new.signals} signals. {new.task}\n")
-    for change in new.changes:
-        lines.append(f"  {clean(change)}\n")
+    lines = Text(clean(f"Wrote {folder}: {new.signals} signals. {new.task}\n"))
+    for sentence in (*new.changes, *new.notes):
+        lines.append(f"  {clean(sentence)}\n")
+    folder = shlex.quote(clean(folder))
     lines.append(
         "Its fitness is a placeholder: every CHANGE in the folder marks what to write.\n\n"
     )
@@ -74,12 +76,13 @@ def created(new: NewEnvironment) -> RenderableType:
 
 def _checked(folder: Path, steps: int, warp: bool, console: Console | None) -> dict[str, Any]:
     shown = console is not None and console.is_terminal
-    status = console.status(folder.name) if console is not None and shown else None
+    name = one_line(folder.name)
+    status = console.status(Text(name)) if console is not None and shown else None
 
     def progress(check: str) -> None:
         if status is not None:
             number = list(CHECKS).index(check) + 1
-            status.update(f"{folder.name}: {check} ({number} of {len(CHECKS)})")
+            status.update(Text(f"{name}: {check} ({number} of {len(CHECKS)})"))
 
     with status or nullcontext():
         findings = check_folder(folder, steps, warp=warp, progress=progress)
@@ -94,7 +97,7 @@ def _checked(folder: Path, steps: int, warp: bool, console: Console | None) -> d
 def _drawn(entry: dict[str, Any], in_full: bool) -> RenderableType:
     """A table of one environment's findings; of those that hold only if `in_full`."""
     table = Table(
-        title=Text(f"{entry['name']}  {entry['path']}", "bold"),
+        title=Text(one_line(f"{entry['name']}  {entry['path']}"), "bold"),
         title_justify="left",
         box=None,
         pad_edge=False,
@@ -114,7 +117,9 @@ def _drawn(entry: dict[str, Any], in_full: bool) -> RenderableType:
 
 def _verdict(document: Sequence[dict[str, Any]]) -> RenderableType:
     failures = {
-        entry["name"]: sum(finding["outcome"] == "failed" for finding in entry["findings"])
+        one_line(entry["name"]): sum(
+            finding["outcome"] == "failed" for finding in entry["findings"]
+        )
         for entry in document
     }
     broken = [f"{name} ({count} to mend)" for name, count in failures.items() if count]

@@ -168,7 +168,7 @@ def _give_control_ranges(brought: Brought, spec: mujoco.MjSpec) -> None:
             guesses = [_control_range(model, taken[index]) for index in indices]
             low, high = min(g[0] for g in guesses), max(g[1] for g in guesses)
             name = parts[actuator].name
-            inputs = " and ".join(taken[index].input for index in indices)
+            inputs = ", ".join(taken[index].input for index in indices)
             of = f" for {inputs}" if model.actuator_ctrlnum[actuator] > 1 else ""
             brought.changes.append(
                 f"The actuator {shown(name)!r} had no control range{of} and got {low:.3g} to "
@@ -187,6 +187,8 @@ def _control_range(model: mujoco.MjModel, control: Control) -> tuple[float, floa
     several = model.actuator_ctrlnum[index] > 1
     if control.input in ("rx", "ry", "rz"):
         return -math.pi, math.pi
+    if model.actuator_dyntype[index] == mujoco.mjtDyn.mjDYN_MUSCLE:
+        return 0.0, 1.0
     if kind in _REACH and (control.input == "pos" if several else stiffness > 0):
         limited = model.jnt_limited[joint]
         return tuple(model.jnt_range[joint]) if limited else _REACH[kind]

@@ -116,13 +116,17 @@ def _require_text(path: Path, home: Path, seen: dict[Path, bool]) -> None:
         )
     if not text.strip():
         raise UsageError(f"{path} is empty.", "Give the file of a model.")
+    wide = text.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if b"\0" in text and not wide:
+        raise UsageError(f"{path} is no text, so no MJCF.", "Give the file of a model.")
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         raise UsageError(
             f"{path} is not UTF-8: line {line} holds the byte 0x{text[error.start]:02x}.",
-            f"Save it as UTF-8, as by: iconv -f latin1 -t utf-8 {path.name} > new.xml",
+            "Save it as UTF-8, as by: "
+            f"iconv -f {'utf-16' if wide else 'latin1'} -t utf-8 {path.name} > new.xml",
         ) from error
     seen[path.resolve()] = False
     for tag, first, second in _NAMED.findall(_COMMENT.sub(b"", text)):
@@ -142,6 +146,8 @@ def _require_text(path: Path, home: Path, seen: dict[Path, bool]) -> None:
 def _cure(path: Path, said: str) -> str:
     """What to do about what MuJoCo says."""
     missing = _MISSING.search(said)
+    if "no decoder found for" in said:
+        return "Convert that file: MuJoCo reads meshes from .obj and .stl, images from .png."
     if missing is None:
         return f"Fix the model; {_VIEWER}"
     name = missing.group(1)

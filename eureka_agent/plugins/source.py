@@ -183,7 +183,8 @@ def _robot(survey: Survey) -> str:
     driven = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     base = "can move freely" if survey.travels else "is fixed to the world by its joints"
     joints = f"{len(survey.joints)} joint{'s' * (len(survey.joints) != 1)}"
-    return f"The body {shown(survey.root)} {base}; {joints}, {model.nu} controls: {driven}."
+    driving = f"{model.nu} control{'s' * (model.nu != 1)}"
+    return f"The body {shown(survey.root)} {base}; {joints}, {driving}: {driven}."
 
 
 def _noise(survey: Survey) -> float:

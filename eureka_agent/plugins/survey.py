@@ -145,6 +145,8 @@ class Survey:
             kind, target = int(model.actuator_trntype[i]), int(model.actuator_trnid[i, 0])
             if kind in (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT)):
                 found.add(target)
+            elif kind == int(mujoco.mjtTrn.mjTRN_SO3) and model.actuator_trnid[i, 1] < 0:
+                found.add(target)  # a ball joint; with a second part it would be two sites
             elif kind == int(mujoco.mjtTrn.mjTRN_TENDON):
                 start, count = int(model.tendon_adr[target]), int(model.tendon_num[target])
                 wraps = range(start, start + count)

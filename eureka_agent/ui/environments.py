@@ -8,7 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eureka_agent.ui.format import NOTHING, count, number
+from eureka_agent.ui.format import NOTHING, clean, count, number
+from eureka_agent.ui.pieces import foreign
 
 Document = Mapping[str, Any]
 BASELINES = {"random": "random actions", "bare": "bare fitness", "human": "human reward"}
@@ -23,12 +24,13 @@ def environments_table(entries: Sequence[Document]) -> RenderableType:
         table.add_column(heading, justify="right", no_wrap=True)
     for entry in entries:
         if "failure" in entry:
-            table.add_row(entry["name"], Text(f"broken: {entry['failure']}"), "", "", "", "")
+            broken = Text(clean(f"broken: {entry['failure']}"))
+            table.add_row(foreign(entry["name"]), broken, "", "", "", "")
             continue
         reached = entry["published_baselines"] or {}
         table.add_row(
-            entry["name"],
-            Text(entry["task"]),
+            foreign(entry["name"]),
+            Text(clean(entry["task"])),
             str(len(entry["actuators"])),
             f"{entry['episode_steps'] * entry['control_step']:.3g} s",
             *(number(reached[key]) if key in reached else NOTHING for key in ("random", "human")),
@@ -56,15 +58,15 @@ def environment_view(entry: Document) -> RenderableType:
     }
     for name, value in said.items():
         if value:
-            facts.add_row(name, Text(value))
+            facts.add_row(name, Text(clean(value)))
     signals = Table("signal", "shape", "unit", "meaning", box=None, padding=(0, 2, 0, 0))
     for signal in entry["signals"]:
         columns = f"; columns: {'; '.join(signal['axes'])}" if signal["axes"] else ""
-        meaning = Text(f"{signal['meaning']}{columns}")
-        signals.add_row(signal["name"], Text(signal["shape"]), Text(signal["unit"]), meaning)
-    actions = [Padding(Text(action), (0, 0, 0, 2)) for action in entry["actions"]]
+        meaning = Text(clean(f"{signal['meaning']}{columns}"))
+        signals.add_row(signal["name"], Text(signal["shape"]), foreign(signal["unit"]), meaning)
+    actions = [Padding(Text(clean(action)), (0, 0, 0, 2)) for action in entry["actions"]]
     return Group(
-        *(Text(f"{entry['name']}: {entry['task']}"), Text(), facts, Text(), signals, Text()),
+        *(Text(clean(f"{entry['name']}: {entry['task']}")), Text(), facts, Text(), signals, Text()),
         *(Text("actions, in [-1, 1] each"), *actions, Text()),
     )
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eureka_agent.ui.documents import Document
-from eureka_agent.ui.format import number, one_line
+from eureka_agent.ui.format import clean, number, one_line
 
 
 def played_view(played: Document) -> RenderableType:
@@ -19,8 +19,8 @@ def played_view(played: Document) -> RenderableType:
         table.add_column(Text(one_line(policy["policy"])), overflow="fold")
     facts = [_facts(policy) for policy in policies]
     for label in dict.fromkeys(label for column in facts for label in column):
-        table.add_row(Text(label), *(Text(column.get(label, "")) for column in facts))
-    said = [Text(f"Film: {film}")] if film else []
+        table.add_row(Text(label), *(Text(clean(column.get(label, ""))) for column in facts))
+    said = [Text(clean(f"Film: {film}"))] if film else []
     return Group(table, *said)
 
 
