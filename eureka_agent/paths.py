@@ -1,5 +1,7 @@
 """Where the folders `envs/` and `prompts/` are, however the program was installed."""
 
+import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 
 from eureka_agent.errors import MissingError
@@ -22,3 +24,29 @@ def data_folder(name: str) -> Path:
         f"This installation of eureka-agent has no folder {name!r}.",
         "Install it again: pip install --force-reinstall --no-deps, and where you installed from.",
     )
+
+
+Frame = tuple[str, int, str]
+"""A line of code that was running: its file, its number, its function."""
+
+
+def telling_frame(frames: Iterable[Frame]) -> Frame | None:
+    """The first of some frames that says most to whoever wrote the code that failed.
+
+    That is a file of the user's; else one of an installed package. It is never Python's own, this
+    program's or Gymnasium's.
+
+    Args:
+        frames: of one stack, innermost first.
+    """
+    library = sysconfig.get_path("stdlib")
+    ours = str(Path(__file__).resolve().parent)
+    installed: Frame | None = None
+    for frame in frames:
+        path = Path(frame[0])
+        if "site-packages" in path.parts or "dist-packages" in path.parts:
+            if installed is None and "gymnasium" not in path.parts:
+                installed = frame
+        elif path.is_absolute() and not frame[0].startswith((f"{library}/", f"{ours}/")):
+            return frame
+    return installed

@@ -89,6 +89,14 @@ class Environment:
     open_goal: bool = False
     """Whether nobody said what the task is: then any goal may go with the environment's fitness."""
 
+    locked: bool = False
+    """Whether the process that steps it has given up files, network and new threads."""
+    alive: Callable[[], None] = staticmethod(lambda: None)
+    """Called when a world has been stepped, where worlds are stepped one by one.
+
+    Whoever watches the process sets it: many slow worlds may take long for one step of all.
+    """
+
     folder: Path
     """Where the environment lies; set by discovery."""
 

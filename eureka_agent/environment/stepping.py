@@ -111,6 +111,11 @@ class AnyWorlds(Stateful):
         """Apply actions `[n, A]` in [-1, 1] for one control step."""
         raise NotImplementedError
 
+    def try_out(self) -> None:
+        """Begin an episode everywhere and take a step, so that what is broken shows at once."""
+        self.start(slice(0, self.n), torch.zeros_like(self._streams), torch.zeros_like(self._age))
+        self.step(torch.zeros_like(self._prev_action))
+
     def overflow(self) -> str | None:
         """Say what the physics left out for want of room since the last call; None if nothing."""
         return None

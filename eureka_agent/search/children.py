@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 import numpy as np
 
 from eureka_agent.environment import Environment, Episodes
-from eureka_agent.errors import EurekaError
+from eureka_agent.errors import EnvironmentFailed, EurekaError
 from eureka_agent.reward import RewardRejected, parse
 from eureka_agent.sandbox.failures import ChildFailed, Garbled, JobFailed
 from eureka_agent.sandbox.isolation import demand
@@ -28,7 +28,8 @@ LONG_S = 24 * 3600.0
 MEMORY_GIB, WORKER_ADDRESS_SPACE_GIB, SILENCE_S = 4.0, 12.0, 60.0
 GPU_OPEN_S, GPU_SILENCE_S, GPU_MEMORY_GIB = 1800.0, 900.0, 16.0
 """Of a worker on a GPU: the first one on a machine compiles kernels, without a word and for
-minutes; and the driver maps far more address space than it uses."""
+minutes; and the driver maps far more address space than it uses. Making many environments of
+Gymnasium one by one may take as long to open."""
 
 WORKER, JUDGE = "eureka_agent.sandbox.worker", "eureka_agent.judge"
 
@@ -103,7 +104,8 @@ class Worker:
             "fitness": str(fitness) if fitness else None,
             "layers": list(demand(config.sandbox).layers),
         }
-        open_s = SHORT_S if config.device == "cpu" else GPU_OPEN_S
+        slow = config.device != "cpu" or environment.reads_files
+        open_s = GPU_OPEN_S if slow else SHORT_S
         self._ask(Message("open", fields), "opened", deadline_s=open_s)
 
     def load(self, lane: int, program: str | None, seed: int) -> None:
@@ -305,6 +307,8 @@ class Judge:
                 return ask(self._opened())
             except JobFailed as error:
                 self._drop()
+                if error.type == EnvironmentFailed.__name__:
+                    raise JudgeFailed(error.message, "Then resume the run.") from error
                 raise JudgeFailed(
                     f"The judge cannot measure by {self._fitness}: {error.message}",
                     "Mend that file, then resume the run.",
@@ -312,10 +316,13 @@ class Judge:
             except ChildFailed as error:
                 self._drop()
                 last = error
+        steps = f"steps {self._environment.name} and " if self._environment.reads_files else ""
         raise JudgeFailed(
-            f"The judge, which runs {self._fitness}, failed {self.ATTEMPTS} times in a row: "
+            f"The judge, which {steps}runs {self._fitness}, failed {self.ATTEMPTS} times in a row: "
             f"{last.message if last else ''}",
-            "If that file is sound, free some memory; then resume the run.",
+            "If these are sound, free some memory; then resume the run."
+            if steps
+            else "If that file is sound, free some memory; then resume the run.",
         ) from last
 
     def _opened(self) -> Child:
@@ -329,7 +336,8 @@ class Judge:
             "lanes": self._config.candidates,
             "threads": thread_count(self._config),
         }
-        self._child.request(Message("open", fields), deadline_s=SHORT_S)
+        open_s = GPU_OPEN_S if self._environment.reads_files else SHORT_S
+        self._child.request(Message("open", fields), deadline_s=open_s)
         return self._child
 
     def _drop(self) -> None:
