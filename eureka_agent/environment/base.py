@@ -143,6 +143,10 @@ class Environment:
 
     # What follows is the same for every environment.
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Environment":
+        """Itself: it says what a task is and keeps nothing, so copies of its worlds share it."""
+        return self
+
     def rest_pose(self, noise: ResetNoise) -> Tensor:
         """The model's own positions, `[nq]` float64, on the device of the noise."""
         rest = self._rest.get(noise.device)

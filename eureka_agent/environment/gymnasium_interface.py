@@ -16,7 +16,8 @@ from eureka_agent.paths import telling_frame
 
 LOCKED = (
     "The process that trains is locked: it may open no file and no connection and start no thread "
-    "or process. Open what the environment needs in its __init__ and keep it, or give --sandbox off."
+    "or process. Open what the environment needs in its __init__ and keep it, or give "
+    "--sandbox off."
 )
 _REFUSED = (PermissionError, BlockingIOError)
 _NO_THREAD = "can't start new thread"
@@ -162,7 +163,7 @@ def _has_info(result: Any) -> bool:
 def _described(value: Any) -> str:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
-        return f"of shape {shape}" if getattr(value, "dtype", None) != object else "of objects"
+        return "of objects" if str(getattr(value, "dtype", "")) == "object" else f"of shape {shape}"
     return f"of type {type(value).__name__}"
 
 
