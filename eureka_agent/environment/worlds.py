@@ -116,7 +116,9 @@ class Worlds(AnyWorlds):
         self._qpos[part], self._qvel[part] = qpos, qvel
         if self.environment.model.na:
             self._act[part] = self.environment.activations(self._qpos[part])
-        self.simulator.reset_where(chosen, self._qpos, self._qvel, self._act)
+        self.simulator.reset_where(
+            chosen, self._qpos, self._qvel, self._act, self.environment.keyframe_number
+        )
         if self.environment.task_state:
             noise = ResetNoise(mix(streams, episodes, 0))
             begun = self.environment.begin_task(self._state(rows), noise)
