@@ -25,6 +25,10 @@ class UsageError(EurekaError):
     exit_code = 2
 
 
+class EnvironmentFailed(EurekaError):
+    """Raised when the code of an environment fails; no reward program has any part in it."""
+
+
 class MissingError(EurekaError):
     """Raised when the machine lacks something; the remedy names the command that installs it."""
 

@@ -7,6 +7,7 @@ A reward program runs here in the process that made the environment. Its text is
 but no sandbox is around it: use programs that you have read.
 """
 
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from eureka_agent.environment import (
     list_environments,
     load_fitness,
 )
+from eureka_agent.environment.stepping import SimulatedEnv, read_actions
 from eureka_agent.environment.worlds import Worlds
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import RewardFunction, parse
@@ -39,12 +41,13 @@ _KEYS = 1 << 63
 Pay = RewardFunction | Fitness
 
 
-class PaidEnv(gymnasium.Env[np.ndarray, np.ndarray]):
+class PaidEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
     """One world of an environment; make it with `make`.
 
     Observations are the environment's own, float32 `[D]`; actions are in [-1, 1], `[A]`, and cut to
-    that. A world whose physics failed ends, pays 0, and says `diverged` in its info. The picture
-    after an episode's last step is the next one's first.
+    that; what is not finite is refused. A world whose physics failed ends, pays 0, and says
+    `diverged` in its info. The picture after an episode's last step is the next one's first. It can
+    be copied with `copy.deepcopy`, state and all.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 as in the base class
@@ -56,6 +59,7 @@ class PaidEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self._worlds = _PaidWorlds(environment, reward, 1, threads=1)
         self.observation_space, self.action_space = self._worlds.spaces()
         self._renderer: Renderer | None = None
+        self._lives = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -67,15 +71,20 @@ class PaidEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             options: ignored.
         """
         super().reset(seed=seed)
+        self._lives = True
         return self._worlds.begin([self.np_random])[0], {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Apply an action `[A]`; returns observation, reward, terminated, truncated and info.
 
         Raises:
+            ResetNeeded: no episode has begun, or the last one is over.
+            ActionError: the action has another shape, or is not finite.
             EurekaError: the reward failed.
         """
-        step, paid = self._worlds.step(np.asarray(action)[None])
+        _require_episode(self._lives)
+        step, paid = self._worlds.step([action])
+        self._lives = not (step.terminated[0] or step.truncated[0])
         info = {"diverged": True} if step.diverged[0] else {}
         observation = step.final_observation[0].numpy().copy()
         return observation, float(paid[0]), bool(step.terminated[0]), bool(step.truncated[0]), info
@@ -99,7 +108,7 @@ class PaidEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             self._renderer = None
 
 
-class PaidVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+class PaidVectorEnv(SimulatedEnv, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """`n` worlds of an environment in one simulator; make it with `make_vec`.
 
     World `i` of a reset with seed `s` goes through the states of a `PaidEnv` with seed `s + i`. The
@@ -150,8 +159,11 @@ class PaidVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Apply actions `[n, A]`; returns observations, rewards, terminated, truncated and info.
 
         Raises:
+            ResetNeeded: no episode has begun.
+            ActionError: the actions have another shape, or are not finite.
             EurekaError: the reward failed.
         """
+        _require_episode(bool(self._generators))
         step, paid = self._worlds.step(actions)
         begins, seen = self._over, step.final_observation.numpy().copy()
         terminated, truncated, diverged = (
@@ -195,6 +207,8 @@ def make_vec(
         UsageError: there is no such environment or file.
         RewardRejected: the program is not sound.
     """
+    if not isinstance(num_envs, int) or num_envs < 1:
+        raise UsageError(f"There cannot be {num_envs} worlds.", "Give a whole number above 0.")
     environment = find_environment(name)
     return PaidVectorEnv(environment, _reward(environment, reward), num_envs, threads)
 
@@ -244,9 +258,9 @@ class _PaidWorlds:
         return self._worlds.observation.numpy().copy()
 
     @torch.no_grad()
-    def step(self, actions: np.ndarray) -> tuple[Step, np.ndarray]:
+    def step(self, actions: object) -> tuple[Step, np.ndarray]:
         """Apply actions `[n, A]`; returns the step and what it pays `[n]` float64."""
-        action = torch.as_tensor(np.asarray(actions), dtype=torch.float32).clamp(-1.0, 1.0)
+        action = read_actions(actions, self._n, self._worlds.action_size)
         step = self._worlds.step(action)
         parameters, layout = self._reward.parameters, self._worlds.layout
         total: Tensor = self._reward(
@@ -282,10 +296,24 @@ def _seeds(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:
     """A seed per world; None where chance decides."""
     if seed is None:
         return [None] * n
-    each: list[int | None] = list(range(seed, seed + n) if isinstance(seed, int) else seed)
+    try:
+        if not isinstance(seed, Sequence | np.ndarray):
+            first = operator.index(seed)
+            return list(range(first, first + n))
+        each = [s if s is None else operator.index(s) for s in seed]
+    except TypeError:
+        said = f"The seed {seed!r} is no whole number."
+        raise UsageError(said, "Give one, or one per world.") from None
     if len(each) != n:
         raise UsageError(f"{len(each)} seeds are given for {n} worlds.", "Give one, or all.")
     return each
+
+
+def _require_episode(lives: bool) -> None:
+    if not lives:
+        raise gymnasium.error.ResetNeeded(
+            "No episode has begun: call reset() before the first step and after an episode's end."
+        )
 
 
 def _check_render_mode(mode: str | None, environment: Environment) -> None:

@@ -26,10 +26,8 @@ from eureka_agent.environment import (
 from eureka_agent.environment.roaming import roaming_actions
 from eureka_agent.errors import UsageError
 from eureka_agent.sandbox.protocol import Message
-from eureka_agent.sandbox.serve import Reporter, serve
+from eureka_agent.sandbox.serve import Reporter, serve, watch_steps
 from eureka_agent.training import PolicyStack
-
-HEARTBEAT_STEPS = 20
 
 
 @dataclass
@@ -65,6 +63,9 @@ class Judge:
         fields = request.fields
         self._lanes, self._threads = fields["lanes"], fields["threads"]
         self._environment = find_environment(fields["environment"])
+        watch_steps(self._environment, reporter)
+        if self._environment.reads_files:
+            self._environment.make_worlds(1, self._threads).try_out()
         if fields["fitness"] is not None:
             self._fitness_path = Path(fields["fitness"])
             self._fitness = load_fitness(self._fitness_path)
@@ -183,8 +184,7 @@ class Judge:
         """Let `count` policies act, each in a world for every stream; other worlds stand still."""
 
         def watch(t: int, ended: Tensor) -> None:
-            if t % HEARTBEAT_STEPS == 0:
-                reporter.heartbeat(step=t)
+            reporter.heartbeat(step=t)
 
         each = len(streams)
         everyone = streams.repeat(worlds.n // each)

@@ -3,6 +3,8 @@
 import os
 import re
 import shlex
+import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 
 from eureka_agent.errors import MissingError
@@ -46,3 +48,29 @@ def shown(text: str | Path) -> str:
 def command(*words: str | Path) -> str:
     """A command line to copy, whatever stands in its words."""
     return shlex.join(["eureka-agent", *map(shown, words)])
+
+
+Frame = tuple[str, int, str]
+"""A line of code that was running: its file, its number, its function."""
+
+
+def telling_frame(frames: Iterable[Frame]) -> Frame | None:
+    """The first of some frames that says most to whoever wrote the code that failed.
+
+    That is a file of the user's; else one of an installed package. It is never Python's own, this
+    program's or Gymnasium's.
+
+    Args:
+        frames: of one stack, innermost first.
+    """
+    library = sysconfig.get_path("stdlib")
+    ours = str(PACKAGE)
+    installed: Frame | None = None
+    for frame in frames:
+        path = Path(frame[0])
+        if "site-packages" in path.parts or "dist-packages" in path.parts:
+            if installed is None and "gymnasium" not in path.parts:
+                installed = frame
+        elif path.is_absolute() and not frame[0].startswith((f"{library}/", f"{ours}/")):
+            return frame
+    return installed

@@ -1,5 +1,7 @@
 """Every environment is one of Gymnasium's, single and vector, and pays what it is told to."""
 
+import copy
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines
 
 import eureka_agent.gym
-from eureka_agent.environment import find_environment, list_environments
+from eureka_agent.environment import find_environment, list_environments, load_fitness
+from eureka_agent.environment.stepping import ActionError
 from eureka_agent.errors import MissingError, UsageError
 from eureka_agent.reward import RewardRejected
+from eureka_agent.training.vec_env import RewardedVecEnv
 
 LIMIT = find_environment("cartpole").episode_steps
 PROGRAM = '''"""Up."""
@@ -176,3 +180,72 @@ def test_a_render_mode_that_is_not_there_is_refused() -> None:
         eureka_agent.gym.make("cartpole", render_mode="human")
     with pytest.raises(UsageError, match="no MuJoCo model"):
         eureka_agent.gym.make("gymnasium:Pendulum-v1", render_mode="rgb_array")
+
+
+def every_form() -> list[Any]:
+    """A single world, a vector and stable-baselines3's form, each at the start of an episode."""
+    environment = find_environment("hopper")
+    forms = [
+        eureka_agent.gym.make("hopper"),
+        eureka_agent.gym.make_vec("hopper", 2),
+        RewardedVecEnv(environment, load_fitness(environment.fitness_path), 2),
+    ]
+    for form in forms:
+        form.reset()
+    return forms
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda shape: np.full(shape, np.nan), r"world 0 is nan in column 0"),
+        (lambda shape: np.full(shape, np.inf), r"world 0 is inf in column 0"),
+        (lambda shape: np.zeros(shape)[..., :1], r"shape \[\d, 1\], not \[\d, 3\]"),
+        (lambda shape: np.zeros((*shape, 2)), "shape"),
+        (lambda shape: 0.5, "shape"),
+        (lambda shape: "left", "no numbers"),
+    ],
+)
+def test_what_is_no_action_is_refused(wrong: Any, said: str) -> None:
+    for form in every_form():
+        with pytest.raises(ActionError, match=said) as raised:
+            form.step(wrong((2, 3) if hasattr(form, "num_envs") else (3,)))
+        assert isinstance(raised.value, ValueError)
+
+
+def test_a_deep_copy_goes_on_by_itself_from_the_same_state() -> None:
+    for form in every_form():
+        action = np.full((2, 3) if hasattr(form, "num_envs") else 3, 0.5, np.float32)
+        form.step(action)
+        copied = copy.deepcopy(form)
+        first = [form.step(action)[0] for _ in range(3)]
+        assert [np.array_equal(copied.step(action)[0], seen) for seen in first] == [True] * 3
+        with pytest.raises(TypeError, match=r"cannot be pickled.*partial"):
+            pickle.dumps(form)
+
+
+def test_an_episode_must_have_begun_and_not_be_over() -> None:
+    single = eureka_agent.gym.make("cartpole")
+    many = eureka_agent.gym.make_vec("cartpole", 2)
+    for form in (single, many):
+        with pytest.raises(gymnasium.error.ResetNeeded):
+            form.step(np.zeros(form.action_space.shape, np.float32))
+    single.reset(seed=0)
+    for _ in range(LIMIT):
+        *_, terminated, truncated, _ = single.step(np.zeros(1, np.float32))
+        if terminated or truncated:
+            break
+    with pytest.raises(gymnasium.error.ResetNeeded, match="episode's end"):
+        single.step(np.zeros(1, np.float32))
+
+
+def test_seeds_are_whole_numbers_of_any_size() -> None:
+    many = eureka_agent.gym.make_vec("cartpole", 2)
+    first = many.reset(seed=3)[0]
+    assert np.array_equal(many.reset(seed=np.int64(3))[0], first)  # pyright: ignore[reportArgumentType]
+    assert not np.array_equal(many.reset(seed=1 << 70)[0], first)
+    for wrong in (1.5, "a"):
+        with pytest.raises(UsageError, match="no whole number"):
+            many.reset(seed=wrong)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UsageError, match="0 worlds"):
+        eureka_agent.gym.make_vec("cartpole", 0)

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import mujoco
+import numpy as np
 import torch
 from torch import Tensor
 
 from eureka_agent.environment.description import TaskDescription
 from eureka_agent.environment.facts import actuator_facts, controls, joint_facts, mass
+from eureka_agent.environment.placeholder import marked_lines
 from eureka_agent.environment.random import ResetNoise
 from eureka_agent.environment.settings import TrainingSettings
 from eureka_agent.environment.state import State
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 _DECLARED = "__signal__"
+_SCALAR_JOINTS = (int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE))
 
 
 def signal(
@@ -89,6 +92,20 @@ class Environment:
     open_goal: bool = False
     """Whether nobody said what the task is: then any goal may go with the environment's fitness."""
 
+    locked: bool = False
+    """Whether the process that steps it has given up files, network and new threads."""
+    alive: Callable[[], None] = staticmethod(lambda: None)
+    """Called when a world has been stepped, where worlds are stepped one by one.
+
+    Whoever watches the process sets it: many slow worlds may take long for one step of all.
+    """
+
+    keyframe: str = ""
+    """The keyframe of the model in which episodes begin; the model's own pose if empty.
+
+    Mocap poses, controls, activations and time begin as it has them.
+    """
+
     folder: Path
     """Where the environment lies; set by discovery."""
 
@@ -111,9 +128,12 @@ class Environment:
     def activations(self, qpos: Tensor) -> Tensor:
         """First states `[m, na]` of actuators that have one, for episodes that begin at `qpos`.
 
-        Zeros by default. An actuator that integrates its control begins at the joint's position.
+        By default those of the keyframe, zeros without one. An actuator that integrates its control
+        begins at the joint's position.
         """
-        return qpos.new_zeros(len(qpos), self.model.na)
+        if self.keyframe_number < 0:
+            return qpos.new_zeros(len(qpos), self.model.na)
+        return self._fixed("key_act", qpos.device).expand(len(qpos), -1)
 
     def begin_task(self, state: State, noise: ResetNoise) -> dict[str, Tensor]:
         """Task state where an episode begins or `task_changes`, `[m, columns]` each.
@@ -135,15 +155,60 @@ class Environment:
 
     # What follows is the same for every environment.
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Environment":
+        """Itself: it says what a task is and keeps nothing, so copies of its worlds share it."""
+        return self
+
     def rest_pose(self, noise: ResetNoise) -> Tensor:
-        """The model's own positions, `[nq]` float64, on the device of the noise."""
-        rest = self._rest.get(noise.device)
-        if rest is None:  # sent once: a GPU would have to be waited for at every reset
-            rest = self._rest[noise.device] = torch.as_tensor(self.model.qpos0, device=noise.device)
-        return rest
+        """Positions of the keyframe or the model's own, `[nq]` float64, where the noise is."""
+        return self._fixed("qpos0" if self.keyframe_number < 0 else "key_qpos", noise.device)
+
+    def rest_velocity(self, noise: ResetNoise) -> Tensor:
+        """Velocities of the keyframe, else zeros, `[nv]` float64, on the device of the noise."""
+        if self.keyframe_number < 0:
+            return torch.zeros(self.model.nv, dtype=torch.float64, device=noise.device)
+        return self._fixed("key_qvel", noise.device)
+
+    def within_limits(self, qpos: Tensor) -> Tensor:
+        """Positions `[m, nq]` with the slides and hinges moved into the limits of their joints."""
+        return qpos.clamp(self._fixed("low", qpos.device), self._fixed("high", qpos.device))
 
     @functools.cached_property
-    def _rest(self) -> dict[torch.device, Tensor]:
+    def keyframe_number(self) -> int:
+        """Number of the keyframe in which episodes begin; -1 for the model's own pose.
+
+        Raises:
+            UsageError: the model has no keyframe of that name.
+        """
+        names = [self.model.key(i).name for i in range(self.model.nkey)]
+        if not self.keyframe:
+            return -1
+        if self.keyframe not in names:
+            listed = ", ".join(map(repr, names)) or "none"
+            raise UsageError(
+                f"The model of {self.name!r} has no keyframe {self.keyframe!r}.",
+                f"Write keyframe = one of: {listed}; or leave it out.",
+            )
+        return names.index(self.keyframe)
+
+    def _fixed(self, name: str, device: torch.device) -> Tensor:
+        """Numbers of the model on a device, float64."""
+        if (name, device) not in self._sent:  # once: a GPU would have to be waited for
+            self._sent[name, device] = torch.as_tensor(self._numbers(name), device=device)
+        return self._sent[name, device]
+
+    def _numbers(self, name: str) -> np.ndarray:
+        model = self.model
+        if name in ("low", "high"):
+            bounds = np.full(model.nq, -np.inf if name == "low" else np.inf)
+            scalar = np.isin(model.jnt_type, _SCALAR_JOINTS) & model.jnt_limited.astype(bool)
+            bounds[model.jnt_qposadr[scalar]] = model.jnt_range[scalar, int(name == "high")]
+            return bounds
+        field = getattr(model, name)
+        return field[self.keyframe_number] if name.startswith("key_") else field
+
+    @functools.cached_property
+    def _sent(self) -> dict[tuple[str, torch.device], Tensor]:
         return {}
 
     @property
@@ -269,6 +334,6 @@ class Environment:
 
     @property
     def human_reward_path(self) -> Path | None:
-        """The expert's reward program, if there is one."""
+        """The expert's reward program, if there is one that is no placeholder."""
         path = self.folder / "human_reward.py"
-        return path if path.is_file() else None
+        return path if path.is_file() and not marked_lines(path) else None

@@ -1,7 +1,10 @@
 """Environments of Gymnasium as environments of this program; docs/gymnasium.md says how."""
 
 import functools
+import importlib.util
 import re
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +17,11 @@ from torch import Tensor
 
 from eureka_agent.environment.base import Environment
 from eureka_agent.environment.description import TaskDescription
-from eureka_agent.environment.discovery import foreign_code
+from eureka_agent.environment.gymnasium_interface import (
+    foreign_environment,
+    one_number,
+    without_warnings,
+)
 from eureka_agent.environment.gymnasium_task import (
     OWN_SCORE,
     TaskFile,
@@ -71,11 +78,13 @@ class GymnasiumEnvironment(Environment):
     def __init__(self, task: TaskFile, source: str) -> None:
         self._file, self._source = task, source
         made = self.make()
-        self._observation = _flat(task.id, "observation", made.observation_space)
-        self._action = _bounded(task.id, _flat(task.id, "action", made.action_space))
-        self._step_s = task.control_step or _control_step(made)
+        with foreign_environment(task.id, "cannot be described"):
+            self._observation = _flat(task.id, "observation", made.observation_space)
+            self._action = _bounded(task.id, _flat(task.id, "action", made.action_space))
+            self._step_s = task.control_step or _control_step(made)
         self.episode_steps, self.training = _time_limit(task, made), task.settings()
-        made.close()
+        with suppress(Exception):  # nothing depends on how it ends
+            made.close()
         self.task = task.task or f"Solve {task.id} as its designers meant it."
         self.open_goal = not task.task
         self.robot, self.start, self.termination = task.robot, task.start, task.termination
@@ -91,43 +100,37 @@ class GymnasiumEnvironment(Environment):
         """One of them, without a time limit and without Gymnasium's checks.
 
         Raises:
-            UsageError: Gymnasium does not know it, or cannot make it.
+            UsageError: Gymnasium does not know it.
             MissingError: a package that it needs is not installed.
+            EnvironmentFailed: its own code fails.
         """
         name = self._file.id
-        try:
-            with foreign_code(Path(f"Gymnasium's {name}")):
-                return _made(name, self._file.arguments)
-        except UsageError as error:
-            if isinstance(error.__cause__, gymnasium.error.UnregisteredEnv):
-                raise UsageError(
-                    f"Gymnasium does not know {name!r}: {error.__cause__}",
-                    "If a module registers it, name that first: gymnasium:MODULE:ID. "
-                    "gymnasium.pprint_registry() lists all.",
-                ) from error
-            raise
+        with foreign_environment(name, "cannot be made"), without_warnings():
+            return _made(name, self._file.arguments)
 
-    def score(self, paid: float, info: dict[str, Any]) -> float:
-        """What a step is worth by the environment's own word.
+    @property
+    def pays(self) -> bool:
+        """Whether its own word for what a step is worth is its reward, not an entry of its info."""
+        return not self._file.info
+
+    def score(self, info: dict[str, Any]) -> float:
+        """What a step is worth by the entry of `info` that the task file names.
 
         Args:
-            paid: its reward.
-            info: the rest of what it says.
+            info: what the environment says beside its reward.
 
         Raises:
-            UsageError: the entry of `info` that the task file names is missing, or no number.
+            UsageError: the entry is missing, or no number.
         """
         key = self._file.info
-        if not key:
-            return float(paid)
-        try:
-            return float(info[key])
-        except (KeyError, TypeError, ValueError):
-            numbers = sorted(k for k, v in info.items() if isinstance(v, int | float | np.number))
-            raise UsageError(
-                f"{self.name} says no number {key!r} in its info.",
-                f"The entries that are numbers: {', '.join(numbers) or 'none'}.",
-            ) from None
+        number = one_number(info.get(key))
+        if number is not None:
+            return number
+        numbers = sorted(str(k) for k, v in info.items() if one_number(v) is not None)
+        raise UsageError(
+            f"{self.name} says no number {key!r} in its info.",
+            f"The entries that are numbers: {', '.join(numbers) or 'none'}.",
+        )
 
     def make_worlds(
         self,
@@ -231,6 +234,10 @@ class GymnasiumEnvironment(Environment):
 
 
 def _made(name: str, arguments: dict[str, Any]) -> gymnasium.Env[Any, Any]:
+    module, _, rest = name.rpartition(":")
+    if ":" in module:
+        raise UsageError(f"{name!r} has two colons.", "Write gymnasium:MODULE:ID.")
+    _look_here(module)
     try:
         # Time is kept by the worlds, and Gymnasium's checks cost more than the physics.
         return gymnasium.make(name, max_episode_steps=-1, disable_env_checker=True, **arguments)
@@ -239,13 +246,38 @@ def _made(name: str, arguments: dict[str, Any]) -> gymnasium.Env[Any, Any]:
             f"Gymnasium's {name} cannot be made: a package is missing.", _install(name, str(error))
         ) from error
     except ModuleNotFoundError as error:
-        if error.name is None:  # Gymnasium's word for the module before the id
+        # Gymnasium's own words for a module before the id that cannot be imported have no name.
+        missing = error.name or getattr(error.__cause__, "name", None) or module
+        if error.name is None and f"{module}.".startswith(f"{missing}."):
             raise UsageError(
-                f"There is no module {name.partition(':')[0]!r} that could register {name!r}.",
-                "Install it, or name its folder in PYTHONPATH.",
+                f"There is no module {missing!r} that could register {rest!r}.",
+                "Run from the folder that holds it, name that folder in PYTHONPATH, or install it.",
             ) from error
-        said = f"Gymnasium's {name} needs the package {error.name}, which is not installed."
-        raise MissingError(said, _install(name, f"pip install {error.name}")) from error
+        said = f"Gymnasium's {name} needs the package {missing}, which is not installed."
+        raise MissingError(said, _install(name, f"pip install {missing}")) from error
+    except gymnasium.error.UnregisteredEnv as error:
+        raise UsageError(
+            f"Gymnasium does not know {name!r}: {error}",
+            "If a module registers it, name that first: gymnasium:MODULE:ID. "
+            "gymnasium.pprint_registry() lists all.",
+        ) from error
+    except gymnasium.error.Error as error:
+        raise UsageError(f"Gymnasium does not make {name!r}: {error}") from error
+    except TypeError as error:
+        if "missing" not in str(error) or "argument" not in str(error):
+            raise
+        raise UsageError(
+            f"Gymnasium's {name} cannot be made: {error}.",
+            "Give its arguments in [arguments] of a task file, see docs/gymnasium.md.",
+        ) from error
+
+
+def _look_here(module: str) -> None:
+    """Let a module be found in the working folder if it is nowhere else, as Python itself does."""
+    root, here = module.partition(".")[0], str(Path.cwd())
+    if root and here not in sys.path and importlib.util.find_spec(root) is None:
+        sys.path.append(here)
+        importlib.invalidate_caches()
 
 
 def _install(name: str, said: str) -> str:
@@ -276,17 +308,17 @@ def _bounded(name: str, actions: Box) -> Box:
     raise UsageError(
         f"The actions of Gymnasium's {name} have no bounds.",
         "Register a variant of it that gives its action_space finite ones: actions in [-1, 1] map "
-        "onto them.",
+        "onto them. In its code: action_space = Box(-1.0, 1.0, ...).",
     )
 
 
 def _control_step(made: gymnasium.Env[Any, Any]) -> float:
     """Seconds between two actions, as far as the environment says; else 1."""
     step = getattr(made.unwrapped, "dt", None)
-    if isinstance(step, int | float) and step > 0:
+    if isinstance(step, int | float | np.number) and step > 0:
         return float(step)
-    rate = made.metadata.get("render_fps")
-    return 1.0 / rate if isinstance(rate, int | float) and rate > 0 else 1.0
+    rate = (made.metadata or {}).get("render_fps")
+    return 1.0 / rate if isinstance(rate, int | float | np.number) and rate > 0 else 1.0
 
 
 def _time_limit(task: TaskFile, made: gymnasium.Env[Any, Any]) -> int:

@@ -1,16 +1,17 @@
 """Worlds of an environment of Gymnasium: as many of it, stepped one by one."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from eureka_agent.environment.gymnasium_interface import Interface, foreign_environment
 from eureka_agent.environment.random import mix
 from eureka_agent.environment.stepping import AnyWorlds, Step
-from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from eureka_agent.environment.gymnasium_environment import GymnasiumEnvironment
@@ -33,7 +34,8 @@ class GymnasiumWorlds(AnyWorlds):
         device: where signals live.
 
     Raises:
-        EurekaError: the environment raised something, here or in a step.
+        EnvironmentFailed: the environment raised something or gave what no environment gives, here
+            or in a step.
     """
 
     environment: "GymnasiumEnvironment"
@@ -41,6 +43,7 @@ class GymnasiumWorlds(AnyWorlds):
     def __init__(self, environment: "GymnasiumEnvironment", n: int, device: torch.device) -> None:
         super().__init__(environment, n, device)
         self._made = [environment.make() for _ in range(n)]
+        self._interface = Interface(environment.name, self._made[0], self.layout.width - 1)
         low, high = (bound.numpy() for bound in environment.action_range())
         self._centre, self._half = (low + high) / 2, (high - low) / 2
         self.signals = torch.zeros(n, self.layout.width, device=device)
@@ -56,6 +59,7 @@ class GymnasiumWorlds(AnyWorlds):
         with self._watched("step"):
             for world in self._active.nonzero()[:, 0].tolist():
                 moved, ended = self._moved(world, controls[world])
+                self.environment.alive()
                 diverged[world] = not np.isfinite(moved).all()
                 terminated[world] = ended or diverged[world]
                 if not diverged[world]:  # else the last good state stands in
@@ -100,8 +104,9 @@ class GymnasiumWorlds(AnyWorlds):
         signals = self._on_host(self.signals)
         with self._watched("reset"):
             for world in chosen.nonzero()[:, 0].tolist():
-                observation, _ = self._made[world].reset(seed=int(seeds[world]))
-                signals[world] = self._packed(observation, 0.0)
+                result = self._made[world].reset(seed=int(seeds[world]))
+                signals[world] = np.append(self._interface.first(result), np.float32(0.0))
+                self.environment.alive()
         self._count(chosen)
         # Never in place: what has been handed out must stay as it was.
         self.signals = torch.from_numpy(signals).to(self.signals.device)
@@ -109,13 +114,12 @@ class GymnasiumWorlds(AnyWorlds):
 
     def _moved(self, world: int, control: np.ndarray) -> tuple[np.ndarray, bool]:
         """Step one world; returns its signals `[S]`, and whether its episode ends."""
-        observation, paid, terminated, cut, info = self._made[world].step(control)
-        early = bool(cut) and int(self._age[world]) < self.environment.episode_steps
-        score = self.environment.score(float(paid), info)
-        return self._packed(observation, score), bool(terminated) or early
-
-    def _packed(self, observation: Any, score: float) -> np.ndarray:
-        return np.append(np.asarray(observation, dtype=np.float32), np.float32(score))
+        seen, paid, terminated, cut, info = self._interface.later(self._made[world].step(control))
+        early = cut and int(self._age[world]) < self.environment.episode_steps
+        score = (
+            self._interface.paid(paid) if self.environment.pays else self.environment.score(info)
+        )
+        return np.append(seen, np.float32(score)), terminated or early
 
     def _controls(self, action: Tensor) -> np.ndarray:
         """Actions in [-1, 1] as the environment takes them `[n, A]`."""
@@ -129,16 +133,7 @@ class GymnasiumWorlds(AnyWorlds):
     def _on_host(self, value: Tensor) -> np.ndarray:
         return value.cpu().numpy().copy()
 
-    @contextmanager
-    def _watched(self, what: str) -> Iterator[None]:
+    def _watched(self, what: str) -> AbstractContextManager[None]:
         """Whatever the environment raises becomes an error that says whose it is."""
-        try:
-            yield
-        except EurekaError:
-            raise
-        except Exception as error:
-            raise EurekaError(
-                f"Gymnasium's {self.environment.name} failed in {what}: "
-                f"{type(error).__name__}: {error}",
-                "It is not this program's: mend it where it comes from.",
-            ) from error
+        name, locked = self.environment.name, self.environment.locked
+        return foreign_environment(name, f"failed in {what}", locked)

@@ -1,7 +1,8 @@
 """What all worlds have in common, whatever steps them: who steps, how old an episode is."""
 
+import copy
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, NoReturn, Self
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from eureka_agent.environment.base import Environment
 from eureka_agent.environment.stateful import Stateful
 from eureka_agent.environment.transitions import Transitions
+from eureka_agent.errors import UsageError
 
 
 @dataclass
@@ -47,6 +49,59 @@ class Step:
             terminated=self.terminated[None],
             time_left=self.time_left[None],
             fresh=self.fresh[None],
+        )
+
+
+class ActionError(UsageError, ValueError):
+    """Raised for actions of another shape, or with entries that are no finite numbers."""
+
+
+def read_actions(actions: object, n: int, size: int) -> Tensor:
+    """Actions from outside as float32 `[n, size]`, cut to [-1, 1].
+
+    Args:
+        actions: an array, or what can be made one.
+        n: worlds.
+        size: numbers per action.
+
+    Raises:
+        ActionError: they are something else; what an algorithm gives when it has diverged is not
+            to be taken for an action.
+    """
+    try:
+        given = torch.as_tensor(np.asarray(actions, dtype=np.float32))
+    except (TypeError, ValueError) as error:
+        raise ActionError(
+            f"The actions are no numbers: {error}.", f"Give numbers of shape {[n, size]}."
+        ) from error
+    if list(given.shape) != [n, size]:
+        raise ActionError(
+            f"The actions have the shape {list(given.shape)}, not {[n, size]}.",
+            f"Give {size} numbers for each of {n} world{'s' * (n != 1)}.",
+        )
+    if not given.isfinite().all():
+        world, column = (~given.isfinite()).nonzero()[0].tolist()
+        raise ActionError(
+            f"The action of world {world} is {given[world, column].item()} in column {column}.",
+            "Give finite numbers; a policy that gives others has diverged.",
+        )
+    return given.clamp(-1.0, 1.0)
+
+
+class SimulatedEnv:
+    """What Gymnasium's and stable-baselines3's forms of an environment share: how it is copied."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The same environment in the same state, with worlds of its own."""
+        copied = memo[id(self)] = object.__new__(type(self))
+        for name, value in vars(self).items():
+            vars(copied)[name] = copy.deepcopy(value, memo)
+        return copied
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"A {type(self).__name__} cannot be pickled: a simulator is in it. Pickle what makes "
+            "it, such as functools.partial(eureka_agent.gym.make, NAME), or use copy.deepcopy."
         )
 
 
@@ -110,6 +165,11 @@ class AnyWorlds(Stateful):
     def step(self, action: Tensor) -> Step:
         """Apply actions `[n, A]` in [-1, 1] for one control step."""
         raise NotImplementedError
+
+    def try_out(self) -> None:
+        """Begin an episode everywhere and take a step, so that what is broken shows at once."""
+        self.start(slice(0, self.n), torch.zeros_like(self._streams), torch.zeros_like(self._age))
+        self.step(torch.zeros_like(self._prev_action))
 
     def overflow(self) -> str | None:
         """Say what the physics left out for want of room since the last call; None if nothing."""

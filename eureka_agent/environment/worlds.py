@@ -1,7 +1,7 @@
 """Worlds: an environment stepped in many copies, in the order that the contract fixes."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -43,6 +43,7 @@ class Worlds(AnyWorlds):
         backend: str | None = None,
     ) -> None:
         super().__init__(environment, n, device)
+        self._made_with: dict[str, Any] = {"threads": threads, "device": device, "backend": backend}
         self.simulator = make_simulator(environment.model, n, device, threads, backend=backend)
         self.simulator.prepare(environment.substeps)
         # Where rows can be chosen on the host, a reset costs what its rows cost. A GPU would have
@@ -101,6 +102,12 @@ class Worlds(AnyWorlds):
         self.simulator.restore(state["simulator"])
         self._set_active(slice(0, 0), True)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Worlds":
+        """As many worlds in the same state, on a simulator of their own."""
+        copied = memo[id(self)] = Worlds(self.environment, self.n, **self._made_with)
+        copied.restore(self.state())
+        return copied
+
     def _begin(self, chosen: Tensor) -> None:
         rows = chosen.nonzero()[:, 0] if self._by_rows else None
         part = slice(None) if rows is None else rows
@@ -109,7 +116,9 @@ class Worlds(AnyWorlds):
         self._qpos[part], self._qvel[part] = qpos, qvel
         if self.environment.model.na:
             self._act[part] = self.environment.activations(self._qpos[part])
-        self.simulator.reset_where(chosen, self._qpos, self._qvel, self._act)
+        self.simulator.reset_where(
+            chosen, self._qpos, self._qvel, self._act, self.environment.keyframe_number
+        )
         if self.environment.task_state:
             noise = ResetNoise(mix(streams, episodes, 0))
             begun = self.environment.begin_task(self._state(rows), noise)

@@ -11,7 +11,6 @@ from eureka_agent.plugins.subject import WORLDS, Subject, actions, start
 from eureka_agent.simulation import CpuSimulator
 from eureka_agent.simulation.devices import CPU, make_simulator
 
-TIMED_STEPS = 60
 MUCH = 0.75
 """Share of the time that signals and observation take, from which one should look at them."""
 COMPARED_WORLDS, COMPARED_STEPS = 16, 12
@@ -25,13 +24,14 @@ def check_speed(subject: Subject) -> Iterator[Said]:
     """How many steps a second, and how much of the time is not physics."""
     worlds = subject.worlds(WORLDS)
     start(worlds, slice(0, WORLDS))
-    chosen = actions(TIMED_STEPS, worlds.action_size)
+    steps = subject.repeated_steps
+    chosen = actions(steps, worlds.action_size)
     with subject.running():
-        whole = _seconds(lambda step: worlds.step(chosen[step]))
-    physics = _seconds(lambda step: worlds.simulator.step(subject.environment.substeps))
+        whole = _seconds(steps, lambda step: worlds.step(chosen[step]))
+    physics = _seconds(steps, lambda step: worlds.simulator.step(subject.environment.substeps))
     share = max(0.0, 1.0 - physics / whole)
     said = (
-        f"{WORLDS * TIMED_STEPS / whole:,.0f} steps per second of {WORLDS} worlds; signals, "
+        f"{WORLDS * steps / whole:,.0f} steps per second of {WORLDS} worlds; signals, "
         f"observation and resets take {share:.0%} of the time."
     )
     if share > MUCH:
@@ -88,9 +88,9 @@ def _outside(subject: Subject) -> dict[str, float]:
     return {field: count / (COMPARED_STEPS * COMPARED_WORLDS) for field, count in wrong.items()}
 
 
-def _seconds(step: Callable[[int], object]) -> float:
+def _seconds(steps: int, step: Callable[[int], object]) -> float:
     began = time.perf_counter()
     with torch.no_grad():
-        for index in range(TIMED_STEPS):
+        for index in range(steps):
             step(index)
     return max(time.perf_counter() - began, 1e-9)

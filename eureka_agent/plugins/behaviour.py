@@ -7,15 +7,13 @@ import torch
 
 from eureka_agent.environment import ResetNoise, mix
 from eureka_agent.plugins.findings import Said, failed, note, ok
-from eureka_agent.plugins.start import deepest_contact
-from eureka_agent.plugins.subject import STYLES, Subject
+from eureka_agent.plugins.start import TOO_DEEP, deepest_contact, torn_constraint
+from eureka_agent.plugins.subject import RECORDING_S, STYLES, WORLDS, Subject
 
 RESETS = 64
 """First states that are looked at."""
 LOOKED_INTO = 8
 """Of those, for contacts."""
-TOO_DEEP = 0.25
-"""Overlap of two bodies at the start, as a share of the smaller one's size."""
 OUTSIDE = 0.05
 """Of a joint's range, by which a first state may lie outside it."""
 DIVERGED_SHARE = 1e-3
@@ -91,18 +89,32 @@ def _check_possible(subject: Subject, qpos: np.ndarray) -> Iterator[Said]:
                 rest = model.qpos0[address]
                 own = rest < low or rest > high
                 yield note(said, hint) if own else failed(said, hint)
-    worst, names = max(deepest_contact(model, pose) for pose in qpos[:LOOKED_INTO])
+    key = subject.environment.keyframe_number
+    worst, names = max(deepest_contact(model, pose, key) for pose in qpos[:LOOKED_INTO])
     if worst > TOO_DEEP:
         yield failed(
             f"{names} overlap at the start, by {worst:.2f} of the smaller one's size.",
             "Begin higher or further apart, or keep these geoms from colliding.",
+        )
+    gap, constraint = max(torn_constraint(model, pose, key) for pose in qpos[:LOOKED_INTO])
+    if constraint:
+        yield failed(
+            f"At the start {constraint} is broken by {gap:.2g}: it tears at what it holds.",
+            'Write keyframe = "NAME" in env.py to begin with the mocap poses of a keyframe; or '
+            "begin in a pose in which it holds.",
         )
 
 
 def check_physics(subject: Subject) -> Iterator[Said]:
     """The physics last under all kinds of actions."""
     diverged = subject.recording.diverged
-    count = int(diverged.sum())
+    count, steps = int(diverged.sum()), len(diverged)
+    if steps < subject.recorded_steps:
+        yield note(
+            f"Stopped after {steps:,} of {subject.recorded_steps:,} steps of {WORLDS} worlds, as "
+            f"these took {RECORDING_S:g} s; all that follows saw no more.",
+            "A larger timestep, fewer contacts and simpler collision geoms make it faster.",
+        )
     if not count:
         yield ok(f"{diverged.numel():,} steps, none broke.")
         return

@@ -66,7 +66,8 @@ def check_folder(
     steps: int = STEPS,
     *,
     warp: bool = False,
-    progress: Callable[[str], None] = lambda check: None,
+    progress: Callable[[str, str], None] = lambda check, detail: None,
+    found: Callable[[CheckFinding], None] = lambda finding: None,
 ) -> list[CheckFinding]:
     """Check an environment.
 
@@ -74,21 +75,31 @@ def check_folder(
         folder: of the environment.
         steps: control steps of 32 worlds under random and extreme actions; an episode at least.
         warp: whether to compare with MuJoCo Warp, too.
-        progress: called with the name of each check before it runs.
+        progress: called with the name of each check as it begins, and with how far it is.
+        found: called with each finding as soon as it is known.
 
     Returns:
         Findings in the order of `CHECKS`. A property that holds has one `ok`; what breaks several
         checks is said once, and what cannot be loaded is not checked further.
     """
-    subject = Subject(folder, steps, warp)
+    running = ""
+
+    def watch(done: int, of: int) -> None:
+        progress(running, f"step {done:,} of {of:,}")
+
+    subject = Subject(folder, steps, warp, watch)
     findings: list[CheckFinding] = []
     said: set[str] = set()
-    for name, check in CHECKS.items():
-        progress(name)
-        found = _run(name, check, subject)
-        findings += [finding for finding in found if finding.message not in said]
-        said |= {finding.message for finding in found if finding.outcome == "failed"}
-        if name == "loading" and any(finding.outcome == "failed" for finding in found):
+    for running, check in CHECKS.items():
+        progress(running, "")
+        news = _run(running, check, subject)
+        for finding in news:
+            if finding.message not in said:
+                findings.append(finding)
+                found(finding)
+        broken = {finding.message for finding in news if finding.outcome == "failed"}
+        said |= broken
+        if running == "loading" and broken:
             break
     return findings
 

@@ -11,10 +11,12 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from eureka_agent.environment.placeholder import placeholders
 from eureka_agent.errors import UsageError
 from eureka_agent.finding import environment_folder, list_environments
 from eureka_agent.plugins.checks import CHECKS, check_folder
 from eureka_agent.plugins.create import NewEnvironment
+from eureka_agent.plugins.findings import CheckFinding
 from eureka_agent.ui.format import clean, one_line
 
 SYMBOLS = {"ok": ("✓", "green"), "note": ("·", "yellow"), "failed": ("✗", "red")}
@@ -33,7 +35,7 @@ def check_all(
         console: where to print; nothing is printed without one.
 
     Returns:
-        The document of `check-env --json`: `[{name, path, passed, findings}]`.
+        The document of `check-env --json`: `[{name, path, passed, placeholders, findings}]`.
 
     Raises:
         UsageError: a name is that of no environment, or there is none, or both were asked for.
@@ -45,10 +47,8 @@ def check_all(
     chosen = {name: environment_folder(name) for name in names or list_environments()}
     document = []
     for folder in chosen.values():
-        entry = _checked(folder, steps, warp, console)
-        document.append(entry)
-        if console is not None:
-            console.print(_drawn(entry, console.is_terminal or len(chosen) == 1))
+        in_full = console is not None and (console.is_terminal or len(chosen) == 1)
+        document.append(_checked(folder, steps, warp, console, in_full))
     if console is not None:
         console.print(_verdict(document))
     return document
@@ -74,44 +74,49 @@ def created(new: NewEnvironment) -> RenderableType:
     return lines
 
 
-def _checked(folder: Path, steps: int, warp: bool, console: Console | None) -> dict[str, Any]:
-    shown = console is not None and console.is_terminal
+def _checked(
+    folder: Path, steps: int, warp: bool, console: Console | None, in_full: bool
+) -> dict[str, Any]:
+    """Check one environment; of findings that hold, those are printed only if `in_full`."""
     name = one_line(folder.name)
+    shown = console is not None and console.is_terminal
     status = console.status(Text(name)) if console is not None and shown else None
 
-    def progress(check: str) -> None:
+    def progress(check: str, detail: str) -> None:
         if status is not None:
             number = list(CHECKS).index(check) + 1
-            status.update(Text(f"{name}: {check} ({number} of {len(CHECKS)})"))
+            far = f", {detail}" if detail else ""
+            status.update(Text(f"{name}: {check} ({number} of {len(CHECKS)}{far})"))
 
+    def found(finding: CheckFinding) -> None:
+        if console is not None and (in_full or finding.outcome != "ok"):
+            console.print(_row(finding))
+
+    if console is not None:
+        console.print(Text(one_line(f"{folder.name}  {folder}"), "bold"))
     with status or nullcontext():
-        findings = check_folder(folder, steps, warp=warp, progress=progress)
+        findings = check_folder(folder, steps, warp=warp, progress=progress, found=found)
     return {
         "name": folder.name,
         "path": str(folder),
         "passed": all(finding.outcome != "failed" for finding in findings),
+        "placeholders": placeholders(folder),
         "findings": [finding.as_dict() for finding in findings],
     }
 
 
-def _drawn(entry: dict[str, Any], in_full: bool) -> RenderableType:
-    """A table of one environment's findings; of those that hold only if `in_full`."""
-    table = Table(
-        title=Text(one_line(f"{entry['name']}  {entry['path']}"), "bold"),
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        show_header=False,
-    )
-    for finding in entry["findings"]:
-        if finding["outcome"] == "ok" and not in_full:
-            continue
-        symbol, style = SYMBOLS[finding["outcome"]]
-        said = Text(clean(finding["message"]))
-        if finding["hint"]:
-            said.append(f"\n{clean(finding['hint'])}", "dim" if style == "green" else style)
-        table.add_row(Text(f"{symbol} {finding['outcome']}", style), finding["check"], said)
+def _row(finding: CheckFinding) -> RenderableType:
+    """One finding; rows that are printed one by one line up."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    symbols = max(len(f"{symbol} {outcome}") for outcome, (symbol, _) in SYMBOLS.items())
+    table.add_column(width=symbols)
+    table.add_column(width=max(map(len, CHECKS)))
+    table.add_column()
+    symbol, style = SYMBOLS[finding.outcome]
+    said = Text(clean(finding.message))
+    if finding.hint:
+        said.append(f"\n{clean(finding.hint)}", "dim" if style == "green" else style)
+    table.add_row(Text(f"{symbol} {finding.outcome}", style), finding.check, said)
     return table
 
 
@@ -125,7 +130,17 @@ def _verdict(document: Sequence[dict[str, Any]]) -> RenderableType:
     broken = [f"{name} ({count} to mend)" for name, count in failures.items() if count]
     if broken:
         return Text(f"\nDoes not pass: {', '.join(broken)}.", "red")
-    return Text(f"\nPassed: {', '.join(failures)}.", "green")
+    waiting = [
+        f"the {', '.join(entry['placeholders'])} of {one_line(entry['name'])}"
+        for entry in document
+        if entry["placeholders"]
+    ]
+    if not waiting:
+        return Text(f"\nPassed: {', '.join(failures)}.", "green")
+    return Text(
+        f"\nPassed, but the task is a placeholder: write {'; '.join(waiting)}, where it says CHANGE.",
+        "yellow",
+    )
 
 
 def is_interactive() -> bool:

@@ -10,15 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import mujoco
-import numpy as np
-
 from eureka_agent.environment import list_environments, load_environment
 from eureka_agent.errors import UsageError
 from eureka_agent.plugins.model import Brought, bring
 from eureka_agent.plugins.outline import first_task, outline_of
 from eureka_agent.plugins.source import environment_source, timing
-from eureka_agent.plugins.start import START
 from eureka_agent.plugins.survey import Survey
 from eureka_agent.plugins.texts import fitness_source, readme, reward_source
 from eureka_agent.ui.format import one_line
@@ -36,7 +32,8 @@ class NewEnvironment:
         signals: how many signals the environment has.
         task: its task in one sentence.
         changes: what was added to the model, a sentence each.
-        notes: which parts have signals of another name or none, a sentence each.
+        notes: what no action moves, and which parts have signals of another name or none, a
+            sentence each.
     """
 
     folder: Path
@@ -69,14 +66,16 @@ def new_environment(
         )
     brought = bring(model.expanduser() if model is not None else STARTER)
     survey = Survey(brought.model)
-    pose = _pose(brought.model)
     outline = outline_of(survey)
-    first = first_task(survey, pose, outline)
+    first = first_task(survey, brought.start.pose, outline)
     if task is not None:
         first = replace(first, sentence=one_line(task), given=True)
+    notes = (*survey.unmoved, *outline.notes)
     control_step = timing(brought.model).control_step
     files = {
-        "env.py": environment_source(name, survey, outline.signals, first, pose),
+        "env.py": environment_source(
+            name, survey, outline.signals, first, brought.start, brought.keyframe
+        ),
         "fitness.py": fitness_source(first, control_step, -math.ceil(brought.model.stat.extent)),
         "human_reward.py": reward_source(first, control_step),
         "README.md": readme(
@@ -85,13 +84,12 @@ def new_environment(
             first.sentence,
             model.name if model is not None else "",
             brought.changes,
-            outline.notes,
+            notes,
         ),
     }
     _write(folder, brought, files)
-    return NewEnvironment(
-        folder, len(outline.signals), first.sentence, tuple(brought.changes), outline.notes
-    )
+    changes = tuple(brought.changes)
+    return NewEnvironment(folder, len(outline.signals), first.sentence, changes, notes)
 
 
 def _write(folder: Path, brought: Brought, files: Mapping[str, str]) -> None:
@@ -128,9 +126,3 @@ def _require_name(name: str) -> None:
         )
     if name in list_environments():
         raise UsageError(f"There is an environment called {name!r} already.", "Take another name.")
-
-
-def _pose(model: mujoco.MjModel) -> np.ndarray:
-    """Where episodes begin `[nq]`: the keyframe that was added, or the model's own pose."""
-    keys = {model.key(i).name: i for i in range(model.nkey)}
-    return model.key_qpos[keys[START]] if START in keys else model.qpos0

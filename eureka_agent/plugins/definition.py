@@ -7,6 +7,7 @@ import mujoco
 import torch
 
 from eureka_agent.environment import TrainingSettings
+from eureka_agent.environment.placeholder import MARK, marked_lines
 from eureka_agent.errors import EurekaError
 from eureka_agent.plugins.findings import Said, failed, note, ok
 from eureka_agent.plugins.subject import Subject
@@ -31,8 +32,6 @@ _KIND_UNITS = {
     "force": ("N", "N m"),
 }
 _SECRET_WORDS = ("fitness", "reward")
-MARK = "CHANGE"
-"""What `new_environment` writes wherever a person has to."""
 
 
 def check_loading(subject: Subject) -> Iterator[Said]:
@@ -74,10 +73,9 @@ def _marks(subject: Subject) -> Iterator[Said]:
     for path in sorted(subject.source.parent.iterdir()):
         if path.suffix not in (".py", ".md"):
             continue
-        lines = path.read_text(encoding="utf-8").splitlines()
-        marked = [str(number) for number, line in enumerate(lines, 1) if f"{MARK}:" in line]
+        marked = marked_lines(path)
         if marked:
-            where = f"line{'s' if len(marked) > 1 else ''} {', '.join(marked)}"
+            where = f"line{'s' if len(marked) > 1 else ''} {', '.join(map(str, marked))}"
             yield note(
                 f"{path.name} still says {MARK}, in {where}: nobody wrote that for this task yet.",
                 f"Write what is meant there, and remove the word {MARK}.",

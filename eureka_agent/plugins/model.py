@@ -18,7 +18,7 @@ from eureka_agent.environment.facts import Control, controls
 from eureka_agent.errors import UsageError
 from eureka_agent.plugins.quoting import shown
 from eureka_agent.plugins.reading import compiled, conversion, explained, is_urdf, read
-from eureka_agent.plugins.start import START, start_pose
+from eureka_agent.plugins.start import StartPose, add_start, start_pose
 
 ASSETS = "assets"
 _ASSET = re.compile(r"<(texture|mesh|hfield|skin)\b[^>]*>")
@@ -51,10 +51,14 @@ class Brought:
         text: the MJCF to be written, with all that it includes.
         files: meshes, textures and height fields, by their names in the new folder.
         changes: what was added to the model, a sentence each.
+        start: where episodes begin.
+        keyframe: name of the keyframe that holds it; empty for the model's own pose.
     """
 
     model: mujoco.MjModel
     source: Path
+    start: StartPose
+    keyframe: str = ""
     text: bytes = b""
     files: dict[str, bytes] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
@@ -89,19 +93,24 @@ def bring(path: Path) -> Brought:
     model = compiled(spec, path)
     if not model.nu:
         raise _undriven(path, model)
-    brought = Brought(model, path.resolve())
     named = _name_parts(spec)
+    model = compiled(spec, path)
+    begun, keys = start_pose(model), {key.name for key in spec.keys}
+    brought = Brought(model, path.resolve(), begun)
     _give_control_ranges(brought, spec)
-    pose = start_pose(model)
-    if pose is not None:
-        if spec.key(START) is not None:
-            spec.delete(spec.key(START))
-        spec.add_key(name=START, qpos=pose.pose)
-        brought.changes.append(f"Episodes begin at the keyframe {START!r}: {pose.reason}.")
+    untouched = not named and not brought.changes and path.suffix == ".xml"
+    brought.keyframe = add_start(spec, model, begun)
+    if begun.reason:
+        brought.changes.append(f"Episodes begin in {begun.reason}.")
+    if begun.trouble:
+        brought.changes.append(
+            f"No pose was found in which nothing is wrong: {begun.trouble}. Move apart what "
+            "overlaps, keep it from colliding (<contact><exclude .../>), or add a keyframe."
+        )
     brought.model = compiled(spec, path)
     brought.text, brought.files = _packed(spec, path)
     own = path.read_bytes()
-    if not named and not brought.changes and path.suffix == ".xml" and not _NAMES_FILES.search(own):
+    if untouched and brought.keyframe in {"", *keys} and not _NAMES_FILES.search(own):
         brought.text = own  # with its comments
     return brought
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from eureka_agent.environment import Fitness
 from eureka_agent.environment.discovery import foreign_code
 from eureka_agent.environment.fitness import Progress
+from eureka_agent.environment.placeholder import MARK, marked_lines
 from eureka_agent.plugins.findings import Said, failed, note, ok
 from eureka_agent.plugins.subject import Recording, Subject
 from eureka_agent.reward import RewardFailed, RewardRejected, did_you_mean, parse
@@ -114,8 +115,8 @@ def check_early_end(subject: Subject) -> Iterator[Said]:
 
 def check_human_reward(subject: Subject) -> Iterator[Said]:
     """The human reward is a reward program, and pays something finite."""
-    path = subject.environment.human_reward_path
-    if path is None:
+    path = subject.folder / "human_reward.py"
+    if not path.is_file():
         yield note("There is no human_reward.py.", "Write one: searches are compared with it.")
         return
     text = path.read_text(encoding="utf-8")
@@ -138,6 +139,11 @@ def check_human_reward(subject: Subject) -> Iterator[Said]:
         yield failed(
             f"human_reward.py pays {float(paid[0]):.3g} for every step.",
             "Pay for something that actions change.",
+        )
+    if marked_lines(path):
+        yield note(
+            f"human_reward.py is a placeholder while it says {MARK}: no search compares with it.",
+            "Write the best reward that you can, or delete the file.",
         )
     yield ok(f"Pays {float(paid.min()):.3g} to {float(paid.max()):.3g} per step.")
 

@@ -12,8 +12,6 @@ from eureka_agent.environment import Environment, State
 from eureka_agent.plugins.findings import Said, failed, note, ok
 from eureka_agent.plugins.subject import WORLDS, Recording, Subject, actions, record, start
 
-STEPS = 48
-"""Control steps of each repetition; half of the worlds meet their time limit within them."""
 CLOSE = 1e-4
 """Relative; what rounding can do where a world stands among others."""
 
@@ -28,7 +26,7 @@ def check_repeatable(subject: Subject) -> Iterator[Said]:
             f"Two runs from one seed differ in {difference}.",
             "Draw from `noise` alone, and keep nothing on `self` that changes while it runs.",
         )
-    yield ok(f"{STEPS} steps of {WORLDS} worlds, twice, bit for bit.")
+    yield ok(f"{subject.repeated_steps} steps of {WORLDS} worlds, twice, bit for bit.")
 
 
 def check_neighbours(subject: Subject) -> Iterator[Said]:
@@ -37,7 +35,7 @@ def check_neighbours(subject: Subject) -> Iterator[Said]:
     worlds = subject.worlds(2 * WORLDS)
     start(worlds, slice(0, WORLDS), seed=7)
     start(worlds, slice(WORLDS, 2 * WORLDS), ages=_ages(subject))
-    own = actions(STEPS, worlds.action_size)
+    own = actions(subject.repeated_steps, worlds.action_size)
     together = _part(record(worlds, torch.cat([own.flip(0), own], 1)), slice(WORLDS, 2 * WORLDS))
     difference = _difference(alone, together)
     gap = _gap(alone, together)
@@ -55,12 +53,13 @@ def check_checkpoints(subject: Subject) -> Iterator[Said]:
     """From a checkpoint it goes on as it would have."""
     worlds = subject.worlds(WORLDS)
     start(worlds, slice(0, WORLDS), ages=_ages(subject))
-    own = actions(STEPS, worlds.action_size)
-    record(worlds, own[: STEPS // 2])
+    own = actions(subject.repeated_steps, worlds.action_size)
+    half = len(own) // 2
+    record(worlds, own[:half])
     checkpoint = worlds.state()
-    first = record(worlds, own[STEPS // 2 :])
+    first = record(worlds, own[half:])
     worlds.restore(checkpoint)
-    difference = _difference(first, record(worlds, own[STEPS // 2 :]))
+    difference = _difference(first, record(worlds, own[half:]))
     if difference:
         yield failed(
             f"From a checkpoint it goes on otherwise: {difference} differs.",
@@ -78,7 +77,7 @@ def check_task_changes(subject: Subject) -> Iterator[Said]:
     worlds = subject.worlds(WORLDS)
     start(worlds, slice(0, WORLDS))
     changed, wrong = 0, 0
-    for action in actions(min(subject.recorded_steps, 1000), worlds.action_size):
+    for action in actions(min(len(subject.recording.ended), 1000), worlds.action_size):
         with subject.running():
             step = worlds.step(action)
             now = State(worlds.simulator, None, worlds._task.read())
@@ -106,7 +105,7 @@ def check_side_effects(subject: Subject) -> Iterator[Said]:
     """While it runs, it opens no file and starts no thread."""
     worlds = subject.worlds(WORLDS)
     start(worlds, slice(0, WORLDS), ages=_ages(subject))
-    own = actions(STEPS, worlds.action_size)
+    own = actions(subject.repeated_steps, worlds.action_size)
     record(worlds, own[:2])  # what is loaded once has been
     threads = threading.active_count()
     with _Opened() as opened:
@@ -154,12 +153,12 @@ class _Opened:
 def _run(subject: Subject) -> Recording:
     worlds = subject.worlds(WORLDS)
     start(worlds, slice(0, WORLDS), ages=_ages(subject))
-    return record(worlds, actions(STEPS, worlds.action_size))
+    return record(worlds, actions(subject.repeated_steps, worlds.action_size))
 
 
 def _ages(subject: Subject) -> Tensor:
     """Ages `[WORLDS]` such that every second world meets its time limit halfway."""
-    old = max(subject.environment.episode_steps - STEPS // 2, 0)
+    old = max(subject.environment.episode_steps - subject.repeated_steps // 2, 0)
     return torch.where(torch.arange(WORLDS) % 2 == 0, old, 0)
 
 

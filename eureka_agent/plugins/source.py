@@ -11,23 +11,21 @@ from eureka_agent.environment.facts import controls
 from eureka_agent.plugins.outline import FirstTask, ends_of, observation_of
 from eureka_agent.plugins.quoting import docstring, literal, shown
 from eureka_agent.plugins.sensors import SignalText
-from eureka_agent.plugins.start import START
+from eureka_agent.plugins.start import StartPose, calm_noise
 from eureka_agent.plugins.survey import Survey
 
 WIDTH = 100
 CONTROL_STEP_S = 0.02
 EPISODE_S = 8.0
 NOISE = 0.02
-OF_RANGE = 0.04
-"""Share of the narrowest joint range that the noise of a reset takes at most."""
+OF_RANGE, LEAST = 0.04, 0.002
+"""Share of the narrowest joint range that the noise of a reset takes, but no less than this."""
 
 _HEAD = '''"""{title}
 
 Change whatever you like: `eureka-agent check-env` says what breaks. Tell what things are and never
 what is good: this file may be shown to whoever designs for the task.
 """
-
-import functools
 
 import torch
 from torch import Tensor
@@ -44,7 +42,7 @@ class {cls}(Environment):
     robot = (  # CHANGE: a sentence or two: its body, its size, which way is forward
 {robot}
     )
-    start = "{start}"
+    start = "{start}"{keyframe}
     substeps = {substeps}  # physics steps of {timestep:g} s per action, so {control:.6g} s
     episode_steps = {steps}  # actions until the time limit: {seconds:g} s
     training = TrainingSettings(initial_log_std=-0.5, kl_target=0.02, budget={budget})
@@ -73,21 +71,9 @@ _REST = '''
 
     # All randomness comes from `noise`: uniform(columns, low, high) and normal(columns, spread).
     def reset(self, noise: ResetNoise) -> tuple[Tensor, Tensor]:
-        """{reset}, with a little noise on every coordinate."""
-        pose = noise.uniform({nq}, -{noise:.2g}, {noise:.2g})
-        return self.rest_pose(noise) + pose, noise.normal({nv}, {noise:.2g})
-'''
-_KEYFRAME = '''
-    def rest_pose(self, noise: ResetNoise) -> Tensor:
-        """The keyframe "{key}" of the model, `[{nq}]`: sent to a device once."""
-        if noise.device not in self._poses:
-            pose = torch.as_tensor(self.model.key("{key}").qpos, device=noise.device)
-            self._poses[noise.device] = pose
-        return self._poses[noise.device]
-
-    @functools.cached_property
-    def _poses(self) -> dict[torch.device, Tensor]:
-        return {{}}
+        """{reset}, with a little noise on all of it, within limits."""
+        pose = self.rest_pose(noise) + noise.uniform({nq}, -{noise:.2g}, {noise:.2g})
+        return self.within_limits(pose), self.rest_velocity(noise) + noise.normal({nv}, {noise:.2g})
 '''
 
 
@@ -108,7 +94,12 @@ def timing(model: mujoco.MjModel) -> Timing:
 
 
 def environment_source(
-    name: str, survey: Survey, signals: Sequence[SignalText], task: FirstTask, pose: np.ndarray
+    name: str,
+    survey: Survey,
+    signals: Sequence[SignalText],
+    task: FirstTask,
+    begun: StartPose,
+    keyframe: str,
 ) -> str:
     """The text of `env.py`.
 
@@ -117,11 +108,11 @@ def environment_source(
         survey: of its model.
         signals: what it offers.
         task: its task.
-        pose: where episodes begin, `[nq]`.
+        begun: where episodes begin.
+        keyframe: that holds it; empty for the model's own pose.
     """
     model = survey.model
     times = timing(model)
-    keyframe = any(model.key(i).name == START for i in range(model.nkey))
     head = _HEAD.format(
         title=f"{name}: written by `eureka-agent new-env`, for you to change.",
         cls="".join(word.capitalize() for word in name.split("_")),
@@ -129,6 +120,7 @@ def environment_source(
         task=literal(task.sentence),
         robot=textwrap.indent(_paragraph(_robot(survey)), " " * 8),
         start=f"In the pose of {'a keyframe of the model' if keyframe else 'the model'}, at rest.",
+        keyframe=f"\n    keyframe = {literal(keyframe)}" if keyframe else "",
         substeps=times.substeps,
         timestep=model.opt.timestep,
         control=times.control_step,
@@ -136,11 +128,9 @@ def environment_source(
         seconds=times.episode_steps * times.control_step,
         budget=f"{200_000 if model.nv < 12 else 500_000:_}",
     )
-    if not keyframe:
-        head = head.replace("import functools\n\n", "")
     parts = observation_of(survey)
     body = survey.root if survey.travels else ends_of(survey)[0]
-    height = 0.5 * _height(survey, body, pose)
+    height = 0.5 * _height(survey, body, begun.pose)
     rest = _REST.format(
         parts=textwrap.indent("\n".join(f"{part}," for part in parts), " " * 16),
         body=literal(body),
@@ -149,10 +139,9 @@ def environment_source(
         reset="The pose of the keyframe" if keyframe else "The model's own pose",
         nq=model.nq,
         nv=model.nv,
-        noise=_noise(survey),
+        noise=calm_noise(model, begun, _noise(survey)),
     )
-    end = _KEYFRAME.format(key=START, nq=model.nq) if keyframe else ""
-    return head + "\n".join(_signal(text) for text in signals) + rest + end
+    return head + "\n".join(_signal(text) for text in signals) + rest
 
 
 def _signal(text: SignalText) -> str:
@@ -181,15 +170,13 @@ def _robot(survey: Survey) -> str:
     model = survey.model
     names = [shown(control.name) for control in controls(model)]
     driven = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    base = "can move freely" if survey.travels else "is fixed to the world by its joints"
-    joints = f"{len(survey.joints)} joint{'s' * (len(survey.joints) != 1)}"
-    driving = f"{model.nu} control{'s' * (model.nu != 1)}"
-    return f"The body {shown(survey.root)} {base}; {joints}, {driving}: {driven}."
+    driving = f"by {model.nu} control{'s' * (model.nu != 1)}"
+    return f"The body {shown(survey.root)} {survey.mobility}, {driving}: {driven}."
 
 
 def _noise(survey: Survey) -> float:
     ranges = [j.limits[1] - j.limits[0] for j in survey.joints if j.limits is not None]
-    return min(NOISE, OF_RANGE * min(ranges, default=1.0))
+    return max(LEAST, min(NOISE, OF_RANGE * min(ranges, default=1.0)))
 
 
 def _height(survey: Survey, body: str, pose: np.ndarray) -> float:

@@ -1,42 +1,100 @@
-"""Where episodes of a model begin: its keyframe, or its own pose put right."""
+"""Where episodes of a model begin: a keyframe, or its own pose, put right where that is needed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
 START = "start"
-"""Name of the keyframe that is written where the model's own pose will not do."""
+"""Name of the keyframe that is written where the model has no pose that will do."""
+TOO_DEEP = 0.25
+"""Overlap of two bodies at the start, as a share of the smaller one's size."""
+TORN = 0.1
+"""Distance, m or rad, at which an equality constraint is broken; less of a model below 1 m."""
 
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 _SCALAR = (int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE))
 _TOUCH = 0.02
-"""Depth of a contact, as a share of the smaller body's size, that may be there at the start."""
+"""Overlap that may be there at the start without anything being moved for it."""
+_LIFTS, _TRIES, _DRAWS = 200, 200, 16
 
 
 @dataclass(frozen=True)
 class StartPose:
-    """A pose `[nq]`, and why it is not the model's own."""
+    """Where episodes begin.
+
+    Attributes:
+        pose: positions `[nq]`.
+        key: number of the keyframe that it comes from, -1 for the model's own pose.
+        moved: whether the pose is not that of the keyframe or the model itself.
+        reason: why it is this one; empty where the model's own pose will do.
+        trouble: what is wrong with it all the same; empty if nothing is.
+    """
 
     pose: np.ndarray
+    key: int
+    moved: bool
     reason: str
+    trouble: str
 
 
-def start_pose(model: mujoco.MjModel) -> StartPose | None:
-    """The pose that episodes should begin in; None where the model's own is one."""
-    if model.nkey:
-        pose, reasons = model.key_qpos[0].copy(), ["the first one of the model"]
-    else:
-        pose, reasons = model.qpos0.copy(), []
-    inside = within_limits(model, pose)
-    if not np.allclose(inside, pose, atol=1e-4):
-        pose = inside
-        reasons.append("joints were moved into their limits")
-    lifted = _lifted(model, pose)
-    if lifted is not None:
-        pose = lifted
-        reasons.append("the robot was lifted out of the ground")
-    return StartPose(pose, ", and ".join(reasons)) if reasons else None
+def start_pose(model: mujoco.MjModel) -> StartPose:
+    """The pose that episodes should begin in.
+
+    That is the first keyframe in which no geoms overlap and no equality constraint is broken, after
+    joints were moved into their limits and the robot out of the ground; else the model's own pose;
+    else one near the first choice, with joints drawn at random.
+    """
+    refused: list[str] = []
+    choices = [_put_right(model, key) for key in (*range(model.nkey), -1)]
+    for choice in choices:
+        if not choice.trouble:
+            return _explained(model, choice, refused)
+        refused.append(f"in {_called(model, choice.key)} {choice.trouble}")
+    drawn = _drawn(model, choices[0])
+    return _explained(model, drawn or choices[0], refused if drawn else [])
+
+
+def add_start(spec: mujoco.MjSpec, model: mujoco.MjModel, begun: StartPose) -> str:
+    """Have a keyframe hold where episodes begin; returns its name, empty for the model's own pose.
+
+    Args:
+        spec: of the model; it gets another keyframe only where none has the pose.
+        model: the same, compiled.
+        begun: what `start_pose` said.
+    """
+    if begun.key < 0 and not begun.moved:
+        return ""
+    own = spec.keys[begun.key] if begun.key >= 0 else None
+    taken = {key.name for key in spec.keys}
+    name = START
+    while name in taken:
+        name += "_"
+    if own is not None and not begun.moved:
+        own.name = own.name or name
+        return own.name
+    added = spec.add_key(name=name, qpos=begun.pose)
+    if own is not None:
+        added.time = own.time
+        for kept, field in (
+            *(("qvel", "key_qvel"), ("act", "key_act"), ("ctrl", "key_ctrl")),
+            *(("mpos", "key_mpos"), ("mquat", "key_mquat")),
+        ):
+            setattr(added, kept, getattr(model, field)[begun.key])
+    return name
+
+
+def calm_noise(model: mujoco.MjModel, begun: StartPose, noise: float) -> float:
+    """The noise on every position that lets no bodies overlap at the start; at most `noise`."""
+    random = np.random.default_rng(0)
+    for _ in range(8):
+        draws = (random.uniform(-noise, noise, model.nq) for _ in range(_DRAWS))
+        poses = [within_limits(model, begun.pose + draw) for draw in draws]
+        if max(deepest_contact(model, pose, begun.key)[0] for pose in poses) <= 0.5 * TOO_DEEP:
+            break
+        noise *= 0.5
+    return noise
 
 
 def within_limits(model: mujoco.MjModel, pose: np.ndarray) -> np.ndarray:
@@ -49,18 +107,18 @@ def within_limits(model: mujoco.MjModel, pose: np.ndarray) -> np.ndarray:
     return pose
 
 
-def deepest_contact(model: mujoco.MjModel, pose: np.ndarray) -> tuple[float, str]:
+def deepest_contact(model: mujoco.MjModel, pose: np.ndarray, key: int = -1) -> tuple[float, str]:
     """How deep geoms overlap in a pose, as a share of the smaller one's size, and which do.
 
     Args:
         model: the model.
         pose: positions `[nq]`.
+        key: number of the keyframe that says all else; -1 for the model itself.
     """
-    data = mujoco.MjData(model)
-    data.qpos[:] = pose
-    mujoco.mj_forward(model, data)
     worst, names = 0.0, ""
-    for contact in data.contact:
+    for contact in _posed(model, pose, key).contact:
+        if contact.geom[0] < 0 or contact.geom[1] < 0:
+            continue  # of a deformable part
         sizes = [model.geom_rbound[g] for g in contact.geom if model.geom_rbound[g] > 0]
         share = -float(contact.dist) / float(min(sizes, default=1.0))
         if share > worst:
@@ -69,15 +127,130 @@ def deepest_contact(model: mujoco.MjModel, pose: np.ndarray) -> tuple[float, str
     return worst, names
 
 
-def _lifted(model: mujoco.MjModel, pose: np.ndarray) -> np.ndarray | None:
-    """The pose with all free bodies raised until nothing overlaps; None if that is not needed."""
-    free = [int(model.jnt_qposadr[j]) for j in range(model.njnt) if model.jnt_type[j] == _FREE]
-    if not free or deepest_contact(model, pose)[0] <= _TOUCH:
+def torn_constraint(model: mujoco.MjModel, pose: np.ndarray, key: int = -1) -> tuple[float, str]:
+    """By how much the equality constraint that is farthest from holding fails, and which it is.
+
+    Args:
+        model: the model.
+        pose: positions `[nq]`.
+        key: number of the keyframe that says all else; -1 for the model itself.
+
+    Returns:
+        The distance, m or rad, and the constraint in words; (0, "") if all hold.
+    """
+    data = _posed(model, pose, key)
+    rows = np.flatnonzero(data.efc_type == int(mujoco.mjtConstraint.mjCNSTR_EQUALITY))
+    if not len(rows):
+        return 0.0, ""
+    worst = rows[np.abs(data.efc_pos[rows]).argmax()]
+    gap = abs(float(data.efc_pos[worst]))
+    if gap <= TORN * min(1.0, float(model.stat.extent)):
+        return 0.0, ""
+    return gap, _constraint(model, int(data.efc_id[worst]))
+
+
+def _posed(model: mujoco.MjModel, pose: np.ndarray, key: int) -> mujoco.MjData:
+    data = mujoco.MjData(model)
+    if key >= 0:
+        mujoco.mj_resetDataKeyframe(model, data, key)
+    data.qpos[:] = pose
+    mujoco.mj_forward(model, data)
+    return data
+
+
+def _put_right(model: mujoco.MjModel, key: int) -> StartPose:
+    """A keyframe or the model's own pose, with joints inside their limits and above the ground."""
+    own = model.key_qpos[key] if key >= 0 else model.qpos0
+    pose, done = within_limits(model, own), []
+    if np.allclose(pose, own, atol=1e-4):
+        pose = own.copy()
+    else:
+        done.append("joints were moved into their limits")
+    lifted = _lifted(model, pose, key)
+    if lifted is not None:
+        pose = lifted
+        done.append("what floats was lifted until nothing overlaps")
+    return StartPose(pose, key, bool(done), ", and ".join(done), _trouble(model, pose, key))
+
+
+def _trouble(model: mujoco.MjModel, pose: np.ndarray, key: int) -> str:
+    if not np.isfinite(pose).all():
+        return "positions are not finite"
+    depth, geoms = deepest_contact(model, pose, key)
+    if depth > TOO_DEEP:
+        return f"{geoms} overlap"
+    gap, constraint = torn_constraint(model, pose, key)
+    return f"{constraint} is broken by {gap:.2g}" if constraint else ""
+
+
+def _lifted(model: mujoco.MjModel, pose: np.ndarray, key: int) -> np.ndarray | None:
+    """The pose with all that floats raised by as little as helps; None if nothing has to be."""
+    free = [int(model.jnt_qposadr[j]) + 2 for j in range(model.njnt) if model.jnt_type[j] == _FREE]
+    if not free or deepest_contact(model, pose, key)[0] <= _TOUCH:
         return None
-    step = 0.01 * model.stat.extent
-    lifted = pose.copy()
-    for _ in range(200):
-        lifted[[address + 2 for address in free]] += step
-        if deepest_contact(model, lifted)[0] <= _TOUCH:
-            return lifted
+    step = 0.01 * float(model.stat.extent)
+    best, lowest = None, deepest_contact(model, pose, key)[0]
+    for number in range(1, _LIFTS):
+        lifted = pose.copy()
+        lifted[free] += number * step
+        depth = deepest_contact(model, lifted, key)[0]
+        if depth < 0.95 * lowest:  # what overlaps within the robot itself stays
+            best, lowest = lifted, depth
+        if depth <= _TOUCH:
+            break
+    return best
+
+
+def _drawn(model: mujoco.MjModel, choice: StartPose) -> StartPose | None:
+    """A pose near another one, with hinges and slides drawn until nothing is wrong with it."""
+    random = np.random.default_rng(0)
+    scalar = np.isin(model.jnt_type, _SCALAR)
+    places, limited = model.jnt_qposadr[scalar], model.jnt_limited[scalar].astype(bool)
+    low, high = (np.where(limited, model.jnt_range[scalar, i], (-1.0, 1.0)[i]) for i in (0, 1))
+    for number in range(_TRIES):
+        pose, share = choice.pose.copy(), (number + 1) / _TRIES
+        pose[places] += share * (random.uniform(low, high) - pose[places])
+        if not _trouble(model, pose, choice.key):
+            done = "joints were moved until nothing overlaps and all constraints hold"
+            return StartPose(pose, choice.key, True, done, "")
     return None
+
+
+def _explained(model: mujoco.MjModel, choice: StartPose, refused: list[str]) -> StartPose:
+    """A choice with all the reasons for it."""
+    parts = []
+    if choice.key >= 0:
+        first = "the first one of the model" if choice.key == 0 else "of the model"
+        parts.append(f"{_called(model, choice.key)}, {first}")
+    elif model.nkey:
+        parts.append("the model's own pose")
+    parts += [*refused, *([choice.reason] if choice.reason else [])]
+    return StartPose(choice.pose, choice.key, choice.moved, "; ".join(parts), choice.trouble)
+
+
+def _called(model: mujoco.MjModel, key: int) -> str:
+    if key < 0:
+        return "the model's own pose"
+    return f"the keyframe {model.key(key).name or key!r}"
+
+
+def _constraint(model: mujoco.MjModel, index: int) -> str:
+    """An equality constraint in words."""
+    kind = mujoco.mjtEq(int(model.eq_type[index])).name.removeprefix("mjEQ_").lower()
+    name = model.equality(index).name
+    if name:
+        return f"the {kind} constraint {name!r}"
+    parts = list(_parts(model, index))
+    return f"the {kind} constraint of {' and '.join(parts)}" if parts else f"a {kind} constraint"
+
+
+def _parts(model: mujoco.MjModel, index: int) -> Iterator[str]:
+    owner = {
+        int(mujoco.mjtObj.mjOBJ_BODY): model.body,
+        int(mujoco.mjtObj.mjOBJ_SITE): model.site,
+        int(mujoco.mjtObj.mjOBJ_JOINT): model.joint,
+        int(mujoco.mjtObj.mjOBJ_TENDON): model.tendon,
+    }.get(int(model.eq_objtype[index]))
+    for part in (int(model.eq_obj1id[index]), int(model.eq_obj2id[index])):
+        if owner is not None and part >= 0:
+            yield repr(owner(part).name or part)

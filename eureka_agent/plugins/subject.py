@@ -1,7 +1,8 @@
 """The environment under check, and what it does under all kinds of actions."""
 
 import functools
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from eureka_agent.environment import (
     Memory,
     SignalLayout,
     State,
+    Step,
     Transitions,
     Worlds,
     load_environment,
@@ -27,6 +29,10 @@ WORLDS = 32
 LONGEST_HOLD = 16
 """Control steps for which an action is held at most: short ones average out and move little."""
 LONGEST_RECORDING = 5_000
+RECORDING_S, REPETITION_S = 20.0, 2.5
+"""Seconds after which a recording stops, and which a repetition of its beginning should take."""
+MOST_REPEATED, LEAST_REPEATED = 48, 8
+"""Control steps of a repetition."""
 STYLES = {
     "new random actions": slice(0, 10),
     "held random actions": slice(10, 20),
@@ -89,12 +95,21 @@ class Subject:
         folder: of the environment.
         steps: control steps of the recording, at least; an episode is never cut short.
         warp: whether to compare with MuJoCo Warp, too.
+        watch: called with the steps recorded so far, and how many it will be.
     """
 
-    def __init__(self, folder: Path, steps: int, warp: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        steps: int,
+        warp: bool,
+        watch: Callable[[int, int], None] = lambda done, of: None,
+    ) -> None:
         self.folder = folder.expanduser().resolve()
         self.steps = steps
         self.warp = warp
+        self.watch = watch
+        self._step_s = 0.0
 
     @property
     def source(self) -> Path:
@@ -121,7 +136,21 @@ class Subject:
         """What it does, recorded once."""
         worlds = self.worlds(WORLDS)
         start(worlds, slice(0, WORLDS))
-        return record(worlds, actions(self.recorded_steps, worlds.action_size))
+        began = time.monotonic()
+
+        def goes_on(done: int) -> bool:
+            self.watch(done, self.recorded_steps)
+            self._step_s = (time.monotonic() - began) / done
+            return self._step_s * done < RECORDING_S
+
+        return record(worlds, actions(self.recorded_steps, worlds.action_size), goes_on)
+
+    @functools.cached_property
+    def repeated_steps(self) -> int:
+        """Control steps of a repetition, an even number: fewer where a step takes long."""
+        assert len(self.recording.ended)  # by which time is known what a step takes
+        affordable = int(REPETITION_S / self._step_s) // 2 * 2
+        return min(MOST_REPEATED, max(LEAST_REPEATED, affordable))
 
     def worlds(self, n: int) -> Worlds:
         """Worlds on the CPU."""
@@ -165,16 +194,22 @@ def start(worlds: Worlds, part: slice, seed: int = 0, ages: Tensor | None = None
         )
 
 
-def record(worlds: Worlds, chosen: Tensor) -> Recording:
-    """Step worlds by actions `[T, N, A]`."""
+def record(
+    worlds: Worlds, chosen: Tensor, goes_on: Callable[[int], bool] = lambda done: True
+) -> Recording:
+    """Step worlds by actions `[T, N, A]`, for as long as `goes_on` of the steps done says so."""
+    steps: list[Step] = []
     with foreign_code(worlds.environment.folder / "env.py"):
-        steps = [worlds.step(action) for action in chosen]
+        for action in chosen:
+            steps.append(worlds.step(action))
+            if not goes_on(len(steps)):
+                break
 
     def stack(name: str) -> Tensor:
         return torch.stack([getattr(step, name) for step in steps])
 
     names = ("before", "after", "prev_action", "terminated", "time_left", "fresh")
-    transitions = Transitions(action=chosen, **{name: stack(name) for name in names})
+    transitions = Transitions(action=chosen[: len(steps)], **{name: stack(name) for name in names})
     return Recording(
         transitions,
         stack("final_observation"),

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from eureka_agent.plugins.driving import driven_joints, held_by_mocap, unmoved
+from eureka_agent.plugins.quoting import shown
+
 FREE, BALL, SLIDE, HINGE = (
     int(kind)
     for kind in (
@@ -33,7 +36,7 @@ class Joint:
         axis: of slides and hinges, in the frame of the body.
         limits: of slides and hinges, m or rad; None if there are none.
         rest: of slides and hinges, the position in which the model file has them, m or rad.
-        driven: whether an actuator acts on it.
+        driven: whether an actuator moves it, by whatever way.
     """
 
     name: str
@@ -66,7 +69,7 @@ class Survey:
     def __init__(self, model: mujoco.MjModel) -> None:
         self.model = model
         tops = [b for b in range(1, model.nbody) if self._moves(b) and not self._moves(self._up(b))]
-        driven = Counter(self._top(body) for body in self._driven_bodies())
+        driven = Counter(self._top_of_joint(joint) for joint in self._driven)
         root = max(tops, key=lambda top: driven[top]) if tops else 0
         self.root = model.body(root).name
         self._root = root
@@ -102,6 +105,26 @@ class Survey:
         return [joint for joint in found if joint.kind != FREE]
 
     @functools.cached_property
+    def unmoved(self) -> list[str]:
+        """What no action can move, and what to add, a sentence each."""
+        return unmoved(self.model, self._root)
+
+    @property
+    def mobility(self) -> str:
+        """How the root moves, and how many joints actuators move, as part of a sentence."""
+        mocap = held_by_mocap(self.model, self._root)
+        if mocap:
+            base = f"is held by the mocap body {shown(mocap)}"
+        elif self.free is not None:
+            base = "can move freely"
+        elif self.travels:
+            base = "is carried by slides and hinges"
+        else:
+            base = "is fixed to the world by its joints"
+        count, driven = len(self.joints), sum(joint.driven for joint in self.joints)
+        return f"{base}; {count} joint{'s' * (count != 1)}, {driven} driven"
+
+    @functools.cached_property
     def ends(self) -> list[str]:
         """Bodies at the ends of the robot's limbs; none if there are too many to name."""
         model = self.model
@@ -135,35 +158,13 @@ class Survey:
             tuple(float(value) for value in model.jnt_axis[index]),
             (float(limits[0]), float(limits[1])) if model.jnt_limited[index] else None,
             float(model.qpos0[model.jnt_qposadr[index]]),
-            index in self._driven_joints(),
+            index in self._driven,
         )
 
-    def _driven_joints(self) -> set[int]:
-        """Joints that an actuator moves, itself or by a tendon."""
-        model, found = self.model, set()
-        for i in range(model.nactuator):
-            kind, target = int(model.actuator_trntype[i]), int(model.actuator_trnid[i, 0])
-            if kind in (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT)):
-                found.add(target)
-            elif kind == int(mujoco.mjtTrn.mjTRN_SO3) and model.actuator_trnid[i, 1] < 0:
-                found.add(target)  # a ball joint; with a second part it would be two sites
-            elif kind == int(mujoco.mjtTrn.mjTRN_TENDON):
-                start, count = int(model.tendon_adr[target]), int(model.tendon_num[target])
-                wraps = range(start, start + count)
-                joint = int(mujoco.mjtWrap.mjWRAP_JOINT)
-                found |= {int(model.wrap_objid[w]) for w in wraps if model.wrap_type[w] == joint}
-        return found
-
-    def _driven_bodies(self) -> list[int]:
-        model = self.model
-        bodies = [int(model.jnt_bodyid[joint]) for joint in self._driven_joints()]
-        for i in range(model.nactuator):
-            kind, target = int(model.actuator_trntype[i]), int(model.actuator_trnid[i, 0])
-            if kind in (int(mujoco.mjtTrn.mjTRN_SITE), int(mujoco.mjtTrn.mjTRN_SLIDERCRANK)):
-                bodies.append(int(model.site_bodyid[target]))
-            elif kind == int(mujoco.mjtTrn.mjTRN_BODY):
-                bodies.append(target)
-        return bodies
+    @functools.cached_property
+    def _driven(self) -> set[int]:
+        """Joints that an actuator moves, by whatever way."""
+        return driven_joints(self.model)
 
     def _moves(self, body: int) -> bool:
         return int(self.model.body_weldid[body]) != 0

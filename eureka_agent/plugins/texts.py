@@ -39,7 +39,7 @@ def fitness({signal}):
     """How far it is along {axis} after the step, `[M]`."""
     return {signal}[:, {column}]
 '''
-_SPEED_REWARD = '''"""Move forward and waste little effort."""
+_SPEED_REWARD = '''"""CHANGE: a placeholder. Move forward and waste little effort."""
 
 WEIGHTS = {{"forward": 1.0, "effort": 0.05}}
 SCALES = {{"control_step": {control:.6g}}}
@@ -50,7 +50,7 @@ def compute_reward({signal}, prev_{signal}, action, control_step):
     effort = -action.square().mean(-1)
     return {{"forward": forward, "effort": effort}}
 '''
-_PLACE_REWARD = '''"""Get far along {axis}, and do not jerk."""
+_PLACE_REWARD = '''"""CHANGE: a placeholder. Get far along {axis}, and do not jerk."""
 
 WEIGHTS = {{"far": 1.0, "smooth": 0.05}}
 

@@ -1,6 +1,9 @@
 """The ways in which a child fails its parent."""
 
+import re
+
 from eureka_agent.errors import EurekaError
+from eureka_agent.paths import telling_frame
 from eureka_agent.sandbox.protocol import ProtocolError
 
 
@@ -28,6 +31,20 @@ class ChildFailed(EurekaError):
         super().__init__(message)
         self.lane = lane
         self.stderr = stderr
+
+
+def crash_place(stderr: str) -> tuple[str, str]:
+    """What a child wrote before it crashed, and the line of Python of that as a sentence.
+
+    Args:
+        stderr: of a child that called `watch_steps`; of any other the sentence is empty.
+    """
+    words, crashed, dump = stderr.partition("Fatal Python error: ")
+    found = re.finditer(r'^  File "(.+)", line (\d+) in (\S+)$', dump, re.MULTILINE)
+    frame = telling_frame((place[1], int(place[2]), place[3]) for place in found)
+    if not crashed or frame is None:
+        return stderr, ""
+    return words.strip(), f"That was in {frame[0]}, line {frame[1]}, in {frame[2]}."
 
 
 class ChildDied(ChildFailed):

@@ -26,7 +26,7 @@ from eureka_agent.sandbox.rehearsal import (
     rehearse,
     still_episode,
 )
-from eureka_agent.sandbox.serve import Reporter, serve
+from eureka_agent.sandbox.serve import Reporter, serve, watch_steps
 
 
 class Prober:
@@ -44,6 +44,7 @@ class Prober:
         """
         fields = request.fields
         self._environment = environment = find_environment(fields["environment"])
+        watch_steps(environment, reporter)
         self._transitions = sample_transitions(environment, fields["seed"], fields["threads"])
         layers = fields.get("layers")
         if layers != []:

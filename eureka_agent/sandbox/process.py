@@ -24,6 +24,7 @@ from eureka_agent.sandbox.failures import (
     Hung,
     JobFailed,
     MemoryExceeded,
+    crash_place,
 )
 from eureka_agent.sandbox.limits import Limits
 from eureka_agent.sandbox.protocol import PAYLOAD_LIMIT, Message, ProtocolError, encode
@@ -43,7 +44,7 @@ from eureka_agent.sandbox.wrapper import Wrapper
 
 POLL_S = 0.25
 """Seconds between two looks at a child's memory and clock."""
-STDERR_LIMIT = 2000
+STDERR_LIMIT = 8000
 """Characters of stderr that are kept of a failed child."""
 
 _FREE_HEARTBEATS, _HEARTBEATS_PER_SECOND = 100, 20
@@ -270,8 +271,11 @@ class Child:
         if self._end.alive:
             lane, stderr = self._blame.lane(), self._stderr_tail()
         where = "" if lane is None else f" while lane {lane} was running"
-        last_words = f" Its last words: {clean_text(stderr[-200:])}" if stderr else ""
-        return kind(f"The {self.name} process {what}{where}.{last_words}", lane, stderr)
+        words, place = crash_place(stderr)
+        last_words = f" Its last words: {clean_text(words[-200:])}" if words else ""
+        at = f" {clean_text(place)}" if place else ""
+        said = f"The {self.name} process {what}{where}.{at}{last_words}"
+        return kind(said, lane, stderr)
 
     def _stderr_tail(self) -> str:
         # The parent's own descriptor: by its name the child could put another file there.

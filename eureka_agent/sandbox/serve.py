@@ -1,5 +1,6 @@
 """The child's side of the conversation: read a request, answer it, until the parent hangs up."""
 
+import faulthandler
 import math
 import os
 import sys
@@ -8,12 +9,15 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from eureka_agent.errors import EurekaError, describe
 from eureka_agent.sandbox.blame import BlameWriter
 from eureka_agent.sandbox.clean import clean_text
 from eureka_agent.sandbox.protocol import Message, encode, read_message, write_message, write_parts
+
+if TYPE_CHECKING:
+    from eureka_agent.environment import Environment
 
 HEARTBEAT_PERIOD_S = 0.25
 ERROR_LIMIT = 1000
@@ -65,6 +69,16 @@ def serve(handlers: Mapping[str, Handler]) -> NoReturn:
         while (request := read_message(requests)) is not None:
             write_parts(replies, answer(handlers, request, reporter))
     os._exit(0)  # nothing is left to do, and taking torch apart would take long
+
+
+def watch_steps(environment: "Environment", reporter: Reporter) -> None:
+    """Show that an environment lives whose worlds are stepped one by one, and where it crashes.
+
+    A crash in compiled code leaves the line of Python at which it came on stderr.
+    """
+    if environment.reads_files:
+        faulthandler.enable(all_threads=False)
+        environment.alive = reporter.heartbeat
 
 
 def answer(

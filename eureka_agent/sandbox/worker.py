@@ -5,6 +5,7 @@ train on it bare; then it refuses programs. Opening it ends with its lock-down: 
 before that.
 """
 
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from eureka_agent.sandbox.rehearsal import (
     still_episode,
     warm_up,
 )
-from eureka_agent.sandbox.serve import Handler, Reporter, serve
+from eureka_agent.sandbox.serve import Handler, Reporter, serve, watch_steps
 from eureka_agent.simulation import resolve_device
 from eureka_agent.training import Population, Reward
 from eureka_agent.training.stock import StockTrainer
@@ -74,11 +75,17 @@ class Worker:
 
         # It comes first where it reads files: on a GPU, as it compiles kernels and loads them, and
         # with Gymnasium. On the CPU it comes last, as its threads must be locked as well.
-        early = population() if on_gpu or self._environment.reads_files else None
+        foreign = self._environment.reads_files
+        watch_steps(self._environment, reporter)
+        early = population() if on_gpu or foreign else None
         layers = fields.get("layers")
         if layers != []:
             self._rehearse(trainer, device)
+            trial = self._environment.make_worlds(1) if foreign else None
             layers = lock(layers, cuda=on_gpu)
+            self._environment.locked = True
+            if trial is not None:
+                trial.try_out()  # what the lock-down breaks shows before any training
         self._population = early or population()
         return Message("opened", {"layers": layers})
 
@@ -102,9 +109,19 @@ class Worker:
 
         Replies with a report per lane, and what `overflow` the physics had, or None.
         """
-        reports = self._population.advance(
-            request.fields["steps"], heartbeat=lambda done: reporter.heartbeat(done=done)
-        )
+        done, turn = 0, threading.Lock()
+
+        def alive() -> None:
+            with turn:  # groups of lanes step in threads of their own
+                reporter.heartbeat(done=done)
+
+        def beat(steps: int) -> None:
+            nonlocal done
+            done = steps
+            alive()
+
+        self._environment.alive = alive
+        reports = self._population.advance(request.fields["steps"], heartbeat=beat)
         fields = {"reports": [asdict(report) for report in reports]}
         overflow = self._population.overflow
         return Message("advanced", fields | {"overflow": overflow})

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 import numpy as np
 
 from eureka_agent.environment import Environment, Episodes
-from eureka_agent.errors import EurekaError
+from eureka_agent.errors import EnvironmentFailed, EurekaError
 from eureka_agent.reward import RewardRejected, parse
 from eureka_agent.sandbox.failures import ChildFailed, Garbled, JobFailed
 from eureka_agent.sandbox.isolation import demand
@@ -28,7 +28,8 @@ LONG_S = 24 * 3600.0
 MEMORY_GIB, WORKER_ADDRESS_SPACE_GIB, SILENCE_S = 4.0, 12.0, 60.0
 GPU_OPEN_S, GPU_SILENCE_S, GPU_MEMORY_GIB = 1800.0, 900.0, 16.0
 """Of a worker on a GPU: the first one on a machine compiles kernels, without a word and for
-minutes; and the driver maps far more address space than it uses."""
+minutes; and the driver maps far more address space than it uses. Making many environments of
+Gymnasium one by one may take as long to open."""
 
 WORKER, JUDGE = "eureka_agent.sandbox.worker", "eureka_agent.judge"
 
@@ -103,7 +104,8 @@ class Worker:
             "fitness": str(fitness) if fitness else None,
             "layers": list(demand(config.sandbox).layers),
         }
-        open_s = SHORT_S if config.device == "cpu" else GPU_OPEN_S
+        slow = config.device != "cpu" or environment.reads_files
+        open_s = GPU_OPEN_S if slow else SHORT_S
         self._ask(Message("open", fields), "opened", deadline_s=open_s)
 
     def load(self, lane: int, program: str | None, seed: int) -> None:
@@ -309,6 +311,8 @@ class Judge:
                 return ask(self._opened())
             except JobFailed as error:
                 self._drop()
+                if error.type == EnvironmentFailed.__name__:
+                    raise JudgeFailed(error.message, "Then resume the run.") from error
                 if self._fitness is None:
                     raise JudgeFailed(f"The judge cannot play policies: {error.message}") from error
                 raise JudgeFailed(
@@ -318,13 +322,13 @@ class Judge:
             except ChildFailed as error:
                 self._drop()
                 last = error
-        runs = f", which runs {self._fitness}," if self._fitness else ""
+        steps = [f"steps {self._environment.name}"] if self._environment.reads_files else []
+        runs = [f"runs {self._fitness}"] if self._fitness else []
+        does = f", which {' and '.join([*steps, *runs])}," if steps or runs else ""
         raise JudgeFailed(
-            f"The judge{runs} failed {self.ATTEMPTS} times in a row: "
-            f"{last.message if last else ''}",
-            "If that file is sound, free some memory; then resume the run."
-            if self._fitness
-            else "Free some memory; then resume the run.",
+            f"The judge{does} failed {self.ATTEMPTS} times in a row: {last.message if last else ''}",
+            f"{'If what it runs is sound, free' if does else 'Free'} some memory; "
+            "then resume the run.",
         ) from last
 
     def _opened(self) -> Child:
@@ -338,7 +342,8 @@ class Judge:
             "lanes": self._config.candidates,
             "threads": thread_count(self._config),
         }
-        self._child.request(Message("open", fields), deadline_s=SHORT_S)
+        open_s = GPU_OPEN_S if self._environment.reads_files else SHORT_S
+        self._child.request(Message("open", fields), deadline_s=open_s)
         return self._child
 
     def _drop(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from eureka_agent.designer import Broken, Designer, OfflineDesigner, Past, Proposal
 from eureka_agent.environment import Environment, TaskDescription, find_environment
+from eureka_agent.environment.placeholder import placeholders
 from eureka_agent.errors import MissingError, UsageError
 from eureka_agent.reward import RewardRejected, parse
 from eureka_agent.sandbox.failures import JobFailed
@@ -135,6 +136,9 @@ def new_search(
         sandbox=str(isolation),
         files={name: text for name, text in files.items() if text is not None},
     )
+    folder = Path(environment.source)  # one of Gymnasium's has none
+    if "human reward" in placeholders(folder):
+        run.event("human", "human_reward.py still says CHANGE: no reward is compared with it.")
     return _launch(run, environment, resolved)
 
 

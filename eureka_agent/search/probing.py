@@ -6,6 +6,7 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from eureka_agent.environment import Environment, Episodes
+from eureka_agent.errors import EnvironmentFailed
 from eureka_agent.reward import Finding, RewardRejected, check, parse
 from eureka_agent.reward.findings import MAX_FINDINGS, MAX_LENGTH
 from eureka_agent.sandbox.clean import clean_text
@@ -76,6 +77,7 @@ class Prober:
 
         Raises:
             ChildFailed: the child cannot start, for which no program is to blame.
+            EnvironmentFailed: code of the environment ends it.
             JobFailed: the environment cannot be set up.
         """
         findings = check(text, self._environment.signals_described)
@@ -218,6 +220,14 @@ class Prober:
         }
         try:
             self._child.request(Message("open", fields), deadline_s=OPEN_S)
+        except ChildFailed as error:
+            self.close()
+            if not self._environment.reads_files:
+                raise
+            raise EnvironmentFailed(
+                f"{self._environment.name} could not be stepped: {error.message}",
+                "No reward program was there: fix the environment.",
+            ) from error
         except BaseException:
             self.close()
             raise

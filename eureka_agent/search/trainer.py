@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from eureka_agent.environment import Environment, Episodes, pools
+from eureka_agent.errors import EnvironmentFailed
 from eureka_agent.sandbox.failures import ChildFailed, JobFailed
 from eureka_agent.sandbox.spare import Spare
 from eureka_agent.search.children import Judge, Worker
@@ -108,7 +109,9 @@ class Trainer:
 
     A worker that dies takes nobody with it. The job whose program it was running, by its own word,
     trains again alone, and the others without it; when nobody can be blamed, each trains alone.
-    Only a job that ends a worker of its own twice fails: once may be somebody else's doing.
+    Only a job that ends a worker of its own twice fails: once may be somebody else's doing. Code of
+    Gymnasium's environments runs in the worker as well: where that ends one after the other, no
+    program is to blame, and the training stops.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class Trainer:
         self._run, self._environment, self._config, self._judge = run, environment, config, judge
         self._fitness, self._spare = fitness, spare
         self._deaths: Counter[int] = Counter()
+        self._crashes = 0
 
     def train(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Train all jobs; outcomes come in the order of the jobs.
@@ -130,6 +134,7 @@ class Trainer:
         Raises:
             JudgeFailed: policies cannot be judged.
             JobFailed: no worker can be set up for this environment.
+            EnvironmentFailed: the environment's own code ends worker after worker.
         """
         outcomes: dict[int, Outcome] = {}
         lanes = self._config.candidates
@@ -138,11 +143,25 @@ class Trainer:
             batch = waiting.pop(0)
             try:
                 found = self._train_batch(batch)
+                self._crashes = 0
             except ChildFailed as failure:
+                self._refuse_crashes(failure)
                 found, again = self._after_failure(batch, failure)
                 waiting[:0] = again
             outcomes |= {outcome.job.training: outcome for outcome in found}
         return [outcomes[job.training] for job in jobs]
+
+    def _refuse_crashes(self, failure: ChildFailed) -> None:
+        """Give up where code of the environment itself ends every worker: no reward can help."""
+        if failure.lane is not None or not self._environment.reads_files:
+            return
+        self._crashes += 1
+        if self._crashes >= DEATHS:
+            raise EnvironmentFailed(
+                f"{self._environment.name} ended {self._crashes} workers in a row, and no reward "
+                f"program was running: {failure.message}",
+                "Fix the environment, then resume the run.",
+            )
 
     def _after_failure(
         self, batch: list[Job], failure: ChildFailed

@@ -64,14 +64,19 @@ class CpuSimulator:
             self._failed[np.asarray(error.ids, dtype=np.int64)] = True
 
     def reset_where(
-        self, mask: Tensor, qpos: Tensor, qvel: Tensor, act: Tensor | None = None
+        self,
+        mask: Tensor,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None = None,
+        keyframe: int = -1,
     ) -> None:
         """See `Simulator.reset_where`; only the worlds in the mask cost anything."""
         rows = mask.nonzero()[:, 0]
         if not len(rows):
             return
         ids = rows.int().numpy()
-        self._batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+        self._batch.reset(ids, keyframe=keyframe, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
         self.view("qpos")[rows] = qpos[rows].double()
         self.view("qvel")[rows] = qvel[rows].double()
         if act is not None and self.model.na:

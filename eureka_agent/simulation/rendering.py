@@ -62,6 +62,7 @@ class Renderer:
         *,
         close: bool = False,
     ) -> None:
+        self._made_with = (model, width, height, camera, close)
         self.camera = mujoco.MjvCamera()
         model = _with_wide_floors(model)
         self._model, self._data = model, mujoco.MjData(model)
@@ -72,6 +73,12 @@ class Renderer:
         self._scene = mujoco.MjvScene(model, maxgeom=MOST_GEOMS)
         mujoco.mjr_resizeOffscreen(width, height, self._drawing)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._drawing)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Renderer":
+        """Another one that draws the same; what draws is not shared."""
+        *arguments, close = self._made_with
+        copied = memo[id(self)] = Renderer(*arguments, close=close)
+        return copied
 
     def frame(
         self,

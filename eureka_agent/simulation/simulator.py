@@ -63,9 +63,14 @@ class Simulator(Protocol):
         ...
 
     def reset_where(
-        self, mask: Tensor, qpos: Tensor, qvel: Tensor, act: Tensor | None = None
+        self,
+        mask: Tensor,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None = None,
+        keyframe: int = -1,
     ) -> None:
-        """Put the worlds in `mask [n]` into fresh states, all else of them as in the model.
+        """Put the worlds in `mask [n]` into fresh states, all else of them as in a keyframe.
 
         Rows outside the mask are not read. On a GPU nothing waits for the device.
 
@@ -74,6 +79,8 @@ class Simulator(Protocol):
             qpos: positions `[n, nq]`.
             qvel: velocities `[n, nv]`.
             act: states of actuators that have one `[n, na]`; as in the model when None.
+            keyframe: number of the one that gives mocap poses, controls and time; those of the
+                model itself when -1.
         """
         ...
 

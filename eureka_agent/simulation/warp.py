@@ -64,6 +64,7 @@ class WarpSimulator:
         self._device = wp.device_from_torch(device)
         self._views: dict[str, Tensor] = {}
         self._steps: dict[int, Any] = {}
+        self._keyframes: dict[int, dict[str, Tensor]] = {}
         with wp.ScopedDevice(self._device):
             self._physics = put_model(self.model)
             self.capacity = measure_capacity(
@@ -110,7 +111,12 @@ class WarpSimulator:
         self._refresh()
 
     def reset_where(
-        self, mask: Tensor, qpos: Tensor, qvel: Tensor, act: Tensor | None = None
+        self,
+        mask: Tensor,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None = None,
+        keyframe: int = -1,
     ) -> None:
         """See `Simulator.reset_where`; every world costs the same, in the mask or not."""
         self._overflowed |= self._overflow  # a reset forgets it
@@ -119,14 +125,34 @@ class WarpSimulator:
         given = {"qpos": qpos, "qvel": qvel}
         if act is not None and self.model.na:
             given["act"] = act
+        if keyframe >= 0:
+            given |= self._of_keyframe(keyframe)
         for field, value in given.items():
             view = self.view(field)
-            torch.where(mask[:, None], value.to(view), view, out=view)
+            chosen = mask.view(-1, *[1] * (view.ndim - 1))
+            torch.where(chosen, value.to(view), view, out=view)
         self._refresh()
         # Sensors among these are zero already: the engine clears them at a reset.
         for field in LATE_FIELDS & self._views.keys():
             view = self._views[field]
             view.masked_fill_(mask.view(-1, *[1] * (view.ndim - 1)), 0.0)
+
+    def _of_keyframe(self, number: int) -> dict[str, Tensor]:
+        """What a keyframe says beside positions, velocities and activations, sent once."""
+        if number not in self._keyframes:
+            model = self.model
+            said = {
+                "ctrl": model.key_ctrl[number],
+                "mocap_pos": model.key_mpos[number].reshape(-1, 3),
+                "mocap_quat": model.key_mquat[number].reshape(-1, 4),
+                "time": model.key_time[number],
+            }
+            self._keyframes[number] = {
+                field: torch.as_tensor(value, dtype=torch.float32, device=self.device)
+                for field, value in said.items()
+                if np.size(value)
+            }
+        return self._keyframes[number]
 
     def state(self) -> np.ndarray:
         """See `Simulator.state`; float32."""

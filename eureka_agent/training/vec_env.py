@@ -1,5 +1,6 @@
 """An environment with a reward as a stable-baselines3 `VecEnv`: its algorithms run on it as is."""
 
+import operator
 from typing import Any
 
 import gymnasium
@@ -9,12 +10,15 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from eureka_agent.environment import AnyWorlds, Environment, Memory, Step, mix, pools
+from eureka_agent.environment.stepping import SimulatedEnv, read_actions
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import Evaluation
 from eureka_agent.training.lane import Reward
 
+_SEEDS = 1 << 63
 
-class RewardedVecEnv(VecEnv):
+
+class RewardedVecEnv(SimulatedEnv, VecEnv):
     """`n` worlds of an environment that pay what a reward says.
 
     Episodes, memory and divergence are those of a population: with the same seed and actions it
@@ -66,7 +70,7 @@ class RewardedVecEnv(VecEnv):
         After `seed(s)` they are the first ones of `s`; otherwise they go on from the last reset.
         """
         if self._seeds[0] is not None:
-            self._seed, self._resets = self._seeds[0], 0
+            self._seed, self._resets = operator.index(self._seeds[0]) % _SEEDS, 0
         self._reset_seeds()
         streams = pools.streams(pools.TRAINING, self._seed, self.num_envs)
         if self._resets:
@@ -77,8 +81,12 @@ class RewardedVecEnv(VecEnv):
         return self._observation()
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Take the actions `[n, A]` of the next step; they are cut to [-1, 1]."""
-        self._actions = torch.as_tensor(actions, dtype=torch.float32).clamp(-1.0, 1.0)
+        """Take the actions `[n, A]` of the next step; they are cut to [-1, 1].
+
+        Raises:
+            ActionError: they have another shape, or are not finite.
+        """
+        self._actions = read_actions(actions, self.num_envs, self._worlds.action_size)
 
     @torch.no_grad()
     def step_wait(self) -> VecEnvStepReturn:
