@@ -5,7 +5,10 @@ train on it bare; then it refuses programs. Opening it ends with its lock-down: 
 before that.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,7 @@ from eureka_agent.sandbox.rehearsal import (
 from eureka_agent.sandbox.serve import Handler, Reporter, serve
 from eureka_agent.simulation import resolve_device
 from eureka_agent.training import Population, Reward
+from eureka_agent.training.metered import Metered
 from eureka_agent.training.stock import StockTrainer
 
 TRAINERS: dict[str, type[Population] | type[StockTrainer]] = {
@@ -46,6 +50,7 @@ class Worker:
         self._population: Population | StockTrainer
         self._rewards: dict[int, Reward] = {}
         self._fitness: Reward | None = None
+        self._clock: Callable[[], float] = time.thread_time
 
     def open(self, request: Message, reporter: Reporter) -> Message:
         """Load the task, rehearse, lock this process, and set up the population.
@@ -61,6 +66,8 @@ class Worker:
         trainer = TRAINERS[fields.get("trainer", "population")]
         device = resolve_device(fields.get("device", "cpu"))
         on_gpu = device.type != "cpu"
+        if on_gpu:  # it computes outside of this process's time, and for nobody else
+            self._clock = time.perf_counter
 
         def population() -> Population | StockTrainer:
             return trainer(
@@ -84,17 +91,21 @@ class Worker:
 
     def load(self, request: Message, reporter: Reporter) -> Message:
         """Begin a training. Fields: `lane`, `seed`, `program` (text; None for the bare fitness)."""
-        fields = request.fields
+        fields, lane = request.fields, request.fields["lane"]
         if (fields["program"] is None) != (self._fitness is not None):
             raise UsageError("A worker trains either programs or the bare fitness, never both.")
-        reporter.blame(fields["lane"])
+        reporter.blame(lane)
         if self._fitness is not None:
             reward: Reward = self._fitness
         else:
             signals = self._environment.signals_described
-            reward = parse(fields["program"], signals).compile()
-        self._rewards[fields["lane"]] = reward
-        self._population.load(fields["lane"], reward, fields["seed"])
+            reward = Metered(
+                parse(fields["program"], signals).compile(),
+                partial(self._population.elsewhere_s, lane),
+                self._clock,
+            )
+        self._rewards[lane] = reward
+        self._population.load(lane, reward, fields["seed"])
         return Message("loaded")
 
     def advance(self, request: Message, reporter: Reporter) -> Message:
