@@ -23,6 +23,9 @@ second, as measured for half_cheetah on two cores (benchmarks/RESULTS.md)."""
 SLOW_US = 4.0
 """Microseconds per transition from which a program is called slow: a tenth of a training. Rewards
 that people and models write take 0.04 to 0.3."""
+TOO_SLOW_US, LEAST_S = 400.0, 0.5
+"""The same from which it is refused, ten times a training, if a call takes so many seconds: calls
+of few rows take what their operations do, and are soon over."""
 
 FEW = (1, 7)
 """Numbers of rows that a program must take, as those of few worlds or short episodes."""
@@ -37,6 +40,7 @@ _RAISED = re.compile(r"^\w+: ")
 _OUT_OF_MEMORY = re.compile(r"^MemoryError|can't allocate memory|not enough memory")
 _BYTES = re.compile(r"allocate (\d+) bytes")
 _HINTS = {
+    "too-slow": "Replace loops by operations on all columns at once.",
     "memory": "Write operations on [M] and [M, d] tensors, never on all pairs of rows.",
     "shape": "Return one [M] tensor per component: choose a column, x[:, 0], or reduce, x.sum(-1).",
     "not-finite": (
@@ -54,7 +58,9 @@ _HINTS = {
 }
 
 
-def dry_run(program: RewardProgram, batches: Sequence[Batch]) -> list[Finding]:
+def dry_run(
+    program: RewardProgram, batches: Sequence[Batch], rows: int | None = None
+) -> list[Finding]:
     """Call a program on real transitions and say what is wrong with what it pays.
 
     Only a process that may die calls this.
@@ -62,11 +68,13 @@ def dry_run(program: RewardProgram, batches: Sequence[Batch]) -> list[Finding]:
     Args:
         program: one that passed the static check.
         batches: rows to try it on, all with the same parameters; at least one row.
+        rows: how many a training gives it at once; it is called with as many, too. Otherwise it
+            could tell from their number that nothing depends on what it does.
 
     Returns:
         Findings in order of line. Errors have the rules `exception`, `memory`, `shape`,
-        `not-finite`, `few-rows`, `row-dependence` and `nondeterministic`; everything else is a
-        warning.
+        `not-finite`, `few-rows`, `row-dependence`, `nondeterministic` and `too-slow`; everything
+        else is a warning.
     """
     report, batch = Report(), join(batches)
     function, sources = program.compile(), origins(program)
@@ -88,6 +96,8 @@ def dry_run(program: RewardProgram, batches: Sequence[Batch]) -> list[Finding]:
         _check_rows(function, batch, first, sources, report)
     if not report.failed:
         _check_few(function, batch, report)
+    if not report.failed and rows is not None:
+        _check_training(function, batch, rows, first, sources, report)
     if not report.failed:
         _check_cost(microseconds, sources, report)
         check_values(first, function.weights, sources, batch.where, report)
@@ -162,8 +172,7 @@ def _check_cost(microseconds: float, sources: Mapping[str, Origin], report: Repo
             f"The program takes {microseconds:.2g} microseconds per transition, "
             f"about {100 * share:.0f} % of a training's time."
         )
-        hint = "Replace loops by operations on all columns at once."
-        report.warning("slow", sources[""].line, message, hint)
+        report.warning("slow", sources[""].line, message, _HINTS["too-slow"])
 
 
 def _check_same(
@@ -211,12 +220,53 @@ def _check_rows(
             message += f"yet not on all of them together: {failure.message}"
             report.error("row-dependence", failure.line, message, _HINTS["row-dependence"])
             return
-        for name, values in whole.components.items():
-            gap = (alone.components[name] - values[part]).abs()
-            spread = values.max() - values.min()
-            allowed = _OF_SPREAD * spread + _OF_VALUE * values[part].abs() + _ABSOLUTE
-            if bool((gap > allowed).any()):
-                gaps[name] = max(gaps.get(name, 0.0), float(gap.max()))
+        for name, gap in _gaps(whole, alone, part).items():
+            gaps[name] = max(gaps.get(name, 0.0), gap)
+    _report_gaps(gaps, sources, report)
+
+
+def _check_training(
+    function: RewardFunction,
+    batch: Batch,
+    rows: int,
+    whole: Evaluation,
+    sources: Mapping[str, Origin],
+    report: Report,
+) -> None:
+    """Whether a program does at the number of rows of a training what it does here, and in time."""
+    part = torch.arange(rows) % len(batch)
+    arguments = batch.rows(part)
+    start = time.process_time()
+    try:
+        alone = function(arguments)
+    except RewardFailed as failure:
+        message = f"The program fails on {rows:,} rows, as many as a training gives it at once, "
+        message += f"yet not on {len(batch):,}: {failure.message}"
+        report.error("row-dependence", failure.line, message, _HINTS["row-dependence"])
+        return
+    seconds = time.process_time() - start
+    _report_gaps(_gaps(whole, alone, part), sources, report)
+    if seconds > LEAST_S and seconds / rows * 1e6 > TOO_SLOW_US:
+        message = (
+            f"The program takes {seconds:.2g} s of processor time for {rows:,} rows, as many as a "
+            f"training gives it at once: more than {TOO_SLOW_US / TRAINING_US:g} times all else."
+        )
+        report.error("too-slow", sources[""].line, message, _HINTS["too-slow"])
+
+
+def _gaps(whole: Evaluation, alone: Evaluation, part: Tensor) -> dict[str, float]:
+    """By component, how far rows are paid otherwise among others; nothing where they are not."""
+    gaps: dict[str, float] = {}
+    for name, values in whole.components.items():
+        gap = (alone.components[name] - values[part]).abs()
+        spread = values.max() - values.min()
+        allowed = _OF_SPREAD * spread + _OF_VALUE * values[part].abs() + _ABSOLUTE
+        if bool((gap > allowed).any()):
+            gaps[name] = float(gap.max())
+    return gaps
+
+
+def _report_gaps(gaps: Mapping[str, float], sources: Mapping[str, Origin], report: Report) -> None:
     for name, gap in gaps.items():
         message = (
             f'"{name}" of a row changes by up to {gap:.3g} when it is computed '

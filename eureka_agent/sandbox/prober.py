@@ -63,7 +63,10 @@ class Prober:
         return Message("opened", {"layers": layers})
 
     def probe(self, request: Message, reporter: Reporter) -> Message:
-        """Try a program. Fields: `program` (text); arrays: as of `Episodes`, or none.
+        """Try a program.
+
+        Fields: `program` (text), `rows` (how many a training gives it at once, if known); arrays:
+        as of `Episodes`, or none.
 
         Replies with `findings`, those of the dry run as plain data.
         """
@@ -73,7 +76,7 @@ class Prober:
         if request.arrays:
             episodes = Episodes.from_arrays(request.arrays)
             batches.append(recorded_batch(episodes, layout, program.parameters))
-        findings = dry_run(program, batches)
+        findings = dry_run(program, batches, request.fields.get("rows"))
         return Message("probed", {"findings": [finding.as_dict() for finding in findings]})
 
     def score(self, request: Message, reporter: Reporter) -> Message:

@@ -1,5 +1,6 @@
 """A supervised child process: the parent's side of everything that is not trusted."""
 
+import math
 import os
 import queue
 import secrets
@@ -35,6 +36,7 @@ from eureka_agent.sandbox.supervision import (
     clean_up,
     end_group,
     has_ended,
+    processor_seconds,
     receive,
     remove_abandoned,
     resident_bytes,
@@ -142,19 +144,25 @@ class Child:
         return self._end.alive and not has_ended(self._process)
 
     def request(
-        self, message: Message, *, deadline_s: float, on_progress: Progress | None = None
+        self,
+        message: Message,
+        *,
+        deadline_s: float,
+        processor_s: float = math.inf,
+        on_progress: Progress | None = None,
     ) -> Message:
         """Send a request and wait for the reply.
 
         Args:
             message: the request.
             deadline_s: time for the whole answer, not counting the child's start.
+            processor_s: processor time for it: whoever else uses the machine does not count.
             on_progress: gets the fields of every heartbeat. They are a child's words.
 
         Raises:
             JobFailed: the child answered with an error; it can be asked again.
             ChildDied: it ended without an answer, or was already dead.
-            Hung: no heartbeat for too long, or no answer within `deadline_s`.
+            Hung: no heartbeat for too long, or no answer within `deadline_s` or `processor_s`.
             MemoryExceeded: it took too much memory.
             Garbled: what it sent is not a message, or too much.
             ProtocolError: the request itself cannot be sent; nothing happened.
@@ -169,7 +177,7 @@ class Child:
         try:
             if not self._ready:
                 self._await_ready()
-            reply = self._exchange(parts, deadline_s, on_progress)
+            reply = self._exchange(parts, deadline_s, processor_s, on_progress)
             if reply.token != token:  # its programs may write to its pipe, but not foretell this
                 raise self._failure(Garbled, "answered something that it was not asked")
         except BaseException:
@@ -198,12 +206,17 @@ class Child:
         self.close()
 
     def _await_ready(self) -> None:
-        if self._wait(self._start_timeout_s, self._start_timeout_s, None).kind != "ready":
+        patience = self._start_timeout_s
+        if self._wait(patience, patience, math.inf, None).kind != "ready":
             raise self._failure(Garbled, "spoke before it was ready")
         self._ready = True
 
     def _exchange(
-        self, parts: list[bytes | memoryview], deadline_s: float, on_progress: Progress | None
+        self,
+        parts: list[bytes | memoryview],
+        deadline_s: float,
+        processor_s: float,
+        on_progress: Progress | None,
     ) -> Message:
         """Send from a thread: a child that does not read would block the one that watches it."""
         if not self._incoming.empty():
@@ -213,15 +226,22 @@ class Child:
             target=send, args=(self._process.stdin, parts), name=f"to {self.name}", daemon=True
         )
         sender.start()
-        reply = self._wait(deadline_s, self._heartbeat_timeout_s, on_progress)
+        reply = self._wait(deadline_s, self._heartbeat_timeout_s, processor_s, on_progress)
         sender.join(POLL_S)
         if sender.is_alive():
             raise self._failure(Garbled, "answered before it had read the question")
         return reply
 
-    def _wait(self, deadline_s: float, silence_s: float, on_progress: Progress | None) -> Message:
+    def _wait(
+        self,
+        deadline_s: float,
+        silence_s: float,
+        processor_s: float,
+        on_progress: Progress | None,
+    ) -> Message:
         """Return the next message that is no heartbeat."""
         start = last_sign = time.monotonic()
+        spent = processor_seconds(self._process.pid)
         heartbeats = 0
         while True:
             # Looked at before the queue: what a process sent before it ended is read first.
@@ -244,6 +264,9 @@ class Child:
                     on_progress(message.fields)
             if now - start > deadline_s:
                 raise self._failure(Hung, f"gave no answer within {deadline_s:g} s")
+            if processor_seconds(self._process.pid) - spent > processor_s:
+                said = f"gave no answer within {processor_s:g} s of processor time"
+                raise self._failure(Hung, said)
             if resident_bytes(self._process.pid) > self._memory_limit:
                 limit = self._memory_limit / (1 << 30)
                 raise self._failure(MemoryExceeded, f"took more than {limit:.3g} GiB of memory")

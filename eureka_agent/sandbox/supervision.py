@@ -115,6 +115,18 @@ def resident_bytes(pid: int) -> int:
     return own + sum(resident_bytes(int(child)) for child in started)
 
 
+def processor_seconds(pid: int) -> float:
+    """Processor time of a process and those it started; 0 where the kernel does not say."""
+    try:
+        # Behind the name, which may hold anything: the fields from the third on.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return 0.0
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(processor_seconds(int(child)) for child in started)
+
+
 def has_ended(process: subprocess.Popen[bytes], patience_s: float = 0.0) -> bool:
     """Wait for a process that may end by itself; what it forked ends with it.
 

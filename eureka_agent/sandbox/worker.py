@@ -6,7 +6,10 @@ before that.
 """
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +32,7 @@ from eureka_agent.sandbox.rehearsal import (
 from eureka_agent.sandbox.serve import Handler, Reporter, serve, watch_steps
 from eureka_agent.simulation import resolve_device
 from eureka_agent.training import Population, Reward
+from eureka_agent.training.metered import Metered
 from eureka_agent.training.stock import StockTrainer
 
 TRAINERS: dict[str, type[Population] | type[StockTrainer]] = {
@@ -47,6 +51,7 @@ class Worker:
         self._population: Population | StockTrainer
         self._rewards: dict[int, Reward] = {}
         self._fitness: Reward | None = None
+        self._clock: Callable[[], float] = time.thread_time
 
     def open(self, request: Message, reporter: Reporter) -> Message:
         """Load the task, rehearse, lock this process, and set up the population.
@@ -62,6 +67,8 @@ class Worker:
         trainer = TRAINERS[fields.get("trainer", "population")]
         device = resolve_device(fields.get("device", "cpu"))
         on_gpu = device.type != "cpu"
+        if on_gpu:  # it computes outside of this process's time, and for nobody else
+            self._clock = time.perf_counter
 
         def population() -> Population | StockTrainer:
             return trainer(
@@ -91,17 +98,21 @@ class Worker:
 
     def load(self, request: Message, reporter: Reporter) -> Message:
         """Begin a training. Fields: `lane`, `seed`, `program` (text; None for the bare fitness)."""
-        fields = request.fields
+        fields, lane = request.fields, request.fields["lane"]
         if (fields["program"] is None) != (self._fitness is not None):
             raise UsageError("A worker trains either programs or the bare fitness, never both.")
-        reporter.blame(fields["lane"])
+        reporter.blame(lane)
         if self._fitness is not None:
             reward: Reward = self._fitness
         else:
             signals = self._environment.signals_described
-            reward = parse(fields["program"], signals).compile()
-        self._rewards[fields["lane"]] = reward
-        self._population.load(fields["lane"], reward, fields["seed"])
+            reward = Metered(
+                parse(fields["program"], signals).compile(),
+                partial(self._population.elsewhere_s, lane),
+                self._clock,
+            )
+        self._rewards[lane] = reward
+        self._population.load(lane, reward, fields["seed"])
         return Message("loaded")
 
     def advance(self, request: Message, reporter: Reporter) -> Message:

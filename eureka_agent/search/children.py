@@ -352,6 +352,11 @@ class Judge:
             self._child = None
 
 
+def rows_at_once(config: SearchConfig, environment: Environment) -> int:
+    """How many transitions a program is called with in a training: a rollout's, or a step's."""
+    return config.worlds * (environment.training.horizon if config.trainer == "population" else 1)
+
+
 def thread_count(config: SearchConfig) -> int:
     """Physics threads: as configured, or one per core that this process may use.
 

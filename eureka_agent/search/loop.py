@@ -21,7 +21,7 @@ from eureka_agent.sandbox.spare import Spare
 from eureka_agent.search.archive import measure, past_candidates, ranking, remembered, ship
 from eureka_agent.search.arguments import require_evaluable
 from eureka_agent.search.bank import FOLDER, Bank, Entry, Record, enter_references
-from eureka_agent.search.children import Judge, start_worker
+from eureka_agent.search.children import Judge, rows_at_once, start_worker
 from eureka_agent.search.comparison import compare, enter_baselines, human_reward
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.criticism import EPISODES, Critic, thought_of
@@ -48,11 +48,12 @@ def search(launch: Launch) -> None:
         launch: a new run, or one to go on with.
     """
     run, config, environment = launch.run, launch.config, launch.environment
+    rows = rows_at_once(config, environment)
     with (
         _sitting(run, config),
         WinnerFilms(run) if config.video else nullcontext() as films,
         Judge(environment, config, launch.fitness) as judge,
-        Prober(environment, sandbox=config.sandbox) as prober,
+        Prober(environment, sandbox=config.sandbox, rows=rows) as prober,
         Spare(partial(start_worker, config)) as spare,
     ):
         trainer = Trainer(run, environment, config, judge, launch.fitness, spare)

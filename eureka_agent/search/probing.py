@@ -1,5 +1,6 @@
 """The parent's side of calling programs: a child does it, and may die of it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -24,7 +25,9 @@ from eureka_agent.sandbox.protocol import Message
 from eureka_agent.search.replies import Score, read_scores
 
 DEADLINE_S = 20.0
-"""Time for one probe; an ordinary program takes a few hundredths of a second."""
+"""Processor time for one probe; an ordinary program takes a few hundredths of a second."""
+PATIENCE = 10.0
+"""Times that on the clock: others may use the machine, too."""
 OPEN_S = 120.0
 MEMORY_GIB = 2.0
 ADDRESS_SPACE_GIB = 8.0
@@ -52,7 +55,9 @@ class Prober:
         environment: the task.
         threads: physics threads of the child.
         sandbox: policy of the child's lock-down.
-        deadline_s: seconds after which a program counts as hung.
+        rows: how many a training gives a program at once; as the environment's settings say when
+            None.
+        deadline_s: seconds of processor time after which a program counts as hung.
     """
 
     def __init__(
@@ -61,8 +66,11 @@ class Prober:
         threads: int = 1,
         *,
         sandbox: str = "auto",
+        rows: int | None = None,
         deadline_s: float = DEADLINE_S,
     ) -> None:
+        training = environment.training
+        self._rows = rows or training.horizon * training.worlds
         self._environment, self._threads, self._sandbox = environment, threads, sandbox
         self._deadline_s = deadline_s
         self._child: Child | None = None
@@ -171,7 +179,7 @@ class Prober:
         for _ in range(attempts):
             child = self._opened()
             try:
-                reply = child.request(request, deadline_s=self._deadline_s * len(components))
+                reply = self._ask(child, request, len(components))
                 return read_scores(reply, components, steps, still)
             except (ChildFailed, JobFailed) as error:
                 self.close()
@@ -182,13 +190,13 @@ class Prober:
 
     def _dry_run(self, text: str, episodes: Episodes | None) -> list[Finding]:
         arrays = episodes.arrays() if episodes is not None else {}
-        request = Message("probe", {"program": text}, arrays)
+        request = Message("probe", {"program": text, "rows": self._rows}, arrays)
         failure: ChildFailed | JobFailed | None = None
         # A child may have died before the program came, or of somebody else: only twice counts.
         for _ in range(DEATHS):
             child = self._opened()
             try:
-                reply = child.request(request, deadline_s=self._deadline_s)
+                reply = self._ask(child, request)
                 return read_findings(reply.fields, text)
             except JobFailed as error:
                 failure = error
@@ -201,6 +209,10 @@ class Prober:
         assert failure is not None
         return [_fatal(failure, text, self._deadline_s)]
 
+    def _ask(self, child: Child, request: Message, programs: int = 1) -> Message:
+        limit = self._deadline_s * programs
+        return child.request(request, deadline_s=PATIENCE * limit, processor_s=limit)
+
     def _opened(self) -> Child:
         if self._child is not None and self._child.alive:
             return self._child
@@ -209,6 +221,7 @@ class Prober:
         self._child = Child(
             "eureka_agent.sandbox.prober",
             memory_gib=MEMORY_GIB,
+            heartbeat_timeout_s=math.inf,  # each request has limits of its own
             address_space_gib=ADDRESS_SPACE_GIB,
             wrapper=isolation.wrapper,
         )
@@ -277,12 +290,13 @@ def _fatal(failure: ChildFailed | JobFailed, text: str, deadline_s: float) -> Fi
     match failure:
         case Hung():
             rule = "too-slow"
-            message = f"The program did not get through a few thousand rows in {deadline_s:g} s."
+            message = "The program did not get through the rows of a rollout in "
+            message += f"{deadline_s:g} s of processor time."
         case JobFailed(type=name) if name != "MemoryError":
             rule, message = "exception", f"The program cannot be tried: {failure.message}"
         case MemoryExceeded() | JobFailed():
             rule = "memory"
-            message = f"The program takes more than {MEMORY_GIB:g} GiB for a few thousand rows."
+            message = f"The program takes more than {MEMORY_GIB:g} GiB for the rows of a rollout."
         case _:
             rule, message = "died", f"The program ended its process: {failure.message}"
     return Finding(

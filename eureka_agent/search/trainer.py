@@ -73,12 +73,14 @@ class Outcome:
         best: the checkpoint that ships.
         early: the first one past `EARLY` of the training.
         failure: why none ships.
+        trouble: why the reward could not be evaluated on the policy's episodes, if it could not.
     """
 
     job: Job
     best: Checkpoint | None = None
     early: Checkpoint | None = None
     failure: str | None = None
+    trouble: str = ""
 
     def keep(self, checkpoint: Checkpoint, steps: int) -> None:
         """Take a later checkpoint of a training of so many steps in, for what it is worth."""
@@ -244,8 +246,9 @@ class Trainer:
         for (lane, policy), judgement in zip(weights.items(), judgements, strict=True):
             try:
                 own = float(worker.score(lane, judgement.episodes).mean())
-            except JobFailed:
+            except JobFailed as error:
                 own = -np.inf  # a reward that breaks on a policy's episodes does not recommend it
+                outcomes[lane].trouble = error.message
             step = reports[lane].steps
             self._record(living[lane], own, judgement, reports[lane])
             if np.isfinite(own):
@@ -276,9 +279,9 @@ class Trainer:
     def _finish(self, outcome: Outcome, job: Job) -> None:
         best = outcome.best
         if best is None:
-            self._fail(
-                outcome, "The reward could not be evaluated on any of its policies' episodes."
-            )
+            why = f": {outcome.trouble}" if outcome.trouble else "."
+            said = f"The reward could not be evaluated on any of its policies' episodes{why}"
+            self._fail(outcome, said)
             return
         self._run.finish_training(
             job.training,

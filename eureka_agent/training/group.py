@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from eureka_agent.errors import EurekaError
 from eureka_agent.training import ppo
 from eureka_agent.training.export import folded
 from eureka_agent.training.lane import Lane, LaneReport, Reward
+from eureka_agent.training.metered import Elsewhere
 from eureka_agent.training.networks import PolicyStack, fresh_weights
 from eureka_agent.training.normalise import ObservationNormaliser, ValueNormaliser
 from eureka_agent.training.optimiser import LaneAdam
@@ -84,6 +86,7 @@ class LaneGroup(Stateful):
         self._buffer = RolloutBuffer(self._worlds, self.settings.horizon)
         self._lanes: dict[int, Lane] = {}
         self._measured: dict[str, Tensor] = {}
+        self._elsewhere = Elsewhere()
         self.overflow: str | None = None
 
     @property
@@ -95,6 +98,11 @@ class LaneGroup(Stateful):
     def loaded(self) -> tuple[int, ...]:
         """Lanes that train."""
         return tuple(self._lanes)
+
+    @property
+    def elsewhere_s(self) -> float:
+        """Seconds that all but rewards have taken in the advances so far, of one lane."""
+        return self._elsewhere.seconds / self.lanes
 
     def load(self, lane: int, reward: Reward, seed: int) -> None:
         """Begin a training in a lane: weights, episodes and noise, all drawn from `seed`."""
@@ -168,18 +176,20 @@ class LaneGroup(Stateful):
 
         Args:
             steps: per lane.
-            heartbeat: called after every rollout with the steps done in this advance.
+            heartbeat: called after every reward and every rollout with the steps done in this
+                advance.
 
         Returns:
             A report per lane that was loaded, evicted ones included; evicted lanes are empty then.
         """
         reports = {lane: LaneReport(lane, 0) for lane in self._lanes}
         self._measured, self.overflow = {}, None
+        self._elsewhere.start()
         done = 0
         while done < steps and self._lanes:
             self._collect()
             self.overflow = self._worlds.overflow() or self.overflow
-            rewards = self._evaluate(reports)
+            rewards = self._evaluate(reports, partial(heartbeat, done))
             if self._lanes:
                 self._learn(rewards)
             done += self.rollout_steps
@@ -220,7 +230,7 @@ class LaneGroup(Stateful):
             step = self._worlds.step(action)
             self._buffer.store(t, observation, mean.view_as(sampled), sampled, action, step)
 
-    def _evaluate(self, reports: dict[int, LaneReport]) -> Tensor:
+    def _evaluate(self, reports: dict[int, LaneReport], beat: Callable[[], None]) -> Tensor:
         """Rewards of the rollout `[K, T·N]`; lanes whose reward fails are evicted."""
         rewards = torch.zeros(self.lanes, self.rollout_steps, device=self._device)
         failed = self._by_lane(self._buffer.diverged)
@@ -231,6 +241,7 @@ class LaneGroup(Stateful):
                 self._evict(reports[lane], f"The physics diverged in {share} of a rollout's steps.")
             else:
                 rewards[lane] = self._paid(lane, reports[lane])
+                beat()
         return rewards.masked_fill_(failed, 0.0)
 
     def _paid(self, lane: int, report: LaneReport) -> Tensor | float:
@@ -239,7 +250,7 @@ class LaneGroup(Stateful):
         arguments = self._buffer.transitions.worlds(self._part(lane)).arguments(
             self.layout, held.reward.parameters, held.memory
         )
-        with self._turn:
+        with self._elsewhere.paused(), self._turn:
             self._watch(lane)
             try:
                 evaluation = held.reward(arguments)

@@ -114,6 +114,11 @@ class Population:
         group, own = self._home(lane)
         group.stop(own)
 
+    def elsewhere_s(self, lane: int) -> float:
+        """Seconds that all but rewards have taken of a lane in the advances so far."""
+        group, _ = self._home(lane)
+        return group.elsewhere_s
+
     def steps(self, lane: int) -> int:
         """Environment steps of a loaded lane."""
         group, own = self._home(lane)
@@ -150,8 +155,8 @@ class Population:
 
         Args:
             steps: per lane.
-            heartbeat: called after every rollout of a group, by one thread at a time, with the
-                steps that every lane has done in this advance.
+            heartbeat: called after every reward and every rollout of a group, by one thread at a
+                time, with the steps that every lane has done in this advance.
 
         Returns:
             A report per lane that was loaded, evicted ones included; evicted lanes are empty then.

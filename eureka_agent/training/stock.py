@@ -15,6 +15,7 @@ from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.training.export import folded
 from eureka_agent.training.group import DIVERGENCE_LIMIT
 from eureka_agent.training.lane import Lane, LaneReport, Reward
+from eureka_agent.training.metered import Elsewhere
 from eureka_agent.training.networks import CPU, MODULES
 from eureka_agent.training.vec_env import RewardedVecEnv
 
@@ -82,11 +83,13 @@ class StockTrainer:
         # Once: a worker that trains cannot read the files that some worlds are made of.
         self._worlds = environment.make_worlds(worlds, threads)
         self._watch = watch
+        self._elsewhere = Elsewhere()
         self._training: _Training | None = None
 
     def load(self, lane: int, reward: Reward, seed: int) -> None:
         """Begin a training."""
         worlds = RewardedVecEnv(self._environment, reward, self._count, worlds=self._worlds)
+        worlds.elsewhere = self._elsewhere
         normalised = VecNormalize(worlds, gamma=self._environment.training.discount)
         memory = Memory.empty(self._count, self.layout)
         self._training = _Training(
@@ -99,6 +102,10 @@ class StockTrainer:
     def stop(self, lane: int) -> None:
         """Forget the training."""
         self._training = None
+
+    def elsewhere_s(self, lane: int) -> float:
+        """Seconds that all but the reward have taken in the advances so far."""
+        return self._elsewhere.seconds
 
     def weights(self, lane: int) -> dict[str, Tensor]:
         """The policy as a state dict on raw observations and true returns."""
@@ -113,6 +120,7 @@ class StockTrainer:
         if training is None:
             return []
         self._watch(0)
+        self._elsewhere.start()
         try:
             for done in range(0, steps, self.rollout_steps):
                 training.roll(self.rollout_steps)

@@ -14,6 +14,7 @@ from eureka_agent.environment.stepping import SimulatedEnv, read_actions
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import Evaluation
 from eureka_agent.training.lane import Reward
+from eureka_agent.training.metered import Elsewhere
 
 _SEEDS = 1 << 63
 
@@ -39,6 +40,7 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
     Attributes:
         evaluation: what the reward said of the last step, `n` rows; None before the first.
         diverged: which worlds failed at the last step `[n]` bool.
+        elsewhere: runs but while the reward does.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
         self._actions = torch.zeros(n, self._worlds.action_size)
         self.evaluation: Evaluation | None = None
         self.diverged = torch.zeros(n, dtype=torch.bool)
+        self.elsewhere = Elsewhere()
         size = self._worlds.observation.shape[1]
         super().__init__(
             n,
@@ -150,8 +153,9 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
     def _pay(self, step: Step) -> np.ndarray:
         """Rewards of a step `[n]`, which is a rollout of length one."""
         rollout = step.rollout(self._actions)
-        self.evaluation = self.reward(
-            rollout.arguments(self._worlds.layout, self.reward.parameters, self._memory)
-        )
+        layout, names = self._worlds.layout, self.reward.parameters
+        arguments = rollout.arguments(layout, names, self._memory)
+        with self.elsewhere.paused():
+            self.evaluation = self.reward(arguments)
         self.diverged = step.diverged
         return torch.where(step.diverged, 0.0, self.evaluation.total).numpy()

@@ -31,6 +31,7 @@ def tried(cartpole: Environment, transitions: Transitions) -> Try:
         *,
         weights: str = '{"a": 1.0}',
         helpers: str = "",
+        rows: int | None = None,
         program_type: Callable[[RewardProgram], RewardProgram] = lambda program: program,
     ) -> list[Finding]:
         parameters = [s.name for s in signals if s.name in body] or ["pole_up"]
@@ -40,6 +41,6 @@ def tried(cartpole: Environment, transitions: Transitions) -> Try:
         text += f"def compute_reward({', '.join(parameters)}):\n{lines}"
         program = program_type(parse(text, signals))
         batch = sampled_batch(transitions, SignalLayout(signals), program.parameters)
-        return dry_run(program, [batch])
+        return dry_run(program, [batch], rows)
 
     return run

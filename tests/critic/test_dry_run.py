@@ -1,5 +1,6 @@
 """The dry run rejects what is certainly wrong, and warns of what teaches nothing."""
 
+import sys
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -189,6 +190,36 @@ def test_a_slow_program_is_told_what_share_of_a_training_it_takes(tried: Try) ->
     body += '        x = torch.exp(x * 0.1)\nreturn {"a": x + pole_up}'
     finding = only(tried(body), "slow", "warning")
     assert "% of a training's time" in finding.message
+
+
+AT_512 = "a = pole_up\nif pole_up.shape[0] == 512:\n    a = {}\nreturn {{'a': a}}"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("pole_up[:7]", "as many as a training gives it at once"), ("-pole_up", "changes by up to")],
+)
+def test_what_a_program_does_at_a_trainings_number_of_rows_alone_is_found(
+    tried: Try, value: str, said: str
+) -> None:
+    assert tried(AT_512.format(value)) == []
+    finding = only(tried(AT_512.format(value), rows=512), "row-dependence", "error")
+    assert said in finding.message
+
+
+def test_a_program_that_would_take_far_longer_than_its_training_is_refused(
+    tried: Try, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["eureka_agent.critic.dry_run"]
+    monkeypatch.setattr(module, "LEAST_S", 0.01)
+    monkeypatch.setattr(module, "TOO_SLOW_US", 20.0)
+    body = AT_512.format("torch.zeros(400, 400)")
+    body = body.replace("    a =", "    a = pole_up + 0.0\n    x =").replace(
+        "\nreturn", "\n    for i in range(200):\n        x = x @ x\n    a = a + x[0, 0]\nreturn"
+    )
+    assert tried(body, rows=1024) == []
+    finding = only(tried(body, rows=512), "too-slow", "error")
+    assert "512 rows" in finding.message
 
 
 def test_a_constant_component_is_a_warning_on_its_line(tried: Try) -> None:

@@ -247,6 +247,13 @@ def test_a_hang_in_native_code_is_ended_and_blamed(watched: Child) -> None:
     assert is_gone(watched.pid)
 
 
+def test_processor_time_is_what_counts_where_it_is_limited(child: Child) -> None:
+    child.request(Message("beat"), deadline_s=DEADLINE, processor_s=30.0)  # it mostly sleeps
+    with pytest.raises(Hung, match=r"within 0\.2 s of processor time") as caught:
+        child.request(Message("native_hang", {"lane": 3}), deadline_s=DEADLINE, processor_s=0.2)
+    assert caught.value.lane == 3
+
+
 def test_signs_of_life_do_not_extend_the_deadline(child: Child) -> None:
     ask(child, "echo")
     with pytest.raises(Hung, match=r"no answer within 0.5 s"):

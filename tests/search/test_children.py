@@ -10,11 +10,12 @@ from sledge import REWARD, policy, sledge
 from eureka_agent.environment import Environment, pools
 from eureka_agent.sandbox.failures import ChildFailed, Garbled
 from eureka_agent.search import SearchConfig
-from eureka_agent.search.children import Judge, JudgeFailed, Worker
+from eureka_agent.search.children import Judge, JudgeFailed, Worker, rows_at_once
 from eureka_agent.search.trainer import Job, Trainer
 from eureka_agent.store import Run
 
 CHILDREN = [Path(__file__).parent / "children"]
+HASTY = functools.partial(Worker, module="hasty_worker", import_path=CHILDREN)
 CROOKED = functools.partial(Worker, module="crooked_worker", import_path=CHILDREN)
 CONFIG = SearchConfig(candidates=2, worlds=4, steps=64, threads=1, ranking_episodes=1)
 
@@ -97,6 +98,33 @@ def test_a_reward_that_breaks_in_training_fails_alone(
         (look,) = run.evaluations(numbers[1])
         assert look.components.keys() == {"right"}
         assert look.diagnostics["diverged_episodes"] == 0.0
+
+
+def test_a_reward_that_takes_far_longer_than_its_training_fails_alone(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eureka_agent.search.trainer.Worker", HASTY)
+    loops = "x = torch.ones(300, 300)\n    for i in range(200):\n        for j in range(5):\n"
+    slow = REWARD.replace("return", f"{loops}            x = x @ x * 0.001\n    return").replace(
+        ": place}", ": place + 0.0 * x[0, 0].clamp(0.0, 1.0)}"
+    )
+    with (
+        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
+        Judge(environment, CONFIG, environment.fitness_path) as judge,
+    ):
+        numbers = [run.add_training("human", seed, steps_total=64).id for seed in (1, 2)]
+        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
+        ended, sound = trainer.train(
+            [Job(numbers[0], slow, 1, "slow"), Job(numbers[1], REWARD, 1, "sound")]
+        )
+        assert "too slow" in (ended.failure or "")
+        assert sound.failure is None
+        assert not [event for event in run.events() if event.kind == "worker"]
+
+
+def test_a_program_is_called_with_a_rollout_or_with_a_step(environment: Environment) -> None:
+    assert rows_at_once(CONFIG, environment) == 4 * 16
+    assert rows_at_once(dataclasses.replace(CONFIG, trainer="sb3", candidates=1), environment) == 4
 
 
 @pytest.mark.parametrize(("episodes", "said"), [(1, "exit status 9"), (2, "not finite")])

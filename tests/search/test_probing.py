@@ -109,10 +109,10 @@ def test_an_error_without_a_text_is_a_finding(prober: Prober) -> None:
 def test_a_probe_that_breaks_is_the_programs_fault_and_no_end_of_a_search(
     prober: Prober, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(child: Child, message: Message, *, deadline_s: float) -> Message:
+    def broken(child: Child, message: Message, **limits: Any) -> Message:
         if message.kind == "probe":
             raise JobFailed("RuntimeError", "Nobody thought of this.")
-        return request(child, message, deadline_s=deadline_s)
+        return request(child, message, **limits)
 
     request = Child.request
     monkeypatch.setattr(Child, "request", broken)
@@ -126,6 +126,14 @@ def test_a_text_that_is_no_program_any_more_cannot_be_scored(prober: Prober) -> 
     said, paid = prober.score(["import os\n", SOUND], episodes)
     assert isinstance(said, str) and said
     assert not isinstance(paid, str)
+
+
+def test_a_program_cannot_tell_a_probe_by_its_number_of_rows(
+    prober: Prober, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prober, "_rows", 512)
+    text = SOUND.replace("return", "if pole_up.shape[0] == 512:\n        pole_up = 1.0\n    return")
+    assert rules(prober.probe(text)) == [("row-dependence", "error")]
 
 
 def blamed(prober: Prober, text: str) -> str:
@@ -149,10 +157,10 @@ def test_a_program_that_does_not_end_is_blamed_for_it() -> None:
 def test_a_program_that_ends_its_process_every_time_is_blamed_for_it(
     prober: Prober, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(child: Child, message: Message, *, deadline_s: float) -> Message:
+    def crash(child: Child, message: Message, **limits: Any) -> Message:
         if message.fields.get("program") == CRASHING:
             os.kill(child.pid, signal.SIGSEGV)
-        return request(child, message, deadline_s=deadline_s)
+        return request(child, message, **limits)
 
     # The language has no words for a crash, so one is brought about from outside.
     request = Child.request

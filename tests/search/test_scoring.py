@@ -74,10 +74,10 @@ def test_a_program_that_fails_says_why_and_others_are_scored(
 def test_a_program_that_ends_its_process_costs_the_others_nothing(
     prober: Prober, seen: Judgement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(child: Child, message: Message, *, deadline_s: float) -> Message:
+    def crash(child: Child, message: Message, **limits: Any) -> Message:
         if CRASHING in message.fields.get("programs", ()):
             os.kill(child.pid, signal.SIGSEGV)
-        return request(child, message, deadline_s=deadline_s)
+        return request(child, message, **limits)
 
     # The language has no words for a crash, so one is brought about from outside.
     request = Child.request

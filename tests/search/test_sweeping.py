@@ -98,11 +98,11 @@ def test_a_program_that_ends_its_process_twice_is_to_blame(
 ) -> None:
     deaths: list[int] = []
 
-    def crash(child: Child, message: Message, *, deadline_s: float) -> Message:
+    def crash(child: Child, message: Message, **limits: Any) -> Message:
         if message.kind == "sweep":
             deaths.append(child.pid)
             os.kill(child.pid, signal.SIGSEGV)
-        return request(child, message, deadline_s=deadline_s)
+        return request(child, message, **limits)
 
     request = Child.request
     monkeypatch.setattr(Child, "request", crash)

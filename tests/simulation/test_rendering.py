@@ -101,7 +101,11 @@ def test_a_camera_that_the_model_lacks_is_named_with_those_it_has() -> None:
 def drawing_elsewhere(**environment: str) -> str:
     """What a process says of drawing that finds other variables in its environment."""
     code = "from eureka_agent.simulation.rendering import describe_rendering as d; print(d())"
-    variables = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "DISPLAY")}
+    variables = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM", "DISPLAY")
+    }
     return subprocess.run(
         [sys.executable, "-c", code],
         env=variables | environment,
