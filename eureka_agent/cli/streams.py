@@ -57,6 +57,7 @@ def refusal(error: OSError | sqlite3.Error) -> EurekaError:
     where = f"{error.filename}: " if error.filename is not None else ""
     said = (error.strerror or str(error) or type(error).__name__).rstrip(".")
     if error.errno in _FULL:
+        said += "" if where else ", where a file or the output goes"
         remedy = "Free some space. Nothing that was finished is lost."
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         remedy = "See that you may read and write there, or name another place."
@@ -71,7 +72,7 @@ def flushed(code: int) -> int:
         sys.stdout.flush()
     except OSError as error:
         # What is left cannot be written either when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if isinstance(error, BrokenPipeError):
             return code or CLOSED
         complain(

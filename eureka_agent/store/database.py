@@ -19,7 +19,10 @@ from eureka_agent.store.decoding import decode, encode
 from eureka_agent.store.schema import MIGRATIONS, SCHEMA, VERSION
 
 BUSY_SECONDS = 20.0
-BUSY = "Another process holds it: try again in a moment."
+BUSY = (
+    "Another process holds it: try again in a moment. If that does not pass, its file system has "
+    "no file locks that work: copy the run to a local disk."
+)
 COPIED = "If it is a copy: copy run.db-wal along with run.db, while nothing searches the run."
 LARGEST_COPY = 2 << 30
 """Bytes of a database that may be read from memory."""

@@ -48,7 +48,7 @@ def decode(record: type[Record], row: sqlite3.Row, path: Path) -> Record:
     """
     values: dict[str, Any] = {}
     for name, fits in _fields(record):
-        value = row[name] if name in row.keys() else None
+        value: Any = row[name] if name in row.keys() else None
         try:
             if name in JSON_COLUMNS:
                 value = load(value)

@@ -84,6 +84,7 @@ def find_run(text: str, directory: Path) -> Path:
         raise UsageError(
             f"Several runs begin with {text!r}: {_names(fitting)}.", "Type more of it."
         )
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     close = get_close_matches(text, [run.name for run in runs], n=1)
     hint = f"Did you mean {close[0]}?" if close else f"There are: {_names(runs)}."
     raise UsageError(f"There is no run {text!r} in {directory}.", hint)

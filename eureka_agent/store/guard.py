@@ -151,7 +151,8 @@ def refuses(code: int) -> bool:
 def storage_error(path: Path, error: sqlite3.Error) -> StorageError:
     """A refusal of the disk in words, with what to do about it."""
     code = getattr(error, "sqlite_errorcode", 0)
-    if code & 0xFF in _LOCKING or code in _LOCK_ERRORS:
+    # A new file is nobody else's: busy, too, then means that locks do not work.
+    if code & 0xFF in (*_LOCKING, sqlite3.SQLITE_BUSY) or code in _LOCK_ERRORS:
         return StorageError(
             f"{path} cannot be locked ({error}): its file system has no file locks that work, as "
             "some network file systems.",

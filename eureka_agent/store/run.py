@@ -51,6 +51,8 @@ class Run(RunWriter):
         draft = directory / f".{name}"
         try:
             (draft / "candidates").mkdir(parents=True)
+            with lock.exclusive(draft / LOCK):
+                pass  # where there are no locks it is said now, not after the first programs
             write_atomically(draft / "config.toml", toml.dumps(config))
             for file, text in (files or {}).items():
                 write_atomically(draft / file, text)
@@ -74,11 +76,13 @@ class Run(RunWriter):
             return cls.open(draft.rename(directory / name))
         except (OSError, StorageError) as error:
             shutil.rmtree(draft, ignore_errors=True)
-            reason = error.message if isinstance(error, StorageError) else error.strerror
-            raise StorageError(
-                f"No run can be made in {directory}: {str(reason).rstrip('.')}.",
-                "Give --runs a folder that you may write to, on a disk with room.",
-            ) from error
+            if isinstance(error, StorageError):
+                reason, remedy = error.message, error.remedy
+            else:
+                reason = str(error.strerror)
+                remedy = "Give --runs a folder that you may write to, on a disk with room."
+            said = f"No run can be made in {directory}: {reason.rstrip('.')}."
+            raise StorageError(said, remedy) from error
 
     @classmethod
     def open(cls, path: Path) -> Self:
