@@ -326,7 +326,8 @@ class Judge:
         runs = [f"runs {self._fitness}"] if self._fitness else []
         does = f", which {' and '.join([*steps, *runs])}," if steps or runs else ""
         raise JudgeFailed(
-            f"The judge{does} failed {self.ATTEMPTS} times in a row: {last.message if last else ''}",
+            f"The judge{does} failed {self.ATTEMPTS} times in a row: "
+            f"{last.message if last else ''}",
             f"{'If what it runs is sound, free' if does else 'Free'} some memory; "
             "then resume the run.",
         ) from last
