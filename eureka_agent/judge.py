@@ -66,15 +66,22 @@ class Judge:
         self._environment = find_environment(fields["environment"])
         self._fitness_path = Path(fields["fitness"])
         self._fitness = load_fitness(self._fitness_path)
-        self._try_fitness()
-        return Message("opened", {"meaning": self._fitness.meaning})
+        boolean = self._try_fitness()
+        steps = self._environment.episode_steps
+        progress = self._fitness.progress
+        said = {
+            "meaning": self._fitness.meaning,
+            "range": list(self._fitness.bounds(boolean=boolean, steps=steps)),
+            "progress": progress.meaning if progress else None,
+        }
+        return Message("opened", said)
 
     def judge(self, request: Message, reporter: Reporter) -> Message:
         """Run policies without action noise, all of them on the same episodes of a pool.
 
         Fields: `policies` (P, at most K), `episodes` (E), `pool`, `seed`. Arrays: `<p>/<name>`,
-        folded state dicts. Replies with `fitness [P, E]`, `diverged [P, E]` and, per policy, arrays
-        `<p>/<field of Episodes>`.
+        folded state dicts. Replies with `fitness [P, E]`, `diverged [P, E]`, where the environment
+        has a dense measure `progress [P, E]`, and, per policy, arrays `<p>/<field of Episodes>`.
         """
         fields = request.fields
         count, each = fields["policies"], fields["episodes"]
@@ -113,12 +120,18 @@ class Judge:
             "fitness": np.stack([self._measure(r) for r in recordings]).astype(np.float64),
             "diverged": np.stack([recording.diverged.numpy() for recording in recordings]),
         }
+        if self._fitness.progress is not None:
+            arrays["progress"] = np.stack([self._progress(r) for r in recordings])
         for p, recording in enumerate(recordings):
             arrays |= {f"{p}/{name}": value for name, value in recording.episodes.arrays().items()}
         return Message("judged", {}, arrays)
 
-    def _try_fitness(self) -> None:
-        """Measure one step that stands still: what is wrong with a fitness shows at once."""
+    def _try_fitness(self) -> bool:
+        """Measure one step that stands still: what is wrong with a fitness shows at once.
+
+        Returns:
+            Whether the fitness is a truth value.
+        """
         worlds = self._environment.make_worlds(1, self._threads)
         still = Episodes(
             states=torch.stack([worlds.signals, worlds.signals]),
@@ -127,6 +140,9 @@ class Judge:
             terminated=torch.zeros(1, dtype=torch.bool),
         )
         self._measure(Recording(still, torch.zeros(1, dtype=torch.bool)))
+        self._progress(Recording(still, torch.zeros(1, dtype=torch.bool)))
+        arguments = still.arguments(self._environment.layout, self._fitness.parameters)
+        return self._fitness.function(**arguments).dtype == torch.bool
 
     def _measure(self, recording: Recording) -> np.ndarray:
         """Fitness of each episode `[E]`."""
@@ -148,6 +164,22 @@ class Judge:
                 "Guard its divisions, roots and logarithms.",
             )
         return values.numpy()
+
+    def _progress(self, recording: Recording) -> np.ndarray:
+        """Each episode by the dense measure `[E]` float64; NaN where it says nothing."""
+        progress, episodes = self._fitness.progress, recording.episodes
+        if progress is None:
+            return np.full(len(episodes.lengths), np.nan)
+        arguments = episodes.arguments(self._environment.layout, progress.parameters)
+        try:
+            values = progress.episode(arguments, episodes.lengths)
+        except Exception as error:
+            raise UsageError(
+                f"{self._fitness_path}: progress fails with {type(error).__name__}: {error}.",
+                "It takes signals of the environment by name and returns one number per row.",
+            ) from error
+        # An episode whose physics failed came near to nothing.
+        return torch.where(recording.diverged, torch.nan, values).numpy()
 
     def _run(
         self, policies: Sequence[Mapping[str, Tensor]], streams: Tensor, reporter: Reporter

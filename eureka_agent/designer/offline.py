@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eureka_agent.designer.attribution import Attribution
-from eureka_agent.designer.base import TOO_NEAR, Broken, Past, Proposal
+from eureka_agent.designer.base import TOO_NEAR, Broken, Past, Proposal, by_merit
 from eureka_agent.designer.breeding import Breeder
 from eureka_agent.designer.menu import Menu
 from eureka_agent.designer.opening import Opening
@@ -106,8 +106,8 @@ class _Family:
     def __init__(self, menu: Menu, readable: Sequence[tuple[Past, Spec]]) -> None:
         judged = [(p, s) for p, s in readable if p.fitness is not None or p.failure is not None]
         self.attribution = Attribution(menu, [s for _, s in judged], [p.fitness for p, _ in judged])
-        fit = [(p.fitness, p.id, s) for p, s in judged if p.fitness is not None]
-        self.parents = [(i, s) for _, i, s in sorted(fit, key=lambda f: (-f[0], f[1]))]
+        fit = [(p, s) for p, s in judged if p.fitness is not None]
+        self.parents = [(p.id, s) for p, s in sorted(fit, key=lambda f: by_merit(f[0]))]
 
     def children(
         self, breeder: Breeder, slot: int, rng: np.random.Generator

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -219,6 +219,10 @@ class Judge:
         fitness: the file that it judges by.
         module: what runs in the child.
         import_path: folders that it imports from beside the parent's.
+
+    Attributes:
+        measure: what it says of the fitness, once it is open: `range` and `progress`, as in
+            `RunRow.measure`.
     """
 
     ATTEMPTS = 3
@@ -235,6 +239,7 @@ class Judge:
         self._environment, self._config, self._fitness = environment, config, fitness
         self._module, self._import_path = module, import_path
         self._child: Child | None = None
+        self.measure: dict[str, Any] = {}
 
     def open(self) -> None:
         """Load the task and try the fitness, which `judge` does by itself when it is first called.
@@ -329,7 +334,8 @@ class Judge:
             "lanes": self._config.candidates,
             "threads": thread_count(self._config),
         }
-        self._child.request(Message("open", fields), deadline_s=SHORT_S)
+        said = self._child.request(Message("open", fields), deadline_s=SHORT_S).fields
+        self.measure = {key: said[key] for key in ("range", "progress") if key in said}
         return self._child
 
     def _drop(self) -> None:

@@ -13,7 +13,7 @@ from eureka_agent.search.children import Judge
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.replies import Judgement, Weights
 from eureka_agent.search.trainer import Job, Outcome, Trainer
-from eureka_agent.store import CandidateRow, Run, TrainingRow
+from eureka_agent.store import CandidateRow, Run, TrainingRow, solved
 from eureka_agent.store.rows import Role
 
 
@@ -32,12 +32,24 @@ def compare(
     judge: Judge,
     environment: Environment,
     config: SearchConfig,
+    *,
+    asked: bool = False,
 ) -> None:
     """Retrain what is not retrained yet: the winner, the human reward, the bare fitness.
 
     The winner is trained alone, once more on the seed of the search: it shared a process with the
     other candidates, and must come out the same without them. Where nothing is retrained, the
-    policy that it shipped in the search is judged as it is.
+    policy that it shipped in the search is judged as it is. So is one that did no better than
+    policies without training, unless somebody asked for more; the others train all the same, as
+    they say whether the task can be learned in these steps.
+
+    Args:
+        run: a search that is over.
+        trainer: trains.
+        judge: judges.
+        environment: the task.
+        config: how many retrainings, among other things.
+        asked: whether a person asked for it.
 
     Raises:
         JudgeFailed: policies cannot be judged.
@@ -48,20 +60,17 @@ def compare(
         return
     winner = run.candidate(number)
     fresh = _fresh_seeds(config)
-    if not fresh:
+    worked = asked or solved(run) is not False
+    if not (fresh and worked):
         _report_as_shipped(run, judge, winner, config)
+    if not fresh:
         return
-    _retrain(
-        run,
-        trainer,
-        judge,
-        config,
-        "winner",
-        winner.text,
-        [config.training_seed(0), *fresh],
-        winner,
-    )
-    _check_reproduction(run, winner, config)
+    if worked:
+        seeds = [config.training_seed(0), *fresh]
+        _retrain(run, trainer, judge, config, "winner", winner.text, seeds, winner)
+        _check_reproduction(run, winner, config)
+    else:
+        run.event("comparison", "No reward did better than untrained policies: none trains again.")
     human = human_reward(run, environment)
     if human is not None:
         text = human.read_text(encoding="utf-8")

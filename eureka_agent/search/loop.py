@@ -18,7 +18,7 @@ from eureka_agent.errors import UsageError
 from eureka_agent.playback.winners import WinnerFilms
 from eureka_agent.sandbox.isolation import demand
 from eureka_agent.sandbox.spare import Spare
-from eureka_agent.search.archive import measure, past_candidates, ranking, remembered, ship
+from eureka_agent.search.archive import past_candidates, remembered, ship
 from eureka_agent.search.bank import FOLDER, Bank, Entry, Record, enter_references
 from eureka_agent.search.children import Judge, start_worker
 from eureka_agent.search.comparison import compare, enter_baselines, human_reward
@@ -27,6 +27,7 @@ from eureka_agent.search.criticism import EPISODES, Critic, thought_of
 from eureka_agent.search.examining import Examiner
 from eureka_agent.search.insight import Insight
 from eureka_agent.search.launch import Launch
+from eureka_agent.search.measuring import note_measure
 from eureka_agent.search.probing import Prober
 from eureka_agent.search.reflecting import Reflecting, keep_reflection
 from eureka_agent.search.reviewing import Review
@@ -35,8 +36,10 @@ from eureka_agent.search.screening import Screening
 from eureka_agent.search.settling import settle
 from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.search.transcript import write_transcript
-from eureka_agent.store import CandidateRow, Run
+from eureka_agent.store import CandidateRow, Run, ranking, solved
 from eureka_agent.training import save_policy
+from eureka_agent.ui.format import number
+from eureka_agent.ui.verdict import why
 
 
 def search(launch: Launch) -> None:
@@ -56,6 +59,7 @@ def search(launch: Launch) -> None:
         trainer = Trainer(run, environment, config, judge, launch.fitness, spare)
         enter_baselines(run, environment, config)
         bank = _bank(run, judge, config)
+        note_measure(run, judge, config, bank)
         insight = _insight(run, environment, bank, prober) if bank else None
         reflecting = (
             Reflecting(run, environment, config, bank, prober, launch.analyst) if bank else None
@@ -81,7 +85,7 @@ def search(launch: Launch) -> None:
                 run.set_phase(f"generation {generation}: the programs are compared")
                 hindsight = review.hindsight() if review else None
                 insight.learn(generation, config.rank_by == "fitness", hindsight)
-            choose_best(run, generation, config)
+            choose_best(run, generation)
             if films is not None:
                 film_winner(run, films, generation)
         settle(run, trainer, config)
@@ -104,7 +108,7 @@ def evaluate(launch: Launch, seeds: int) -> None:
         raise UsageError(f"Run {run.name} has no winner to evaluate.")
     with _sitting(run, config), Judge(environment, config, launch.fitness) as judge:
         trainer = Trainer(run, environment, config, judge, launch.fitness)
-        compare(run, trainer, judge, environment, config)
+        compare(run, trainer, judge, environment, config, asked=True)
 
 
 def propose(launch: Launch, generation: int) -> list[CandidateRow]:
@@ -210,21 +214,29 @@ def keep_result(
             fitness=best.fitness,
             own_return=best.own_return,
             checkpoint_step=best.step,
+            progress=best.progress,
         )
         keep_reflection(run, row.id, environment, config, best.episodes)
         shown = "trained to the end" if config.rank_by == "peers" else f"fitness {best.fitness:.4g}"
+        if config.rank_by != "peers" and best.progress is not None:
+            shown += f", progress {best.progress:.4g}"
         run.event("finished", shown, row.id)
 
 
-def choose_best(run: Run, generation: int, config: SearchConfig) -> None:
+def choose_best(run: Run, generation: int) -> None:
     """Note who leads; the best is never lost, whatever later generations bring."""
     ranked = ranking(run)
     if not ranked:
         run.event("generation", f"Generation {generation} brought no working reward")
         return
-    value, best = ranked[0]
+    best = ranked[0].row
     if run.row().best_candidate != best.id:
-        run.event("best", f"leads with {measure(config)} {value:.4g}", best.id)
+        if solved(run, ranked) is False:
+            untrained = number(run.row().measure["untrained"])
+            said = f"Nothing does better yet than untrained policies ({untrained}). First stands"
+            run.event("generation", f"{said} #{best.id}: {why(run, ranked)}")
+        else:
+            run.event("best", f"leads: {why(run, ranked)}", best.id)
     ship(run, best)
 
 

@@ -122,11 +122,20 @@ class Judgement:
         fitness: per episode `[E]` float64, finite.
         diverged: whether the episode ended because the physics failed `[E]` bool.
         episodes: as they went.
+        progress: per episode by the environment's dense measure `[E]` float64, NaN where it says
+            nothing; None without such a measure.
     """
 
     fitness: np.ndarray
     diverged: np.ndarray
     episodes: Episodes
+    progress: np.ndarray | None = None
+
+    @property
+    def nearness(self) -> float | None:
+        """Mean progress over the episodes that have one; None where none has."""
+        known = np.array([]) if self.progress is None else self.progress[np.isfinite(self.progress)]
+        return float(known.mean()) if len(known) else None
 
 
 def read_judgements(
@@ -137,6 +146,9 @@ def read_judgements(
     if not np.isfinite(fitness).all():
         raise Garbled("The judge sent a fitness that is not finite.")
     diverged = _array(reply, "diverged", (policies, episodes), np.bool_)
+    progress = None
+    if "progress" in reply.arrays:
+        progress = _array(reply, "progress", (policies, episodes), np.float64)
     limit, width = environment.episode_steps, environment.layout.width
     found = []
     for p in range(policies):
@@ -153,7 +165,8 @@ def read_judgements(
         lengths = recorded["lengths"]
         if not ((lengths >= 1) & (lengths <= limit)).all():
             raise Garbled(f"The judge sent episodes that are not 1 to {limit} steps long.")
-        found.append(Judgement(fitness[p], diverged[p], Episodes.from_arrays(recorded)))
+        nearer = None if progress is None else progress[p]
+        found.append(Judgement(fitness[p], diverged[p], Episodes.from_arrays(recorded), nearer))
     return found
 
 

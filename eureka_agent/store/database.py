@@ -27,7 +27,7 @@ Record = TypeVar("Record")
 
 JSON_COLUMNS = {"config", "parents", "verdict", "components", "diagnostics", "messages"}
 JSON_COLUMNS |= {"distances", "matrix", "peers", "alarms", "said"}
-JSON_COLUMNS |= {"reviews", "failures", "lens", "opinion"}
+JSON_COLUMNS |= {"reviews", "failures", "lens", "opinion", "measure"}
 BOOLEANS = {"reproduced", "estimated"}
 
 

@@ -42,6 +42,11 @@ class RunWriter(RunReader):
             database.update("run", 1, config=dict(config))
             write_atomically(self.path / "config.toml", toml.dumps(config))
 
+    def set_measure(self, **values: Any) -> None:
+        """Add to what is known of the fitness: entries of `RunRow.measure`."""
+        with self._write() as database:
+            database.update("run", 1, measure=self.row().measure | values)
+
     def set_sandbox(self, text: str) -> None:
         """Say in words how candidates are isolated."""
         with self._write() as database:
@@ -184,9 +189,15 @@ class RunWriter(RunReader):
             database.update("candidates", candidate, reflection=text)
 
     def set_result(
-        self, candidate: int, *, fitness: float, own_return: float, checkpoint_step: int
+        self,
+        candidate: int,
+        *,
+        fitness: float,
+        own_return: float,
+        checkpoint_step: int,
+        progress: float | None = None,
     ) -> None:
-        """Record a finished candidate: its shipped checkpoint, with fitness on the ranking pool."""
+        """Record a finished candidate: its shipped checkpoint, as measured on the ranking pool."""
         with self._write() as database:
             database.update(
                 "candidates",
@@ -195,6 +206,7 @@ class RunWriter(RunReader):
                 fitness=fitness,
                 own_return=own_return,
                 checkpoint_step=checkpoint_step,
+                progress=progress,
                 failure=None,
                 finished=time.time(),
             )
@@ -274,7 +286,13 @@ class RunWriter(RunReader):
                 database.update("trainings", training, steps_done=steps)
 
     def finish_training(
-        self, training: int, *, ranking_fitness: float, own_return: float, checkpoint_step: int
+        self,
+        training: int,
+        *,
+        ranking_fitness: float,
+        own_return: float | None,
+        checkpoint_step: int | None,
+        progress: float | None = None,
     ) -> None:
         """Record a finished training and its shipped checkpoint."""
         with self._write() as database:
@@ -285,6 +303,7 @@ class RunWriter(RunReader):
                 ranking_fitness=ranking_fitness,
                 own_return=own_return,
                 checkpoint_step=checkpoint_step,
+                progress=progress,
                 failure=None,
             )
 
@@ -309,6 +328,7 @@ class RunWriter(RunReader):
         step: int,
         *,
         fitness: float,
+        progress: float | None = None,
         own_return: float | None = None,
         episode_length: float | None = None,
         ended_early: float | None = None,
@@ -325,6 +345,7 @@ class RunWriter(RunReader):
                 training_id=training,
                 step=step,
                 fitness=fitness,
+                progress=progress,
                 own_return=own_return,
                 episode_length=episode_length,
                 ended_early=ended_early,

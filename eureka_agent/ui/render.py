@@ -9,8 +9,8 @@ from rich.text import Text
 from eureka_agent.store import RunReader
 from eureka_agent.ui.documents import (
     PUBLISHED,
-    REWARDS,
     Document,
+    best_first,
     run_document,
     runs_document,
 )
@@ -28,6 +28,7 @@ from eureka_agent.ui.format import (
     things,
     tokens,
 )
+from eureka_agent.ui.notes import comparison_notes, ranking_words
 from eureka_agent.ui.pieces import (
     STATES,
     code,
@@ -39,10 +40,8 @@ from eureka_agent.ui.pieces import (
     state_text,
     status_text,
 )
+from eureka_agent.ui.results import Results
 
-VERDICTS = {"better": "is better than", "worse": "is worse than", "tie": "ties with"}
-FEW_TRAININGS = 5
-"""Below this, resampling the trainings repeats so few that its intervals come out narrow."""
 MOST_CANDIDATES = 60
 """More than a person reads; the fittest are shown."""
 MOST_SAID = 6
@@ -84,23 +83,24 @@ def show_run(run: RunReader) -> RenderableType:
     )
     if document["status"] == "running" and document["phase"]:
         head.append(f"\nNow: {one_line(document['phase'])}")
-    if document["sandbox"]:
-        head.append(f"\nIsolation: {one_line(document['sandbox'])}")
     if document["failure"]:
         head.append(f"\n{clean(document['failure'])}", "red")
-    parts: list[RenderableType] = [head, Text()]
+    parts: list[RenderableType] = [head, Text(), verdict_view(document), Text()]
     parts += [*_winner_parts(document), *_published(document)]
     if document["generations"]:
-        parts.append(section("Generations (ranking fitness)", _generations(document)))
+        parts.append(section(f"Generations ({ranking_words(document)})", _generations(document)))
         parts.append(section(*_candidates(document)))
     parts += [*_insight(document), _usage(document)]
+    if document["sandbox"]:
+        parts.append(Text(f"Isolation: {one_line(document['sandbox'])}"))
     return Group(*parts)
 
 
 def final_summary(run: RunReader) -> RenderableType:
     """The end of a search: the winner, how it compares, where everything lies, what it took."""
     document = run_document(run)
-    parts = [*_winner_parts(document), *_published(document), *_insight(document)]
+    parts: list[RenderableType] = [verdict_view(document), Text()]
+    parts += [*_winner_parts(document), *_published(document), *_insight(document)]
     places = plain_table("", "~")
     places.show_header = False
     best = document["best"]
@@ -115,52 +115,35 @@ def final_summary(run: RunReader) -> RenderableType:
     return Group(*parts)
 
 
+def verdict_view(document: Document) -> RenderableType:
+    """What came of the run, and what to try next."""
+    lines = [path_text(f"- {line}") for line in document["advice"]]
+    return Group(Text(one_line(document["verdict"]), "bold"), *lines)
+
+
 def _winner_parts(document: Document) -> list[RenderableType]:
     best = document["best"]
     if not best:
-        return [Text("No candidate has been trained to the end yet."), Text()]
-    title = Text.assemble("Best reward: ", (f"candidate {best['candidate']}", "bold"))
+        return []
+    title = "First of the rewards: " if document["solved"] is False else "Best reward: "
+    title = Text.assemble(title, (f"candidate {best['candidate']}", "bold"))
     title.append(f", {origin(best)}")
+    if best["why"] and len(document["candidates"]) > 1:
+        title.append(f"\nWhy this one: {one_line(best['why'])}.")
     return [title, Text(), code(best["text"]), Text(), *_comparison(document)]
 
 
 def _comparison(document: Document) -> list[RenderableType]:
     """How the winner does beside the baselines, and how far that can be trusted."""
-    table = plain_table("reward", ">fitness", ">95 % interval", ">trainings")
-    entries = document["comparison"]
-    for key, name in REWARDS.items():
-        entry = entries[key]
-        if not entry["values"] and not entry["failed"]:
-            continue
-        table.add_row(
-            Text(name, "bold" if key == "winner" else ""),
-            number(entry["mean"]),
-            extent(*(entry["interval"] or (None, None))),
-            str(len(entry["values"])) + (f", {entry['failed']} failed" if entry["failed"] else ""),
-        )
-    if not entries["winner"]["values"]:
-        ranking = number(document["best"]["ranking_fitness"])
+    table = Results(document)
+    parts: list[RenderableType] = [table] if table else []
+    if not document["comparison"]["winner"]["values"]:
+        ranking = number(document["best"]["ranking_mean"])
         text = f"Not compared yet; its ranking fitness is {ranking}, which being chosen flatters."
-        return [*([table, Text()] if table.row_count else []), Text(text), Text()]
-    notes = ["Fitness on the reporting episodes, which the search never used."]
-    if any(len(entries[key]["values"]) == 1 for key in REWARDS):
-        notes.append("One training is one seed, and seeds differ widely.")
-    few = min(len(entries[key]["values"]) for key in REWARDS) < FEW_TRAININGS
-    if few and entries["score"]["interval"]:
-        notes.append("With so few seeds the score's interval is too narrow.")
-    if document["best"]["policy_fitness"] is not None:
-        trained = sum(generation["finished"] for generation in document["generations"])
-        fitness = number(document["best"]["policy_fitness"])
-        notes.append(f"The policy in best/, chosen from {things(trained, 'training')}: {fitness}.")
-    if document["best"]["reproduced"] is not None:
-        same = document["best"]["reproduced"]
-        notes.append(
-            "Trained again alone, the winner gave the same result."
-            if same
-            else "Trained again alone, the winner gave ANOTHER result: do not trust its first one."
-        )
-    lines = [Text(line) for line in _judgement(entries)]
-    return [section("How it compares", Group(table, *lines, Text(" ".join(notes), "dim")))]
+        parts = [*parts, Text(text)]
+        return [section("How it compares", Group(*parts))] if table else [Text(text), Text()]
+    parts.append(Text(" ".join(comparison_notes(document)), "dim"))
+    return [section("How it compares", Group(*parts))]
 
 
 def _published(document: Document) -> list[RenderableType]:
@@ -168,7 +151,7 @@ def _published(document: Document) -> list[RenderableType]:
     published = document["published_baselines"]
     if published is None:
         return []
-    table = plain_table("reward", ">fitness", ">95 % interval", ">trainings")
+    table = plain_table("reward", ">mean", ">95 % interval", ">trainings")
     for key, name in PUBLISHED.items():
         entry = published[key]
         if entry is None:
@@ -216,30 +199,6 @@ def _insight(document: Document) -> list[RenderableType]:
     return [section("What the rewards say of each other", Text("\n".join(lines)))]
 
 
-def _judgement(comparison: Document) -> list[str]:
-    """Whether the winner beats the baselines, and its score, a line each."""
-    parts = []
-    for key, baseline in (("against_human", "human"), ("against_bare", "fitness_only")):
-        entry = comparison[key]
-        if entry["interval"] is not None:
-            low, high = map(number, entry["interval"])
-            tie = "cannot be told apart, " if entry["verdict"] == "tie" else ""
-            parts.append(
-                f"{VERDICTS[entry['verdict']]} the {REWARDS[baseline]} ({tie}difference "
-                f"{number(entry['difference'])}, {low} to {high})"
-            )
-    score = comparison["score"]
-    if score["value"] is None:
-        line = f"Human-normalised score: n/a; {score['reason']}."
-    else:
-        low, high = map(number, score["interval"] or (None, None))
-        extent = f"95 % interval {low} to {high}" if score["interval"] else score["reason"]
-        end = 1 if comparison["human"]["mean"] > comparison["fitness_only"]["mean"] else -1
-        line = f"Human-normalised score {number(score['value'])} ({extent}); "
-        line += f"the bare fitness is 0, the human reward {end}."
-    return [f"The winner {' and '.join(parts)}.", line] if parts else [line]
-
-
 def _generations(document: Document) -> Table:
     table = plain_table(">#", ">best", ">mean", "by", ">trained", ">rejected", ">failed")
     for row in document["generations"]:
@@ -254,24 +213,28 @@ def _generations(document: Document) -> Table:
 
 
 def _candidates(document: Document) -> tuple[str, Table]:
-    """All candidates, or the fittest of many, with a title that says so."""
-    rows = document["candidates"]
-    title = "Candidates (ranking fitness)"
+    """All candidates, or the first of many, best first, with a title that says so."""
+    rows = best_first(document["candidates"])
+    title = f"Candidates, best first ({ranking_words(document)})"
     if len(rows) > MOST_CANDIDATES:
-        title += f": the {MOST_CANDIDATES} fittest of {len(rows):,}; all with --json or in watch"
-        fittest = sorted(rows, key=lambda row: (row["fitness"] is None, -(row["fitness"] or 0.0)))
-        rows = fittest[:MOST_CANDIDATES]
-    table = plain_table(">#", ">gen", "from", "state", ">fitness", "~")
+        title += f": {MOST_CANDIDATES} of {len(rows):,}; all with --json or in watch"
+        rows = rows[:MOST_CANDIDATES]
+    dense = any(row["progress"] is not None for row in rows)
+    more = [">progress"] if dense else []
+    table = plain_table(">#", ">gen", "from", "state", ">fitness", *more, ">seeds", "~")
     best = (document["best"] or {}).get("candidate")
     for row in rows:
         failure, thought = row["failure"], row["thought"]
         words = last_line(failure) if failure else idea(thought, document["goal"])
+        value = row["fitness"] if row["ranking_value"] is None else row["ranking_value"]
         table.add_row(
             str(row["id"]),
             str(row["generation"]),
             " ".join(map(str, row["parents"])) or NOTHING,
             state_text(row["state"]),
-            number(row["fitness"]),
+            number(value),
+            *([number(row["progress"])] if dense else []),
+            str(row["seeds"] or NOTHING),
             foreign(words),
             style="bold" if row["id"] == best else "",
         )
