@@ -28,6 +28,7 @@ from eureka_agent.search.examining import Examiner
 from eureka_agent.search.insight import Insight
 from eureka_agent.search.launch import Launch
 from eureka_agent.search.measuring import note_measure
+from eureka_agent.search.picturing import picture_winner
 from eureka_agent.search.probing import Prober
 from eureka_agent.search.reflecting import Reflecting, keep_reflection
 from eureka_agent.search.reviewing import Review
@@ -90,6 +91,8 @@ def search(launch: Launch) -> None:
                 film_winner(run, films, generation)
         settle(run, trainer, config)
         compare(run, trainer, judge, environment, config)
+        if config.picture:
+            picture_winner(run, environment, config.seed)
 
 
 def evaluate(launch: Launch, seeds: int) -> None:

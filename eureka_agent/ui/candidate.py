@@ -52,7 +52,13 @@ def show_candidate(run: RunReader, candidate: int) -> RenderableType:
             head.append(f"\n{one_line(line)}")
     if document["state"] == "finished":
         head.append(f"\nranking fitness {number(document['fitness'])}")
+        if document["seeds"] > 1:
+            head.append(f" (mean of {document['seeds']} seeds {number(document['ranking_value'])})")
+        if document["progress"] is not None:
+            head.append(f", progress {number(document['progress'])}")
         head.append(f", own return {number(document['own_return'])}")
+        if document["why"]:
+            head.append(f"\nFirst of all candidates: {one_line(document['why'])}.")
     parts: list[RenderableType] = [head, Text(), code(document["text"], numbers=True), Text()]
     if document["failure"] and not (document["state"] == "rejected" and document["verdict"]):
         parts.append(section("Why it failed", Text(clean(document["failure"]).rstrip())))
@@ -111,16 +117,22 @@ def _training_parts(training: Document) -> list[RenderableType]:
 
 def _curves(evaluations: Sequence[Document], checkpoint: int | None) -> RenderableType:
     lines = []
-    for key, name in (("fitness", "ranking fitness"), ("own_return", "own return")):
+    dense = any(evaluation["progress"] is not None for evaluation in evaluations)
+    kinds = [("fitness", "ranking fitness"), ("progress", "progress"), ("own_return", "own return")]
+    for key, name in kinds:
         curve = [evaluation[key] for evaluation in evaluations]
+        if key == "progress" and not dense:
+            continue
         low, high = limits([curve])
         scale = f"{number(low)} to {number(high)}"
         lines.append(Text(f"{name:<16} {sparkline(curve, low, high)}  {scale}"))
-    table = plain_table(">step", ">fitness", ">own return", ">length", ">ended early", "")
+    more = [">progress"] if dense else []
+    table = plain_table(">step", ">fitness", *more, ">own return", ">length", ">ended early", "")
     for evaluation in evaluations:
         table.add_row(
             count(evaluation["step"]),
             number(evaluation["fitness"]),
+            *([number(evaluation["progress"])] if dense else []),
             number(evaluation["own_return"]),
             number(evaluation["episode_length"]),
             percent(evaluation["ended_early"]),

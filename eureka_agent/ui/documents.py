@@ -191,10 +191,12 @@ def candidate_document(run: RunReader, number: int) -> Document:
         UsageError: the run has no such candidate.
     """
     with run.transaction():
-        candidate = run.candidate(number)
+        candidate, ranked = run.candidate(number), ranking(run)
+        standings = {standing.row.id: standing for standing in ranked}
         return {
             "run": run.name,
-            **_candidate(run, candidate, _standing(run, number)),
+            **_candidate(run, candidate, standings.get(number)),
+            "why": why(run, ranked) if ranked and ranked[0].row.id == number else "",
             "text": candidate.text,
             **_analysis(run, number),
             "drafts": [
@@ -280,10 +282,6 @@ def best_first(candidates: Sequence[Document]) -> list[Document]:
             row["id"],
         ),
     )
-
-
-def _standing(run: RunReader, number: int) -> Standing | None:
-    return next((standing for standing in ranking(run) if standing.row.id == number), None)
 
 
 def _candidate(run: RunReader, candidate: CandidateRow, standing: Standing | None) -> Document:

@@ -237,7 +237,8 @@ class PlainView(View):
         """One line for all that were evaluated at the same step."""
         rounds: defaultdict[int, list[str]] = defaultdict(list)
         for row in evaluations:
-            rounds[row.step].append(f"{names[row.training_id]} {number(row.fitness)}")
+            nearer = "" if row.progress is None else f" (progress {number(row.progress)})"
+            rounds[row.step].append(f"{names[row.training_id]} {number(row.fitness)}{nearer}")
         for step, results in rounds.items():
             text = f"ranking fitness after {count(step)} steps: {', '.join(results)}"
             self._print(_now(f"{text}  ({summary})"))

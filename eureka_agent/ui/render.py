@@ -40,7 +40,7 @@ from eureka_agent.ui.pieces import (
     state_text,
     status_text,
 )
-from eureka_agent.ui.results import Results
+from eureka_agent.ui.results import Results, best_title, verdict_view
 
 MOST_CANDIDATES = 60
 """More than a person reads; the fittest are shown."""
@@ -115,18 +115,11 @@ def final_summary(run: RunReader) -> RenderableType:
     return Group(*parts)
 
 
-def verdict_view(document: Document) -> RenderableType:
-    """What came of the run, and what to try next."""
-    lines = [path_text(f"- {line}") for line in document["advice"]]
-    return Group(Text(one_line(document["verdict"]), "bold"), *lines)
-
-
 def _winner_parts(document: Document) -> list[RenderableType]:
     best = document["best"]
     if not best:
         return []
-    title = "First of the rewards: " if document["solved"] is False else "Best reward: "
-    title = Text.assemble(title, (f"candidate {best['candidate']}", "bold"))
+    title = Text.assemble(f"{best_title(document)}: ", (f"candidate {best['candidate']}", "bold"))
     title.append(f", {origin(best)}")
     if best["why"] and len(document["candidates"]) > 1:
         title.append(f"\nWhy this one: {one_line(best['why'])}.")

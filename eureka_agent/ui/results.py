@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from eureka_agent.ui.documents import PUBLISHED, REWARDS, Document
-from eureka_agent.ui.format import NOTHING, extent, number
-from eureka_agent.ui.pieces import plain_table
+from eureka_agent.ui.format import NOTHING, extent, number, one_line
+from eureka_agent.ui.pieces import path_text, plain_table
 
 ROOM_FOR_DOTS = 96
 """Columns from which on there is room to draw the trainings."""
@@ -58,6 +58,17 @@ class Results:
                 *([Text(dots(entry["values"], low, high), "cyan")] if drawn else []),
             )
         yield table
+
+
+def verdict_view(document: Document) -> RenderableType:
+    """What came of the run, and what to try next."""
+    lines = [path_text(f"- {line}") for line in document["advice"]]
+    return Group(Text(one_line(document["verdict"]), "bold"), *lines)
+
+
+def best_title(document: Document) -> str:
+    """What the reward that ranks first is called."""
+    return "First of the rewards" if document["solved"] is False else "Best reward"
 
 
 def trainings_text(entry: Document) -> str:

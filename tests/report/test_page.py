@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from report.pages import HOSTILE, MARKUP, Page, hostile_run, packed, unpack
+from support import UNTO_SCHEMA_4
 from typer.testing import CliRunner
 from ui.synthetic import large_run
 
@@ -159,6 +160,7 @@ def test_an_older_run_has_a_report_and_stays_as_it_is(tmp_path: Path) -> None:
     with Run.create(tmp_path, "cartpole", goal="Swing up.", seed=1, config={}) as run:
         run.add_candidate(0, 0, "x = 1", designer="offline", thought="Up.")
     connection = sqlite3.connect(run.path / DATABASE)
+    connection.executescript(UNTO_SCHEMA_4)
     connection.executescript("""
         DROP TABLE insights;
         DROP TABLE analyses;
