@@ -114,6 +114,14 @@ class Judge:
             self._record(worlds, streams, len(kinds), lambda t, seen: side_by_side[t], reporter)
         )
 
+    def steps(self, request: Message, reporter: Reporter) -> Message:
+        """The fitness of each step of recorded episodes: replies with `steps [L, E]`.
+
+        Arrays: the fields of `Episodes`.
+        """
+        episodes = Episodes.from_arrays(request.arrays)
+        return Message("measured", {}, {"steps": self._steps(episodes).numpy()})
+
     def _measured(self, recordings: Sequence[Recording]) -> Message:
         """The reply about what policies did."""
         arrays: dict[str, np.ndarray] = {
@@ -147,14 +155,7 @@ class Judge:
     def _measure(self, recording: Recording) -> np.ndarray:
         """Fitness of each episode `[E]`."""
         episodes = recording.episodes
-        arguments = episodes.arguments(self._environment.layout, self._fitness.parameters)
-        try:
-            steps = self._fitness(arguments).total.view(episodes.actions.shape[:2]).double()
-        except Exception as error:
-            raise UsageError(
-                f"{self._fitness_path}: fitness fails with {type(error).__name__}: {error}.",
-                "It takes signals of the environment by name and returns one number per row.",
-            ) from error
+        steps = self._steps(episodes)
         values = self._fitness.episode(steps, episodes.lengths, recording.diverged)
         bad = int((~values.isfinite()).sum())
         if bad:
@@ -164,6 +165,17 @@ class Judge:
                 "Guard its divisions, roots and logarithms.",
             )
         return values.numpy()
+
+    def _steps(self, episodes: Episodes) -> Tensor:
+        """Fitness of each step `[L, E]` float64."""
+        arguments = episodes.arguments(self._environment.layout, self._fitness.parameters)
+        try:
+            return self._fitness(arguments).total.view(episodes.actions.shape[:2]).double()
+        except Exception as error:
+            raise UsageError(
+                f"{self._fitness_path}: fitness fails with {type(error).__name__}: {error}.",
+                "It takes signals of the environment by name and returns one number per row.",
+            ) from error
 
     def _progress(self, recording: Recording) -> np.ndarray:
         """Each episode by the dense measure `[E]` float64; NaN where it says nothing."""
@@ -225,7 +237,7 @@ class Judge:
 def main() -> None:
     """Serve until the parent hangs up."""
     judge = Judge()
-    serve({job.__name__: job for job in (judge.open, judge.judge, judge.roam)})
+    serve({job.__name__: job for job in (judge.open, judge.judge, judge.roam, judge.steps)})
 
 
 if __name__ == "__main__":

@@ -296,6 +296,20 @@ class Judge:
 
         return self._persist(ask)
 
+    def steps(self, episodes: Episodes) -> np.ndarray:
+        """The fitness of each step of recorded episodes `[L, E]`.
+
+        Raises:
+            JudgeFailed: as `judge`.
+        """
+        message = Message("steps", {}, episodes.arrays())
+        shape = tuple(episodes.actions.shape[:2])
+
+        def ask(child: Child) -> np.ndarray:
+            return replies.read_steps(child.request(message, deadline_s=LONG_S), shape)
+
+        return self._persist(ask)
+
     def __enter__(self) -> Self:
         return self
 

@@ -75,7 +75,31 @@ def compare(
     if human is not None:
         text = human.read_text(encoding="utf-8")
         _retrain(run, trainer, judge, config, "human", text, fresh, None)
+    if run.row().measure.get("one_function"):
+        _copy_to_bare(run)
+        return
     _retrain(run, trainer, judge, config, "fitness", None, fresh, None)
+
+
+def _copy_to_bare(run: Run) -> None:
+    """Take the trainings of the human reward for those of the bare fitness, the same function."""
+    for human in run.trainings("human"):
+        bare = run.add_training("fitness", human.seed, steps_total=human.steps_total)
+        if bare.state == "finished":
+            continue
+        if human.ranking_fitness is None:
+            run.fail_training(bare.id, human.failure or "unknown")
+            continue
+        with run.transaction():
+            run.finish_training(
+                bare.id,
+                ranking_fitness=human.ranking_fitness,
+                own_return=human.own_return,
+                checkpoint_step=human.checkpoint_step,
+                progress=human.progress,
+            )
+            if human.reporting_fitness is not None:
+                run.set_reporting(bare.id, human.reporting_fitness)
 
 
 def human_reward(run: Run, environment: Environment) -> Path | None:

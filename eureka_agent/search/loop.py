@@ -27,7 +27,7 @@ from eureka_agent.search.criticism import EPISODES, Critic, thought_of
 from eureka_agent.search.examining import Examiner
 from eureka_agent.search.insight import Insight
 from eureka_agent.search.launch import Launch
-from eureka_agent.search.measuring import note_measure
+from eureka_agent.search.measuring import note_measure, note_one_function
 from eureka_agent.search.picturing import picture_winner
 from eureka_agent.search.probing import Prober
 from eureka_agent.search.reflecting import Reflecting, keep_reflection
@@ -90,6 +90,8 @@ def search(launch: Launch) -> None:
             if films is not None:
                 film_winner(run, films, generation)
         settle(run, trainer, config)
+        if bank is not None and config.rank_by == "fitness":
+            note_one_function(run, environment, judge, bank, prober)
         compare(run, trainer, judge, environment, config)
         if config.picture:
             picture_winner(run, environment, config.seed)

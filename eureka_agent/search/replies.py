@@ -170,6 +170,11 @@ def read_judgements(
     return found
 
 
+def read_steps(reply: Message, shape: tuple[int, ...]) -> np.ndarray:
+    """The fitness of each step of recorded episodes `[L, E]` float64."""
+    return _array(reply, "steps", shape, np.float64)
+
+
 @dataclass(frozen=True)
 class Score:
     """What a program pays for the steps of E recorded episodes, finite or not; all float32.

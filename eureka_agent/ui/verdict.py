@@ -113,19 +113,18 @@ def why(run: RunReader, ranked: Sequence[Standing] | None = None) -> str:
     failed = solved_in_search(run, ranked) is False
     equal = [other for other in others if other.merit[0] == first.merit[0]]
     if equal:
-        told = [other for other in equal if other.merit == first.merit]
-        same = f"the same fitness as {_named(equal)} ({value})"
-        if told:
-            return f"{same}; nothing tells it from {_named(told)}, and it was written first"
-        return f"{same} and more progress ({number(first.progress)})"
+        same = f"the same ranking fitness as {_named(equal)} ({value})"
+        level = [other for other in equal if other.merit == first.merit]
+        if len(level) == len(equal):
+            return f"{same}; nothing tells them apart, and it was written first"
+        more = f"{same}, but more progress ({number(first.progress)})"
+        return f"{more}; {_named(level)} has as much and was written later" if level else more
     if not others:
-        reason = f"the only candidate with a result, a fitness of {value}"
-    elif first.trainings > 1:
-        reason = f"the highest mean over {first.trainings} seeds, {value}{_overtaken(run, ranked)}"
+        reason = f"the only candidate with a result, a ranking fitness of {value}"
     else:
-        reason = (
-            f"the highest fitness of {len(ranked)} candidates, {value}{_overtaken(run, ranked)}"
-        )
+        seeds = f"mean ranking fitness over {first.trainings} seeds"
+        what = seeds if first.trainings > 1 else f"ranking fitness of {len(ranked)} candidates"
+        reason = f"the highest {what}, {value}{_overtaken(run, ranked)}"
     return f"{reason}, but no better than untrained policies" if failed else reason
 
 

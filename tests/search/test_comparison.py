@@ -118,3 +118,28 @@ def test_a_human_reward_is_no_yardstick_for_another_goal(
         with Run.create(folder, "sledge", goal=goal, seed=0, config=config.as_dict()) as run:
             enter_baselines(run, environment, config)
             assert {training.role for training in run.trainings()} == roles
+
+
+def test_what_never_worked_is_not_trained_again_unless_somebody_asks(
+    run: Run, environment: Environment, judge: Judge
+) -> None:
+    run.set_measure(untrained=1.0)
+    trainer = ShortLived(run, environment, lives=100)
+    compare(run, trainer, judge, environment, CONFIG)  # type: ignore[arg-type]
+    assert not run.trainings("winner")
+    for role in ("human", "fitness"):
+        reported = [training.reporting_fitness for training in run.trainings(role)]
+        assert len(reported) == CONFIG.retrainings
+        assert None not in reported, "they say whether the task can be learned"
+    compare(run, trainer, judge, environment, CONFIG, asked=True)  # type: ignore[arg-type]
+    assert len(run.trainings("winner")) == 1 + CONFIG.retrainings
+
+
+def test_a_human_reward_that_is_the_bare_fitness_trains_once(
+    run: Run, environment: Environment, judge: Judge
+) -> None:
+    run.set_measure(one_function=True)
+    trained = compared(run, environment, judge, lives=100)
+    assert not set(trained) & {training.id for training in run.trainings("fitness")}
+    pairs = zip(run.trainings("human"), run.trainings("fitness"), strict=True)
+    assert all(h.reporting_fitness == b.reporting_fitness is not None for h, b in pairs)

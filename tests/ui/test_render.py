@@ -155,7 +155,10 @@ def test_a_frame_marks_what_reaches_the_human_reward(full_run: Run) -> None:
     human = full_run.trainings("human")
     assert [training.ranking_fitness for training in human] == [20.0, 22.0, 24.0]
     assert re.search(r"^#1 .*  10\.00    10\.00  ", text, re.MULTILINE)
-    assert re.search(r"^human .*  22\.00▲   24\.00▲ ", text, re.MULTILINE)
+    full_run.set_result(1, fitness=22.5, own_return=3.0, checkpoint_step=1000)
+    marked = draw(frame(read_facts(full_run), [], 100, 40))
+    assert re.search(r"^#1 .*  22\.50▲   10\.00  ", marked, re.MULTILINE)
+    assert re.search(r"^human .*  22\.00    24\.00  ", text, re.MULTILINE)
 
 
 def test_the_footer_goes_on_as_many_lines_as_it_needs(full_run: Run) -> None:

@@ -84,7 +84,7 @@ def summary(details: Details) -> RenderableType:
         table.add_row("equivalent to", f"#{row.twin}")
     table.add_row("written by", foreign(row.designer))
     if row.fitness is not None:
-        table.add_row("ranking fitness", f"{number(row.fitness)}, on its first seed")
+        table.add_row("fitness", f"{number(row.fitness)} on the ranking episodes, first seed")
         if row.progress is not None:
             table.add_row("progress", number(row.progress))
         table.add_row("own return", f"{number(row.own_return)} per episode")
