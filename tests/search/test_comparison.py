@@ -139,7 +139,23 @@ def test_a_human_reward_that_is_the_bare_fitness_trains_once(
     run: Run, environment: Environment, judge: Judge
 ) -> None:
     run.set_measure(one_function=True)
+    seeds = [CONFIG.training_seed(r) for r in range(1, CONFIG.retrainings + 1)]
+    for seed in seeds:
+        human = run.add_training("human", seed, steps_total=64)
+        if seed == seeds[0]:
+            run.fail_training(human.id, "broke")
+            continue
+        result = {"own_return": 1.0, "checkpoint_step": 64, "progress": -0.5}
+        run.finish_training(human.id, ranking_fitness=0.5, **result)
+        run.set_reporting(human.id, float(seed % 7))
+    enter_baselines(run, environment, CONFIG)
     trained = compared(run, environment, judge, lives=100)
     assert not set(trained) & {training.id for training in run.trainings("fitness")}
-    pairs = zip(run.trainings("human"), run.trainings("fitness"), strict=True)
-    assert all(h.reporting_fitness == b.reporting_fitness is not None for h, b in pairs)
+    kept = [
+        [
+            (t.seed, t.state, t.ranking_fitness, t.reporting_fitness, t.progress, t.failure)
+            for t in of_it
+        ]
+        for of_it in (run.trainings("human"), run.trainings("fitness"))
+    ]
+    assert kept[0] == kept[1]

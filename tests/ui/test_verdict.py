@@ -1,12 +1,13 @@
 """What came of a run, in one sentence, and why its winner won: the same words everywhere."""
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_render import draw
+from rich.console import Console, RenderableType
 
 from eureka_agent.store import Run, ranking
 from eureka_agent.store.rows import Role
@@ -18,6 +19,13 @@ from eureka_agent.ui.watch.overview import summary
 from eureka_agent.ui.watch.source import Source
 
 UNTRAINED = 0.016
+
+
+def draw(view: RenderableType, width: int = 120) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(view)
+    return captured.get()
 
 
 class Made:
@@ -231,7 +239,8 @@ def test_it_is_said_how_a_second_seed_made_the_winner(folder: Path) -> None:
     numbers = {
         row["id"]: (row["ranking_value"], row["seeds"]) for row in made.document["candidates"]
     }
-    assert numbers == {1: (0.92, 2), 2: (0.73, 2), 3: (None, 0)}
+    means = {1: (pytest.approx(0.92), 2), 2: (pytest.approx(0.73), 2), 3: (None, 0)}
+    assert numbers == means
 
 
 def test_progress_orders_equals_and_is_shown(folder: Path) -> None:
