@@ -8,7 +8,7 @@ import numpy as np
 from eureka_agent.analysis.excerpt import Excerpt
 from eureka_agent.environment import Environment, Episodes, pools
 from eureka_agent.errors import EurekaError
-from eureka_agent.search.bank import Record
+from eureka_agent.search.bank import BROKEN, Record
 from eureka_agent.search.criticism import EPISODES
 from eureka_agent.store import Run
 from eureka_agent.ui.videos import PICTURE
@@ -68,7 +68,7 @@ def picture_winner(run: Run, environment: Environment, seed: int) -> None:
         steps = frames_of(range(int(episodes.lengths[0])), ended)
         strip = Strip(f"The policy of candidate {number}", episodes, 0, steps)
         have_drawn(Order(environment.source, pools.RANKING, seed, [(path, [strip])]))
-    except (EurekaError, OSError, ValueError) as error:
+    except (EurekaError, *BROKEN) as error:
         run.event("picture", f"no picture of the winner's policy: {error}", number)
 
 

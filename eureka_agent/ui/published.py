@@ -6,6 +6,7 @@ from typing import Any
 from eureka_agent.errors import UsageError
 from eureka_agent.store import RunReader, RunRow, baselines_path, fingerprint, read_baselines
 from eureka_agent.ui.format import count
+from eureka_agent.ui.statistics import UNBOUNDED, Bounds, clipped
 
 OWN_FITNESS = "fitness.py"
 """A run keeps a copy of the fitness under this name where it is the user's own."""
@@ -30,7 +31,17 @@ def published_baselines(run: RunReader) -> dict[str, Any] | None:
     if entry is None:
         return None
     found = {key: entry.get(key) for key in (*REWARDS, *KEPT)}
+    low, high = row.measure.get("range") or UNBOUNDED
+    found |= {key: _possible(found[key], (low, high)) for key in REWARDS}
     return found | {"notes": _notes(row, entry)}
+
+
+def _possible(reward: dict[str, Any] | None, bounds: Bounds) -> dict[str, Any] | None:
+    """The results of a reward with an interval that holds nothing impossible."""
+    if reward is None or reward.get("low") is None or reward.get("high") is None:
+        return reward
+    low, high = clipped((reward["low"], reward["high"]), reward["values"], bounds)
+    return reward | {"low": low, "high": high}
 
 
 def _notes(row: RunRow, entry: dict[str, Any]) -> list[str]:
