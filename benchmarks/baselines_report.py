@@ -7,7 +7,12 @@ from eureka_agent.environment import find_environment
 from eureka_agent.errors import UsageError
 from eureka_agent.store import fingerprint
 
-WORDS = {"better": "yes", "worse": "**no, worse**", "tie": "**no telling**", "unknown": "?"}
+WORDS = {
+    "better": "yes",
+    "worse": "**no, worse**",
+    "tie": "**no telling**",
+    "unknown": "**no telling**",
+}
 NOTHING = "-"
 
 Entry = Mapping[str, Any]

@@ -66,18 +66,25 @@ class Judge:
         watch_steps(self._environment, reporter)
         if self._environment.reads_files:
             self._environment.make_worlds(1, self._threads).try_out()
-        if fields["fitness"] is not None:
-            self._fitness_path = Path(fields["fitness"])
-            self._fitness = load_fitness(self._fitness_path)
-            self._try_fitness(self._fitness)
-        return Message("opened", {"meaning": self._fitness.meaning if self._fitness else ""})
+        if fields["fitness"] is None:
+            return Message("opened", {})
+        self._fitness_path = Path(fields["fitness"])
+        fitness = self._fitness = load_fitness(self._fitness_path)
+        boolean = self._try_fitness(fitness)
+        said = {
+            "meaning": fitness.meaning,
+            "range": list(fitness.bounds(boolean=boolean, steps=self._environment.episode_steps)),
+            "progress": fitness.progress.meaning if fitness.progress else None,
+        }
+        return Message("opened", said)
 
     def judge(self, request: Message, reporter: Reporter) -> Message:
         """Run policies without action noise, all of them on the same episodes of a pool.
 
         Fields: `policies` (P, at most K), `episodes` (E), `pool`, `seed`. Arrays: `<p>/<name>`,
-        folded state dicts. Replies with `fitness [P, E]` if there is one, `diverged [P, E]` and,
-        per policy, arrays `<p>/<field of Episodes>`.
+        folded state dicts. Replies with `diverged [P, E]`, `fitness [P, E]` if there is one,
+        `progress [P, E]` where the environment has a dense measure, and, per policy, arrays
+        `<p>/<field of Episodes>`.
         """
         fields = request.fields
         count, each = fields["policies"], fields["episodes"]
@@ -110,19 +117,36 @@ class Judge:
             self._record(worlds, streams, len(kinds), lambda t, seen: side_by_side[t], reporter)
         )
 
+    def steps(self, request: Message, reporter: Reporter) -> Message:
+        """The fitness of each step of recorded episodes: replies with `steps [L, E]`.
+
+        Arrays: the fields of `Episodes`.
+        """
+        episodes = Episodes.from_arrays(request.arrays)
+        if self._fitness is None:
+            raise UsageError("The judge was opened without a fitness.")
+        return Message("measured", {}, {"steps": self._steps(self._fitness, episodes).numpy()})
+
     def _measured(self, recordings: Sequence[Recording]) -> Message:
         """The reply about what policies did."""
         diverged = np.stack([recording.diverged.numpy() for recording in recordings])
         arrays: dict[str, np.ndarray] = {"diverged": diverged}
-        if self._fitness is not None:
-            values = [self._measure(self._fitness, recording) for recording in recordings]
+        fitness = self._fitness
+        if fitness is not None:
+            values = [self._measure(fitness, recording) for recording in recordings]
             arrays["fitness"] = np.stack(values).astype(np.float64)
+            if fitness.progress is not None:
+                arrays["progress"] = np.stack([self._progress(fitness, r) for r in recordings])
         for p, recording in enumerate(recordings):
             arrays |= {f"{p}/{name}": value for name, value in recording.episodes.arrays().items()}
         return Message("judged", {}, arrays)
 
-    def _try_fitness(self, fitness: Fitness) -> None:
-        """Measure one step that stands still: what is wrong with a fitness shows at once."""
+    def _try_fitness(self, fitness: Fitness) -> bool:
+        """Measure one step that stands still: what is wrong with a fitness shows at once.
+
+        Returns:
+            Whether the fitness is a truth value.
+        """
         worlds = self._environment.make_worlds(1, self._threads)
         still = Episodes(
             states=torch.stack([worlds.signals, worlds.signals]),
@@ -130,19 +154,16 @@ class Judge:
             lengths=torch.ones(1, dtype=torch.int64),
             terminated=torch.zeros(1, dtype=torch.bool),
         )
-        self._measure(fitness, Recording(still, torch.zeros(1, dtype=torch.bool)))
+        recording = Recording(still, torch.zeros(1, dtype=torch.bool))
+        self._measure(fitness, recording)
+        self._progress(fitness, recording)
+        arguments = still.arguments(self._environment.layout, fitness.parameters)
+        return fitness.function(**arguments).dtype == torch.bool
 
     def _measure(self, fitness: Fitness, recording: Recording) -> np.ndarray:
         """Fitness of each episode `[E]`."""
         episodes = recording.episodes
-        arguments = episodes.arguments(self._environment.layout, fitness.parameters)
-        try:
-            steps = fitness(arguments).total.view(episodes.actions.shape[:2]).double()
-        except Exception as error:
-            raise UsageError(
-                f"{self._fitness_path}: fitness fails with {type(error).__name__}: {error}.",
-                "It takes signals of the environment by name and returns one number per row.",
-            ) from error
+        steps = self._steps(fitness, episodes)
         values = fitness.episode(steps, episodes.lengths, recording.diverged)
         bad = int((~values.isfinite()).sum())
         if bad:
@@ -152,6 +173,33 @@ class Judge:
                 "Guard its divisions, roots and logarithms.",
             )
         return values.numpy()
+
+    def _steps(self, fitness: Fitness, episodes: Episodes) -> Tensor:
+        """Fitness of each step `[L, E]` float64."""
+        arguments = episodes.arguments(self._environment.layout, fitness.parameters)
+        try:
+            return fitness(arguments).total.view(episodes.actions.shape[:2]).double()
+        except Exception as error:
+            raise UsageError(
+                f"{self._fitness_path}: fitness fails with {type(error).__name__}: {error}.",
+                "It takes signals of the environment by name and returns one number per row.",
+            ) from error
+
+    def _progress(self, fitness: Fitness, recording: Recording) -> np.ndarray:
+        """Each episode by the dense measure `[E]` float64; NaN where it says nothing."""
+        progress, episodes = fitness.progress, recording.episodes
+        if progress is None:
+            return np.full(len(episodes.lengths), np.nan)
+        arguments = episodes.arguments(self._environment.layout, progress.parameters)
+        try:
+            values = progress.episode(arguments, episodes.lengths)
+        except Exception as error:
+            raise UsageError(
+                f"{self._fitness_path}: progress fails with {type(error).__name__}: {error}.",
+                "It takes signals of the environment by name and returns one number per row.",
+            ) from error
+        # An episode whose physics failed came near to nothing.
+        return torch.where(recording.diverged, torch.nan, values).numpy()
 
     def _run(
         self, policies: Sequence[Mapping[str, Tensor]], streams: Tensor, reporter: Reporter
@@ -196,7 +244,7 @@ class Judge:
 def main() -> None:
     """Serve until the parent hangs up."""
     judge = Judge()
-    serve({job.__name__: job for job in (judge.open, judge.judge, judge.roam)})
+    serve({job.__name__: job for job in (judge.open, judge.judge, judge.roam, judge.steps)})
 
 
 if __name__ == "__main__":

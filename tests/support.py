@@ -13,8 +13,15 @@ TINY = {
     "ranking_episodes": 4,
     "reporting_episodes": 2,
     "device": "cpu",
+    "picture": False,
     "equivalents": False,  # of programs that differ little on so few steps
 }
+
+UNTO_SCHEMA_4 = (
+    "ALTER TABLE run DROP COLUMN measure; ALTER TABLE candidates DROP COLUMN progress; "
+    "ALTER TABLE trainings DROP COLUMN progress; ALTER TABLE evaluations DROP COLUMN progress;"
+)
+"""Makes the database of a new run one without what came after schema 4."""
 
 
 def command(*words: str) -> list[str]:

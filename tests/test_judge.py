@@ -68,6 +68,42 @@ def test_a_policy_is_worth_the_same_whoever_is_judged_beside_it(
     assert len(set(alone["0/lengths"])) > 1  # some end early, at different steps
 
 
+def test_progress_is_measured_beside_the_fitness_and_range_is_told(
+    tmp_path: Path, reporter: Reporter
+) -> None:
+    text = (
+        "REDUCE = 'max'\n\ndef fitness(place): return place > 9.0\n\n"
+        "def progress(place):\n    'Place, m.'\n    return place\n"
+    )
+    environment = sledge(tmp_path / "sledge", fitness=text)
+    judge = opened(environment, reporter)
+    seen = judged(judge, reporter, [policy(environment, 1, -3.0), policy(environment, 1, 3.0)])
+    assert not seen["fitness"].any()
+    left, right = seen["progress"].mean(axis=1)
+    assert left < 0 < right
+    fields = {"environment": str(environment.folder), "lanes": LANES, "threads": 1}
+    fields["fitness"] = str(environment.fitness_path)
+    said = judge.open(Message("open", fields), reporter).fields
+    assert (said["range"], said["progress"]) == ([0.0, 1.0], "Place, m.")
+    recorded = {
+        name.removeprefix("1/"): value for name, value in seen.items() if name.startswith("1/")
+    }
+    steps = judge.steps(Message("steps", {}, recorded), reporter).arrays["steps"]
+    assert steps.shape == recorded["actions"].shape[:2]
+    assert not steps.any()
+
+
+def test_a_broken_progress_is_named_before_anything_trains(
+    tmp_path: Path, reporter: Reporter
+) -> None:
+    text = (
+        "def fitness(place): return place\n\ndef progress(place):\n    'm.'\n    return place.x\n"
+    )
+    environment = sledge(tmp_path / "sledge", fitness=text)
+    with pytest.raises(UsageError, match="progress fails with AttributeError"):
+        opened(environment, reporter)
+
+
 def test_more_policies_than_lanes_are_refused(tmp_path: Path, reporter: Reporter) -> None:
     environment = sledge(tmp_path / "sledge")
     with pytest.raises(UsageError, match="1 to 3 policies, not 4"):

@@ -5,6 +5,7 @@ A step after a fall counts as standing still under the largest command.
 
 REDUCE = "mean"
 AFTER_END = -6.0
+RANGE = (None, 0)
 
 
 def fitness(command_velocity, command_yaw_rate, base_velocity, base_angular_velocity):

@@ -5,6 +5,7 @@ The sparse reward of dm_control's cart-pole swing-up.
 
 REDUCE = "mean"
 AFTER_END = 0.0
+RANGE = (0, 1)
 
 COSINE = 0.995  # the pole is within 5.7 degrees of upright
 CENTRE = 0.25  # the cart is within 0.25 m of the middle

@@ -2,6 +2,7 @@
 
 REDUCE = "mean"
 AFTER_END = 0.0
+RANGE = (0, 1)
 
 
 def fitness(terminated):

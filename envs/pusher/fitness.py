@@ -6,6 +6,7 @@ it began, and a throw cannot pass for a push: the object stops within 0.1 s when
 
 REDUCE = "last"
 AFTER_END = -1.0  # only a failure of the physics ends an episode
+RANGE = (None, 0)
 
 
 def fitness(goal_offset):

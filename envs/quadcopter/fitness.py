@@ -6,6 +6,7 @@ can be flown to is worse.
 
 REDUCE = "mean"
 AFTER_END = -3.0
+RANGE = (None, 0)
 
 
 def fitness(target_offset):

@@ -5,6 +5,7 @@ On it: within 2 cm. At rest: slower than 5 cm/s.
 
 REDUCE = "mean"
 AFTER_END = 0.0
+RANGE = (0, 1)
 
 NEAR = 0.02  # m
 SLOW = 0.05  # m/s

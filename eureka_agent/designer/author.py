@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from eureka_agent.choices import FREE
 from eureka_agent.designer.asking import Asking, Place
-from eureka_agent.designer.base import DECLINED, Broken, BudgetSpent, Past, Proposal
+from eureka_agent.designer.base import DECLINED, Broken, BudgetSpent, Past, Proposal, by_merit
 from eureka_agent.designer.extraction import Extract, extract
 from eureka_agent.designer.history import best_of, history
 from eureka_agent.designer.parts import parts_findings
@@ -171,7 +171,5 @@ def _declined(place: Place, error: ModelDeclined) -> Proposal:
 
 def _parents(slot: int, past: Sequence[Past]) -> tuple[int, ...]:
     """Whom `turn.md.j2` tells the designer of a slot to build on."""
-    fit = sorted(
-        (p for p in past if p.fitness is not None), key=lambda p: (-(p.fitness or 0.0), p.id)
-    )
+    fit = sorted((p for p in past if p.fitness is not None), key=by_merit)
     return tuple(p.id for p in fit[: (1, 1, 2, 0)[slot % 4]])

@@ -1,5 +1,6 @@
 """What a designer of reward programs is asked, and what it answers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -35,6 +36,8 @@ class Past:
         lesson: what its author said that earlier results teach.
         reflection: what its training, or its rejection, showed.
         rewritten: whether the program was rewritten since the lesson was drawn.
+        progress: how near its policy comes to the task; it orders those of equal fitness, and no
+            designer is told of it.
     """
 
     id: int
@@ -47,6 +50,13 @@ class Past:
     lesson: str = ""
     reflection: str = ""
     rewritten: bool = False
+    progress: float | None = None
+
+
+def by_merit(past: Past) -> tuple[float, float, int]:
+    """Sorts those with a fitness, the best first; progress, then age decides among equals."""
+    progress = -math.inf if past.progress is None else past.progress
+    return -(past.fitness or 0.0), -progress, past.id
 
 
 @dataclass(frozen=True)

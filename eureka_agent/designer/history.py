@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eureka_agent.analysis.layout import quoted
-from eureka_agent.designer.base import Past
+from eureka_agent.designer.base import Past, by_merit
 from eureka_agent.designer.prompting import fenced, render
 from eureka_agent.reward.language import MAX_BYTES
 
@@ -28,7 +28,7 @@ class Shown:
 def best_of(past: Sequence[Past]) -> Past | None:
     """The fittest; the earlier one of equals."""
     fit = [p for p in past if p.fitness is not None]
-    return max(fit, key=lambda p: (p.fitness or 0.0, -p.id), default=None)
+    return min(fit, key=by_merit, default=None)
 
 
 def history(
@@ -77,7 +77,7 @@ def _recent(past: Sequence[Past], turns: int) -> list[Past]:
         if room <= 0:
             break
         of_it = [p for p in past if p.generation == generation]
-        of_it.sort(key=lambda p: (p.fitness is None, -(p.fitness or 0.0), p.id))
+        of_it.sort(key=lambda p: (p.fitness is None, *by_merit(p)))
         chosen += of_it if len(of_it) <= room else [*of_it[: room - 1], of_it[-1]]
     return chosen
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eureka_agent.designer.attribution import Attribution
-from eureka_agent.designer.base import TOO_NEAR, Broken, Past, Proposal
+from eureka_agent.designer.base import TOO_NEAR, Broken, Past, Proposal, by_merit
 from eureka_agent.designer.breeding import Breeder
 from eureka_agent.designer.menu import Menu
 from eureka_agent.designer.opening import Opening
@@ -111,14 +111,14 @@ class _Family:
     def __init__(self, menu: Menu, readable: Sequence[tuple[Past, Spec]]) -> None:
         judged = [(p, s) for p, s in readable if p.fitness is not None or p.failure is not None]
         self.attribution = Attribution(menu, [s for _, s in judged], [p.fitness for p, _ in judged])
-        fit = [(p.fitness, p.id, s) for p, s in judged if p.fitness is not None]
-        self.fit = sorted(fit, key=lambda f: (-f[0], f[1]))
-        self.parents = [(number, spec) for _, number, spec in self.fit]
+        fit = [(p, s) for p, s in judged if p.fitness is not None]
+        self.fit = sorted(fit, key=lambda f: by_merit(f[0]))
+        self.parents = [(p.id, s) for p, s in self.fit]
 
     @property
     def undecided(self) -> bool:
         """Whether all did equally well, so that nothing tells yet which way to go."""
-        values = [fitness for fitness, _, _ in self.fit]
+        values = [past.fitness for past, _ in self.fit if past.fitness is not None]
         return len(values) > 1 and math.isclose(min(values), max(values), rel_tol=1e-9)
 
     def turned(

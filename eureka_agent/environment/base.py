@@ -193,9 +193,9 @@ class Environment:
 
     def _fixed(self, name: str, device: torch.device) -> Tensor:
         """Numbers of the model on a device, float64."""
-        if (name, device) not in self._sent:  # once: a GPU would have to be waited for
-            self._sent[name, device] = torch.as_tensor(self._numbers(name), device=device)
-        return self._sent[name, device]
+        if (name, device) not in self._on_devices:  # once: a GPU would have to be waited for
+            self._on_devices[name, device] = torch.as_tensor(self._numbers(name), device=device)
+        return self._on_devices[name, device]
 
     def _numbers(self, name: str) -> np.ndarray:
         model = self.model
@@ -208,7 +208,7 @@ class Environment:
         return field[self.keyframe_number] if name.startswith("key_") else field
 
     @functools.cached_property
-    def _sent(self) -> dict[tuple[str, torch.device], Tensor]:
+    def _on_devices(self) -> dict[tuple[str, torch.device], Tensor]:
         return {}
 
     @property

@@ -16,6 +16,9 @@ from eureka_agent.errors import UsageError
 from eureka_agent.reward import Evaluation
 
 Reduce = Literal["mean", "sum", "last", "max", "any"]
+Bounds = tuple[float | None, float | None]
+"""The lowest and the highest possible value; None where there is no bound."""
+UNBOUNDED: Bounds = (None, None)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,10 @@ class Fitness:
         reduce: how an episode's steps become one number.
         after_end: what each step after an early end counts as.
         meaning: the file's docstring: what the number is, with its unit.
-        progress: a dense measure of the same task, if the file has one; nothing is chosen by it.
+        progress: a dense measure of the same task, if the file has one; it decides only among
+            candidates of equal fitness.
+        stated: what the file says that an episode's fitness lies between; None where it says
+            nothing.
     """
 
     function: Callable[..., Tensor]
@@ -67,6 +73,23 @@ class Fitness:
     after_end: float
     meaning: str
     progress: Progress | None = None
+    stated: Bounds | None = None
+
+    def bounds(self, *, boolean: bool, steps: int) -> Bounds:
+        """What an episode's fitness lies between, as far as the file lets one know.
+
+        Args:
+            boolean: whether the function returns booleans.
+            steps: the time limit.
+        """
+        if self.stated is not None:
+            return self.stated
+        if self.reduce == "any":
+            return 0.0, 1.0
+        if not boolean:
+            return UNBOUNDED
+        times = steps if self.reduce == "sum" else 1
+        return min(0.0, self.after_end) * times, max(1.0, self.after_end) * times
 
     @property
     def weights(self) -> dict[str, float]:
@@ -113,8 +136,8 @@ def load_fitness(path: Path) -> Fitness:
     """Load `fitness.py`.
 
     Raises:
-        UsageError: the file is broken, lacks `fitness`, its REDUCE or AFTER_END cannot be used, or
-            its `progress` does not say what it is.
+        UsageError: the file is broken, lacks `fitness`, its REDUCE, AFTER_END or RANGE cannot be
+            used, or its `progress` does not say what it is.
     """
     module = load_module(path)
     function: Callable[..., Tensor] | None = getattr(module, "fitness", None)
@@ -137,7 +160,26 @@ def load_fitness(path: Path) -> Fitness:
         after_end=float(after_end),
         meaning=" ".join((module.__doc__ or "").split()),
         progress=_load_progress(path, module),
+        stated=_load_range(path, module),
     )
+
+
+def _load_range(path: Path, module: ModuleType) -> Bounds | None:
+    """RANGE of a fitness file: what it says that an episode's fitness lies between."""
+    given: Any = getattr(module, "RANGE", None)
+    if given is None:
+        return None
+    ends = tuple(given) if isinstance(given, tuple | list) else ()
+    known = [end for end in ends if end is not None]
+    numbers = all(isinstance(end, int | float) and math.isfinite(end) for end in known)
+    if len(ends) != 2 or not numbers or (len(known) == 2 and not known[0] < known[1]):
+        raise UsageError(
+            f"{path}: RANGE is {given!r}.",
+            "Give the lowest and the highest fitness that an episode can get, as in "
+            "RANGE = (0, 1); None where there is no bound.",
+        )
+    low, high = (None if end is None else float(end) for end in ends)
+    return low, high
 
 
 def _load_progress(path: Path, module: ModuleType) -> Progress | None:

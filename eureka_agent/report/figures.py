@@ -36,7 +36,7 @@ SEARCHED, AGAIN = ("in the search", COLOURS[0]), ("trained again", COLOURS[4])
 
 
 def comparison_figure(document: Document) -> Figure:
-    """Means with 95 % intervals of the winner and what it is measured against, and each training.
+    """Each training of the winner and of what it is measured against, with means and intervals.
 
     Args:
         document: of the run, as `run_document` gives it.
@@ -60,14 +60,14 @@ def comparison_figure(document: Document) -> Figure:
     ]
     data = []
     for name, colour, mean, (low, high), values in rows:
-        bars = {"visible": low is not None, "symmetric": False, "thickness": 2, "width": 7}
+        bars = {"visible": low is not None, "symmetric": False, "thickness": 1, "width": 0}
         if low is not None and high is not None:
             bars |= {"array": [high - mean], "arrayminus": [mean - low]}
-        marker = {"color": colour, "size": 12}
+        marker = {"color": colour, "size": 16, "symbol": "line-ns-open", "line": {"width": 3}}
         data.append(points([mean], [name], name, marker=marker, error_x=bars))
-        small = {"color": colour, "size": 9, "symbol": "line-ns-open", "line": {"width": 1.5}}
+        each = {"color": colour, "size": 11, "opacity": 0.6}
         if len(values) > 1:
-            data.append(points(list(values), [name] * len(values), name, marker=small))
+            data.append(points(list(values), [name] * len(values), name, marker=each))
     height = 90 + 42 * len(rows)
     names = [row[0] for row in rows]
     axis = {"autorange": "reversed", "automargin": True, "categoryarray": names}

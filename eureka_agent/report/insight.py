@@ -9,6 +9,8 @@ from eureka_agent.store import InsightRow
 
 FEW = 25
 """Generations up to which each has its number at the axis."""
+SAME = 0.03
+"""Distance up to which a search takes two programs for one."""
 Matrix = list[list[float | None]]
 DISTANCE_SCALE = [[0, "#e9a80c"], [0.5, "#2a9d8f"], [1, "#5c6bd0"]]
 OPINION_SCALE = [[0, WINNER], [0.5, QUIET], [1, "#0b84c6"]]
@@ -125,9 +127,32 @@ def _matrix(row: InsightRow) -> Insight | None:
         "To its own reward a policy always looks good; the others were not trained to please it. "
         "In standard deviations from the mean of all policies: blue is better."
     )
+    words = " ".join([words, *_blank_columns(row)])
     return Insight(
         "matrix", "What every reward thinks of every policy", words, figure, tuple(row.said)
     )
+
+
+def _blank_columns(row: InsightRow) -> list[str]:
+    """Why columns of the matrix are empty, a sentence for each."""
+    programs, known = row.matrix["programs"], row.distances.get("candidates", [])
+    said = []
+    for column, number in enumerate(programs):
+        if any(line[column] is not None for line in row.matrix["z"]):
+            continue
+        earlier = [other for other in programs[:column] if other in known and number in known]
+        apart = {
+            other: row.distances["matrix"][known.index(number)][known.index(other)]
+            for other in earlier
+        }
+        same = next((o for o, gap in apart.items() if gap is not None and gap <= SAME), None)
+        said.append(
+            f"Column #{number} is blank: that program pays the same everywhere, or asks for the "
+            "same as an earlier one."
+            if same is None
+            else f"Column #{number} is blank: it asks for the same as #{same}, and is shown there."
+        )
+    return said
 
 
 def _policy(candidate: int | None, step: int) -> str:

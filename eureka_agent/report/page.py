@@ -20,20 +20,26 @@ from eureka_agent.report.lines import children
 from eureka_agent.report.packing import pack, pack_data
 from eureka_agent.report.questions import Passages, questions
 from eureka_agent.report.traces import Figure
-from eureka_agent.report.videos import winner_video
+from eureka_agent.report.videos import winner_picture, winner_video
 from eureka_agent.store import RunReader
 from eureka_agent.store.files import write_atomically
 from eureka_agent.ui import format as forms
 from eureka_agent.ui.documents import (
     Document,
+    best_first,
     candidate_document,
     exchange_name,
     run_document,
 )
+from eureka_agent.ui.notes import ranking_words
+from eureka_agent.ui.results import trainings_text
+from eureka_agent.ui.videos import videos
 
 NAME = "report.html"
 FEW = 40
 """Candidates that a printed report lists; on a screen all are there."""
+ALL_SHOWN = 20
+"""Candidates that the page lists without scrolling of its own."""
 LONGEST_REPLY = 20_000
 """Characters of one reply of the language model; the run folder holds the rest."""
 
@@ -67,6 +73,7 @@ def report_page(run: RunReader) -> str:
         document = run_document(run)
         config = run.row().config
         passages = Passages()
+        document["candidates"] = best_first(document["candidates"])
         candidates = [_candidate(run, row, passages) for row in document["candidates"]]
         human = _human_trainings(run)
         found = insights(run.insight(), document["generations"])
@@ -81,6 +88,10 @@ def report_page(run: RunReader) -> str:
         winner=next((entry for entry in candidates if entry["id"] == best), None),
         winner_plots=opened[str(best)]["plots"] if best is not None else {},
         video=winner_video(run, best),
+        picture=winner_picture(run, best),
+        films=_films(run, candidates),
+        few=ALL_SHOWN,
+        dense=any(row["progress"] is not None for row in candidates),
         insights=found,
         plots=plots,
         printed=_printed(document),
@@ -143,8 +154,9 @@ def _environment() -> Environment:
         "compared": words.compared,
         "exchange_name": exchange_name,
         "published": words.published,
-        "differences": words.differences,
         "notes": words.notes,
+        "ranking_words": ranking_words,
+        "trainings_text": trainings_text,
         "states": words.STATES,
         "style": _file("report.css"),
         "script": _file("report.js"),
@@ -197,11 +209,12 @@ def _candidate_plots(candidate: Mapping[str, Any], human: list[Document]) -> dic
     return plots
 
 
+def _films(run: RunReader, candidates: Sequence[Document]) -> list[str]:
+    """The films that lie in the run folder, in the order of candidates."""
+    found = [path for row in candidates for path in videos(run.candidate_folder(row["id"]))]
+    return [str(path.relative_to(run.path)) for path in found]
+
+
 def _printed(document: Document) -> set[int]:
-    """Candidates that a printed report lists: all of few, of many those with the best fitness."""
-    rows = sorted(
-        document["candidates"],
-        key=lambda row: float("-inf") if row["fitness"] is None else row["fitness"],
-        reverse=True,
-    )
-    return {row["id"] for row in rows[:FEW]}
+    """Candidates that a printed report lists: all of few, of many the first."""
+    return {row["id"] for row in document["candidates"][:FEW]}

@@ -1,4 +1,4 @@
-"""The winner's video inside the page."""
+"""The winner's video and picture inside the page."""
 
 import base64
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from eureka_agent.store import RunReader
 from eureka_agent.store.files import read_plain
-from eureka_agent.ui.videos import KINDS, videos
+from eureka_agent.ui.videos import KINDS, PICTURE, videos
 
 LARGEST = 30_000_000
 """Bytes; a larger one would make a page that nobody can send."""
@@ -32,11 +32,20 @@ def winner_video(run: RunReader, candidate: int | None) -> Video | None:
     if candidate is None:
         return None
     found = videos(run.candidate_folder(candidate))
-    return _read(found[0], found[0].relative_to(run.path)) if found else None
+    return (
+        _read(found[0], found[0].relative_to(run.path), KINDS[found[0].suffix]) if found else None
+    )
 
 
-def _read(path: Path, name: Path) -> Video:
-    kind = KINDS[path.suffix]
+def winner_picture(run: RunReader, candidate: int | None) -> Video | None:
+    """The picture of a candidate's policy; None where there is none."""
+    if candidate is None:
+        return None
+    path = run.candidate_folder(candidate) / PICTURE
+    return _read(path, path.relative_to(run.path), "image/png") if path.is_file() else None
+
+
+def _read(path: Path, name: Path, kind: str) -> Video:
     try:
         size = path.lstat().st_size
         if size > LARGEST:

@@ -6,7 +6,8 @@ from typing import Any
 
 from eureka_agent.ui import format as forms
 from eureka_agent.ui.documents import PUBLISHED, REWARDS
-from eureka_agent.ui.format import count, number, things
+from eureka_agent.ui.format import count, number
+from eureka_agent.ui.notes import comparison_notes
 
 Document = Mapping[str, Any]
 
@@ -18,13 +19,6 @@ STATES = {
     "finished": "trained",
     "rejected": "rejected",
     "failed": "failed",
-}
-AGAINST = {"against_human": "human reward", "against_bare": "bare fitness"}
-VERDICTS = {
-    "better": "The winner is better than the {name}",
-    "worse": "The winner is worse than the {name}",
-    "tie": "The winner and the {name} cannot be told apart",
-    "unknown": "The winner and the {name} have too few trainings to be told apart",
 }
 
 
@@ -67,41 +61,12 @@ def published(document: Document) -> list[tuple[str, Document]]:
     return [(name, entries[key]) for key, name in PUBLISHED.items() if entries.get(key)]
 
 
-def differences(document: Document) -> list[tuple[str, Document]]:
-    """How the winner does against each baseline, in words, and by how much."""
-    entries = document["comparison"]
-    return [
-        (VERDICTS[entries[key]["verdict"]].format(name=name), entries[key])
-        for key, name in AGAINST.items()
-        if entries[key]["difference"] is not None
-    ]
-
-
 def notes(document: Document) -> list[str]:
     """How far the comparison can be trusted, a sentence each."""
-    entries = document["comparison"]
-    found = ["Fitness on episodes that the search never used."]
-    if document["best"] and not entries["winner"]["values"]:
-        ranking = number(document["best"]["ranking_fitness"])
+    if document["best"] and not document["comparison"]["winner"]["values"]:
+        ranking = number(document["best"]["ranking_mean"])
         return [f"Not compared yet. Its ranking fitness is {ranking}; being chosen flatters it."]
-    if any(len(entries[key]["values"]) == 1 for key in REWARDS):
-        found.append("One training is one seed, and seeds differ widely.")
-    if document["best"] and document["best"]["policy_fitness"] is not None:
-        trained = sum(row["finished"] for row in document["generations"])
-        fitness = number(document["best"]["policy_fitness"])
-        found.append(
-            f"The policy itself, chosen from {things(trained, 'training')}, reaches {fitness}."
-        )
-    if document["best"] and document["best"]["reproduced"] is not None:
-        found.append(
-            "Trained again alone, the winner gave the same result."
-            if document["best"]["reproduced"]
-            else "Trained again alone, the winner gave ANOTHER result: do not trust its first one."
-        )
-    score = document["comparison"]["score"]
-    if score["value"] is None:
-        found.append(f"There is no human-normalised score: {score['reason']}.")
-    return found + _published_notes(document["published_baselines"])
+    return comparison_notes(dict(document)) + _published_notes(document["published_baselines"])
 
 
 def _published_notes(entry: Document | None) -> list[str]:

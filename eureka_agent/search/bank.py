@@ -111,6 +111,7 @@ class Bank:
             **{name: np.array(value) for name, value in vars(entry).items()},
             "fitness": seen.fitness,
             "diverged": seen.diverged,
+            **({} if seen.progress is None else {"progress": seen.progress}),
             **{f"episodes/{name}": value for name, value in seen.episodes.arrays().items()},
         }
         with draft_of(path) as draft:
@@ -134,7 +135,10 @@ class Bank:
                     names = [name for name in arrays.files if name.startswith("episodes/")]
                     episodes = {name.partition("/")[2]: arrays[name] for name in names}
                     seen = Judgement(
-                        arrays["fitness"], arrays["diverged"], Episodes.from_arrays(episodes)
+                        arrays["fitness"],
+                        arrays["diverged"],
+                        Episodes.from_arrays(episodes),
+                        arrays["progress"] if "progress" in arrays.files else None,
                     )
             except BROKEN as error:
                 self._lose(self._path(entry), error)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -221,6 +221,10 @@ class Judge:
         fitness: the file that it judges by; None where nothing measures the task.
         module: what runs in the child.
         import_path: folders that it imports from beside the parent's.
+
+    Attributes:
+        measure: what it says of the fitness, once it is open: `range` and `progress`, as in
+            `RunRow.measure`.
     """
 
     ATTEMPTS = 3
@@ -237,6 +241,7 @@ class Judge:
         self._environment, self._config, self._fitness = environment, config, fitness
         self._module, self._import_path = module, import_path
         self._child: Child | None = None
+        self.measure: dict[str, Any] = {}
 
     def open(self) -> None:
         """Load the task and try the fitness, which `judge` does by itself when it is first called.
@@ -293,6 +298,20 @@ class Judge:
 
         return self._persist(ask)
 
+    def steps(self, episodes: Episodes) -> np.ndarray:
+        """The fitness of each step of recorded episodes `[L, E]`.
+
+        Raises:
+            JudgeFailed: as `judge`.
+        """
+        message = Message("steps", {}, episodes.arrays())
+        shape = tuple(episodes.actions.shape[:2])
+
+        def ask(child: Child) -> np.ndarray:
+            return replies.read_steps(child.request(message, deadline_s=LONG_S), shape)
+
+        return self._persist(ask)
+
     def __enter__(self) -> Self:
         return self
 
@@ -344,7 +363,8 @@ class Judge:
             "threads": thread_count(self._config),
         }
         open_s = GPU_OPEN_S if self._environment.reads_files else SHORT_S
-        self._child.request(Message("open", fields), deadline_s=open_s)
+        said = self._child.request(Message("open", fields), deadline_s=open_s).fields
+        self.measure = {key: said[key] for key in ("range", "progress") if key in said}
         return self._child
 
     def _drop(self) -> None:

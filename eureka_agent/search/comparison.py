@@ -12,7 +12,7 @@ from eureka_agent.search.children import Judge
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.replies import Judgement, Weights
 from eureka_agent.search.trainer import Job, Outcome, Trainer
-from eureka_agent.store import CandidateRow, Run, TrainingRow
+from eureka_agent.store import CandidateRow, Run, TrainingRow, solved
 from eureka_agent.store.rows import Role
 
 
@@ -36,12 +36,24 @@ def compare(
     judge: Judge,
     environment: Environment,
     config: SearchConfig,
+    *,
+    asked: bool = False,
 ) -> None:
     """Retrain what is not retrained yet: the winner, the human reward, the bare fitness.
 
     The winner is trained alone, once more on the seed of the search: it shared a process with the
     other candidates, and must come out the same without them. Where nothing is retrained, the
-    policy that it shipped in the search is judged as it is. Without a fitness nothing is compared.
+    policy that it shipped in the search is judged as it is. So is one that did no better than
+    policies without training, unless somebody asked for more; the others train all the same, as
+    they say whether the task can be learned in these steps. Without a fitness nothing is compared.
+
+    Args:
+        run: a search that is over.
+        trainer: trains.
+        judge: judges.
+        environment: the task.
+        config: how many retrainings, among other things.
+        asked: whether a person asked for it.
 
     Raises:
         JudgeFailed: policies cannot be judged.
@@ -58,25 +70,46 @@ def compare(
             _retrain(run, trainer, judge, config, "winner", winner.text, seeds, winner)
             _check_reproduction(run, winner, config)
         return
-    if not fresh:
+    worked = asked or solved(run) is not False
+    if not (fresh and worked):
         _report_as_shipped(run, judge, winner, config)
+    if not fresh:
         return
-    _retrain(
-        run,
-        trainer,
-        judge,
-        config,
-        "winner",
-        winner.text,
-        [config.training_seed(0), *fresh],
-        winner,
-    )
-    _check_reproduction(run, winner, config)
+    if worked:
+        seeds = [config.training_seed(0), *fresh]
+        _retrain(run, trainer, judge, config, "winner", winner.text, seeds, winner)
+        _check_reproduction(run, winner, config)
+    else:
+        run.event("comparison", "No reward did better than untrained policies: none trains again.")
     human = human_reward(run, environment)
     if human is not None:
         text = human.read_text(encoding="utf-8")
         _retrain(run, trainer, judge, config, "human", text, fresh, None)
+    if run.row().measure.get("one_function"):
+        _copy_to_bare(run)
+        return
     _retrain(run, trainer, judge, config, "fitness", None, fresh, None)
+
+
+def _copy_to_bare(run: Run) -> None:
+    """Take the trainings of the human reward for those of the bare fitness, the same function."""
+    for human in run.trainings("human"):
+        bare = run.add_training("fitness", human.seed, steps_total=human.steps_total)
+        if bare.state == "finished":
+            continue
+        if human.ranking_fitness is None:
+            run.fail_training(bare.id, human.failure or "unknown")
+            continue
+        with run.transaction():
+            run.finish_training(
+                bare.id,
+                ranking_fitness=human.ranking_fitness,
+                own_return=human.own_return,
+                checkpoint_step=human.checkpoint_step,
+                progress=human.progress,
+            )
+            if human.reporting_fitness is not None:
+                run.set_reporting(bare.id, human.reporting_fitness)
 
 
 def human_reward(run: Run, environment: Environment) -> Path | None:

@@ -78,6 +78,8 @@ class SearchConfig:
     """Megabytes of recorded episodes that a run keeps, on which every program can be scored."""
     video: bool = False
     """Whether the best of each generation is filmed, beside the training and at low priority."""
+    picture: bool = True
+    """Whether frames of the winner's policy are drawn at the end, for the report."""
     equivalents: bool = True
     """Whether a program that asks for the same as an earlier one goes back instead of training."""
     exam: bool = False

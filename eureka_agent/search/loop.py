@@ -18,7 +18,7 @@ from eureka_agent.errors import StorageError
 from eureka_agent.playback.winners import WinnerFilms
 from eureka_agent.sandbox.isolation import demand
 from eureka_agent.sandbox.spare import Spare
-from eureka_agent.search.archive import measure, past_candidates, ranking, remembered, ship
+from eureka_agent.search.archive import past_candidates, remembered, ship
 from eureka_agent.search.arguments import require_evaluable
 from eureka_agent.search.bank import FOLDER, Bank, Entry, Record, enter_references
 from eureka_agent.search.children import Judge, rows_at_once, start_worker
@@ -28,6 +28,8 @@ from eureka_agent.search.criticism import EPISODES, Critic, thought_of
 from eureka_agent.search.examining import Examiner
 from eureka_agent.search.insight import Insight
 from eureka_agent.search.launch import Launch
+from eureka_agent.search.measuring import note_measure, note_one_function
+from eureka_agent.search.picturing import picture_winner
 from eureka_agent.search.probing import Prober
 from eureka_agent.search.reflecting import Reflecting, keep_reflection
 from eureka_agent.search.reviewing import Review
@@ -36,9 +38,11 @@ from eureka_agent.search.screening import Screening
 from eureka_agent.search.settling import settle
 from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.search.transcript import write_transcript
-from eureka_agent.store import CandidateRow, Run
+from eureka_agent.store import CandidateRow, Run, ranking, solved
 from eureka_agent.store.files import draft_of
 from eureka_agent.training import save_policy
+from eureka_agent.ui.format import number
+from eureka_agent.ui.verdict import why
 
 
 def search(launch: Launch) -> None:
@@ -59,6 +63,7 @@ def search(launch: Launch) -> None:
         trainer = Trainer(run, environment, config, judge, launch.fitness, spare)
         enter_baselines(run, environment, config)
         bank = _bank(run, judge, config)
+        note_measure(run, judge, config, bank)
         insight = _insight(run, environment, bank, prober) if bank else None
         reflecting = (
             Reflecting(run, environment, config, bank, prober, launch.analyst) if bank else None
@@ -84,11 +89,15 @@ def search(launch: Launch) -> None:
                 run.set_phase(f"generation {generation}: the programs are compared")
                 hindsight = review.hindsight() if review else None
                 insight.learn(generation, config.measured, hindsight)
-            choose_best(run, generation, config)
+            choose_best(run, generation)
             if films is not None:
                 film_winner(run, films, generation)
         settle(run, trainer, config)
+        if bank is not None and config.rank_by == "fitness":
+            note_one_function(run, environment, judge, bank, prober)
         compare(run, trainer, judge, environment, config)
+        if config.picture:
+            picture_winner(run, environment, config.seed)
 
 
 def evaluate(launch: Launch, seeds: int) -> None:
@@ -102,7 +111,7 @@ def evaluate(launch: Launch, seeds: int) -> None:
     require_evaluable(run)
     with _sitting(run, config), Judge(environment, config, launch.fitness) as judge:
         trainer = Trainer(run, environment, config, judge, launch.fitness)
-        compare(run, trainer, judge, environment, config)
+        compare(run, trainer, judge, environment, config, asked=True)
 
 
 def propose(launch: Launch, generation: int) -> list[CandidateRow]:
@@ -209,21 +218,29 @@ def keep_result(
             fitness=best.fitness,
             own_return=best.own_return,
             checkpoint_step=best.step,
+            progress=best.progress,
         )
         keep_reflection(run, row.id, environment, config, best.episodes)
         shown = "trained to the end" if best.fitness is None else f"fitness {best.fitness:.4g}"
+        if best.fitness is not None and best.progress is not None:
+            shown += f", progress {best.progress:.4g}"
         run.event("finished", shown, row.id)
 
 
-def choose_best(run: Run, generation: int, config: SearchConfig) -> None:
+def choose_best(run: Run, generation: int) -> None:
     """Note who leads; the best is never lost, whatever later generations bring."""
     ranked = ranking(run)
     if not ranked:
         run.event("generation", f"Generation {generation} brought no working reward")
         return
-    value, best = ranked[0]
+    best = ranked[0].row
     if run.row().best_candidate != best.id:
-        run.event("best", f"leads with {measure(config)} {value:.4g}", best.id)
+        if solved(run, ranked) is False:
+            untrained = number(run.row().measure["untrained"])
+            said = f"Nothing does better yet than untrained policies ({untrained}). First stands"
+            run.event("generation", f"{said} #{best.id}: {why(run, ranked)}")
+        else:
+            run.event("best", f"leads: {why(run, ranked)}", best.id)
     ship(run, best)
 
 
@@ -255,7 +272,7 @@ def _review(launch: Launch, bank: Bank, prober: Prober) -> Review | None:
 
 def film_winner(run: Run, films: WinnerFilms, generation: int) -> None:
     """Have the best of a generation filmed, which nothing waits for."""
-    best = next((row for _, row in ranking(run) if row.generation == generation), None)
+    best = next((s.row for s in ranking(run) if s.row.generation == generation), None)
     if best is not None:
         films.record(best.id)
 

@@ -1,13 +1,17 @@
-"""Pictures of recorded episodes, for the model that looks at what policies do."""
+"""Pictures of recorded episodes: for people, and for the model that looks at what policies do."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from eureka_agent.analysis.excerpt import Excerpt
-from eureka_agent.environment import Environment, pools
+from eureka_agent.environment import Environment, Episodes, pools
 from eureka_agent.errors import EurekaError
-from eureka_agent.search.bank import Record
+from eureka_agent.search.bank import BROKEN, Record
+from eureka_agent.search.criticism import EPISODES
 from eureka_agent.store import Run
+from eureka_agent.ui.videos import PICTURE
 
 if TYPE_CHECKING:
     from eureka_agent.playback.sheets import Strip
@@ -44,6 +48,28 @@ def pictures(
     except EurekaError as error:
         run.event("frames", f"no frames of episodes: {error}")
     return {number: path.read_bytes() for number, path in paths.items() if path.is_file()}
+
+
+def picture_winner(run: Run, environment: Environment, seed: int) -> None:
+    """Draw an episode of the winner's policy, once; without a picture an event says why."""
+    from eureka_agent.playback.sheets import Order, Strip, frames_of, have_drawn
+
+    number = run.row().best_candidate
+    if number is None:
+        return
+    folder = run.candidate_folder(number)
+    path, recorded = (folder / PICTURE).resolve(), folder / EPISODES
+    if path.is_file() or not recorded.is_file():
+        return
+    try:
+        with np.load(recorded, allow_pickle=False) as arrays:
+            episodes = Episodes.from_arrays(dict(arrays))
+        ended = bool(episodes.terminated[0])
+        steps = frames_of(range(int(episodes.lengths[0])), ended)
+        strip = Strip(f"The policy of candidate {number}", episodes, 0, steps)
+        have_drawn(Order(environment.source, pools.RANKING, seed, [(path, [strip])]))
+    except (EurekaError, *BROKEN) as error:
+        run.event("picture", f"no picture of the winner's policy: {error}", number)
 
 
 def _strips(excerpt: Excerpt, records: Sequence[Record]) -> list["Strip"]:

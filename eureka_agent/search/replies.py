@@ -122,11 +122,20 @@ class Judgement:
         fitness: per episode `[E]` float64, finite; NaN where nothing measures the task.
         diverged: whether the episode ended because the physics failed `[E]` bool.
         episodes: as they went.
+        progress: per episode by the environment's dense measure `[E]` float64, NaN where it says
+            nothing; None without such a measure.
     """
 
     fitness: np.ndarray
     diverged: np.ndarray
     episodes: Episodes
+    progress: np.ndarray | None = None
+
+    @property
+    def nearness(self) -> float | None:
+        """Mean progress over the episodes that have one; None where none has."""
+        known = np.array([]) if self.progress is None else self.progress[np.isfinite(self.progress)]
+        return float(known.mean()) if len(known) else None
 
     @property
     def mean_fitness(self) -> float | None:
@@ -150,6 +159,9 @@ def read_judgements(
     else:
         fitness = np.full((policies, episodes), np.nan)
     diverged = _array(reply, "diverged", (policies, episodes), np.bool_)
+    progress = None
+    if "progress" in reply.arrays:
+        progress = _array(reply, "progress", (policies, episodes), np.float64)
     limit, width = environment.episode_steps, environment.layout.width
     found = []
     for p in range(policies):
@@ -166,8 +178,14 @@ def read_judgements(
         lengths = recorded["lengths"]
         if not ((lengths >= 1) & (lengths <= limit)).all():
             raise Garbled(f"The judge sent episodes that are not 1 to {limit} steps long.")
-        found.append(Judgement(fitness[p], diverged[p], Episodes.from_arrays(recorded)))
+        nearer = None if progress is None else progress[p]
+        found.append(Judgement(fitness[p], diverged[p], Episodes.from_arrays(recorded), nearer))
     return found
+
+
+def read_steps(reply: Message, shape: tuple[int, ...]) -> np.ndarray:
+    """The fitness of each step of recorded episodes `[L, E]` float64."""
+    return _array(reply, "steps", shape, np.float64)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ Training seeds differ far more than episodes do, and the best of many single tra
 lucky one: more episodes of the same policies would measure the luck more exactly.
 """
 
-from eureka_agent.search.archive import measure, ranking, ship
+from eureka_agent.search.archive import ship
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.trainer import Job, Trainer
-from eureka_agent.store import CandidateRow, Run, RunReader
+from eureka_agent.store import CandidateRow, Run, RunReader, ranking, solved
+from eureka_agent.ui.verdict import why
 
 CLOSE = 0.3
 """A candidate is close if it lags the leader by at most this share of the range of all."""
@@ -25,20 +26,26 @@ def settle(run: Run, trainer: Trainer, config: SearchConfig) -> None:
     ranked = ranking(run)
     if not ranked:
         return
-    mean, best = ranked[0]
+    best = ranked[0].row
     if run.row().best_candidate != best.id:
-        run.event("best", f"wins with {measure(config)} {mean:.4g}", best.id)
+        run.event("best", f"wins: {why(run, ranked)}", best.id)
     ship(run, best)
 
 
 def finalists(run: RunReader, most: int) -> list[CandidateRow]:
-    """The candidates that are close to the leader, the fittest first, at most `most`."""
+    """The candidates that are close to the leader, the fittest first, at most `most`.
+
+    There are none where nothing is to be settled: no candidate does better than policies without
+    training, or none than any other.
+    """
     ranked = ranking(run)
-    if not ranked:
+    if not ranked or solved(run, ranked) is False:
         return []
-    highest, lowest = ranked[0][0], ranked[-1][0]
+    highest, lowest = ranked[0].value, ranked[-1].value
+    if len(ranked) > 1 and ranked[0].merit[0] == ranked[-1].merit[0]:
+        return []
     bar = highest - CLOSE * (highest - lowest)
-    return [row for mean, row in ranked if mean >= bar][:most]
+    return [standing.row for standing in ranked if standing.value >= bar][:most]
 
 
 def _undecided(run: RunReader, config: SearchConfig) -> list[CandidateRow]:

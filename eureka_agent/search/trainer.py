@@ -59,6 +59,11 @@ class Checkpoint:
         return self.judgement.mean_fitness
 
     @property
+    def progress(self) -> float | None:
+        """Mean over the episodes by the environment's dense measure, if it has one."""
+        return self.judgement.nearness
+
+    @property
     def episodes(self) -> Episodes:
         """As they went."""
         return self.judgement.episodes
@@ -265,6 +270,7 @@ class Trainer:
             job.training,
             report.steps,
             fitness=judgement.mean_fitness,
+            progress=judgement.nearness,
             own_return=own if np.isfinite(own) else None,
             episode_length=float(judgement.episodes.lengths.float().mean()),
             ended_early=float(judgement.episodes.terminated.float().mean()),
@@ -288,4 +294,5 @@ class Trainer:
             ranking_fitness=best.fitness,
             own_return=best.own_return,
             checkpoint_step=best.step,
+            progress=best.progress,
         )

@@ -5,6 +5,7 @@ where it names what to draw through; otherwise what works is found out by trying
 """
 
 import copy
+import functools
 import importlib
 import math
 import os
@@ -62,7 +63,7 @@ class Renderer:
         *,
         close: bool = False,
     ) -> None:
-        self._made_with = (model, width, height, camera, close)
+        self._made_with = functools.partial(Renderer, model, width, height, camera, close=close)
         self.camera = mujoco.MjvCamera()
         model = _with_wide_floors(model)
         self._model, self._data = model, mujoco.MjData(model)
@@ -76,8 +77,7 @@ class Renderer:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Renderer":
         """Another one that draws the same; what draws is not shared."""
-        *arguments, close = self._made_with
-        copied = memo[id(self)] = Renderer(*arguments, close=close)
+        copied = memo[id(self)] = self._made_with()
         return copied
 
     def frame(

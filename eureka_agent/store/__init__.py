@@ -2,6 +2,7 @@
 
 from eureka_agent.store.baselines import baselines_path, fingerprint, read_baselines
 from eureka_agent.store.folder import find_run, list_runs
+from eureka_agent.store.ranking import Standing, ranking, solved
 from eureka_agent.store.reading import RunReader
 from eureka_agent.store.rows import (
     AnalysisRow,
@@ -30,11 +31,14 @@ __all__ = [
     "Run",
     "RunReader",
     "RunRow",
+    "Standing",
     "TrainingRow",
     "UsageRow",
     "baselines_path",
     "find_run",
     "fingerprint",
     "list_runs",
+    "ranking",
     "read_baselines",
+    "solved",
 ]

@@ -61,13 +61,16 @@ def read_baselines(path: Path) -> dict[str, dict[str, Any]]:
 
 TOLD = ("task", "robot", "start", "termination", "subtasks")
 """Attributes of an environment that are sentences."""
+RANGE = "RANGE"
+"""What a fitness file says of its values, which changes none of them."""
 
 
 def fingerprint(folder: Path) -> str:
     """Twelve characters that change with what an environment simulates, measures and pays.
 
     Comments, docstrings and layout of Python files do not count, nor do the sentences that tell of
-    task and robot, README and picture. What the environment is a variant of counts as part of it.
+    task and robot, the stated range of a fitness, README and picture. What the environment is a
+    variant of counts as part of it.
     """
     digest = hashlib.sha256()
     for path in _files(folder):
@@ -109,14 +112,16 @@ def _code(content: bytes) -> bytes:
             node, clean=False
         ):
             node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.Module):
+            node.body = [part for part in node.body if not _sets(part, (RANGE,))]
         if isinstance(node, ast.ClassDef):
-            node.body = [part for part in node.body if not _tells(part)] or [ast.Pass()]
+            node.body = [part for part in node.body if not _sets(part, TOLD)] or [ast.Pass()]
     return ast.unparse(tree).encode()
 
 
-def _tells(statement: ast.stmt) -> bool:
-    """Whether a statement of a class sets a sentence that only designers and people read."""
+def _sets(statement: ast.stmt, names: tuple[str, ...]) -> bool:
+    """Whether a statement does nothing but set one of these names."""
     match statement:
         case ast.Assign(targets=[ast.Name(id=name)]):
-            return name in TOLD
+            return name in names
     return False

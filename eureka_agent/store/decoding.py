@@ -19,7 +19,7 @@ Fits = Callable[[Any], bool]
 
 JSON_COLUMNS = {"config", "parents", "verdict", "components", "diagnostics", "messages"}
 JSON_COLUMNS |= {"distances", "matrix", "peers", "alarms", "said"}
-JSON_COLUMNS |= {"reviews", "failures", "lens", "opinion"}
+JSON_COLUMNS |= {"reviews", "failures", "lens", "opinion", "measure"}
 BOOLEANS = {"reproduced", "estimated"}
 MOMENTS = {"created", "updated", "finished", "time"}
 LAST_MOMENT = 250_000_000_000.0

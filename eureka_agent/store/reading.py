@@ -213,15 +213,14 @@ class RunReader:
 
     def generations(self) -> list[GenerationRow]:
         """The generations in numbers, first to last."""
-        # SQLite takes a bare column beside a single max() from the row that holds the maximum.
         return self._select(
             GenerationRow,
-            "SELECT generation, candidates, finished, rejected, failed, best, mean, "
-            "iif(best IS NULL, NULL, id) AS best_candidate FROM ("
             "SELECT generation, count(*) AS candidates, sum(state = 'finished') AS finished, "
             "sum(state = 'rejected') AS rejected, sum(state = 'failed') AS failed, "
-            "max(fitness) AS best, avg(fitness) AS mean, id FROM candidates GROUP BY generation) "
-            "ORDER BY generation",
+            "max(fitness) AS best, avg(fitness) AS mean, "
+            "(SELECT id FROM candidates AS c WHERE c.generation = candidates.generation "
+            "AND fitness IS NOT NULL ORDER BY fitness DESC, progress DESC, id LIMIT 1) "
+            "AS best_candidate FROM candidates GROUP BY generation ORDER BY generation",
         )
 
     def insight(self, generation: int | None = None) -> InsightRow | None:

@@ -34,6 +34,11 @@ class RunRow:
         best_candidate: the candidate that leads so far.
         phase: what happens now, in words.
         failure: why the run failed.
+        measure: what is known of the fitness, {} in older runs: `range`, the lowest and the highest
+            that an episode can get, each None without a bound; `progress`, what its dense measure
+            says, or None; `untrained` and `untrained_progress`, the most that a policy without
+            training gets on the ranking pool; `one_function`, whether the human reward and the
+            bare fitness are the same.
     """
 
     environment: str
@@ -51,6 +56,7 @@ class RunRow:
     best_candidate: int | None
     phase: str
     failure: str | None
+    measure: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,8 @@ class CandidateRow:
         created: unix seconds.
         finished: when it reached its last state, in unix seconds.
         twin: the candidate as whose equivalent it was rejected.
+        progress: of the shipped checkpoint by the environment's dense measure, on the ranking pool;
+            None where there is none.
     """
 
     id: int
@@ -98,6 +106,7 @@ class CandidateRow:
     created: float
     finished: float | None
     twin: int | None = None
+    progress: float | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +171,7 @@ class GenerationRow:
         failed: how many broke in training.
         best: the highest fitness.
         mean: the mean fitness of those that have one.
-        best_candidate: whose the highest fitness is.
+        best_candidate: whose the highest fitness is; of equals the one with the most progress.
     """
 
     generation: int
@@ -193,6 +202,7 @@ class TrainingRow:
         checkpoint_step: the step of that checkpoint.
         reproduced: whether training again gave the same result; None where it was not tried.
         failure: why it failed.
+        progress: of the shipped checkpoint, as `CandidateRow.progress`.
     """
 
     id: int
@@ -208,6 +218,7 @@ class TrainingRow:
     checkpoint_step: int | None
     reproduced: bool | None
     failure: str | None
+    progress: float | None = None
 
 
 @dataclass(frozen=True)
@@ -224,6 +235,7 @@ class EvaluationRow:
         ended_early: share of episodes that ended before the time limit.
         components: by name the weighted value's `mean`, `min`, `max` and its `share` of the return.
         diagnostics: of the trainer, by name.
+        progress: mean over the pool's episodes by the environment's dense measure, if it has one.
     """
 
     id: int
@@ -235,6 +247,7 @@ class EvaluationRow:
     ended_early: float | None
     components: dict[str, dict[str, float | None]]
     diagnostics: dict[str, float | None]
+    progress: float | None = None
 
 
 @dataclass(frozen=True)

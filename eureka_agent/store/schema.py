@@ -4,7 +4,7 @@ import re
 
 from eureka_agent.store.rows import CANDIDATE_STATES, ROLES, RUN_STATUSES, TRAINING_STATES
 
-VERSION = 4
+VERSION = 5
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
@@ -64,6 +64,13 @@ CREATE TABLE analyses (
     lens TEXT NOT NULL,
     opinion TEXT NOT NULL
 );
+"""
+
+_MEASURE = """
+ALTER TABLE run ADD COLUMN measure TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE candidates ADD COLUMN progress REAL;
+ALTER TABLE trainings ADD COLUMN progress REAL;
+ALTER TABLE evaluations ADD COLUMN progress REAL;
 """
 
 # Evaluations and events are numbered with AUTOINCREMENT: a viewer that asks for all since number n
@@ -149,6 +156,7 @@ CREATE TABLE events (
 {_CONVERSATIONS}
 {_INSIGHTS}
 {_ANALYSES}
+{_MEASURE}
 PRAGMA user_version = {VERSION};
 """
 MIGRATIONS = {
@@ -170,6 +178,10 @@ INSERT INTO exchanges SELECT * FROM earlier_exchanges;
 DROP TABLE earlier_exchanges;
 {_ANALYSES}
 PRAGMA user_version = 4;
+""",
+    4: f"""
+{_MEASURE}
+PRAGMA user_version = 5;
 """,
 }
 """What makes a database of that schema version one of the next."""

@@ -46,6 +46,11 @@ class RunWriter(RunReader):
                 trust.sign(self.path, before, self.row())
             write_atomically(self.path / "config.toml", toml.dumps(config))
 
+    def set_measure(self, **values: Any) -> None:
+        """Add to what is known of the fitness: entries of `RunRow.measure`."""
+        with self._write() as database:
+            database.update("run", 1, measure=self.row().measure | values)
+
     def set_sandbox(self, text: str) -> None:
         """Say in words how candidates are isolated."""
         with self._write() as database:
@@ -188,9 +193,15 @@ class RunWriter(RunReader):
             database.update("candidates", candidate, reflection=text)
 
     def set_result(
-        self, candidate: int, *, fitness: float | None, own_return: float, checkpoint_step: int
+        self,
+        candidate: int,
+        *,
+        fitness: float | None,
+        own_return: float,
+        checkpoint_step: int,
+        progress: float | None = None,
     ) -> None:
-        """Record a finished candidate: its shipped checkpoint, with fitness on the ranking pool."""
+        """Record a finished candidate: its shipped checkpoint, as measured on the ranking pool."""
         with self._write() as database:
             database.update(
                 "candidates",
@@ -199,6 +210,7 @@ class RunWriter(RunReader):
                 fitness=fitness,
                 own_return=own_return,
                 checkpoint_step=checkpoint_step,
+                progress=progress,
                 failure=None,
                 finished=time.time(),
             )
@@ -282,8 +294,9 @@ class RunWriter(RunReader):
         training: int,
         *,
         ranking_fitness: float | None,
-        own_return: float,
-        checkpoint_step: int,
+        own_return: float | None,
+        checkpoint_step: int | None,
+        progress: float | None = None,
     ) -> None:
         """Record a finished training and its shipped checkpoint."""
         with self._write() as database:
@@ -294,6 +307,7 @@ class RunWriter(RunReader):
                 ranking_fitness=ranking_fitness,
                 own_return=own_return,
                 checkpoint_step=checkpoint_step,
+                progress=progress,
                 failure=None,
             )
 
@@ -318,6 +332,7 @@ class RunWriter(RunReader):
         step: int,
         *,
         fitness: float | None,
+        progress: float | None = None,
         own_return: float | None = None,
         episode_length: float | None = None,
         ended_early: float | None = None,
@@ -334,6 +349,7 @@ class RunWriter(RunReader):
                 training_id=training,
                 step=step,
                 fitness=fitness,
+                progress=progress,
                 own_return=own_return,
                 episode_length=episode_length,
                 ended_early=ended_early,

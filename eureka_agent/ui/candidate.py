@@ -52,8 +52,14 @@ def show_candidate(run: RunReader, candidate: int) -> RenderableType:
             head.append(f"\n{one_line(line)}")
     if document["state"] == "finished":
         known = {"ranking fitness": document["fitness"], "own return": document["own_return"]}
+        if document["fitness"] is not None:
+            if document["seeds"] > 1:
+                known[f"mean of {document['seeds']} seeds"] = document["ranking_value"]
+            known["progress"] = document["progress"]
         said = [f"{name} {number(value)}" for name, value in known.items() if value is not None]
         head.append(f"\n{', '.join(said)}")
+        if document["why"]:
+            head.append(f"\nFirst of all candidates: {one_line(document['why'])}.")
     parts: list[RenderableType] = [head, Text(), code(document["text"], numbers=True), Text()]
     if document["failure"] and not (document["state"] == "rejected" and document["verdict"]):
         parts.append(section("Why it failed", Text(clean(document["failure"]).rstrip())))
@@ -112,20 +118,24 @@ def _training_parts(training: Document) -> list[RenderableType]:
 
 def _curves(evaluations: Sequence[Document], checkpoint: int | None) -> RenderableType:
     lines = []
-    for key, name in (("fitness", "ranking fitness"), ("own_return", "own return")):
+    kinds = [("fitness", "ranking fitness"), ("progress", "progress"), ("own_return", "own return")]
+    for key, name in kinds:
         curve = [evaluation[key] for evaluation in evaluations]
         if curve.count(None) == len(curve):
             continue
         low, high = limits([curve])
         scale = f"{number(low)} to {number(high)}"
         lines.append(Text(f"{name:<16} {sparkline(curve, low, high)}  {scale}"))
-    measured = any(evaluation["fitness"] is not None for evaluation in evaluations)
-    columns = (">own return", ">length", ">ended early", "")
-    table = plain_table(">step", *((">fitness",) if measured else ()), *columns)
+    columns = {
+        key: heading
+        for key, heading in (("fitness", ">fitness"), ("progress", ">progress"))
+        if any(evaluation[key] is not None for evaluation in evaluations)
+    }
+    table = plain_table(">step", *columns.values(), ">own return", ">length", ">ended early", "")
     for evaluation in evaluations:
         table.add_row(
             count(evaluation["step"]),
-            *((number(evaluation["fitness"]),) if measured else ()),
+            *(number(evaluation[key]) for key in columns),
             number(evaluation["own_return"]),
             number(evaluation["episode_length"]),
             percent(evaluation["ended_early"]),

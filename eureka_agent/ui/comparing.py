@@ -16,8 +16,8 @@ from eureka_agent.ui.statistics import FEWEST_TRAININGS, Estimate, compare
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 KEPT = (
-    "run", "path", "environment", "goal", "status", "created", "baselines", "env_steps",
-    "env_steps_per_second", "wall_seconds",
+    "run", "path", "verdict", "solved", "environment", "goal", "status", "created", "baselines",
+    "env_steps", "env_steps_per_second", "wall_seconds",
 )  # fmt: skip
 """What is taken from a run's own document as it is."""
 
@@ -49,7 +49,9 @@ def comparison_document(paths: Sequence[Path]) -> Document:
         "settings": _differing([row.config | {"seed": row.seed} for row in rows]),
         "comparable": comparable,
         "against_first": [
-            asdict(compare(winner, winners[0])) if comparable and i else None
+            asdict(compare(winner, winners[0], documents[0]["measure"].get("untrained")))
+            if comparable and i
+            else None
             for i, winner in enumerate(winners)
         ],
         "warnings": differences + _few_trainings(documents),
@@ -73,7 +75,7 @@ def _column(document: Document) -> Document:
     published = document["published_baselines"] or {}
     return {key: document[key] for key in KEPT} | {
         "best": {
-            **{key: best.get(key) for key in ("candidate", "generation", "ranking_fitness")},
+            **{key: best.get(key) for key in ("candidate", "generation", "ranking_fitness", "why")},
             "fitness": winner["mean"],
             "interval": winner["interval"],
             "trainings": len(winner["values"]),

@@ -39,7 +39,11 @@ def comparison_view(document: Document, width: int) -> RenderableType:
     columns = range(len(document["runs"]))
     for start in range(0, len(columns), beside):
         parts += _tables(document, columns[start : start + beside])
-    return Group(*parts)
+    said = [
+        Text.assemble((f"{run['letter']}  ", "bold"), one_line(run["verdict"]))
+        for run in document["runs"]
+    ]
+    return Group(*parts[:2], section("Verdicts", Group(*said)), *parts[2:])
 
 
 def _legend(runs: Sequence[Document]) -> Table:
@@ -56,7 +60,7 @@ def _tables(document: Document, columns: Sequence[int]) -> list[RenderableType]:
     runs = [document["runs"][column] for column in columns]
     results = _table(runs)
     _add(results, "best candidate", [_candidate(run["best"]) for run in runs])
-    _add(results, "fitness", [number(run["best"]["fitness"]) for run in runs])
+    _add(results, "expected on a fresh seed", [number(run["best"]["fitness"]) for run in runs])
     _add(results, "  95 % interval", [_interval(run["best"]) for run in runs])
     _add(results, "  trainings", [str(run["best"]["trainings"]) for run in runs])
     against = [document["against_first"][column] for column in columns]
@@ -111,7 +115,7 @@ def _difference(against: Document | None) -> str:
     """How a winner differs from that of the first run, and whether that means anything."""
     if against is None or against["difference"] is None:
         return NOTHING
-    word = {"tie": " (tie)", "unknown": " (unsure)"}.get(against["verdict"], "")
+    word = {"tie": " (equal)", "unknown": " (unsure)"}.get(against["verdict"], "")
     sign = "+" if against["difference"] > 0 else ""
     return f"{sign}{number(against['difference'])}{word}"
 

@@ -1,8 +1,9 @@
 """What is known of a run as plain documents: the `--json` output, and what the renderers draw.
 
-Fields may be added, never renamed. `best` and `baselines` hold results, from the reporting pool, as
-do `published_baselines`, which came with the environment; `fitness` in `generations` and
-`candidates` is from the ranking pool, by which the search chooses.
+Fields may be added, never renamed. `verdict` says in a sentence what came of the run. `best` and
+`baselines` hold results, from the reporting pool, as do `published_baselines`, which came with the
+environment; `fitness` in `generations` and `candidates` is from the ranking pool, by which the
+search chooses.
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,30 @@ from pathlib import Path
 from typing import Any
 
 from eureka_agent.errors import UsageError
-from eureka_agent.store import CandidateRow, ExchangeRow, RunReader, TrainingRow, list_runs
+from eureka_agent.store import (
+    CandidateRow,
+    ExchangeRow,
+    RunReader,
+    Standing,
+    TrainingRow,
+    list_runs,
+    ranking,
+    solved,
+)
+from eureka_agent.store.ranking import merit
 from eureka_agent.store.reading import TRIES
 from eureka_agent.store.rows import Role
 from eureka_agent.ui.published import published_baselines
-from eureka_agent.ui.statistics import Estimate, compare, estimate, human_normalised
+from eureka_agent.ui.statistics import (
+    UNBOUNDED,
+    Bounds,
+    Estimate,
+    Score,
+    compare,
+    estimate,
+    human_normalised,
+)
+from eureka_agent.ui.verdict import Evidence, Verdict, verdict, why
 
 Document = dict[str, Any]
 
@@ -49,7 +69,10 @@ def _run_line(run: RunReader) -> Document:
         "created": row.created,
         "generations": len(generations),
         "candidates": sum(generation.candidates for generation in generations),
-        "best": {"candidate": row.best_candidate, "fitness": _winner(run, row.best_candidate).mean},
+        "best": {
+            "candidate": row.best_candidate,
+            "fitness": _winner(run, row.best_candidate)[0].mean,
+        },
         "env_steps": row.env_steps,
         "wall_seconds": row.wall_seconds,
         "failure": row.failure,
@@ -59,11 +82,16 @@ def _run_line(run: RunReader) -> Document:
 def run_document(run: RunReader) -> Document:
     """A run from one moment: the document of `show RUN --json`."""
     with run.transaction():
-        row = run.row()
-        winner = _winner(run, row.best_candidate)
+        row, ranked = run.row(), ranking(run)
+        winner, _ = _winner(run, row.best_candidate)
         human, bare = _reported(run, "human"), _reported(run, "fitness")
+        found = _verdict(run, ranked, winner, human, bare)
+        standings = {standing.row.id: standing for standing in ranked}
         return {
             "run": run.name,
+            "verdict": found.sentence,
+            "solved": found.solved,
+            "advice": list(found.advice),
             "path": str(run.path),
             "environment": row.environment,
             "goal": row.goal,
@@ -73,15 +101,20 @@ def run_document(run: RunReader) -> Document:
             "created": row.created,
             "seed": row.seed,
             "sandbox": row.sandbox,
-            "best": _best(run, row.best_candidate),
+            "best": _best(run, row.best_candidate, ranked),
             "baselines": {"human": human.mean, "fitness_only": bare.mean},
             "published_baselines": published_baselines(run),
-            "comparison": _comparison(winner, human, bare),
+            "comparison": _comparison(run, winner, human, bare),
+            "measure": row.measure,
             "generations": [
                 asdict(row) | {"failures": failure_shares(run.failures(row.generation))}
                 for row in run.generations()
             ],
-            "candidates": [_candidate(run, candidate) for candidate in run.candidates()],
+            "candidates": [
+                _candidate(run, candidate, standings.get(candidate.id))
+                for candidate in run.candidates()
+            ],
+            "ranking_episodes": row.config.get("ranking_episodes"),
             "ranked_by": row.config.get("rank_by", "fitness"),
             "measured": run.measured,
             **_insight(run),
@@ -99,16 +132,57 @@ def _insight(run: RunReader) -> Document:
     return {name: getattr(known, name) if known else None for name in names}
 
 
-def _comparison(winner: Estimate, human: Estimate, bare: Estimate) -> Document:
+def _comparison(run: RunReader, winner: Estimate, human: Estimate, bare: Estimate) -> Document:
     """The winner beside the baselines, over fresh trainings."""
+    floor = run.row().measure.get("untrained")
     return {
         "winner": asdict(winner),
         "human": asdict(human),
         "fitness_only": asdict(bare),
-        "score": asdict(human_normalised(winner, human, bare)),
-        "against_human": asdict(compare(winner, human)),
-        "against_bare": asdict(compare(winner, bare)),
+        "score": asdict(_score(run, winner, human, bare)),
+        "against_human": asdict(compare(winner, human, floor)),
+        "against_bare": asdict(compare(winner, bare, floor)),
+        "one_function": bool(run.row().measure.get("one_function")),
     }
+
+
+def _score(run: RunReader, winner: Estimate, human: Estimate, bare: Estimate) -> Score:
+    """The human-normalised score, or why there is none."""
+    if run.trainings("fitness") and not run.trainings("human"):
+        return Score(None, None, "this goal has no human reward")
+    if run.row().measure.get("one_function"):
+        return Score(None, None, "the human reward is the bare fitness")
+    return human_normalised(winner, human, bare)
+
+
+def _verdict(
+    run: RunReader,
+    ranked: Sequence[Standing],
+    winner: Estimate,
+    human: Estimate,
+    bare: Estimate,
+) -> Verdict:
+    row = run.row()
+    states = [candidate.state for candidate in run.candidates()]
+    return verdict(
+        Evidence(
+            run=run.name,
+            status=run.status(),
+            given=row.config.get("designer") == "given",
+            ranked=ranked,
+            ended=(states.count("failed"), states.count("rejected")),
+            peers=not run.measured,
+            untrained=row.measure.get("untrained"),
+            solved=solved(run, ranked),
+            dense=row.measure.get("progress") is not None,
+            best=row.best_candidate,
+            winner=winner,
+            fresh=_winner(run, row.best_candidate)[1],
+            human=human,
+            bare=bare,
+            one_function=bool(row.measure.get("one_function")),
+        )
+    )
 
 
 def candidate_document(run: RunReader, number: int) -> Document:
@@ -118,10 +192,12 @@ def candidate_document(run: RunReader, number: int) -> Document:
         UsageError: the run has no such candidate.
     """
     with run.transaction():
-        candidate = run.candidate(number)
+        candidate, ranked = run.candidate(number), ranking(run)
+        standings = {standing.row.id: standing for standing in ranked}
         return {
             "run": run.name,
-            **_candidate(run, candidate),
+            **_candidate(run, candidate, standings.get(number)),
+            "why": why(run, ranked) if ranked and ranked[0].row.id == number else "",
             "text": candidate.text,
             **_analysis(run, number),
             "drafts": [
@@ -197,9 +273,24 @@ def _exchange(exchange: ExchangeRow) -> Document:
     return document
 
 
-def _candidate(run: RunReader, candidate: CandidateRow) -> Document:
+def best_first(candidates: Sequence[Document]) -> list[Document]:
+    """Candidates from the best to the worst, then those without a result, in their order."""
+    return sorted(
+        candidates,
+        key=lambda row: (
+            row["ranking_value"] is None,
+            *(-part for part in merit(row["ranking_value"] or 0.0, row["progress"])),
+            row["id"],
+        ),
+    )
+
+
+def _candidate(run: RunReader, candidate: CandidateRow, standing: Standing | None) -> Document:
+    """A candidate, with what it ranks by: `ranking_value`, a mean over so many `seeds`."""
     document = asdict(candidate)
     del document["text"]
+    document["ranking_value"] = standing and standing.value
+    document["seeds"] = standing.trainings if standing else 0
     document["reward_path"] = str(run.candidate_folder(candidate.id) / "reward.py")
     return document
 
@@ -218,20 +309,26 @@ def _training(run: RunReader, training: TrainingRow) -> Document:
     return document
 
 
-def _best(run: RunReader, number: int | None) -> Document | None:
+def _best(run: RunReader, number: int | None, ranked: Sequence[Standing]) -> Document | None:
     if number is None:
         return None
     candidate = run.candidate(number)
     policy = run.path / "best" / "policy.zip"
     again = [training.reproduced for training in run.trainings("winner", number)]
+    winner, fresh = _winner(run, number)
+    leads = bool(ranked) and ranked[0].row.id == number
     return {
         "candidate": number,
-        "fitness": _winner(run, number).mean,
+        "fitness": winner.mean,
+        "expected": winner.mean if fresh else None,
+        "why": why(run, ranked) if leads else "",
         "own_return": candidate.own_return,
         "policy_fitness": _reported(run, "candidate", number).mean,
         "reward_path": str(run.path / "best" / "reward.py"),
         "policy_path": str(policy) if policy.is_file() else None,
         "ranking_fitness": candidate.fitness,
+        "ranking_mean": next((s.value for s in ranked if s.row.id == number), None),
+        "progress": candidate.progress,
         "generation": candidate.generation,
         "parents": list(candidate.parents),
         "thought": candidate.thought,
@@ -242,24 +339,33 @@ def _best(run: RunReader, number: int | None) -> Document | None:
 
 def _reported(run: RunReader, role: Role, candidate: int | None = None) -> Estimate:
     """The reporting-pool fitness over the trainings of a role."""
-    return _estimate(run.trainings(role, candidate))
+    return _estimate(run.trainings(role, candidate), _bounds(run))
 
 
-def _estimate(trainings: list[TrainingRow]) -> Estimate:
+def _bounds(run: RunReader) -> Bounds:
+    low, high = run.row().measure.get("range") or UNBOUNDED
+    return low, high
+
+
+def _estimate(trainings: list[TrainingRow], bounds: Bounds) -> Estimate:
+    """What a reward is worth on a fresh seed, from all its trainings: what people are told."""
     values = [training.reporting_fitness for training in trainings]
     failed = sum(training.state == "failed" for training in trainings)
-    return estimate([value for value in values if value is not None], failed)
+    return estimate([value for value in values if value is not None], failed, bounds)
 
 
-def _winner(run: RunReader, number: int | None) -> Estimate:
-    """The winner's result.
+def _winner(run: RunReader, number: int | None) -> tuple[Estimate, bool]:
+    """The winner's result, and whether it is of trainings on fresh seeds.
 
     Once it has been trained again on fresh seeds, those trainings alone count: the one it was
     chosen by is the luckiest of many.
     """
+    bounds = _bounds(run)
     if number is None:
-        return estimate([])
+        return estimate([], bounds=bounds), False
     again = run.trainings("winner", number)
-    fresh = _estimate([training for training in again if training.reproduced is None])
-    same = _estimate(again)
-    return next((e for e in (fresh, same) if e.values), _reported(run, "candidate", number))
+    fresh = _estimate([training for training in again if training.reproduced is None], bounds)
+    if fresh.values:
+        return fresh, True
+    same = _estimate(again, bounds)
+    return (same if same.values else _reported(run, "candidate", number)), False

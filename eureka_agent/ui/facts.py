@@ -35,6 +35,7 @@ class Lane:
         best: the highest ranking fitness of its trainings so far.
         curve: ranking fitness by evaluation.
         words: the design thought, or what went wrong.
+        nearness: the newest value of the environment's dense measure, if it has one.
     """
 
     label: str
@@ -44,6 +45,7 @@ class Lane:
     best: float | None
     curve: tuple[float | None, ...]
     words: str
+    nearness: float | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ def _candidate(run: RunReader, candidate: CandidateRow, goal: str) -> Lane:
     latest, best = (None, None) if failed else (latest, lane.best)
     # What trained once may train again, on another seed.
     state = "training" if lane.state == "training" else candidate.state
-    return Lane(lane.label, state, lane.progress, latest, best, lane.curve, words)
+    nearness = lane.nearness if candidate.progress is None else candidate.progress
+    return replace(lane, state=state, latest=latest, best=best, words=words, nearness=nearness)
 
 
 def _lane(run: RunReader, label: str, words: str, trainings: list[TrainingRow]) -> Lane:
@@ -174,7 +177,9 @@ def _lane(run: RunReader, label: str, words: str, trainings: list[TrainingRow]) 
     states = [training.state for training in trainings]
     state = next((s for s in ("training", "waiting", "finished") if s in states), "failed")
     current = [training for training in trainings if training.state == state][-1]
-    curves = {training.id: _curve(run.evaluations(training.id)) for training in trainings}
+    seen = {training.id: run.evaluations(training.id) for training in trainings}
+    curves = {number: _curve(evaluations) for number, evaluations in seen.items()}
+    nearer = [e.progress for e in seen[current.id] if e.progress is not None]
     # One that has just begun has nothing to show yet, but those before it may.
     curve = next(filter(None, (curves[current.id], *reversed(curves.values()))), ())
     known = [value for value in curve if value is not None]
@@ -193,6 +198,7 @@ def _lane(run: RunReader, label: str, words: str, trainings: list[TrainingRow]) 
         best=max((v for values in curves.values() for v in values if v is not None), default=None),
         curve=curve,
         words=words,
+        nearness=nearer[-1] if nearer else None,
     )
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eureka_agent.store import EventRow, GenerationRow, UsageRow
-from eureka_agent.ui.facts import Facts, Lane
+from eureka_agent.ui.facts import BASELINES, Facts, Lane
 from eureka_agent.ui.format import (
     count,
     duration,
@@ -20,6 +20,7 @@ from eureka_agent.ui.format import (
     one_line,
     percent,
     sparkline,
+    things,
     tokens,
 )
 from eureka_agent.ui.pieces import RUN_STYLES, STATES
@@ -59,7 +60,9 @@ def frame(facts: Facts, footer: Sequence[str], width: int, height: int) -> Rende
     parts: list[RenderableType] = [*_header(facts), Text()]
     if facts.lanes or beside:
         shown = sorted(facts.lanes, key=_uninteresting)[:lanes]
-        table = _Lanes(width, [*facts.lanes, *beside], facts.human, facts.measured)
+        episodes = int(facts.run.config.get("ranking_episodes") or 0)
+        beside_them = [*facts.lanes, *beside]
+        table = _Lanes(width, beside_them, facts.human, episodes if facts.measured else None)
         table.add([lane for lane in facts.lanes if lane in shown])
         table.note_hidden(len(facts.lanes) - len(shown))
         table.add(beside)
@@ -117,30 +120,39 @@ class _Lanes:
         width: columns of the terminal.
         scaled: the lanes whose curves share a scale.
         human: the fitness from which on a lane is marked.
-        measured: whether there is a fitness to show.
+        episodes: how many each fitness is a mean of, 0 where that is not known; None where there is
+            no fitness to show.
     """
 
     def __init__(
-        self, width: int, scaled: Sequence[Lane], human: float | None, measured: bool
+        self, width: int, scaled: Sequence[Lane], human: float | None, episodes: int | None
     ) -> None:
-        self._human, self._measured = human, measured
-        self._curves = measured and width >= ROOM_FOR_CURVE
+        self._human, self._measured = human, episodes is not None
+        self._nearness = (
+            self._measured
+            and width >= ROOM_FOR_WORDS
+            and any(lane.nearness is not None for lane in scaled)
+        )
+        self._curves = self._measured and width >= ROOM_FOR_CURVE
         self._words = width >= ROOM_FOR_WORDS
         self._limits = limits([lane.curve for lane in scaled])
         self.table = Table(
             box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", expand=True
         )
         # The widths keep columns where they are while what stands in them changes.
-        for heading, least in (("", 6), ("state", 11), ("progress", BAR), ("", 5)):
+        for heading, least in (("", 6), ("state", 11), ("trained", BAR), ("", 5)):
             self.table.add_column(heading, min_width=least, no_wrap=True)
-        for heading in ("fitness", "best") if measured else ():
+        for heading in ("fitness", "best") if self._measured else ():
             # Justified by hand: the mark stands behind the number.
             self.table.add_column(heading.rjust(NUMBER), min_width=NUMBER + 1, no_wrap=True)
+        if self._nearness:
+            self.table.add_column("progress".rjust(NUMBER), min_width=NUMBER, no_wrap=True)
         if self._curves:
             self.table.add_column("curve", no_wrap=True)
         # Takes what is left, empty or not.
-        legend = "(ranking pool)" if human is None else f"{REACHES} human reached"
-        heading = legend if self._words and measured else ""
+        legend = [f"mean of {things(episodes, 'episode')}"] if episodes else []
+        legend += [f"{REACHES} human reached"] if human is not None and self._measured else []
+        heading = ", ".join(legend) if self._words else ""
         self.table.add_column(heading, no_wrap=True, ratio=1)
 
     def add(self, lanes: Sequence[Lane]) -> None:
@@ -153,7 +165,9 @@ class _Lanes:
                 Text(percent(lane.progress), justify="right"),
             ]
             if self._measured:
-                cells += [self._marked(lane.latest), self._marked(lane.best)]
+                cells += [self._marked(lane.latest, lane), self._marked(lane.best, lane)]
+            if self._nearness:
+                cells.append(number(lane.nearness).rjust(NUMBER))
             if self._curves:
                 # What has one value lies at one height: a line to hold the others against.
                 values = lane.curve[-CURVE:] * (CURVE if lane.state == "published" else 1)
@@ -161,9 +175,10 @@ class _Lanes:
                 cells.append(Text(curve.ljust(CURVE), style))
             self.table.add_row(*cells, _line(lane.words if self._words else "", "dim"))
 
-    def _marked(self, value: float | None) -> str:
+    def _marked(self, value: float | None, lane: Lane) -> str:
         """A fitness with the mark of one that reaches the human reward's."""
-        reaches = value is not None and self._human is not None and value >= self._human
+        bar = None if lane.label == BASELINES["human"] else self._human
+        reaches = value is not None and bar is not None and value >= bar
         return number(value).rjust(NUMBER) + (REACHES if reaches else "")
 
     def note_hidden(self, lanes: int) -> None:

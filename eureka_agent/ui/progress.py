@@ -239,6 +239,8 @@ class PlainView(View):
         rounds: defaultdict[int, list[str]] = defaultdict(list)
         for row in evaluations:
             fitness = f" {number(row.fitness)}" if self._measured else ""
+            if self._measured and row.progress is not None:
+                fitness += f" (progress {number(row.progress)})"
             rounds[row.step].append(f"{names[row.training_id]}{fitness}")
         for step, results in rounds.items():
             measured = f"ranking fitness after {count(step)} steps: {', '.join(results)}"

@@ -7,6 +7,7 @@ from eureka_agent.errors import UsageError
 from eureka_agent.store import RunReader, RunRow, baselines_path, fingerprint, read_baselines
 from eureka_agent.store.trust import OWN_FITNESS, familiar
 from eureka_agent.ui.format import count
+from eureka_agent.ui.statistics import UNBOUNDED, Bounds, clipped
 
 REWARDS = ("random", "zero", "human", "bare")
 KEPT = ("seeds", "steps", "lanes", "worlds", "episodes", "progress", "verdicts", "date", "versions")
@@ -29,9 +30,19 @@ def published_baselines(run: RunReader) -> dict[str, Any] | None:
     if entry is None:
         return None
     found = {key: entry.get(key) for key in (*REWARDS, *KEPT)}
+    low, high = row.measure.get("range") or UNBOUNDED
+    found |= {key: _possible(found[key], (low, high)) for key in REWARDS}
     # The run of a stranger may name any folder: the disk is not searched for its sake.
     known = familiar(row.environment_source) or run.made_here()
     return found | {"notes": _notes(row, entry, known)}
+
+
+def _possible(reward: dict[str, Any] | None, bounds: Bounds) -> dict[str, Any] | None:
+    """The results of a reward with an interval that holds nothing impossible."""
+    if reward is None or reward.get("low") is None or reward.get("high") is None:
+        return reward
+    low, high = clipped((reward["low"], reward["high"]), reward["values"], bounds)
+    return reward | {"low": low, "high": high}
 
 
 def _notes(row: RunRow, entry: dict[str, Any], known: bool) -> list[str]:

@@ -10,8 +10,8 @@ from eureka_agent.paths import command
 from eureka_agent.store import RunReader
 from eureka_agent.ui.documents import (
     PUBLISHED,
-    REWARDS,
     Document,
+    best_first,
     run_document,
     runs_document,
 )
@@ -30,6 +30,7 @@ from eureka_agent.ui.format import (
     things,
     tokens,
 )
+from eureka_agent.ui.notes import comparison_notes, ranking_words
 from eureka_agent.ui.pieces import (
     STATES,
     code,
@@ -41,11 +42,8 @@ from eureka_agent.ui.pieces import (
     state_text,
     status_text,
 )
+from eureka_agent.ui.results import Results, best_title, verdict_view
 
-VERDICTS = {"better": "is better than", "worse": "is worse than", "tie": "ties with"}
-FEW_TRAININGS = 5
-"""Below this, resampling the trainings repeats so few that its intervals come out narrow."""
-UNMEASURED = "Nothing measured whether the goal is met: this search had no fitness."
 MOST_CANDIDATES = 60
 """More than a person reads; the best are shown."""
 MOST_SAID = 6
@@ -87,24 +85,24 @@ def show_run(run: RunReader) -> RenderableType:
     )
     if document["status"] == "running" and document["phase"]:
         head.append(f"\nNow: {one_line(document['phase'])}")
-    if document["sandbox"]:
-        head.append(f"\nIsolation: {one_line(document['sandbox'])}")
     if document["failure"]:
         head.append(f"\n{clean(document['failure'])}", "red")
-    parts: list[RenderableType] = [head, Text()]
+    parts: list[RenderableType] = [head, Text(), verdict_view(document), Text()]
     parts += [*_winner_parts(document), *_published(document)]
     if document["generations"]:
-        title = "Generations (ranking fitness)" if document["measured"] else "Generations"
-        parts.append(section(title, _generations(document)))
+        parts.append(section(f"Generations ({ranking_words(document)})", _generations(document)))
         parts.append(section(*_candidates(document)))
     parts += [*_insight(document), _usage(document)]
+    if document["sandbox"]:
+        parts.append(Text(f"Isolation: {one_line(document['sandbox'])}"))
     return Group(*parts)
 
 
 def final_summary(run: RunReader) -> RenderableType:
     """The end of a search: the winner, how it compares, where everything lies, what it took."""
     document = run_document(run)
-    parts = [*_winner_parts(document), *_published(document), *_insight(document)]
+    parts: list[RenderableType] = [verdict_view(document), Text()]
+    parts += [*_winner_parts(document), *_published(document), *_insight(document)]
     places = plain_table("", "~")
     places.show_header = False
     best = document["best"]
@@ -122,56 +120,28 @@ def final_summary(run: RunReader) -> RenderableType:
 def _winner_parts(document: Document) -> list[RenderableType]:
     best = document["best"]
     if not best:
-        return [Text("No candidate has been trained to the end yet."), Text()]
-    title = Text.assemble("Best reward: ", (f"candidate {best['candidate']}", "bold"))
+        return []
+    title = Text.assemble(f"{best_title(document)}: ", (f"candidate {best['candidate']}", "bold"))
     title.append(f", {origin(best)}")
+    if best["why"] and len(document["candidates"]) > 1:
+        title.append(f"\nWhy this one: {one_line(best['why'])}.")
     return [title, Text(), code(best["text"]), Text(), *_comparison(document)]
 
 
 def _comparison(document: Document) -> list[RenderableType]:
     """How the winner does beside the baselines, and how far that can be trusted."""
     if not document["measured"]:
-        notes = [UNMEASURED, *_reproduced(document)]
-        return [section("How it compares", Text(" ".join(notes)))]
-    table = plain_table("reward", ">fitness", ">95 % interval", ">trainings")
-    entries = document["comparison"]
-    for key, name in REWARDS.items():
-        entry = entries[key]
-        if not entry["values"] and not entry["failed"]:
-            continue
-        table.add_row(
-            Text(name, "bold" if key == "winner" else ""),
-            number(entry["mean"]),
-            extent(*(entry["interval"] or (None, None))),
-            str(len(entry["values"])) + (f", {entry['failed']} failed" if entry["failed"] else ""),
-        )
-    if not entries["winner"]["values"]:
-        ranking = number(document["best"]["ranking_fitness"])
+        notes = comparison_notes(document)
+        return [section("How it compares", Text(" ".join(notes)))] if notes else []
+    table = Results(document)
+    parts: list[RenderableType] = [table] if table else []
+    if not document["comparison"]["winner"]["values"]:
+        ranking = number(document["best"]["ranking_mean"])
         text = f"Not compared yet; its ranking fitness is {ranking}, which being chosen flatters."
-        return [*([table, Text()] if table.row_count else []), Text(text), Text()]
-    notes = ["Fitness on the reporting episodes, which the search never used."]
-    if any(len(entries[key]["values"]) == 1 for key in REWARDS):
-        notes.append("One training is one seed, and seeds differ widely.")
-    few = min(len(entries[key]["values"]) for key in REWARDS) < FEW_TRAININGS
-    if few and entries["score"]["interval"]:
-        notes.append("With so few seeds the score's interval is too narrow.")
-    if document["best"]["policy_fitness"] is not None:
-        trained = sum(generation["finished"] for generation in document["generations"])
-        fitness = number(document["best"]["policy_fitness"])
-        notes.append(f"The policy in best/, chosen from {things(trained, 'training')}: {fitness}.")
-    notes += _reproduced(document)
-    lines = [Text(line) for line in _judgement(entries)]
-    return [section("How it compares", Group(table, *lines, Text(" ".join(notes), "dim")))]
-
-
-def _reproduced(document: Document) -> list[str]:
-    """Whether the winner came out the same again; nothing where that was not tried."""
-    same = document["best"]["reproduced"]
-    if same is None:
-        return []
-    if same:
-        return ["Trained again alone, the winner gave the same result."]
-    return ["Trained again alone, the winner gave ANOTHER result: do not trust its first one."]
+        parts = [*parts, Text(text)]
+        return [section("How it compares", Group(*parts))] if table else [Text(text), Text()]
+    parts.append(Text(" ".join(comparison_notes(document)), "dim"))
+    return [section("How it compares", Group(*parts))]
 
 
 def _published(document: Document) -> list[RenderableType]:
@@ -179,7 +149,7 @@ def _published(document: Document) -> list[RenderableType]:
     published = document["published_baselines"]
     if published is None:
         return []
-    table = plain_table("reward", ">fitness", ">95 % interval", ">trainings")
+    table = plain_table("reward", ">mean", ">95 % interval", ">trainings")
     for key, name in PUBLISHED.items():
         entry = published[key]
         if entry is None:
@@ -225,30 +195,6 @@ def _insight(document: Document) -> list[RenderableType]:
     return [section("What the rewards say of each other", Text("\n".join(lines)))]
 
 
-def _judgement(comparison: Document) -> list[str]:
-    """Whether the winner beats the baselines, and its score, a line each."""
-    parts = []
-    for key, baseline in (("against_human", "human"), ("against_bare", "fitness_only")):
-        entry = comparison[key]
-        if entry["interval"] is not None:
-            low, high = map(number, entry["interval"])
-            tie = "cannot be told apart, " if entry["verdict"] == "tie" else ""
-            parts.append(
-                f"{VERDICTS[entry['verdict']]} the {REWARDS[baseline]} ({tie}difference "
-                f"{number(entry['difference'])}, {low} to {high})"
-            )
-    score = comparison["score"]
-    if score["value"] is None:
-        line = f"Human-normalised score: n/a; {score['reason']}."
-    else:
-        low, high = map(number, score["interval"] or (None, None))
-        extent = f"95 % interval {low} to {high}" if score["interval"] else score["reason"]
-        end = 1 if comparison["human"]["mean"] > comparison["fitness_only"]["mean"] else -1
-        line = f"Human-normalised score {number(score['value'])} ({extent}); "
-        line += f"the bare fitness is 0, the human reward {end}."
-    return [f"The winner {' and '.join(parts)}.", line] if parts else [line]
-
-
 def _generations(document: Document) -> Table:
     measures = (">best", ">mean", "by") if document["measured"] else ()
     table = plain_table(">#", *measures, ">trained", ">rejected", ">failed")
@@ -264,27 +210,29 @@ def _generations(document: Document) -> Table:
 
 
 def _candidates(document: Document) -> tuple[str, Table]:
-    """All candidates, or the best of many, with a title that says so."""
-    rows, measured = document["candidates"], document["measured"]
-    rates = document["peers"] or {}
-    values = {row["id"]: row["fitness"] if measured else rates.get(str(row["id"])) for row in rows}
-    title = f"Candidates ({'ranking fitness' if measured else 'comparisons won'})"
+    """All candidates, or the first of many, best first, with a title that says so."""
+    rows, measured = best_first(document["candidates"]), document["measured"]
+    title = f"Candidates, best first ({ranking_words(document)})"
     if len(rows) > MOST_CANDIDATES:
-        title += f": the {MOST_CANDIDATES} best of {len(rows):,}; all with --json or in watch"
-        by_value = ((values[row["id"]] is None, -(values[row["id"]] or 0.0)) for row in rows)
-        order = [row for _, row in sorted(zip(by_value, rows, strict=True), key=lambda e: e[0])]
-        rows = order[:MOST_CANDIDATES]
-    table = plain_table(">#", ">gen", "from", "state", ">fitness" if measured else ">won", "~")
+        title += f": {MOST_CANDIDATES} of {len(rows):,}; all with --json or in watch"
+        rows = rows[:MOST_CANDIDATES]
+    dense = measured and any(row["progress"] is not None for row in rows)
+    more = [">progress"] if dense else []
+    ranked = ">fitness" if measured else ">won"
+    table = plain_table(">#", ">gen", "from", "state", ranked, *more, ">seeds", "~")
     best = (document["best"] or {}).get("candidate")
     for row in rows:
         failure, thought = row["failure"], row["thought"]
         words = last_line(failure) if failure else idea(thought, document["goal"])
+        value = row["fitness"] if row["ranking_value"] is None else row["ranking_value"]
         table.add_row(
             str(row["id"]),
             str(row["generation"]),
             " ".join(map(str, row["parents"])) or NOTHING,
             state_text(row["state"]),
-            number(values[row["id"]]) if measured else percent(values[row["id"]]),
+            number(value) if measured else percent(value),
+            *([number(row["progress"])] if dense else []),
+            str(row["seeds"] or NOTHING),
             foreign(words),
             style="bold" if row["id"] == best else "",
         )

@@ -20,6 +20,12 @@ BOOTSTRAP_SEED = 0
 """Fixed, so that the same results always show the same interval."""
 FEWEST_TRAININGS = 2
 """One training says nothing about how far seeds differ."""
+EQUAL = 0.1
+"""Two rewards are as good as each other where the whole interval of their difference is within this
+share of what the better one gains over policies without training."""
+Bounds = tuple[float | None, float | None]
+"""The lowest and the highest possible value; None where there is no bound."""
+UNBOUNDED: Bounds = (None, None)
 
 
 @dataclass(frozen=True)
@@ -29,14 +35,17 @@ class Estimate:
     Attributes:
         values: what was measured, one number per training.
         mean: None without values.
-        interval: the 95 % t-interval of the mean; None with fewer than two values.
+        interval: the 95 % t-interval of the mean, as far as it is possible; None with fewer than
+            two values.
         failed: how many trainings gave no number.
+        bounds: what the values are known to lie between.
     """
 
     values: tuple[float, ...]
     mean: float | None
     interval: tuple[float, float] | None
     failed: int
+    bounds: Bounds = UNBOUNDED
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,8 @@ class Difference:
     Attributes:
         difference: of the means; None where one is missing.
         interval: its 95 % interval by Welch; None where a side has fewer than two values.
-        verdict: "tie" if the interval holds 0, so that the two cannot be told apart; "unknown"
-            without an interval.
+        verdict: "better" or "worse" if the interval leaves out 0; "tie" if it lies so near to 0
+            that the two are as good as each other; "unknown" where too few trainings say.
     """
 
     difference: float | None
@@ -57,7 +66,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Score:
-    """A human-normalised score: (winner - bare) / |human - bare| of the means.
+    """A human-normalised score: (winner - bare) / (human - bare) of the means.
 
     Attributes:
         value: None if there is no such score.
@@ -89,21 +98,40 @@ def t_quantile(degrees: float) -> float:
     return z + second + third + fourth
 
 
-def estimate(values: Sequence[float], failed: int = 0) -> Estimate:
-    """The mean of independent values with its 95 % t-interval; `failed` is passed on."""
+def estimate(values: Sequence[float], failed: int = 0, bounds: Bounds = UNBOUNDED) -> Estimate:
+    """The mean of independent values with its 95 % t-interval within `bounds`; `failed` stays."""
     mean = statistics.fmean(values) if values else None
     interval = None
     if mean is not None and len(values) > 1:
         error = statistics.stdev(values) / math.sqrt(len(values))
         margin = t_quantile(len(values) - 1) * error
-        interval = (mean - margin, mean + margin)
-    return Estimate(tuple(values), mean, interval, failed)
+        interval = clipped((mean - margin, mean + margin), values, bounds)
+    return Estimate(tuple(values), mean, interval, failed, bounds)
 
 
-def compare(one: Estimate, other: Estimate) -> Difference:
+def clipped(
+    interval: tuple[float, float], values: Sequence[float], bounds: Bounds
+) -> tuple[float, float]:
+    """An interval without what cannot be, unless a value shows that the bounds are wrong."""
+    low, high = (
+        edge if edge is not None else math.copysign(math.inf, side)
+        for edge, side in zip(bounds, (-1, 1), strict=True)
+    )
+    if any(not low <= value <= high for value in values):
+        return interval
+    return max(low, interval[0]), min(high, interval[1])
+
+
+def compare(one: Estimate, other: Estimate, floor: float | None = None) -> Difference:
     """Whether one mean is higher than another, by Welch's t-interval of their difference.
 
     It allows for unequal spreads; where neither side spreads at all, any difference counts.
+
+    Args:
+        one: the first mean.
+        other: the mean that is taken from it.
+        floor: what policies without training get, above which rewards are worth something; 0 where
+            that is not known.
     """
     if one.mean is None or other.mean is None:
         return Difference(None, None, "unknown")
@@ -112,8 +140,25 @@ def compare(one: Estimate, other: Estimate) -> Difference:
         return Difference(difference, None, "unknown")
     margin = _welch_margin(one.values, other.values)
     low, high = difference - margin, difference + margin
-    verdict: Verdict = "better" if low > 0 else "worse" if high < 0 else "tie"
-    return Difference(difference, (low, high), verdict)
+    near = EQUAL * max(abs(one.mean - (floor or 0.0)), abs(other.mean - (floor or 0.0)))
+    verdict: Verdict = "unknown"
+    if low > 0 or high < 0:
+        verdict = "better" if low > 0 else "worse"
+    elif max(-low, high) <= near:
+        verdict = "tie"
+    return Difference(difference, _possible_difference((low, high), one, other), verdict)
+
+
+def _possible_difference(
+    interval: tuple[float, float], one: Estimate, other: Estimate
+) -> tuple[float, float]:
+    """The interval of a difference without what the bounds of both sides rule out."""
+    low, high = one.bounds
+    if low is None or high is None or other.bounds != one.bounds:
+        return interval
+    values = [*one.values, *other.values]
+    inside = all(low <= value <= high for value in values)
+    return clipped(interval, (), (low - high, high - low)) if inside else interval
 
 
 def _welch_margin(one: Sequence[float], other: Sequence[float]) -> float:
@@ -127,9 +172,9 @@ def _welch_margin(one: Sequence[float], other: Sequence[float]) -> float:
 def human_normalised(winner: Estimate, human: Estimate, bare: Estimate) -> Score:
     """How much of the way from the bare fitness to the human reward the winner goes.
 
-    The bare fitness is at 0 and the human reward at 1 (at -1 if it is the worse one). There is a
-    score only where these two can be told apart, by Welch's interval as in `compare`: otherwise
-    it would divide by noise.
+    The bare fitness is at 0 and the human reward at 1. There is a score only where the human reward
+    is the better one of these two, by Welch's interval as in `compare`: otherwise it would divide
+    by noise, or say the opposite of how the winner does beside the human reward.
     """
     named = {"winner": winner, "human reward": human, "bare fitness": bare}
     for name, entry in named.items():
@@ -139,8 +184,16 @@ def human_normalised(winner: Estimate, human: Estimate, bare: Estimate) -> Score
             return Score(
                 None, None, f"the {name} has {results}, and it takes two or more trainings"
             )
-    if compare(human, bare).verdict == "tie":
-        return Score(None, None, "the human reward and the bare fitness cannot be told apart")
+    match compare(human, bare).verdict:
+        case "worse":
+            return Score(None, None, "the human reward does worse than the bare fitness")
+        case "tie":
+            return Score(None, None, "the human reward is as good as the bare fitness")
+        case "unknown":
+            reason = "too few trainings tell the human reward from the bare fitness"
+            return Score(None, None, reason)
+        case "better":
+            pass
     interval = score_interval(winner.values, human.values, bare.values)
     reason = "" if interval else "the distance of human reward and bare fitness is too uncertain"
     means = (statistics.fmean(entry.values) for entry in named.values())

@@ -1,4 +1,4 @@
-"""The films that lie in a candidate's folder."""
+"""The films and the picture that lie in a candidate's folder."""
 
 from pathlib import Path
 
@@ -6,6 +6,9 @@ from eureka_agent.store.files import is_plain
 
 KINDS = {".mp4": "video/mp4", ".webm": "video/webm", ".gif": "image/gif"}
 """Media types by the ending of the name, the better ones first."""
+
+PICTURE = "picture.png"
+"""Frames of an episode of its policy."""
 
 
 def videos(folder: Path) -> list[Path]:

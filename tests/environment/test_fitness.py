@@ -67,3 +67,33 @@ def test_progress_is_not_there_unless_the_file_has_it_and_says_what_it_is(tmp_pa
     path.write_text("def fitness(x): return x\ndef progress(x): return x\n")
     with pytest.raises(UsageError, match="does not say what it measures"):
         load_fitness(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "boolean", "bounds"),
+    [
+        ("RANGE = (0, 1)", False, (0.0, 1.0)),
+        ("RANGE = [None, 0.5]", False, (None, 0.5)),
+        ("REDUCE = 'any'", False, (0.0, 1.0)),
+        ("", False, (None, None)),
+        ("", True, (0.0, 1.0)),
+        ("AFTER_END = -2.0", True, (-2.0, 1.0)),
+        ("REDUCE = 'sum'", True, (0.0, 50.0)),
+        ("RANGE = (0, 3)\nREDUCE = 'any'", True, (0.0, 3.0)),
+    ],
+)
+def test_a_fitness_has_the_range_that_its_file_lets_one_know(
+    tmp_path: Path, text: str, boolean: bool, bounds: tuple[float | None, float | None]
+) -> None:
+    path = tmp_path / "fitness.py"
+    path.write_text(f"{text}\n\ndef fitness(place): return place\n")
+    assert load_fitness(path).bounds(boolean=boolean, steps=50) == bounds
+
+
+@pytest.mark.parametrize("given", ["1", "(1,)", "(1, 0)", "(0, 'a')", "(0, float('nan'))", "'01'"])
+def test_a_range_that_is_none_is_refused(tmp_path: Path, given: str) -> None:
+    path = tmp_path / "fitness.py"
+    path.write_text(f"RANGE = {given}\n\ndef fitness(place): return place\n")
+    with pytest.raises(UsageError, match="RANGE is") as caught:
+        load_fitness(path)
+    assert "RANGE = (0, 1)" in str(caught.value.remedy)

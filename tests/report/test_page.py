@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 from report.pages import HOSTILE, MARKUP, Page, hostile_run, packed, unpack
+from support import UNTO_SCHEMA_4
 from typer.testing import CliRunner
 from ui.synthetic import large_run
 
 from eureka_agent.cli import app
 from eureka_agent.errors import UsageError
 from eureka_agent.report import report_page, write_report
+from eureka_agent.report.insight import insights
 from eureka_agent.report.packing import pack
-from eureka_agent.store import Run, RunReader
+from eureka_agent.store import InsightRow, Run, RunReader
 from eureka_agent.store.folder import DATABASE
+from eureka_agent.ui.documents import run_document
 
 WINNER = 58
 TASK = "Move the cart until the pole stands. " * 100
@@ -159,6 +162,7 @@ def test_an_older_run_has_a_report_and_stays_as_it_is(tmp_path: Path) -> None:
     with Run.create(tmp_path, "cartpole", goal="Swing up.", seed=1, config={}) as run:
         run.add_candidate(0, 0, "x = 1", designer="offline", thought="Up.")
     connection = sqlite3.connect(run.path / DATABASE)
+    connection.executescript(UNTO_SCHEMA_4)
     connection.executescript("""
         DROP TABLE insights;
         DROP TABLE analyses;
@@ -194,6 +198,45 @@ def test_a_video_too_large_to_send_stays_outside(
     with hostile_run(tmp_path) as run:
         (run.candidate_folder(1) / "video.mp4").write_bytes(b"12")
         assert "is too large to be in here" in report_page(run)
+
+
+def test_the_verdict_stands_above_all_else_and_candidates_are_listed_best_first(
+    page: str, finished: Path, tmp_path: Path
+) -> None:
+    with RunReader.open(finished) as run:
+        document = run_document(run)
+    parsed = Page(page)
+    assert parsed.text.index(document["verdict"]) < parsed.text.index("The winner")
+    listed = re.findall(r'<td class="n" data-v="(\d+)"><a href="#candidate-', page)
+    known = {row["id"]: row["ranking_value"] for row in document["candidates"]}
+    values = [known[int(number)] for number in listed]
+    ranked = [value for value in values if value is not None]
+    assert len(listed) == 64 and ranked == sorted(ranked, reverse=True)
+    assert values[: len(ranked)] == ranked
+    assert '<div class="scroll">' in page
+    with large_run(tmp_path, 20) as run:
+        assert '<div class="scroll">' not in report_page(run), "the winner must not be hidden"
+
+
+def test_films_in_the_run_folder_are_named(tmp_path: Path) -> None:
+    with hostile_run(tmp_path) as run:
+        (run.candidate_folder(2) / "video.gif").write_bytes(b"GIF89a")
+        assert "Films in the run folder: candidates/2/video.gif." in report_page(run)
+
+
+def test_a_blank_column_of_the_heat_map_is_explained() -> None:
+    matrix = {
+        "programs": [3, 5, 7, 8],
+        "policies": [{"candidate": 3, "step": 9, "kind": "shipped"}],
+        "z": [[0.5, -0.5, None, None]],
+    }
+    apart = [[0.0, 0.5, 0.02], [0.5, 0.0, 0.4], [0.02, 0.4, 0.0]]
+    distances = {"candidates": [3, 5, 7], "matrix": apart, "human": None}
+    row = InsightRow(0, distances, matrix, {}, [], [])
+    (found,) = [insight for insight in insights(row) if insight.key == "matrix"]
+    assert "Column #7 is blank: it asks for the same as #3" in found.words
+    assert "Column #8 is blank: that program pays the same everywhere" in found.words
+    assert "#5 is blank" not in found.words
 
 
 def test_many_candidates_print_as_those_with_the_best_fitness(page: str) -> None:

@@ -118,3 +118,44 @@ def test_a_human_reward_is_no_yardstick_for_another_goal(
         with Run.create(folder, "sledge", goal=goal, seed=0, config=config.as_dict()) as run:
             enter_baselines(run, environment, config)
             assert {training.role for training in run.trainings()} == roles
+
+
+def test_what_never_worked_is_not_trained_again_unless_somebody_asks(
+    run: Run, environment: Environment, judge: Judge
+) -> None:
+    run.set_measure(untrained=1.0)
+    trainer = ShortLived(run, environment, lives=100)
+    compare(run, trainer, judge, environment, CONFIG)  # type: ignore[arg-type]
+    assert not run.trainings("winner")
+    for role in ("human", "fitness"):
+        reported = [training.reporting_fitness for training in run.trainings(role)]
+        assert len(reported) == CONFIG.retrainings
+        assert None not in reported, "they say whether the task can be learned"
+    compare(run, trainer, judge, environment, CONFIG, asked=True)  # type: ignore[arg-type]
+    assert len(run.trainings("winner")) == 1 + CONFIG.retrainings
+
+
+def test_a_human_reward_that_is_the_bare_fitness_trains_once(
+    run: Run, environment: Environment, judge: Judge
+) -> None:
+    run.set_measure(one_function=True)
+    seeds = [CONFIG.training_seed(r) for r in range(1, CONFIG.retrainings + 1)]
+    for seed in seeds:
+        human = run.add_training("human", seed, steps_total=64)
+        if seed == seeds[0]:
+            run.fail_training(human.id, "broke")
+            continue
+        result = {"own_return": 1.0, "checkpoint_step": 64, "progress": -0.5}
+        run.finish_training(human.id, ranking_fitness=0.5, **result)
+        run.set_reporting(human.id, float(seed % 7))
+    enter_baselines(run, environment, CONFIG)
+    trained = compared(run, environment, judge, lives=100)
+    assert not set(trained) & {training.id for training in run.trainings("fitness")}
+    kept = [
+        [
+            (t.seed, t.state, t.ranking_fitness, t.reporting_fitness, t.progress, t.failure)
+            for t in of_it
+        ]
+        for of_it in (run.trainings("human"), run.trainings("fitness"))
+    ]
+    assert kept[0] == kept[1]

@@ -8,12 +8,12 @@ from sledge import REWARD, sledge
 
 from eureka_agent.errors import UsageError
 from eureka_agent.search import SearchConfig
-from eureka_agent.search.archive import leader, past_candidates, ranking
+from eureka_agent.search.archive import leader, past_candidates
 from eureka_agent.search.loop import choose_best
 from eureka_agent.search.reflecting import NO_FITNESS, keep_reflection
 from eureka_agent.search.settling import settle
 from eureka_agent.search.trainer import EARLY, Checkpoint, Job, Outcome
-from eureka_agent.store import Run
+from eureka_agent.store import Run, ranking
 
 PEERS = SearchConfig(candidates=3, rank_by="peers")
 SECRET = 987.25
@@ -48,13 +48,13 @@ def know(run: Run, peers: dict[str, float | None]) -> None:
 def test_candidates_rank_by_their_peers(tmp_path: Path) -> None:
     with run_with(tmp_path) as run:
         know(run, {"1": 0.25, "2": 0.75, "3": None})
-        assert [(rate, row.id) for rate, row in ranking(run)] == [(0.75, 2), (0.5, 3), (0.25, 1)]
+        assert [(s.value, s.row.id) for s in ranking(run)] == [(0.75, 2), (0.5, 3), (0.25, 1)]
         assert [past.fitness for past in past_candidates(run, 1)] == [0.25, 0.75, 0.5]
 
 
 def test_before_anything_is_compared_all_are_equal(tmp_path: Path) -> None:
     with run_with(tmp_path) as run:
-        assert [rate for rate, _ in ranking(run)] == [0.5] * 3
+        assert [standing.value for standing in ranking(run)] == [0.5] * 3
         first = leader(run)
         assert first is not None and first.id == 1
 
@@ -62,7 +62,7 @@ def test_before_anything_is_compared_all_are_equal(tmp_path: Path) -> None:
 def test_with_a_fitness_the_peers_decide_nothing(tmp_path: Path) -> None:
     with run_with(tmp_path, SearchConfig(candidates=3)) as run:
         know(run, {"1": 0.0, "2": 1.0, "3": 1.0})
-        assert [row.id for _, row in ranking(run)] == [1, 2, 3]
+        assert [standing.row.id for standing in ranking(run)] == [1, 2, 3]
 
 
 def test_the_designer_and_the_events_are_told_no_fitness(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_the_designer_and_the_events_are_told_no_fitness(tmp_path: Path) -> None
         know(run, {"1": 0.25, "2": 0.75, "3": None})
         for row in run.candidates():
             keep_reflection(run, row.id, environment, PEERS)
-        choose_best(run, 0, PEERS)
+        choose_best(run, 0)
         told = [row.reflection for row in run.candidates()] + [e.text for e in run.events()]
         assert not any("98" in text for text in told)
         assert all(row.reflection.startswith(NO_FITNESS) for row in run.candidates())

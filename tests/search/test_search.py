@@ -16,9 +16,9 @@ from support import TINY, command, start
 from eureka_agent.environment import Episodes, SignalLayout, find_environment, load_fitness
 from eureka_agent.errors import UsageError
 from eureka_agent.search import SearchConfig, new_search, parse_setting, resumed_search, search
-from eureka_agent.search.archive import leader, mean_fitness
+from eureka_agent.search.archive import leader
 from eureka_agent.search.settling import finalists
-from eureka_agent.store import RunReader
+from eureka_agent.store import RunReader, ranking
 from eureka_agent.ui.documents import run_document
 
 pytestmark = pytest.mark.slow
@@ -166,8 +166,8 @@ def test_a_real_search_settles_its_finalists(finished: RunReader) -> None:
     best = leader(finished)
     assert best is not None
     assert finished.row().best_candidate == best.id
-    means = [mean_fitness(finished, row) or 0.0 for row in close]
-    assert mean_fitness(finished, best) == max(means)
+    means = {standing.row.id: standing.value for standing in ranking(finished)}
+    assert means[best.id] == max(means.values())
 
 
 def test_a_finished_run_is_resumed_at_once(finished: RunReader) -> None:

@@ -1,12 +1,14 @@
 """Close calls are settled by a second training seed."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from eureka_agent.search import SearchConfig
 from eureka_agent.search.archive import POLICY_FILES, leader, ship
 from eureka_agent.search.settling import CLOSE, finalists, settle
 from eureka_agent.search.trainer import Job
-from eureka_agent.store import Run
+from eureka_agent.store import Run, solved
 
 CONFIG = SearchConfig(candidates=3)
 
@@ -32,12 +34,15 @@ class Fixed:
             second(self._run, candidate, self._results[candidate])
 
 
-def run_with(tmp_path: Path, fitness: list[float]) -> Run:
+def run_with(
+    tmp_path: Path, fitness: list[float], progress: Sequence[float | None] = (None,) * 9
+) -> Run:
     run = Run.create(tmp_path, "cartpole", goal="Stay.", seed=0, config=CONFIG.as_dict())
     for slot, value in enumerate(fitness):
         row = run.add_candidate(0, slot, "text", designer="test")
         training = run.add_training("candidate", 1, steps_total=1, candidate=row.id)
-        result = {"own_return": 0.0, "checkpoint_step": 1}
+        result: dict[str, Any] = {"own_return": 0.0, "checkpoint_step": 1}
+        result["progress"] = progress[slot]
         run.finish_training(training.id, ranking_fitness=value, **result)
         run.set_result(row.id, fitness=value, **result)
     return run
@@ -56,8 +61,31 @@ def test_only_those_near_the_leader_are_close_and_never_too_many(tmp_path: Path)
     below = 10.0 - 10.0 * CLOSE
     with run_with(tmp_path, [0.0, 10.0, below - 0.1, below + 0.1]) as run:
         assert [row.id for row in finalists(run, 3)] == [2, 4]
-    with run_with(tmp_path / "equals", [5.0] * 5) as run:
+    with run_with(tmp_path / "many", [5.0] * 5 + [1.0]) as run:
         assert [row.id for row in finalists(run, 3)] == [1, 2, 3]
+
+
+def test_among_equals_nothing_is_settled_and_the_one_with_the_most_progress_wins(
+    tmp_path: Path,
+) -> None:
+    for fitness in (0.0, 5.0, -3.5):
+        with run_with(tmp_path / str(fitness), [fitness] * 4, [0.1, None, 0.7, 0.7]) as run:
+            settle(run, NoTrainer(), CONFIG)  # type: ignore[arg-type]
+            assert run.row().best_candidate == 3
+            said = [event.text for event in run.events()]
+            assert not any("close call" in text for text in said)
+            assert "but more progress (0.700); #4 has as much" in said[-1]
+
+
+def test_where_nothing_beats_untrained_policies_nothing_is_settled(tmp_path: Path) -> None:
+    with run_with(tmp_path, [-9.0, -4.0, -4.1]) as run:
+        run.set_measure(untrained=-4.0)
+        settle(run, NoTrainer(), CONFIG)  # type: ignore[arg-type]
+        assert (run.row().best_candidate, solved(run)) == (2, False)
+        assert "no better than untrained policies" in run.events()[-1].text
+        run.set_measure(untrained=-4.05)
+        assert solved(run)
+        assert [row.id for row in finalists(run, 3)] == [2, 3]
 
 
 def test_the_highest_mean_wins_over_the_luckiest_seed(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from store.test_conversations import ANSWER
+from support import UNTO_SCHEMA_4
 
 from eureka_agent.store import AnalysisRow, Run, RunReader
 from eureka_agent.store.folder import DATABASE
@@ -65,6 +66,7 @@ OLD_EXCHANGES = """
 def test_a_run_of_schema_3_keeps_its_exchanges_and_takes_those_of_new_roles(run: Run) -> None:
     run.close()
     connection = sqlite3.connect(run.path / DATABASE)
+    connection.executescript(UNTO_SCHEMA_4)
     connection.executescript(OLD_EXCHANGES)
     connection.execute(
         "INSERT INTO exchanges VALUES "

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import UNTO_SCHEMA_4
 
 from eureka_agent.errors import UsageError
 from eureka_agent.store import DraftRow, ExchangeRow, Run, RunReader, UsageRow
@@ -108,6 +109,7 @@ def old(tmp_path: Path) -> Path:
         run.set_verdict(1, [], accepted=True)
         run.set_result(1, fitness=3.5, own_return=1.0, checkpoint_step=64)
     connection = sqlite3.connect(run.path / DATABASE)
+    connection.executescript(UNTO_SCHEMA_4)
     connection.executescript("""
         DROP TABLE drafts;
         DROP TABLE exchanges;

@@ -3,6 +3,8 @@
 import sqlite3
 from typing import Any
 
+from support import UNTO_SCHEMA_4
+
 from eureka_agent.store import Run, RunReader
 from eureka_agent.store.database import VERSION
 from eureka_agent.store.folder import DATABASE
@@ -47,6 +49,7 @@ def test_a_run_of_schema_2_is_read_as_it_is_and_brought_up_to_date_for_writing(r
     run.close()
     path = run.path / DATABASE
     connection = sqlite3.connect(path)
+    connection.executescript(UNTO_SCHEMA_4)
     connection.executescript(
         "DROP TABLE insights; DROP TABLE analyses; "
         "ALTER TABLE candidates DROP COLUMN twin; PRAGMA user_version = 2;"

@@ -92,6 +92,19 @@ def test_other_steps_and_a_changed_environment_are_said(run: Run, environment: P
     assert "The environment has changed since they were measured." in text
 
 
+def test_a_stated_range_changes_nothing_but_what_intervals_can_hold(
+    run: Run, environment: Path
+) -> None:
+    publish(environment)
+    before = fingerprint(environment)
+    path = environment / "fitness.py"
+    path.write_text("RANGE = (0, 4)\n\n" + path.read_text())
+    assert fingerprint(environment) == before
+    run.set_measure(range=[0.0, 4.0])
+    human = run_document(run)["published_baselines"]["human"]
+    assert (human["low"], human["high"]) == (1.0, 4.0)
+
+
 def test_prose_is_no_change_but_code_and_the_model_are(environment: Path) -> None:
     before = fingerprint(environment)
     (environment / "env.py").write_text(CODE.replace("Goes.", "Runs.").replace("m/s", "speed"))

@@ -30,11 +30,26 @@ def test_welch_gives_the_interval_of_the_textbook() -> None:
     assert found.verdict == "worse"
 
 
-def test_only_what_the_interval_excludes_is_no_tie() -> None:
+def test_only_an_interval_near_0_is_a_tie_and_a_wide_one_says_nothing() -> None:
     few, same = estimate([5.0, 6.0, 7.0]), estimate([4.0, 7.0, 9.0])
     assert compare(few, estimate([1.0, 2.0, 2.0])).verdict == "better"
-    assert compare(few, same).verdict == "tie"
+    assert compare(few, same).verdict == "unknown"
     assert compare(estimate([5.0, 5.0]), estimate([5.0, 5.0])).verdict == "tie"
+    near, next_to_it = estimate([50.0, 50.1, 50.2]), estimate([50.0, 50.2, 50.1])
+    assert compare(near, next_to_it).verdict == "tie"
+    assert compare(near, next_to_it, floor=49.9).verdict == "unknown", "it is all of their gain"
+    zeros = estimate([0.0, 0.0])
+    assert compare(zeros, zeros).verdict == "tie"
+
+
+def test_an_interval_holds_nothing_that_cannot_be() -> None:
+    share = estimate([0.2, 0.9, 0.6], bounds=(0.0, 1.0))
+    assert share.interval == (0.0, 1.0)
+    assert estimate([-0.2, -0.9, -0.6], bounds=(None, 0.0)).interval[1] == 0.0  # type: ignore[index]
+    assert estimate([0.2, 0.9, 1.6], bounds=(0.0, 1.0)).interval[1] > 1.6  # type: ignore[index]
+    other = estimate([0.0, 0.0, 0.1], bounds=(0.0, 1.0))
+    low, high = compare(share, other).interval or (None, None)
+    assert low is not None and high is not None and -1.0 <= low < high <= 1.0
     assert compare(estimate([5.0, 5.0]), estimate([4.0, 4.0])).interval == (1.0, 1.0)
 
 
@@ -61,15 +76,21 @@ def test_the_interval_repeats_and_narrows_with_the_spread() -> None:
     assert (exact.value, exact.interval) == (3.0, (3.0, 3.0))
 
 
-def test_a_human_reward_below_the_bare_fitness_does_not_turn_the_score_round() -> None:
-    better = human_normalised(estimate([10.0, 10.0]), BARE, estimate([5.0, 5.1]))
-    assert better.value == pytest.approx((10 - 5.05) / 4.95)
+def test_a_human_reward_that_is_no_better_than_the_bare_fitness_gives_no_score() -> None:
+    winner = estimate([10.0, 10.0])
+    below = human_normalised(winner, BARE, estimate([5.0, 5.1]))
+    assert (below.value, below.reason) == (
+        None,
+        "the human reward does worse than the bare fitness",
+    )
+    exact = estimate([5.0, 5.0])
+    assert "is as good as" in human_normalised(winner, exact, exact).reason
 
 
 @pytest.mark.parametrize(
     ("winner", "human", "bare", "reason"),
     [
-        ([1.0, 2.0], [9.0, 12.0, 8.0], [8.0, 10.0, 12.0], "cannot be told apart"),
+        ([1.0, 2.0], [9.0, 12.0, 8.0], [8.0, 10.0, 12.0], "too few trainings tell"),
         ([1.0, 2.0], [], [1.0, 2.0], "the human reward has no result"),
         ([1.0, 2.0], [1.0, 2.0], [1.0], "the bare fitness has one result"),
         ([], [9.0, 9.1], [1.0, 1.1], "the winner has no result"),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from support import UNTO_SCHEMA_4
 from textual.pilot import Pilot
 from textual.widgets import Input
 from ui.conftest import HOSTILE
@@ -295,6 +296,7 @@ def test_a_copied_run_of_an_older_version_is_shown(finished: Path, tmp_path: Pat
     copy.mkdir()
     shutil.copy(finished / "run.db", copy)  # and none of the other files
     database = sqlite3.connect(copy / "run.db")
+    database.executescript(UNTO_SCHEMA_4)
     database.executescript(
         "DROP TABLE drafts; DROP TABLE exchanges; DROP TABLE insights; DROP TABLE analyses; "
         "ALTER TABLE candidates DROP COLUMN lesson; ALTER TABLE candidates DROP COLUMN twin; "

@@ -5,12 +5,11 @@ from rich.text import Text
 
 from eureka_agent.paths import command
 from eureka_agent.store import GenerationRow
-from eureka_agent.ui.documents import PUBLISHED, REWARDS, Document
+from eureka_agent.ui.documents import Document
 from eureka_agent.ui.format import (
     clean,
     count,
     duration,
-    extent,
     idea,
     money,
     number,
@@ -20,6 +19,7 @@ from eureka_agent.ui.format import (
     tokens,
 )
 from eureka_agent.ui.frame import event_line, generation_line
+from eureka_agent.ui.notes import comparison_notes
 from eureka_agent.ui.pieces import (
     code,
     foreign,
@@ -29,6 +29,7 @@ from eureka_agent.ui.pieces import (
     state_text,
     status_text,
 )
+from eureka_agent.ui.results import Results, best_title, verdict_view
 from eureka_agent.ui.settings import shown
 from eureka_agent.ui.watch.chart import Chart, Curve
 from eureka_agent.ui.watch.page import Pages
@@ -79,9 +80,13 @@ def summary(source: Source, overview: Overview) -> RenderableType:
         parts.append(Text(clean(row.failure), "red"))
     document = source.document()
     if document is not None:
+        parts += [Text(), verdict_view(document)]
+        if document["best"] and document["best"]["why"]:
+            first = f"Candidate {document['best']['candidate']} stands first"
+            parts.append(Text(f"{first}: {one_line(document['best']['why'])}."))
         parts += [Text(), _results(document), Text(), _spent(document, overview)]
     if overview.generations:
-        parts += [Text(), Text("Fitness by generation", "bold"), _course(overview)]
+        parts += [Text(), Text("Ranking fitness by generation", "bold"), _course(overview)]
     lines: list[RenderableType] = [event_line(event) for event in source.events(SUMMARY_EVENTS)]
     if lines:
         parts += [Text(), section("Last events", Group(*lines))]
@@ -89,24 +94,11 @@ def summary(source: Source, overview: Overview) -> RenderableType:
 
 
 def _results(document: Document) -> RenderableType:
-    """The winner beside the baselines, on the reporting episodes."""
-    table = plain_table("reward", ">fitness", ">95 % interval", ">trainings")
-    for key, name in REWARDS.items():
-        entry = document["comparison"][key]
-        if entry["values"] or entry["failed"]:
-            trainings = str(len(entry["values"]))
-            trainings += f", {entry['failed']} failed" if entry["failed"] else ""
-            interval = entry["interval"] or (None, None)
-            table.add_row(name, number(entry["mean"]), extent(*interval), trainings)
-    published = document["published_baselines"] or {}
-    for key, name in PUBLISHED.items():
-        entry = published.get(key)
-        if entry:
-            interval, trainings = extent(entry["low"], entry["high"]), str(len(entry["values"]))
-            table.add_row(f"{name}, published", number(entry["mean"]), interval, trainings)
-    if not table.row_count:
+    """The winner beside the baselines, and how far that can be trusted."""
+    results = Results(document, published=True)
+    if not results:
         return Text("Nothing has been compared yet.", "dim")
-    return Group(table, Text("On the reporting episodes, which the search never used.", "dim"))
+    return Group(results, Text(" ".join(comparison_notes(document)), "dim"))
 
 
 def _spent(document: Document, overview: Overview) -> RenderableType:
@@ -130,9 +122,12 @@ def best(source: Source) -> RenderableType:
     """The program that leads, and where it and its policy are."""
     document = source.document()
     found = document and document["best"]
-    if not found:
+    if not document or not found:
         return Text("No candidate has been trained to the end yet.", "dim")
-    head = Text.assemble("Best reward: ", (f"candidate {found['candidate']}", "bold"))
+    title = best_title(document)
+    head = Text.assemble(f"{title}: ", (f"candidate {found['candidate']}", "bold"))
+    if found["why"]:
+        head.append(f", {one_line(found['why'])}")
     paths = [path_text(path) for key in ("reward_path", "policy_path") if (path := found[key])]
     return Group(head, Text(), code(found["text"], numbers=True), Text(), *paths)
 
@@ -169,7 +164,9 @@ def insight(overview: Overview) -> RenderableType:
     apart = known.distances.get("human") or []
     distances = dict(zip(known.distances.get("candidates", []), apart, strict=False))
     alarmed = {alarm.get("candidate") for alarm in known.alarms}
-    table = plain_table(">#", ">fitness", ">others' comparisons won", ">from human reward", "")
+    table = plain_table(
+        ">#", ">ranking fitness", ">others' comparisons won", ">from human reward", ""
+    )
     for row in overview.candidates:
         share, distance = known.peers.get(str(row.id)), distances.get(row.id)
         if share is not None or distance is not None:
@@ -197,14 +194,18 @@ def generation_pages(overview: Overview, row: GenerationRow) -> Pages:
 def generation(overview: Overview, row: GenerationRow) -> RenderableType:
     """A generation: its numbers, and its candidates from the best to the worst."""
     members = [each for each in overview.candidates if each.generation == row.generation]
-    members.sort(key=lambda each: (each.fitness is None, -(each.fitness or 0.0)))
-    table = plain_table(">#", "from", "state", ">fitness", "~")
+    members.sort(key=lambda each: (each.fitness is None, -(each.fitness or 0.0), each.id))
+    dense = any(each.progress is not None for each in members)
+    table = plain_table(
+        ">#", "from", "state", ">ranking fitness", *([">progress"] if dense else []), "~"
+    )
     for each in members:
         parents = " ".join(f"#{parent}" for parent in each.parents)
         done = overview.progress.get(each.id)
         fitness = number(each.fitness) if done is None else percent(done)
         words = foreign(idea(each.thought, overview.row.goal))
-        table.add_row(str(each.id), parents, state_text(each.state), fitness, words)
+        nearer = [number(each.progress)] if dense else []
+        table.add_row(str(each.id), parents, state_text(each.state), fitness, *nearer, words)
     numbers = f"{row.finished} of {row.candidates} trained, {row.rejected} rejected, "
     numbers += f"{row.failed} failed. Best fitness {number(row.best)}, mean {number(row.mean)}."
     return Group(Text(numbers), Text(), table)

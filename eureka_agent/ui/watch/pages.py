@@ -1,6 +1,6 @@
 """The pages on a candidate, each drawn from its details: what people read beside the tree."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import unified_diff
 
 from rich.console import Group, RenderableType
@@ -47,7 +47,7 @@ def heading(details: Details, goal: str) -> Text:
     row = details.candidate
     line = Text.assemble((f"Candidate {row.id}", "bold"), "  ", state_text(row.state))
     if row.fitness is not None:
-        line.append(f", fitness {number(row.fitness)}")
+        line.append(f", ranking fitness {number(row.fitness)}")
     return line.append(f"  {idea(row.thought, goal)}", "dim")
 
 
@@ -85,12 +85,16 @@ def summary(details: Details) -> RenderableType:
         table.add_row("equivalent to", f"#{row.twin}")
     table.add_row("written by", foreign(row.designer))
     if row.fitness is not None:
-        table.add_row("fitness", f"{number(row.fitness)} on the ranking episodes")
+        table.add_row("fitness", f"{number(row.fitness)} on the ranking episodes, first seed")
+        if row.progress is not None:
+            table.add_row("progress", number(row.progress))
     if row.own_return is not None:
         table.add_row("own return", f"{number(row.own_return)} per episode")
         table.add_row("checkpoint", f"after {count(row.checkpoint_step or 0)} steps")
-    for training in details.trainings:
-        table.add_row(ROLES[training.role].lower(), _standing(training))
+    for role, name in ROLES.items():
+        of_it = [training for training in details.trainings if training.role == role]
+        if of_it:
+            table.add_row(name.lower(), _standings(of_it))
     table.add_row("program", path_text(str(details.folder / "reward.py")))
     for video in details.videos:
         table.add_row("video", path_text(str(video)))
@@ -300,15 +304,20 @@ def _latest(details: Details) -> list[EvaluationRow]:
     return next((rows for rows in details.evaluations.values() if rows), [])
 
 
-def _standing(training: TrainingRow) -> Text:
-    steps = f"{count(training.steps_done)} steps"
-    if training.state != "finished":
-        steps = f"{STATES[training.state][1]}, {count(training.steps_done)} of "
-        steps += f"{count(training.steps_total)} steps"
-    text = f"{steps}, seed {training.seed}"
-    if training.reporting_fitness is not None:
-        text += f"; on the reporting episodes {number(training.reporting_fitness)}"
-    return Text(text)
+def _standings(trainings: Sequence[TrainingRow]) -> Text:
+    """Several trainings on a line: how many, what each reached, how far the others are."""
+    parts = [str(len(trainings))]
+    for word, key in (("ranking", "ranking_fitness"), ("reporting", "reporting_fitness")):
+        values = [getattr(training, key) for training in trainings]
+        known = [number(value) for value in values if value is not None]
+        parts += [f"on the {word} episodes {', '.join(known)}"] if known else []
+    for training in trainings:
+        if training.state != "finished":
+            parts.append(
+                f"{STATES[training.state][1]}, {count(training.steps_done)} of "
+                f"{count(training.steps_total)} steps"
+            )
+    return Text("; ".join(parts))
 
 
 def _numbers(candidates: Iterable[int]) -> str:
