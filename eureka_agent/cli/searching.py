@@ -52,7 +52,10 @@ def search(
     seed: Seed = None,
     device: Device = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="K=V", help="Any other setting.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="K=V", help="Any other setting: see the command config show."
+        ),
     ] = None,
     fitness: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What the goal is about, if it is yours.")
