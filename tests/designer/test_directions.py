@@ -173,6 +173,12 @@ def test_a_posture_weighs_little_beside_a_motion() -> None:
             assert all(weight <= most * spec[0].weight for weight in postures)
 
 
+def test_to_turn_round_twice_is_to_go_on(task: TaskDescription) -> None:
+    for offer in Menu(see(task, 0, blind=False)).offers:
+        opposite = offer.factor.opposite
+        assert opposite is None or opposite.opposite == offer.factor != opposite
+
+
 def equally_good(designer: OfflineDesigner, generations: int, value: float) -> list[Past]:
     past: list[Past] = []
     for generation in range(generations):
