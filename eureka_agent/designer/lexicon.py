@@ -56,8 +56,7 @@ CONCEPTS = (
     _concept(
         "aim",
         "run walk move travel drive gallop trot hop crawl swim fly glide sprint slide "
-        "roll throw fling "
-        "speed fast quick pace",
+        "roll throw fling speed fast quick pace",
         "velocity",
         velocity=1.0,
         position=0.3,
