@@ -60,7 +60,7 @@ IDLE = (
     r"\b(?:never|not|non)[ -]?negative\b",
 )
 """Expressions whose words of direction name none."""
-SIDES = frozenset("left right back front top bottom upper lower low high open".split())
+SIDES = frozenset("left right back front top bottom upper lower low high".split())
 """Words that say which one it is where a noun follows: the left foot, high speed."""
 FOLLOWERS = frozenset(
     "a an the of and or it its them as to in on at is are be by with from for this that than then "
