@@ -66,6 +66,30 @@ def presets(
         open_console().print(presets_table(documents))
 
 
+@config_app.command(name="show")
+def config_show(
+    name: Annotated[
+        str, typer.Argument(metavar="[P]", help="A preset, a run or a TOML file.")
+    ] = "default",
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """List all settings that --set takes: their values in a preset, run or file, and meanings."""
+    from eureka_agent.search.presets import settings_of
+    from eureka_agent.search.settings import all_settings
+    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.ui.settings import settings_table
+
+    settings = [
+        setting.as_dict() | {"changed": setting.changed}
+        for setting in all_settings(settings_of(name, runs))
+    ]
+    if as_json:
+        print_json(settings)
+    else:
+        open_console().print(settings_table(settings, name))
+
+
 @config_app.command(name="diff")
 def config_diff(
     first: Annotated[str, typer.Argument(metavar="A", help="A preset, a run or a TOML file.")],

@@ -28,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-config_app = typer.Typer(no_args_is_help=True, help="Compare configurations.")
+config_app = typer.Typer(no_args_is_help=True, help="List settings, compare configurations.")
 app.add_typer(config_app, name="config")
 
 runs_app = typer.Typer()

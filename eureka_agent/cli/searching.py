@@ -59,7 +59,10 @@ def search(
     seed: Seed = None,
     device: Device = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="K=V", help="Any other setting.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="K=V", help="Any other setting: see the command config show."
+        ),
     ] = None,
     fitness: Annotated[
         Path | None,

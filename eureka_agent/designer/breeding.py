@@ -72,8 +72,10 @@ class Breeder:
                 continue  # it would be gated by itself
             factors = (factor, *leader.factors[1:])
             kept = [t for t in rest if all(f.quantity != factor.quantity for f in t.factors)]
-            name = next(names(factor))
-            yield (replace(leader, factors=factors), *kept), f"{name} instead of {_name(leader)}"
+            note = f"{next(names(factor))} instead of {_name(leader)}"
+            if factor == opposite:
+                note = f"the opposite of {_name(leader)}"
+            yield (replace(leader, factors=factors), *kept), note
 
     def _reweigh(self, spec: Spec) -> Child | None:
         if len(spec) < 2:

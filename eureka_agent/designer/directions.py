@@ -60,7 +60,7 @@ IDLE = (
     r"\b(?:never|not|non)[ -]?negative\b",
 )
 """Expressions whose words of direction name none."""
-SIDES = frozenset("left right back front top bottom upper lower low high open".split())
+SIDES = frozenset("left right back front top bottom upper lower low high".split())
 """Words that say which one it is where a noun follows: the left foot, high speed."""
 FOLLOWERS = frozenset(
     "a an the of and or it its them as to in on at is are be by with from for this that than then "
@@ -72,6 +72,8 @@ MOTIONS = frozenset(
     "turning spin spins move moves moving".split()
 )
 """What has a direction: its left turns, but no high ones."""
+LEADS = frozenset({("to", "the"), ("toward", "the"), ("towards", "the")})
+"""Words behind which a side is where something goes, whatever follows: to the left wall."""
 _BREAK = r"[,;:!?()]|\.(?!\d)|\b(?:so that|while|with|but|and|then|which)\b|\b(?=without|instead)"
 _SIGN = re.compile(
     r"\b(positive|plus|grows|increases)\b|\b(negative|minus|shrinks|decreases)\b|([<>]) ?0|"
@@ -211,6 +213,7 @@ def _ways(words: Sequence[str], *, spoken: bool = True) -> Ways:
     while position < len(words):
         word, after = words[position], words[position + 1 : position + 2]
         phrase = f"{word} {after[0]}" if after else ""
+        leads = tuple(words[max(position - 2, 0) : position]) in LEADS
         position += 2 if phrase in _PHRASES else 1
         way = _PHRASES.get(phrase) or _WORDS.get(stem(word))
         if spoken and word in ("negative", "minus", "positive", "plus"):
@@ -220,7 +223,7 @@ def _ways(words: Sequence[str], *, spoken: bool = True) -> Ways:
                 found.setdefault(axis, sign * along)
             else:
                 found.setdefault("positive", sign)
-        elif way is None or (phrase not in _PHRASES and _is_label(word, after)):
+        elif way is None or (phrase not in _PHRASES and not leads and _is_label(word, after)):
             continue
         elif spoken and stem(word) in PLACES:
             continue

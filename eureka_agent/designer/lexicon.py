@@ -55,8 +55,8 @@ def _concept(role: Role, words: str, signs: str, **kinds: float) -> Concept:
 CONCEPTS = (
     _concept(
         "aim",
-        "run walk move travel drive gallop trot hop crawl swim fly glide sprint "
-        "speed fast quick pace",
+        "run walk move travel drive gallop trot hop crawl swim fly glide sprint slide "
+        "roll throw fling speed fast quick pace",
         "velocity",
         velocity=1.0,
         position=0.3,

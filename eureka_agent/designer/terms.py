@@ -1,6 +1,6 @@
 """The grammar of the programs that the offline designer writes: factors, terms and specs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from eureka_agent.designer.sight import Quantity
@@ -46,7 +46,7 @@ class Factor:
     sign: int = 1
     target: float | Literal["start"] | None = None
     origin: float | None = None
-    word: str = ""
+    word: str = field(default="", compare=False)  # the same is asked for, whatever it is called
     scale: float | None = None
 
     @property

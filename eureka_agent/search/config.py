@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
 from eureka_agent.choices import FREE, PARTS, require_device_name
@@ -28,6 +29,8 @@ RANKINGS = ("fitness", "peers")
 """What candidates rank by: the fitness, or what the rewards of others say of their policies."""
 MAX_CANDIDATES = 255
 
+BY_ENVIRONMENT = ("candidates", "worlds", "steps")
+"""Settings that a new run takes from the environment, unless they are given."""
 SECOND_REPLICATE = 1_000_000
 
 
@@ -38,7 +41,7 @@ class SearchConfig:
     preset: str = "default"
     """What the configuration began as."""
     designer: str = "offline"
-    """Who writes the programs."""
+    """Who writes the programs: offline, or openai for a language model."""
     generations: int = 3
     """Generations of candidates."""
     candidates: int = 4
@@ -269,12 +272,8 @@ class SearchConfig:
         from eureka_agent.simulation import resolve_device  # loads torch and MuJoCo
 
         settings = environment.training
-        base: dict[str, Any] = {
-            "device": "auto",
-            "candidates": settings.lanes,
-            "worlds": settings.worlds,
-            "steps": settings.budget,
-        }
+        own = (settings.lanes, settings.worlds, settings.budget)
+        base: dict[str, Any] = {"device": "auto", **dict(zip(BY_ENVIRONMENT, own, strict=True))}
         given = {name: value for name, value in changes.items() if value is not None}
         config = cls(**(base | given))
         automatic = "cpu" if config.trainer == "sb3" else resolve_device(config.device).type
@@ -318,10 +317,10 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     types = {field.name: type(field.default) for field in fields(SearchConfig)}
-    if not equals or name not in types:
-        raise UsageError(
-            f"{text!r} is not a setting.", f"Write name=value with {', '.join(types)}."
-        )
+    if name not in types:
+        raise unknown_setting(name)
+    if not equals:
+        raise UsageError(f"{text!r} sets nothing.", f"Write {name}=VALUE.")
     if types[name] is bool:
         if value.lower() not in _BOOLEANS:
             raise UsageError(f"{name} must be true or false, not {value!r}.")
@@ -343,6 +342,21 @@ _MOST = {
     "retrainings": 10**5,
 }
 """Beyond these the first array that a search makes fits into no machine, or it never ends."""
+def unknown_setting(name: str, where: str = "") -> UsageError:
+    """What a person is told who names a setting that does not exist.
+
+    Args:
+        name: as it was given.
+        where: what it stands in, such as "mine.toml: "; may be empty.
+    """
+    known = [field.name for field in fields(SearchConfig)]
+    close = get_close_matches(name.strip().lower().replace("-", "_"), known, n=1)
+    guess = f"Did you mean {close[0]}? " if close else ""
+    return UsageError(
+        f"{where}There is no setting {name!r}.",
+        f"{guess}All of them, with what they mean: eureka-agent config show",
+    )
+
 
 _BOOLEANS = {"true": True, "on": True, "yes": True, "1": True} | {
     "false": False,

@@ -8,7 +8,7 @@ from typing import Any
 
 from eureka_agent.errors import UsageError
 from eureka_agent.paths import expanded
-from eureka_agent.search.config import SearchConfig
+from eureka_agent.search.config import SearchConfig, unknown_setting
 from eureka_agent.store import RunReader, find_run
 
 SUFFIX = ".toml"
@@ -189,9 +189,7 @@ def _read(path: Path) -> dict[str, Any]:
     types = {f.name: type(f.default) for f in fields(SearchConfig)}
     for name, value in settings.items():
         if name not in types:
-            raise UsageError(
-                f"{path}: there is no setting {name!r}.", f"Settings are {', '.join(types)}."
-            )
+            raise unknown_setting(name, f"{path}: ")
         whole = types[name] is float and type(value) is int
         if type(value) is not types[name] and not whole:
             raise UsageError(

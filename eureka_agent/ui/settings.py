@@ -1,4 +1,4 @@
-"""Presets and differences between configurations, for the terminal."""
+"""Settings, presets and differences between configurations, for the terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,11 +27,28 @@ def preset_view(preset: Document) -> RenderableType:
         settings.add_row(name, Text(shown(value)))
     parts: list[RenderableType] = [Text(f"{preset['name']}: {preset['summary']}"), Text()]
     parts += [settings] if preset["settings"] else [Text("It changes no setting.")]
+    parts += [Text(), Text(f"All settings: eureka-agent config show {preset['name']}")]
     for key, title in (("reproduces", "Reproduces"), ("differs", "Does otherwise")):
         if preset[key]:
             lines = [Padding(Text(f"- {line}"), (0, 0, 0, 2)) for line in preset[key]]
             parts += [Text(), Text(title), *lines]
     return Group(*parts)
+
+
+def settings_table(settings: Sequence[Document], name: str) -> RenderableType:
+    """All settings: their values in a preset, run or file, and what they mean."""
+    table = Table("setting", name, "meaning", box=None, padding=(0, 2, 0, 0))
+    for setting in settings:
+        style = "bold" if setting["changed"] else ""
+        mark = f" (default {_value(setting['default'])})" if setting["changed"] else ""
+        value = Text(_value(setting["value"]) + mark, style)
+        table.add_row(Text(setting["name"], style), value, Text(setting["meaning"]))
+    return Group(table, Text(), Text("Change one with: eureka-agent search ENV --set NAME=VALUE"))
+
+
+def _value(value: object) -> str:
+    """A value as `--set` takes it, or in words where nothing stands."""
+    return "by environment" if value is None else shown(value) or "none"
 
 
 def difference_table(

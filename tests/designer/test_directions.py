@@ -59,6 +59,7 @@ SPIN = "Rate of the body on its hinge, negative while its top moves away from th
         ("Spin in the negative direction.", W, "Rate of the top about its axis", -1),
         ("Drive the cart to the left.", V, "Velocity of the cart, positive to the right", -1),
         ("Drive the cart to the left.", V, "Velocity of the cart, < 0 to the right", 1),
+        ("Roll the ball to the left.", V, "Speed of the ball; > 0 to the right wall", -1),
         ("Go backward.", V, "Speed ahead, negative in reverse", -1),
         ("Do not move forward but back up.", V, "Speed along its own axis, positive forward", -1),
         ("Raise the platform.", V, "Vertical speed of the platform, downward positive", -1),
@@ -170,6 +171,12 @@ def test_a_posture_weighs_little_beside_a_motion() -> None:
                 if term.factors[0].quantity and term.factors[0].target == "start"
             ]
             assert all(weight <= most * spec[0].weight for weight in postures)
+
+
+def test_to_turn_round_twice_is_to_go_on(task: TaskDescription) -> None:
+    for offer in Menu(see(task, 0, blind=False)).offers:
+        opposite = offer.factor.opposite
+        assert opposite is None or opposite.opposite == offer.factor != opposite
 
 
 def equally_good(designer: OfflineDesigner, generations: int, value: float) -> list[Past]:

@@ -1,8 +1,10 @@
 """Presets are configurations of the one search loop, and say what they stand for."""
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import pytest
 from eureka_agent.designer import Past
 from eureka_agent.environment import find_environment
 from eureka_agent.errors import UsageError
-from eureka_agent.search import SearchConfig
+from eureka_agent.search import SearchConfig, parse_setting
 from eureka_agent.search.archive import remembered
+from eureka_agent.search.config import BY_ENVIRONMENT
 from eureka_agent.search.presets import PRESETS, difference, find_preset
+from eureka_agent.search.settings import all_settings
 
 
 def past(number: int, generation: int, fitness: float | None) -> Past:
@@ -112,6 +116,44 @@ def test_auto_mc_reward_needs_nothing_but_a_model() -> None:
     assert SearchConfig().parts == "free"
 
 
+def test_every_setting_says_what_it_is() -> None:
+    settings = all_settings({})
+    assert [s.name for s in settings] == [f.name for f in fields(SearchConfig)][1:]
+    for setting in settings:
+        assert re.fullmatch(r"[A-Z].+\.", setting.meaning), setting.name
+        assert not setting.changed
+        text = str(setting.default) if setting.default is not None else "7"
+        assert parse_setting(f"{setting.name}={text}")[0] == setting.name
+
+
+def test_settings_of_the_environment_are_those_that_a_new_run_takes_from_it() -> None:
+    environment = find_environment("cartpole")
+    settings = {s.name: s.default for s in all_settings({})}
+    config = SearchConfig.for_environment(environment).as_dict()
+    fixed = {name: value for name, value in settings.items() if value not in (None, "auto")}
+    assert {name: config[name] for name in fixed} == fixed
+    own = environment.training
+    assert [config[name] for name in BY_ENVIRONMENT] == [own.lanes, own.worlds, own.budget]
+    assert [name for name, value in settings.items() if value is None] == list(BY_ENVIRONMENT)
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "remedy"),
+    [
+        ("generatons=7", "no setting 'generatons'", "Did you mean generations?"),
+        ("Reply-Tokens=7", "no setting 'Reply-Tokens'", "Did you mean reply_tokens?"),
+        ("xyzzy=7", "no setting 'xyzzy'", "config show"),
+        ("generations", "sets nothing", "generations=VALUE"),
+    ],
+)
+def test_a_wrong_setting_is_answered_with_the_nearest_one(
+    text: str, said: str, remedy: str
+) -> None:
+    with pytest.raises(UsageError, match=said) as error:
+        parse_setting(text)
+    assert remedy in (error.value.remedy or "")
+
+
 def test_a_difference_names_what_only_one_of_them_sets() -> None:
     found = difference(PRESETS["default"].settings, PRESETS["best-of-n"].settings)
     assert found == dict.fromkeys(("reflection", "strategies", "equivalents"), (None, False))
@@ -123,12 +165,21 @@ def command(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess
     )
 
 
+SHOW = ("config", "show", "quick")
+
+
 def test_the_commands_tell_of_presets_and_differences() -> None:
     listed = json.loads(command("presets", "--json").stdout)
     assert [entry["name"] for entry in listed] == list(PRESETS)
     assert "Isaac Gym" in " ".join(command("presets", "eureka").stdout.split())
     found = json.loads(command("config", "diff", "quick", "eureka", "--json").stdout)
     assert found["generations"] == {"a": 2, "b": 5}
+    settings = {entry["name"]: entry for entry in json.loads(command(*SHOW, "--json").stdout)}
+    quick = {name: settings[name]["value"] for name in PRESETS["quick"].settings}
+    assert quick == PRESETS["quick"].settings
+    assert settings["generations"]["default"] == 3 and settings["steps"]["default"] is None
+    assert "generations 2 (default 3) Generations of" in " ".join(command(*SHOW).stdout.split())
+    assert "config show" in command("presets", "default").stdout
 
 
 def test_an_unknown_preset_makes_no_run(tmp_path: Path) -> None:
