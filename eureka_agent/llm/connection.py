@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +12,7 @@ import openai
 from eureka_agent.errors import UsageError
 from eureka_agent.llm.failures import Server, Transient
 from eureka_agent.llm.messages import ChatMessage, ModelSettings, Reply
-from eureka_agent.llm.parameters import Parameters
+from eureka_agent.llm.parameters import Parameters, asked_length
 from eureka_agent.llm.places import Places
 from eureka_agent.llm.reading import ErrorInside, Failed, UnusableBody, read_reply
 
@@ -140,7 +141,8 @@ class Connection:
                     start = time.monotonic()
                     body = await self._post(messages, sent, pictured)
                     self._places.answered()
-                return read_reply(body, messages, time.monotonic() - start, self._server.censor)
+                reply = read_reply(body, messages, time.monotonic() - start, self._server.censor)
+                return replace(reply, limit=asked_length(sent))
             except TooLong:
                 failure = self._server.unusable(TOO_LONG)
             except UnusableBody as unusable:
