@@ -307,7 +307,8 @@ class Server:
             if not status:
                 happened = "sent an error in place of an answer"
             what = f"The model's server {happened}{shown}"
-            return Transient(what, said, asked_s, crowded=status in CROWDED)
+            crowded = status in CROWDED and "loading" not in failed.searched
+            return Transient(what, said, asked_s, crowded=crowded)
         resume = datetime.fromtimestamp(min(datetime.now().timestamp() + asked_s, LAST_MOMENT))
         return ModelUnavailable(
             f"The model's server asks to wait long{shown}{quoted(said)}.",
