@@ -132,7 +132,7 @@ class Connection:
             Closed: nothing more is to be sent.
         """
         while True:
-            place, sent, pictured = None, {}, False
+            place, sent, pictured, failed = None, {}, False, None
             try:
                 async with self._places.take() as place:
                     # Others may have learned something while this one waited for its place.
@@ -152,13 +152,13 @@ class Connection:
             except openai.APIConnectionError as error:
                 failure = self._server.unreachable(error)
             except (openai.APIStatusError, ErrorInside) as error:
-                failed = _failed(error)
-                if self._learns(messages, sent, pictured, failed):
-                    continue
-                failure = self._server.judge(failed)
+                failure = self._server.judge(failed := _failed(error))
+            # From here on, so that no error carries the request and its key along.
+            if failed and self._learns(messages, sent, pictured, failed):
+                continue
             if isinstance(failure, Transient) and place and (failure.crowded or failure.silent):
                 failure.counts = not self._places.crowded(place, silent=failure.silent)
-            raise failure  # out here, so that it does not carry the request and its key along
+            raise failure
 
     def _learns(
         self,
