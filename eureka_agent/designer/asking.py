@@ -82,7 +82,8 @@ class Asking:
 
         def note(name: str, error: ModelDeclined) -> None:
             declined[places[name]] = error
-            self._run.event("model", f"{name} will not be answered. {error.message}")
+            kind = "model" if role in AUTHOR else role
+            self._run.event(kind, f"{name} will never come: {error.message}")
 
         if self._client is None:
             self._client = self._make_client()
@@ -124,13 +125,13 @@ class Asking:
     ) -> dict[Place, ExchangeRow]:
         """As many answers as there are, whatever happens; an event says what is missing."""
         try:
-            answers = self.ask(role, questions).rows if questions else {}
+            answers = self.ask(role, questions) if questions else Answers({})
         except (BudgetSpent, ModelError) as error:
             self._run.event(role, f"There is no answer of the {role}. {error.message}")
             return self._stored(role, questions)
-        if missing := len(questions) - len(answers):
+        if missing := len(questions) - len(answers.rows) - len(answers.declined):
             self._run.event(role, f"The budget has no room for {missing} answers of the {role}.")
-        return answers
+        return answers.rows
 
     def _stored(self, role: str, places: Mapping[Place, object]) -> dict[Place, ExchangeRow]:
         found: dict[Place, ExchangeRow] = {}

@@ -38,7 +38,13 @@ class Cause:
 
 
 WHOLE = "Give the complete program in one ```python fence."
-MORE_ROOM = "more room is --set reply_tokens={more}, as far as the model has it"
+OURS = "more room is --set reply_tokens={more}, as far as the model has it"
+THEIRS = (
+    "the server's own limit cut it, as {limit} were asked for: raise that, or its window (Ollama: "
+    "num_predict, OLLAMA_CONTEXT_LENGTH)"
+)
+OUR_SHARE = 0.9
+"""Share of the tokens asked for from which on it was our limit that cut an answer."""
 FILTER = Cause(
     "filtered",
     "The answer was stopped by the server's filter of contents.",
@@ -58,14 +64,14 @@ ALL_THOUGHT = Cause(
     "only-reasoning",
     "All {tokens} tokens of the answer went into reasoning: none was left for the program.",
     f"Think briefly, then write. {WHOLE}",
-    f"all {{tokens}} tokens of it went into reasoning; {MORE_ROOM}, or ask for less reasoning",
+    "all {tokens} tokens of it went into reasoning; {room}",
 )
 THOUGHT = Cause("only-reasoning", "The answer held reasoning, and no program after it.", WHOLE)
 CUT = Cause(
     "cut-off",
     "The answer was cut off.",
     f"Answer with less text. {WHOLE}",
-    f"it was cut off after {{tokens}} tokens; {MORE_ROOM}",
+    "it was cut off after {tokens} tokens; {room}",
 )
 
 
@@ -104,7 +110,9 @@ def cure_of(reply: Reply) -> str:
     """What a person can do about an answer that is empty or broke off; "" for nothing."""
     cause = cause_of(reply)
     tokens = reply.completion_tokens
-    return cause.cure.format(tokens=tokens, more=2 * tokens) if cause else ""
+    ours = tokens >= OUR_SHARE * reply.limit
+    room = (OURS if ours else THEIRS).format(more=2 * max(tokens, reply.limit), limit=reply.limit)
+    return cause.cure.format(tokens=tokens, room=room) if cause else ""
 
 
 class CutQuestions:

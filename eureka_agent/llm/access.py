@@ -129,7 +129,8 @@ def _no_address(url: str, source: str) -> tuple[str, str]:
     bare = re.fullmatch(r"[\w.-]+(:\d+)?(/[\w./-]*)?", shown, re.ASCII)
     missing = bare and ("." in shown or ":" in shown or shown.startswith("localhost"))
     local = ":" in shown or shown.startswith(("localhost", "127."))
-    example = f"http{'' if local else 's'}://{shown}" if missing else "http://127.0.0.1:8000/v1"
+    whole = f"http{'' if local else 's'}://{shown}{'' if '/' in shown else '/v1'}"
+    example = whole if missing else "http://127.0.0.1:8000/v1"
     return (
         f"{shown!r} is not the address of a model's server.",
         f"Give one such as {example} with {source}.",

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +12,7 @@ import openai
 from eureka_agent.errors import UsageError
 from eureka_agent.llm.failures import Server, Transient
 from eureka_agent.llm.messages import ChatMessage, ModelSettings, Reply
-from eureka_agent.llm.parameters import Parameters
+from eureka_agent.llm.parameters import Parameters, asked_length
 from eureka_agent.llm.places import Places
 from eureka_agent.llm.reading import ErrorInside, Failed, UnusableBody, read_reply
 
@@ -131,7 +132,7 @@ class Connection:
             Closed: nothing more is to be sent.
         """
         while True:
-            place, sent, pictured = None, {}, False
+            place, sent, pictured, failed = None, {}, False, None
             try:
                 async with self._places.take() as place:
                     # Others may have learned something while this one waited for its place.
@@ -140,7 +141,8 @@ class Connection:
                     start = time.monotonic()
                     body = await self._post(messages, sent, pictured)
                     self._places.answered()
-                return read_reply(body, messages, time.monotonic() - start, self._server.censor)
+                reply = read_reply(body, messages, time.monotonic() - start, self._server.censor)
+                return replace(reply, limit=asked_length(sent))
             except TooLong:
                 failure = self._server.unusable(TOO_LONG)
             except UnusableBody as unusable:
@@ -150,13 +152,13 @@ class Connection:
             except openai.APIConnectionError as error:
                 failure = self._server.unreachable(error)
             except (openai.APIStatusError, ErrorInside) as error:
-                failed = _failed(error)
-                if self._learns(messages, sent, pictured, failed):
-                    continue
-                failure = self._server.judge(failed)
+                failure = self._server.judge(failed := _failed(error))
+            # From here on, so that no error carries the request and its key along.
+            if failed and self._learns(messages, sent, pictured, failed):
+                continue
             if isinstance(failure, Transient) and place and (failure.crowded or failure.silent):
                 failure.counts = not self._places.crowded(place, silent=failure.silent)
-            raise failure  # out here, so that it does not carry the request and its key along
+            raise failure
 
     def _learns(
         self,

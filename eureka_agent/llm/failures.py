@@ -150,7 +150,8 @@ BY_WORDS = (
     (
         re.compile(
             r"api[ _-]?key.{0,30}(not valid|invalid|missing|incorrect|expired)|"
-            r"(invalid|incorrect|missing|no).{0,12}(api[ _-]?key|auth|credentials)|unauthori[sz]ed"
+            r"\b(invalid|incorrect|missing|no)\b.{0,12}\b(api[ _-]?key|auth|credentials)\b|"
+            r"unauthori[sz]ed"
         ),
         NO_KEY,
     ),
@@ -164,6 +165,11 @@ BY_WORDS = (
     (re.compile(r"plain http request|http request to an https"), NOT_PLAIN),
 )
 """What a server's words mean, whatever the status; the first that they match."""
+_SOON = re.compile(
+    r"rate.?limit|too many requests|overloaded|(is|still|currently) loading|try again later|"
+    r"temporarily"
+)
+"""Words of a refusal by which it may pass all the same."""
 _RATE = re.compile(r"rate.?limit|per (minute|second|hour|day)|too many requests|slow down")
 _STRICT_CREDIT = re.compile(r"insufficient[ _](quota|balance|credit|funds)|billing_")
 _PASSES = re.compile(
@@ -301,7 +307,8 @@ class Server:
             if not status:
                 happened = "sent an error in place of an answer"
             what = f"The model's server {happened}{shown}"
-            return Transient(what, said, asked_s, crowded=status in CROWDED)
+            crowded = status in CROWDED and "loading" not in failed.searched
+            return Transient(what, said, asked_s, crowded=crowded)
         resume = datetime.fromtimestamp(min(datetime.now().timestamp() + asked_s, LAST_MOMENT))
         return ModelUnavailable(
             f"The model's server asks to wait long{shown}{quoted(said)}.",
@@ -315,8 +322,8 @@ class Server:
             return self._redirected(failed)
         meant = next((never for pattern, never in BY_WORDS if pattern.search(words)), None)
         passes = status in RETRIED or (status in OWN_FAILURES and status not in NOT_OFFERED)
-        if not status:
-            passes = bool(_PASSES.search(words))
+        if status in (0, 400, 403, 404):
+            passes = bool((_SOON if status else _PASSES).search(words))
         if not passes:
             return meant or BY_STATUS.get(status, REFUSED)
         # What passes by its status ends only for want of credit: Gemini, Groq and others speak of

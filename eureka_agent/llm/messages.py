@@ -81,6 +81,7 @@ class Reply:
         seconds: how long the successful request took, without earlier attempts and waits.
         finish_reason: why the model stopped, in OpenAI's words where they exist: "stop", "length",
             "content_filter", "tool_calls"; "refusal" if the text is one; may be "".
+        limit: the most tokens that were asked for; 0 for no limit.
     """
 
     text: str
@@ -92,6 +93,7 @@ class Reply:
     cost: float | None
     seconds: float
     finish_reason: str
+    limit: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

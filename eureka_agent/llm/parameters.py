@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from eureka_agent.llm.errors import ModelDeclined
 from eureka_agent.llm.limits import LARGER_WINDOW, LEAST_ROOM, SPARE, Sizes, read_sizes
@@ -12,9 +12,15 @@ REFUSALS = {400, 413, 422}
 PICTURE_REFUSALS = REFUSALS | {404, 415, 500, 501}
 """Servers disagree what a picture is that they cannot take: some call it their own failure."""
 TEMPERATURE = re.compile(r"\btemperature\b")
+LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 LIMIT = re.compile(r"\bmax_(completion_)?tokens\b")
 PICTURE = re.compile(r"image|multi-?modal|vision|must be a string|too large", re.IGNORECASE)
 CHARACTERS_PER_TOKEN = 3.5  # of prompts with code and tables, until a server says how many it is
+
+
+def asked_length(sent: Mapping[str, float]) -> int:
+    """The most tokens of an answer that parameters ask for; 0 for no limit."""
+    return int(next((sent[name] for name in LIMIT_NAMES if name in sent), 0))
 
 
 class Parameters:
@@ -43,8 +49,7 @@ class Parameters:
         *,
         newest: bool = False,
     ) -> None:
-        names = ["max_tokens", "max_completion_tokens"]
-        self._limit_names = names[::-1] if newest else names
+        self._limit_names = list(LIMIT_NAMES[::-1] if newest else LIMIT_NAMES)
         self._reply_tokens = reply_tokens
         self._temperature: float | None = temperature
         self._notify = notify
@@ -82,7 +87,7 @@ class Parameters:
             ModelDeclined: the question leaves no room for an answer.
         """
         refusal = json.dumps(body, ensure_ascii=False)
-        asked = int(next((sent[name] for name in self._limit_names if name in sent), 0))
+        asked = asked_length(sent)
         sizes = read_sizes(refusal, asked)
         if sizes.window and (sizes.prompt or status in REFUSALS):
             self._learn_window(sizes, asked, characters)

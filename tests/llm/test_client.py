@@ -272,6 +272,7 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
     ("address", "cure"),
     [
         ("localhost:8000/v1", "http://localhost:8000/v1"),
+        ("localhost:11434", "http://localhost:11434/v1 "),
         ("api.example.com/v1", "https://api.example.com/v1"),
         ("http://höst.example/v1", "xn--hst-sna.example"),
         ("http://☃.example/v1", "xn--n3h.example"),

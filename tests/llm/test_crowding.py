@@ -56,6 +56,16 @@ def test_a_server_that_turns_requests_away_gets_as_many_as_it_takes(ask: Any) ->
     assert outcome.notices[-1].startswith("The server turned requests away")
 
 
+def test_a_server_that_is_still_loading_is_not_taken_for_crowded(ask: Any) -> None:
+    def answer(received: Received) -> Answer | str:
+        return Status(503, "Loading model") if len(server.received) <= 4 else "Done."
+
+    with Loopback(answer) as server:
+        outcome = ask(server, 4)
+    assert len(outcome.replies) == 4
+    assert [n for n in outcome.notices if "concurrency" in n] == []
+
+
 def test_one_request_alone_that_gets_no_answer_has_failed(ask: Any) -> None:
     with Loopback(lambda received: Late(60, "Too late.")) as server:
         error = ask(server, timeout_s=0.2, attempts=2).error

@@ -82,6 +82,8 @@ LATER: dict[str, Answer] = {
     "a gateway's page": page("502 Bad Gateway", 502),
     "a share used up": said([{"error": {"message": f"{QUOTA} Please retry in 0.1s."}}], 429),
     "a rate with an offer": Status(429, "Rate limit reached. Upgrade at /settings/billing"),
+    "a rate as a refusal": Status(403, "Rate limit exceeded."),
+    "a model that is not there yet": Status(404, "The model is still loading."),
     "half of it": Raw(b'{"choices": [{"mess'),
     "nothing": Raw(b""),
 }

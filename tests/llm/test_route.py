@@ -151,10 +151,13 @@ def test_organisation_and_project_go_to_openai_alone(
     for variable in NAMES:
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Token: mine\nX-Öther: ü")
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-secret")
+    monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", "whsec-secret")
     with Loopback(lambda received: "Hello.") as server:
         assert ask(server).replies["#0"].text == "Hello."
     sent = server.received[0].headers
     assert sent.keys().isdisjoint({*NAMES.values(), "x-token"})
+    assert "secret" not in str(sent)
     if not value.isascii() or not value.isprintable():
         with pytest.raises(UsageError, match="OPENAI_ORG_ID"):
             held_back(OPENAI)

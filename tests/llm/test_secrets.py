@@ -50,6 +50,9 @@ def everything(answers: list[Answer]) -> list[str]:
         [Status(429, ECHO, headers={"Retry-After": "5000"})],
         [Status(503, ECHO)],
         [Raw(b'{"error": "Wrong key my-own-secret"}')],
+        [Status(400, f"{KEY}: maximum context length is 90 tokens, your prompt has 900 tokens")],
+        [Status(307, headers={"Location": f"/v1/{KEY}"})],
+        [Raw(f"<html><title>{KEY}</title>".encode(), 404)],
         [Completion(ECHO, reasoning=ECHO, model=KEY, finish_reason=KEY)],
     ],
 )

@@ -12,12 +12,13 @@ from sledge import paying, policy, sledge
 
 from eureka_agent.designer import Proposal
 from eureka_agent.designer.asking import Asking
-from eureka_agent.designer.base import Broken
+from eureka_agent.designer.base import DECLINED, Broken
 from eureka_agent.designer.budget import Budget
 from eureka_agent.designer.review import Reviewer
 from eureka_agent.environment import Environment
 from eureka_agent.environment.roaming import ROAMING
 from eureka_agent.llm import Client, ModelSettings
+from eureka_agent.reward import Finding
 from eureka_agent.search.bank import Bank, Entry, Record
 from eureka_agent.search.criticism import Critic
 from eureka_agent.search.probing import Prober
@@ -195,6 +196,19 @@ def test_repairs_and_rounds_of_review_are_counted_apart(
     (row,) = critic(author, Opinions(STILL), rounds=1, repairs=1).criticise(run.candidates())
     assert (row.text, row.state) == (FAST, "accepted")
     assert [b.attempt for b in author.told] == [1, 2]
+
+
+def test_a_program_whose_question_was_declined_fails_with_the_reason_at_once(
+    run: Run, critic: Callable[..., Critic]
+) -> None:
+    why = Finding(DECLINED, "error", 1, 1, "A filter refused it.", "Word it differently.")
+    run.add_candidate(0, 0, "", designer="author", findings=[why.as_dict()])
+    run.add_candidate(0, 1, RIGHT, designer="author")
+    author = Author(lambda broken: FAST)
+    (sound,) = critic(author, Opinions(), repairs=3).criticise(run.candidates())
+    declined = run.candidates()[0]
+    assert (sound.text, author.told) == (RIGHT, [])
+    assert (declined.state, declined.failure) == ("rejected", "A filter refused it.")
 
 
 def test_only_what_passed_all_else_is_reviewed(run: Run, critic: Callable[..., Critic]) -> None:
