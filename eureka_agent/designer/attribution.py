@@ -25,13 +25,15 @@ class Attribution:
     Args:
         menu: knows how plausible ideas were before any evidence.
         specs: specs that were trained.
-        fitness: their fitness; None where training failed, which counts as worst.
+        merits: their `Past.merit`; None where training failed, which counts as worst.
     """
 
-    def __init__(self, menu: Menu, specs: Sequence[Spec], fitness: Sequence[float | None]) -> None:
+    def __init__(
+        self, menu: Menu, specs: Sequence[Spec], merits: Sequence[tuple[float, ...] | None]
+    ) -> None:
         self.menu = menu
         self.seen = [self._features(spec) for spec in specs]
-        self.ranks = ranks(fitness)
+        self.ranks = ranks(merits)
 
     def sample(self, specs: Sequence[Spec], rng: np.random.Generator) -> np.ndarray:
         """One plausible guess, `[len(specs)]`, of the ranks of specs, as Thompson sampling does."""
@@ -74,9 +76,10 @@ class Attribution:
                 return 0.0
 
 
-def ranks(fitness: Sequence[float | None]) -> np.ndarray:
+def ranks(merits: Sequence[tuple[float, ...] | None]) -> np.ndarray:
     """Ranks in [-1, 1], best 1, equals sharing theirs; None is worst."""
-    values = np.array([-np.inf if f is None else f for f in fitness])
+    order = sorted({merit for merit in merits if merit is not None})
+    values = np.array([-1 if merit is None else order.index(merit) for merit in merits])
     if len(values) < 2:
         return np.zeros(len(values))
     below = (values[:, None] > values[None, :]).sum(1)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from eureka_agent.errors import EurekaError
 from eureka_agent.reward import Finding
+from eureka_agent.store.ranking import merit
 
 TOO_NEAR = frozenset({"duplicate", "equivalent"})
 """Rules of the critic's findings about programs that ask for what another one does."""
@@ -52,11 +53,16 @@ class Past:
     rewritten: bool = False
     progress: float | None = None
 
+    @property
+    def merit(self) -> tuple[float, float] | None:
+        """What it ranks by, the worse one lower: fitness, then progress; None without a fitness."""
+        return None if self.fitness is None else merit(self.fitness, self.progress)
+
 
 def by_merit(past: Past) -> tuple[float, float, int]:
     """Sorts those with a fitness, the best first; progress, then age decides among equals."""
-    progress = -math.inf if past.progress is None else past.progress
-    return -(past.fitness or 0.0), -progress, past.id
+    fitness, progress = past.merit or (-math.inf, -math.inf)
+    return -fitness, -progress, past.id
 
 
 @dataclass(frozen=True)

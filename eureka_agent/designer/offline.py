@@ -1,6 +1,5 @@
 """The offline designer: composes, learns and mutates, with no language model and no network."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -110,7 +109,7 @@ class _Family:
 
     def __init__(self, menu: Menu, readable: Sequence[tuple[Past, Spec]]) -> None:
         judged = [(p, s) for p, s in readable if p.fitness is not None or p.failure is not None]
-        self.attribution = Attribution(menu, [s for _, s in judged], [p.fitness for p, _ in judged])
+        self.attribution = Attribution(menu, [s for _, s in judged], [p.merit for p, _ in judged])
         fit = [(p, s) for p, s in judged if p.fitness is not None]
         self.fit = sorted(fit, key=lambda f: by_merit(f[0]))
         self.parents = [(p.id, s) for p, s in self.fit]
@@ -118,8 +117,7 @@ class _Family:
     @property
     def undecided(self) -> bool:
         """Whether all did equally well, so that nothing tells yet which way to go."""
-        values = [past.fitness for past, _ in self.fit if past.fitness is not None]
-        return len(values) > 1 and math.isclose(min(values), max(values), rel_tol=1e-9)
+        return len(self.fit) > 1 and len({past.merit for past, _ in self.fit}) == 1
 
     def turned(
         self, breeder: Breeder, seen: set[frozenset[object]]

@@ -342,6 +342,8 @@ _MOST = {
     "retrainings": 10**5,
 }
 """Beyond these the first array that a search makes fits into no machine, or it never ends."""
+
+
 def unknown_setting(name: str, where: str = "") -> UsageError:
     """What a person is told who names a setting that does not exist.
 

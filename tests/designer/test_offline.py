@@ -132,7 +132,7 @@ def test_attribution_finds_what_helped(hopper: TaskDescription) -> None:
     proposals = designer.propose(0, 16, [])
     specs = [spec for p in proposals if (spec := read(p.text, designer.menu)) is not None]
     fitness = [float("effort" in p.text) for p in proposals]
-    attribution = Attribution(designer.menu, specs, fitness)
+    attribution = Attribution(designer.menu, specs, [(value,) for value in fitness])
     rng = np.random.default_rng(0)
     guess = np.mean([attribution.sample(specs, rng) for _ in range(20)], axis=0)
     helped = np.array(fitness) > 0
@@ -140,8 +140,9 @@ def test_attribution_finds_what_helped(hopper: TaskDescription) -> None:
 
 
 def test_ranks_are_shared_and_failures_are_last() -> None:
-    assert ranks([1.0, 5.0, 5.0, None]).tolist() == pytest.approx([-1 / 3, 2 / 3, 2 / 3, -1.0])
-    assert ranks([2.0]).tolist() == [0.0]
+    found = ranks([(1.0,), (5.0,), (5.0,), None]).tolist()
+    assert found == pytest.approx([-1 / 3, 2 / 3, 2 / 3, -1.0])
+    assert ranks([(2.0,)]).tolist() == [0.0]
 
 
 @pytest.mark.parametrize("blind", [False, True])

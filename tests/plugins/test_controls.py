@@ -90,6 +90,7 @@ def test_a_missing_range_is_reported_by_the_name_of_its_input(
         environment.action_range()
 
 
+@pytest.mark.long
 def test_the_gpu_simulator_says_what_it_lacks(environment: Environment) -> None:
     pytest.importorskip("mujoco_warp")
     with pytest.raises(UsageError, match=r"cannot simulate this model.*--device cpu"):

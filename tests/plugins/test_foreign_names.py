@@ -82,7 +82,7 @@ def test_names_that_cannot_be_told_apart_get_signals_of_their_own(tmp_path: Path
     said = " ".join(new.notes)
     assert "the site '左髋' is site_1" in said
     assert "the site '右髋' is site_2" in said
-    assert said.split(" are changed")[0] in (new.folder / "README.md").read_text()
+    assert said.split(":")[0] in (new.folder / "README.md").read_text()
     axes = [axis for s in environment.signals_described for axis in s.axes]
     assert all(any(name in axis for axis in axes) for name in names)  # joints share one signal
 
