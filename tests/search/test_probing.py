@@ -113,14 +113,14 @@ def test_a_probe_that_breaks_is_the_programs_fault_and_no_end_of_a_search(
 ) -> None:
     def broken(child: Child, message: Message, **limits: Any) -> Message:
         if message.kind == "probe":
-            raise JobFailed("RuntimeError", "Nobody thought of this.")
+            raise JobFailed("RuntimeError", "This was not expected.")
         return request(child, message, **limits)
 
     request = Child.request
     monkeypatch.setattr(Child, "request", broken)
     (found,) = prober.probe(SOUND)
     assert (found.rule, found.severity, found.line) == ("exception", "error", 4)
-    assert "Nobody thought of this." in found.message
+    assert "This was not expected." in found.message
 
 
 def test_a_text_that_is_no_program_any_more_cannot_be_scored(prober: Prober) -> None:
