@@ -4,11 +4,12 @@ The checks of the text are in `reward`; here a program is called, which only a c
 """
 
 from eureka_agent.critic.batch import Batch, recorded_batch, sampled_batch
-from eureka_agent.critic.dry_run import dry_run
+from eureka_agent.critic.dry_run import TOO_SLOW_US, dry_run
 from eureka_agent.critic.sampling import sample_transitions
 from eureka_agent.critic.scoring import pay, score
 
 __all__ = [
+    "TOO_SLOW_US",
     "Batch",
     "dry_run",
     "pay",

@@ -4,9 +4,15 @@ It holds the transitions of one environment for its whole life, and no fitness. 
 with its lock-down: no program comes before that.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import numpy as np
 
 from eureka_agent.critic import (
+    TOO_SLOW_US,
     dry_run,
     pay,
     recorded_batch,
@@ -28,6 +34,22 @@ from eureka_agent.sandbox.rehearsal import (
 )
 from eureka_agent.sandbox.serve import Reporter, serve, watch_steps
 
+GRACE_S = 5.0
+"""Seconds of processor time that scoring a program may take in any case, all calls together."""
+
+
+@dataclass
+class Bill:
+    """What scoring a program has cost so far: seconds of processor time, and for how many rows."""
+
+    seconds: float = 0.0
+    rows: int = 0
+
+    @property
+    def too_slow(self) -> bool:
+        """Whether it took far longer than to train on as many rows."""
+        return self.seconds > GRACE_S + self.rows * TOO_SLOW_US / 1e6
+
 
 class Prober:
     """Answers the parent's requests about one environment."""
@@ -35,6 +57,7 @@ class Prober:
     def __init__(self) -> None:
         self._environment: Environment
         self._transitions: Transitions
+        self._bills: dict[str, Bill] = {}
 
     def open(self, request: Message, reporter: Reporter) -> Message:
         """Sample transitions, rehearse, and lock this process.
@@ -86,13 +109,15 @@ class Prober:
         `Episodes`. Replies with arrays `<k>/<name of critic.score>` for each program, or with the
         reason why it has none: `failures`, by k.
         """
-        episodes = Episodes.from_arrays(request.arrays)
+        episodes, still = Episodes.from_arrays(request.arrays), request.fields["still"]
+        rows = episodes.actions[..., 0].numel()
         failures: dict[str, str] = {}
         arrays: dict[str, np.ndarray] = {}
         for k, text in enumerate(request.fields["programs"]):
             try:
                 program = parse(text, self._environment.signals_described)
-                paid = score(program, episodes, self._environment.layout, request.fields["still"])
+                with self._charged(text, rows):
+                    paid = score(program, episodes, self._environment.layout, still)
             except (RewardRejected, RewardFailed) as error:
                 failures[str(k)] = error.message
                 continue
@@ -107,12 +132,33 @@ class Prober:
         one program, with the arrays of `critic.pay`.
         """
         try:
-            program = parse(request.fields["program"], self._environment.signals_described)
-            paid = pay(program, request.arrays)
+            text, rows = request.fields["program"], len(next(iter(request.arrays.values())))
+            program = parse(text, self._environment.signals_described)
+            with self._charged(text, rows):
+                paid = pay(program, request.arrays)
         except (RewardRejected, RewardFailed) as error:
             return Message("swept", {"failures": {"0": error.message}})
         arrays = {f"0/{name}": value for name, value in paid.items()}
         return Message("swept", {"failures": {}}, arrays)
+
+    @contextmanager
+    def _charged(self, text: str, rows: int) -> Iterator[None]:
+        """Charge a program for what is done within, over and over in a search.
+
+        Raises:
+            RewardFailed: it has cost too much; then nothing more is done for it.
+        """
+        bill = self._bills.setdefault(text, Bill())
+        if not bill.too_slow:
+            begun = time.process_time()
+            try:
+                yield
+            finally:
+                bill.seconds += time.process_time() - begun
+                bill.rows += rows
+        if bill.too_slow:
+            said = f"{bill.seconds:.1f} s of processor time for {bill.rows:,} transitions"
+            raise RewardFailed(f"The program is too slow: it took {said}.", 0)
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ _PRCTL = {
 """With them a process would outlive its parent, or reach out for other processes and rights."""
 _F_SETFL, _O_ASYNC = 4, 0x2000
 _FCNTL = {"F_SETOWN": 8, "F_SETSIG": 10, "F_SETOWN_EX": 15, "F_SETLEASE": 1024, "F_NOTIFY": 1026}
-"""With them a process has signals sent to whom it likes, or keeps others from a file."""
+"""With them a process has signals sent to other processes, or keeps them from a file."""
 _IOCTL = {
     **{"FIOSETOWN": 0x8901, "SIOCSPGRP": 0x8902, "FIOASYNC": 0x5452, "TIOCSPGRP": 0x5410},
     **{"TIOCSCTTY": 0x540E, "TIOCSTI": 0x5412, "TIOCLINUX": 0x541C, "TIOCCONS": 0x541D},

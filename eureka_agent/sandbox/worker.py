@@ -67,7 +67,7 @@ class Worker:
         trainer = TRAINERS[fields.get("trainer", "population")]
         device = resolve_device(fields.get("device", "cpu"))
         on_gpu = device.type != "cpu"
-        if on_gpu:  # it computes outside of this process's time, and for nobody else
+        if on_gpu:  # what it computes is in no process's processor time
             self._clock = time.perf_counter
 
         def population() -> Population | StockTrainer:

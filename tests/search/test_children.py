@@ -16,6 +16,7 @@ from eureka_agent.store import Run
 
 CHILDREN = [Path(__file__).parent / "children"]
 HASTY = functools.partial(Worker, module="hasty_worker", import_path=CHILDREN)
+FRAGILE = functools.partial(Worker, module="fragile_worker", import_path=CHILDREN)
 CROOKED = functools.partial(Worker, module="crooked_worker", import_path=CHILDREN)
 CONFIG = SearchConfig(candidates=2, worlds=4, steps=64, threads=1, ranking_episodes=1)
 
@@ -120,6 +121,32 @@ def test_a_reward_that_takes_far_longer_than_its_training_fails_alone(
         assert "too slow" in (ended.failure or "")
         assert sound.failure is None
         assert not [event for event in run.events() if event.kind == "worker"]
+
+
+@pytest.mark.slow
+def test_a_program_that_ends_each_of_its_workers_is_found_and_fails_alone(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eureka_agent.search.trainer.Worker", FRAGILE)
+    monkeypatch.setattr("eureka_agent.search.trainer.DEATHS", 1)  # each takes seconds
+    with (
+        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
+        Judge(environment, CONFIG, environment.fitness_path) as judge,
+    ):
+        numbers = [run.add_training("human", seed, steps_total=64).id for seed in (1, 2)]
+        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
+        sound, deadly = trainer.train(
+            [
+                Job(numbers[0], REWARD, 1, "sound"),
+                Job(numbers[1], REWARD.replace("Go right.", "Crash."), 1, "deadly"),
+            ]
+        )
+        assert sound.failure is None and sound.best is not None
+        assert "SIGSEGV while lane 0 was running" in (deadly.failure or "")
+        # Once among others, and then as often as one alone may.
+        deaths = [event.text for event in run.events() if event.kind == "worker"]
+        assert len(deaths) == 2
+        assert "lane 1" in deaths[0] and "deadly" in deaths[1]
 
 
 def test_a_program_is_called_with_a_rollout_or_with_a_step(environment: Environment) -> None:

@@ -14,8 +14,10 @@ from support import processes_of
 
 from eureka_agent.environment import Environment, Episodes, SignalLayout, find_environment
 from eureka_agent.errors import EurekaError
-from eureka_agent.reward import Finding
+from eureka_agent.reward import Finding, RewardFailed
 from eureka_agent.sandbox.failures import Garbled, JobFailed
+from eureka_agent.sandbox.prober import Bill
+from eureka_agent.sandbox.prober import Prober as ProberChild
 from eureka_agent.sandbox.process import Child
 from eureka_agent.sandbox.protocol import Message
 from eureka_agent.search.probing import Prober, read_findings
@@ -111,14 +113,14 @@ def test_a_probe_that_breaks_is_the_programs_fault_and_no_end_of_a_search(
 ) -> None:
     def broken(child: Child, message: Message, **limits: Any) -> Message:
         if message.kind == "probe":
-            raise JobFailed("RuntimeError", "Nobody thought of this.")
+            raise JobFailed("RuntimeError", "This was not expected.")
         return request(child, message, **limits)
 
     request = Child.request
     monkeypatch.setattr(Child, "request", broken)
     (found,) = prober.probe(SOUND)
     assert (found.rule, found.severity, found.line) == ("exception", "error", 4)
-    assert "Nobody thought of this." in found.message
+    assert "This was not expected." in found.message
 
 
 def test_a_text_that_is_no_program_any_more_cannot_be_scored(prober: Prober) -> None:
@@ -134,6 +136,21 @@ def test_a_program_cannot_tell_a_probe_by_its_number_of_rows(
     monkeypatch.setattr(prober, "_rows", 512)
     text = SOUND.replace("return", "if pole_up.shape[0] == 512:\n        pole_up = 1.0\n    return")
     assert rules(prober.probe(text)) == [("row-dependence", "error")]
+
+
+def test_a_program_that_has_cost_too_much_is_not_scored_again() -> None:
+    child = ProberChild()
+    child._bills["slow"] = Bill(seconds=99.0, rows=1000)
+    with pytest.raises(RewardFailed, match="too slow"), child._charged("slow", 1000):
+        pytest.fail("It was called.")
+    with child._charged("quick", 1000):
+        sum(range(1000))
+    assert child._bills["quick"].rows == 1000
+    assert child._bills["quick"].seconds > 0.0
+    with pytest.raises(RewardFailed, match="broken"), child._charged("quick", 1):
+        raise RewardFailed("It is broken.", 1)
+    assert child._bills["quick"].rows == 1001
+    assert not Bill(seconds=99.0, rows=1_000_000).too_slow
 
 
 def blamed(prober: Prober, text: str) -> str:
