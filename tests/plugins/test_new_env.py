@@ -89,8 +89,7 @@ def models(tmp_path: Path) -> Path:
 def train_a_little(folder: Path) -> None:
     """A few rollouts on the human reward."""
     environment = find_environment(str(folder))
-    assert environment.human_reward_path is not None
-    text = environment.human_reward_path.read_text()
+    text = (folder / "human_reward.py").read_text()
     population = Population(environment, 2, 4)
     for lane in range(2):
         population.load(lane, parse(text, environment.signals_described).compile(), lane)
@@ -143,10 +142,10 @@ def test_what_was_added_to_a_model_is_said(models: Path, tmp_path: Path) -> None
     said = "\n".join(new.changes)
     assert "'rail' had no control range and got -0.5 to 0.5" in said
     assert "'elbow' had no control range and got -2 to 2" in said
-    assert "keyframe 'start'" in said
+    assert "the keyframe 'bent', the first one" in said
     assert said.splitlines()[0] in (new.folder / "README.md").read_text()
     environment = find_environment(str(new.folder))
-    assert environment.model.key("start").qpos.tolist() == pytest.approx([0.1, 0.5])
+    assert environment.model.key(environment.keyframe).qpos.tolist() == pytest.approx([0.1, 0.5])
 
 
 def test_a_new_folder_stands_alone(models: Path, tmp_path: Path) -> None:
