@@ -6,6 +6,7 @@ set, and otherwise what works is found out by trying.
 """
 
 import copy
+import functools
 import math
 import os
 import sys
@@ -57,7 +58,7 @@ class Renderer:
         *,
         close: bool = False,
     ) -> None:
-        self._made_with = (model, width, height, camera, close)
+        self._again = functools.partial(Renderer, model, width, height, camera, close=close)
         self.camera = mujoco.MjvCamera()
         model = _with_wide_floors(model)
         self._model, self._data = model, mujoco.MjData(model)
@@ -71,8 +72,7 @@ class Renderer:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Renderer":
         """Another one that draws the same; what draws is not shared."""
-        *arguments, close = self._made_with
-        copied = memo[id(self)] = Renderer(*arguments, close=close)
+        copied = memo[id(self)] = self._again()
         return copied
 
     def frame(

@@ -97,7 +97,7 @@ CASES: dict[str, tuple[str, str, str, str, str, str]] = {
         *("resets", "same noise", "noise.uniform"),
     ),
     "a reset of another shape": (
-        *("env.py", "noise.normal(10, 0.02)", "noise.normal(1, 0.02)", "resets"),
+        *("env.py", "self.rest_velocity(noise) + noise.normal(10", "noise.normal(1", "resets"),
         *(r"velocities \[64, 1\]", r"\[m, 10\]"),
     ),
     "a reset outside joint limits": (
