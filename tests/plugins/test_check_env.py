@@ -108,8 +108,8 @@ CASES: dict[str, tuple[str, str, str, str, str, str]] = {
         *("scene.xml", 'pos="0 0 0.32"', 'pos="0 0 -0.1"', "resets", "overlap", "higher"),
     ),
     "a keyframe that is not there": (
-        *("env.py", "    substeps", '    keyframe = "home"\n    substeps', "signals"),
-        *("no keyframe 'home'", "leave it out"),
+        *("env.py", "    substeps", '    keyframe = "home"\n    substeps', "resets"),
+        *("no keyframe 'home'", "Add it to the model"),
     ),
     "a time limit of one step": (
         *("env.py", f"episode_steps = {STEPS}", "episode_steps = 1", "times", "one step", "Raise"),

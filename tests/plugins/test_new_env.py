@@ -11,6 +11,9 @@ from eureka_agent.environment import find_environment, list_environments
 from eureka_agent.errors import UsageError
 from eureka_agent.plugins import check_folder, new_environment
 from eureka_agent.reward import parse
+from eureka_agent.search import SearchConfig
+from eureka_agent.search.comparison import human_reward
+from eureka_agent.search.launch import new_search
 from eureka_agent.training import Population
 
 BALL_ROBOT = """<mujoco>
@@ -224,3 +227,17 @@ def test_environments_are_found_by_search_path_and_entry_point(
     assert {"on_the_path", "lab_robot"} <= set(list_environments())
     assert find_environment("on_the_path").folder == (tmp_path / "envs" / "on_the_path").resolve()
     assert find_environment("lab_robot").folder == installed.resolve()
+
+
+def test_the_human_reward_of_a_new_environment_is_no_yardstick_until_it_is_written(
+    tmp_path: Path,
+) -> None:
+    folder = new_environment("mine", tmp_path / "envs").folder
+    for written in (False, True):
+        launch = new_search(str(folder), tmp_path / "runs", SearchConfig.for_environment)
+        said = [event.text for event in launch.run.events() if "human_reward.py" in event.text]
+        assert (human_reward(launch.run, launch.environment) is not None) == written
+        launch.run.close()
+        assert len(said) == (not written)
+        path = folder / "human_reward.py"
+        path.write_text(path.read_text().replace("CHANGE: a placeholder. ", ""))
