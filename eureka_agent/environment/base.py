@@ -185,10 +185,10 @@ class Environment:
             return -1
         if self.keyframe not in names:
             listed = ", ".join(repr(name) for name in names if name)
+            cure = f"Take one of {listed}" if listed else "Add it to the model"
             raise UsageError(
                 f"The model of {self.name!r} has no keyframe {self.keyframe!r}.",
-                f"{f'Take one of {listed}' if listed else 'Add it to the model'}, or leave `keyframe` "
-                "out to begin in the model's own pose.",
+                f"{cure}, or leave `keyframe` out to begin in the model's own pose.",
             )
         return names.index(self.keyframe)
 
