@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eureka_agent.plugins import CHECKS, CheckFinding, check_folder, new_environment
+from eureka_agent.plugins import CHECKS, CheckFinding, check_folder, new_environment, subject
 
 STEPS = 60
 
@@ -176,3 +176,15 @@ def test_what_is_broken_is_named_with_what_to_write(folder: Path, case: str) -> 
     found = failures(folder)
     named = [f for f in found if f.check == check]
     assert any(re.search(message, f.message) and re.search(hint, f.hint) for f in named), found
+
+
+def test_a_check_of_slow_physics_is_cut_and_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "RECORDING_S", 0.0)
+    seen: list[str] = []
+    found = check_folder(folder, STEPS, progress=lambda check, detail: seen.append(detail))
+    (cut,) = [f for f in found if f.check == "physics"]
+    assert cut.outcome == "note"
+    assert f"Stopped after 1 of {STEPS} steps" in cut.message
+    assert f"step 1 of {STEPS}" in seen

@@ -36,6 +36,7 @@ def test_a_broken_environment_is_a_stable_document_and_exit_code_1(tmp_path: Pat
     assert done.returncode == 1
     assert entry.keys() >= {"name", "path", "passed", "findings"}
     assert not entry["passed"]
+    assert entry["placeholders"] == ["task", "human reward"]
     assert all(finding.keys() == FINDING_KEYS for finding in entry["findings"])
     (failure,) = [f for f in entry["findings"] if f["outcome"] == "failed"]
     assert failure["check"] == "fitness"
