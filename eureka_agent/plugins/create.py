@@ -2,6 +2,7 @@
 
 import keyword
 import math
+import os
 import re
 import shutil
 import tempfile
@@ -58,17 +59,17 @@ def new_environment(
         UsageError: the name or the model cannot be used, or the folder is there already. Then
             nothing was written.
     """
-    folder = parent.expanduser() / name
+    folder = Path(os.path.expanduser(parent)) / name
     _require_name(name)
     if folder.exists():
         raise UsageError(
             f"{folder} is there already.", "Take another name, or move that folder away."
         )
-    brought = bring(model.expanduser() if model is not None else STARTER)
+    brought = bring(Path(os.path.expanduser(model)) if model is not None else STARTER)
     survey = Survey(brought.model)
     outline = outline_of(survey)
     first = first_task(survey, brought.start.pose, outline)
-    if task is not None:
+    if task is not None and one_line(task):
         first = replace(first, sentence=one_line(task), given=True)
     notes = (*survey.unmoved, *outline.notes)
     control_step = timing(brought.model).control_step

@@ -38,7 +38,7 @@ def check_loading(subject: Subject) -> Iterator[Said]:
     """The folder is an environment whose model compiles."""
     environment = subject.environment
     model = environment.model
-    yield ok(f"{type(environment).__name__}: {model.nq} positions, {model.nu} actuators.")
+    yield ok(f"{type(environment).__name__}: {model.nq} positions, {model.nu} controls.")
 
 
 def check_words(subject: Subject) -> Iterator[Said]:

@@ -75,7 +75,7 @@ class Brought:
         scene = folder / "scene.xml"
         scene.write_bytes(self.text)
         for pattern in LICENCES:
-            for path in self.source.parent.glob(pattern):
+            for path in filter(Path.is_file, self.source.parent.glob(pattern)):
                 shutil.copyfile(path, folder / path.name)
         _compare(self.model, compiled(read(scene), scene), self.source)
 
@@ -90,6 +90,12 @@ def bring(path: Path) -> Brought:
         UsageError: the file is no model, lacks files that it names, or has no actuator.
     """
     spec = read(path)
+    with explained(path):  # names in an archive may be of any encoding
+        return _completed(spec, path)
+
+
+def _completed(spec: mujoco.MjSpec, path: Path) -> Brought:
+    """See `bring`."""
     model = compiled(spec, path)
     if not model.nu:
         raise _undriven(path, model)
@@ -228,13 +234,17 @@ def _packed(spec: mujoco.MjSpec, path: Path) -> tuple[bytes, dict[str, bytes]]:
     MuJoCo's archive is what knows where each file came from: of includes, and of models that are
     attached and have folders of their own.
     """
-    with tempfile.TemporaryDirectory() as folder, explained(path):
-        spec.to_xml()  # says why it cannot be written; the next one does not
-        archive = Path(folder) / "model.mjz"
-        spec.encode(str(archive))
-        with zipfile.ZipFile(archive) as opened:
-            members = {name: opened.read(name) for name in opened.namelist()}
-    text = members.pop("model.xml").decode("utf-8")
+    try:
+        with tempfile.TemporaryDirectory() as folder, explained(path):
+            spec.to_xml()  # says why it cannot be written; the next one does not
+            archive = Path(folder) / "model.mjz"
+            spec.encode(str(archive))
+            with zipfile.ZipFile(archive) as opened:
+                members = {name: opened.read(name) for name in opened.namelist()}
+            text = members.pop("model.xml").decode("utf-8")
+    except OSError as error:
+        said = f"A temporary file cannot be written: {error.strerror or error}."
+        raise UsageError(said, "Make room, or name another folder with TMPDIR.") from error
     found = re.search(r"<compiler\b[^>]*>", text)
     own = dict(_ATTRIBUTE.findall(found.group())) if found else {}
     names: dict[str, str] = {}

@@ -90,6 +90,6 @@ def _sentence(told: Sequence[str]) -> str:
         return ""
     more = f", and {len(told) - LISTED} more" if len(told) > LISTED else ""
     return (
-        "Names that another part has, or that no Python name can be, are changed in signals: "
+        "Signals call these parts otherwise, as their names are taken, too long or not ASCII: "
         f"{', '.join(told[:LISTED])}{more}."
     )

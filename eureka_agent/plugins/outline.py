@@ -90,13 +90,13 @@ def _without(model: mujoco.MjModel, signals: Sequence[SignalText]) -> list[str]:
         ),
         (
             *("site", model.nsite, model.site),
-            f"they are more than {MOST_SITES}. Add those that the task is about, with "
-            "state.site_position(name)",
+            f"more than {MOST_SITES} would crowd out the rest. Add those that the task is about, "
+            "with state.site_position(name)",
         ),
         (
             *("sensor", model.nsensor, model.sensor),
-            f"they have no numbers, or more than {MOST_COLUMNS}. Add what the task needs of them, "
-            "with state.sensor(name)",
+            f"sensors with more than {MOST_COLUMNS} numbers or none do not get one. Add what the "
+            "task needs of them, with state.sensor(name)",
         ),
     ):
         names = [part(i).name for i in range(count)]

@@ -146,6 +146,8 @@ def _require_text(path: Path, home: Path, seen: dict[Path, bool]) -> None:
 def _cure(path: Path, said: str) -> str:
     """What to do about what MuJoCo says."""
     missing = _MISSING.search(said)
+    if "codec can't decode" in said:
+        return "Save all its texts as UTF-8: a name in one of them is not."
     if "no decoder found for" in said:
         return "Convert that file: MuJoCo reads meshes from .obj and .stl, images from .png."
     if missing is None:

@@ -44,7 +44,7 @@ _SENSORS = {
     int(_S.mjSENS_ACTUATORPOS): ("1", "other", "Length, m, or angle, rad, of what it drives, of"),
     int(_S.mjSENS_ACTUATORVEL): ("1", "other", "Rate, m/s or rad/s, of what it drives, of"),
     int(_S.mjSENS_ACTUATORFRC): (
-        *("1", "force"),
+        *("1", "other"),
         "Force, N, or torque, N m, in the last physics step of",
     ),
     int(_S.mjSENS_JOINTACTFRC): (
