@@ -184,10 +184,11 @@ class Environment:
         if not self.keyframe:
             return -1
         if self.keyframe not in names:
-            listed = ", ".join(map(repr, names)) or "none"
+            listed = ", ".join(repr(name) for name in names if name)
+            cure = f"Take one of {listed}" if listed else "Add it to the model"
             raise UsageError(
                 f"The model of {self.name!r} has no keyframe {self.keyframe!r}.",
-                f"Write keyframe = one of: {listed}; or leave it out.",
+                f"{cure}, or leave `keyframe` out to begin in the model's own pose.",
             )
         return names.index(self.keyframe)
 

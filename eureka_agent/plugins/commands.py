@@ -138,8 +138,7 @@ def _verdict(document: Sequence[dict[str, Any]]) -> RenderableType:
     if not waiting:
         return Text(f"\nPassed: {', '.join(failures)}.", "green")
     return Text(
-        f"\nPassed, but the task is a placeholder: write {'; '.join(waiting)}, "
-        "where it says CHANGE.",
+        f"\nPassed, but the task is a placeholder: write {'; '.join(waiting)} at each CHANGE.",
         "yellow",
     )
 

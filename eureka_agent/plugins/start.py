@@ -218,14 +218,11 @@ def _drawn(model: mujoco.MjModel, choice: StartPose) -> StartPose | None:
 
 def _explained(model: mujoco.MjModel, choice: StartPose, refused: list[str]) -> StartPose:
     """A choice with all the reasons for it."""
-    parts = []
-    if choice.key >= 0:
-        first = "the first one of the model" if choice.key == 0 else "of the model"
-        parts.append(f"{_called(model, choice.key)}, {first}")
-    elif model.nkey:
-        parts.append("the model's own pose")
-    parts += [*refused, *([choice.reason] if choice.reason else [])]
-    return StartPose(choice.pose, choice.key, choice.moved, "; ".join(parts), choice.trouble)
+    first = ", the first one of the model" if choice.key == 0 else ""
+    why = [*refused, *([choice.reason] if choice.reason else [])]
+    if why or model.nkey:
+        why.insert(0, f"{_called(model, choice.key)}{first}")
+    return StartPose(choice.pose, choice.key, choice.moved, "; ".join(why), choice.trouble)
 
 
 def _called(model: mujoco.MjModel, key: int) -> str:

@@ -31,7 +31,7 @@ LONGEST_HOLD = 16
 LONGEST_RECORDING = 5_000
 RECORDING_S, REPETITION_S = 20.0, 2.5
 """Seconds after which a recording stops, and which a repetition of its beginning should take."""
-MOST_REPEATED, LEAST_REPEATED = 48, 8
+MOST_REPEATED, LEAST_REPEATED = 48, 4
 """Control steps of a repetition."""
 STYLES = {
     "new random actions": slice(0, 10),

@@ -63,7 +63,7 @@ class Renderer:
         *,
         close: bool = False,
     ) -> None:
-        self._made_with = functools.partial(Renderer, model, width, height, camera, close=close)
+        self._again = functools.partial(Renderer, model, width, height, camera, close=close)
         self.camera = mujoco.MjvCamera()
         model = _with_wide_floors(model)
         self._model, self._data = model, mujoco.MjData(model)
@@ -77,7 +77,7 @@ class Renderer:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Renderer":
         """Another one that draws the same; what draws is not shared."""
-        copied = memo[id(self)] = self._made_with()
+        copied = memo[id(self)] = self._again()
         return copied
 
     def frame(

@@ -121,13 +121,12 @@ class Lacking(Drift):
         import no_such_package  # noqa: F401  # pyright: ignore[reportMissingImports]
 
 
+HABITS: tuple[type[Drift], ...] = (
+    *(OldReset, OldStep, ArrayReward, Unending, ManyRewards, NoReward, Grows, ThreeValues),
+    *(ManyEnds, NoNumber, NoSeed, Leaves, Bare, Needy, Unmade, Lacking),
+)
 KINDS: dict[str, tuple[type[Drift], dict[str, Any]]] = {
-    kind.__name__: (kind, {})
-    for kind in (
-        *(OldReset, OldStep, ArrayReward, Unending, ManyRewards, NoReward, Grows, ThreeValues),
-        *(ManyEnds, NoNumber, NoSeed, Leaves, Bare, Needy, Unmade, Lacking),
-    )
-} | {
+    **{kind.__name__: (kind, {}) for kind in HABITS},
     "SeenDict": (Drift, {"seen": Dict({"a": Box(0, 1, (2,))})}),
     "SeenTuple": (Drift, {"seen": Tuple((Discrete(2),))}),
     "SeenNumber": (Drift, {"seen": Discrete(3)}),

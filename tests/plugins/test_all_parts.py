@@ -109,7 +109,8 @@ def test_what_would_crowd_out_the_rest_is_named_instead(tmp_path: Path) -> None:
     assert "state.site_position(name)" in said
     assert "The joints free4, free5 have no signal" in said
     assert "Actuators have no signals" in said
-    assert all(sentence in (new.folder / "README.md").read_text() for sentence in new.notes)
+    written = (new.folder / "README.md").read_text().replace("\\", "")  # no markup in it
+    assert all(sentence in written for sentence in new.notes)
 
 
 def test_every_type_of_sensor_has_words() -> None:

@@ -11,6 +11,9 @@ from eureka_agent.environment import find_environment, list_environments
 from eureka_agent.errors import UsageError
 from eureka_agent.plugins import check_folder, new_environment
 from eureka_agent.reward import parse
+from eureka_agent.search import SearchConfig
+from eureka_agent.search.comparison import human_reward
+from eureka_agent.search.launch import new_search
 from eureka_agent.training import Population
 
 BALL_ROBOT = """<mujoco>
@@ -89,8 +92,7 @@ def models(tmp_path: Path) -> Path:
 def train_a_little(folder: Path) -> None:
     """A few rollouts on the human reward."""
     environment = find_environment(str(folder))
-    assert environment.human_reward_path is not None
-    text = environment.human_reward_path.read_text()
+    text = (folder / "human_reward.py").read_text()
     population = Population(environment, 2, 4)
     for lane in range(2):
         population.load(lane, parse(text, environment.signals_described).compile(), lane)
@@ -143,10 +145,10 @@ def test_what_was_added_to_a_model_is_said(models: Path, tmp_path: Path) -> None
     said = "\n".join(new.changes)
     assert "'rail' had no control range and got -0.5 to 0.5" in said
     assert "'elbow' had no control range and got -2 to 2" in said
-    assert "keyframe 'start'" in said
+    assert "the keyframe 'bent', the first one" in said
     assert said.splitlines()[0] in (new.folder / "README.md").read_text()
     environment = find_environment(str(new.folder))
-    assert environment.model.key("start").qpos.tolist() == pytest.approx([0.1, 0.5])
+    assert environment.model.key(environment.keyframe).qpos.tolist() == pytest.approx([0.1, 0.5])
 
 
 def test_a_new_folder_stands_alone(models: Path, tmp_path: Path) -> None:
@@ -225,3 +227,17 @@ def test_environments_are_found_by_search_path_and_entry_point(
     assert {"on_the_path", "lab_robot"} <= set(list_environments())
     assert find_environment("on_the_path").folder == (tmp_path / "envs" / "on_the_path").resolve()
     assert find_environment("lab_robot").folder == installed.resolve()
+
+
+def test_the_human_reward_of_a_new_environment_is_no_yardstick_until_it_is_written(
+    tmp_path: Path,
+) -> None:
+    folder = new_environment("mine", tmp_path / "envs").folder
+    for written in (False, True):
+        launch = new_search(str(folder), tmp_path / "runs", SearchConfig.for_environment)
+        said = [event.text for event in launch.run.events() if "human_reward.py" in event.text]
+        assert (human_reward(launch.run, launch.environment) is not None) == written
+        launch.run.close()
+        assert len(said) == (not written)
+        path = folder / "human_reward.py"
+        path.write_text(path.read_text().replace("CHANGE: a placeholder. ", ""))

@@ -25,7 +25,7 @@ def test_a_new_environment_is_written_without_questions_and_passes(tmp_path: Pat
     assert "eureka-agent check-env ./mine" in made.stdout
     checked = run("check-env", "./mine", "--steps", "50", cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout
-    assert "Passed: mine." in checked.stdout
+    assert "Passed, but the task is a placeholder: write the task, fitness" in checked.stdout
 
 
 def test_a_broken_environment_is_a_stable_document_and_exit_code_1(tmp_path: Path) -> None:
@@ -36,6 +36,7 @@ def test_a_broken_environment_is_a_stable_document_and_exit_code_1(tmp_path: Pat
     assert done.returncode == 1
     assert entry.keys() >= {"name", "path", "passed", "findings"}
     assert not entry["passed"]
+    assert entry["placeholders"] == ["task", "human reward"]
     assert all(finding.keys() == FINDING_KEYS for finding in entry["findings"])
     (failure,) = [f for f in entry["findings"] if f["outcome"] == "failed"]
     assert failure["check"] == "fitness"
