@@ -30,6 +30,8 @@ from eureka_agent.sandbox.serve import Reporter, serve
 from eureka_agent.training import PolicyStack
 
 HEARTBEAT_STEPS = 20
+TRIED = 3
+"""Rows on which a fitness is tried: of a single one, its sum over rows would look right."""
 
 
 @dataclass
@@ -51,7 +53,6 @@ class Judge:
     def __init__(self) -> None:
         self._environment: Environment
         self._fitness: Fitness | None = None
-        self._fitness_path = Path()
         self._lanes = 0
         self._threads = 0
         self._worlds: dict[int, AnyWorlds] = {}
@@ -66,8 +67,8 @@ class Judge:
         self._lanes, self._threads = fields["lanes"], fields["threads"]
         self._environment = find_environment(fields["environment"])
         if fields["fitness"] is not None:
-            self._fitness_path = Path(fields["fitness"])
-            self._fitness = load_fitness(self._fitness_path)
+            self._fitness = load_fitness(Path(fields["fitness"]))
+            self._fitness.require_signals(self._environment.layout.signals)
             self._try_fitness(self._fitness)
         return Message("opened", {"meaning": self._fitness.meaning if self._fitness else ""})
 
@@ -121,32 +122,26 @@ class Judge:
         return Message("judged", {}, arrays)
 
     def _try_fitness(self, fitness: Fitness) -> None:
-        """Measure one step that stands still: what is wrong with a fitness shows at once."""
-        worlds = self._environment.make_worlds(1, self._threads)
+        """Measure steps that stand still: what is wrong with a fitness shows at once."""
+        worlds = self._environment.make_worlds(TRIED, self._threads)
         still = Episodes(
             states=torch.stack([worlds.signals, worlds.signals]),
-            actions=torch.zeros(1, 1, worlds.action_size),
-            lengths=torch.ones(1, dtype=torch.int64),
-            terminated=torch.zeros(1, dtype=torch.bool),
+            actions=torch.zeros(1, TRIED, worlds.action_size),
+            lengths=torch.ones(TRIED, dtype=torch.int64),
+            terminated=torch.zeros(TRIED, dtype=torch.bool),
         )
-        self._measure(fitness, Recording(still, torch.zeros(1, dtype=torch.bool)))
+        self._measure(fitness, Recording(still, torch.zeros(TRIED, dtype=torch.bool)))
 
     def _measure(self, fitness: Fitness, recording: Recording) -> np.ndarray:
         """Fitness of each episode `[E]`."""
         episodes = recording.episodes
         arguments = episodes.arguments(self._environment.layout, fitness.parameters)
-        try:
-            steps = fitness(arguments).total.view(episodes.actions.shape[:2]).double()
-        except Exception as error:
-            raise UsageError(
-                f"{self._fitness_path}: fitness fails with {type(error).__name__}: {error}.",
-                "It takes signals of the environment by name and returns one number per row.",
-            ) from error
+        steps = fitness.steps(arguments, *episodes.actions.shape[:2])
         values = fitness.episode(steps, episodes.lengths, recording.diverged)
         bad = int((~values.isfinite()).sum())
         if bad:
             raise UsageError(
-                f"{self._fitness_path}: the fitness of {bad} of {len(values)} episodes is not a "
+                f"{fitness.path}: the fitness of {bad} of {len(values)} episodes is not a "
                 "finite number.",
                 "Guard its divisions, roots and logarithms.",
             )

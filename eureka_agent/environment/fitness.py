@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from eureka_agent.environment.discovery import foreign_code, load_module
 from eureka_agent.errors import UsageError
-from eureka_agent.reward import Evaluation
+from eureka_agent.reward import Evaluation, Signal, did_you_mean
+from eureka_agent.reward.parameters import parameter_names
 
 Reduce = Literal["mean", "sum", "last", "max", "any"]
 
@@ -59,6 +60,7 @@ class Fitness:
         after_end: what each step after an early end counts as.
         meaning: the file's docstring: what the number is, with its unit.
         progress: a dense measure of the same task, if the file has one; nothing is chosen by it.
+        path: the file.
     """
 
     function: Callable[..., Tensor]
@@ -67,6 +69,7 @@ class Fitness:
     after_end: float
     meaning: str
     progress: Progress | None = None
+    path: Path = Path("fitness.py")
 
     @property
     def weights(self) -> dict[str, float]:
@@ -77,6 +80,46 @@ class Fitness:
         """Fitness of each transition `[M]`."""
         total = self.function(**arguments).float()
         return Evaluation(total=total, components={"fitness": total})
+
+    def require_signals(self, signals: Sequence[Signal]) -> None:
+        """Refuse a fitness that reads what these signals do not give.
+
+        Raises:
+            UsageError: it does.
+        """
+        known = parameter_names(signals)
+        code = getattr(self.function, "__code__", None)
+        line = f", line {code.co_firstlineno}" if code else ""
+        for name, parameter in inspect.signature(self.function).parameters.items():
+            if name not in known and parameter.default is parameter.empty and _is_named(parameter):
+                listed = ", ".join(signal.name for signal in signals)
+                raise UsageError(
+                    f"{self.path}{line}: the fitness reads {name!r}, which is no signal.",
+                    f"{did_you_mean(name, known)} The signals are {listed}.".strip(),
+                )
+
+    def steps(self, arguments: Mapping[str, Tensor], limit: int, episodes: int) -> Tensor:
+        """Fitness of each step of `E` episodes of `L` steps `[L, E]` float64.
+
+        Args:
+            arguments: of all `M = L·E` transitions.
+            limit: L.
+            episodes: E.
+
+        Raises:
+            UsageError: it fails, or does not give a number per row.
+        """
+        with foreign_code(self.path):
+            given = self.function(**arguments)
+        rows = limit * episodes
+        if not isinstance(given, Tensor) or given.shape != (rows,):
+            what = f"shape {list(given.shape)}" if isinstance(given, Tensor) else repr(given)[:60]
+            raise UsageError(
+                f"{self.path}: fitness returns {what} for {rows} rows.",
+                "Return a tensor with one number per row, [M]: choose a column, x[:, 0], or "
+                "reduce columns, x.sum(-1).",
+            )
+        return given.float().view(limit, episodes).double()
 
     def episode(self, steps: Tensor, lengths: Tensor, diverged: Tensor | None = None) -> Tensor:
         """One number per episode `[E]`.
@@ -137,7 +180,12 @@ def load_fitness(path: Path) -> Fitness:
         after_end=float(after_end),
         meaning=" ".join((module.__doc__ or "").split()),
         progress=_load_progress(path, module),
+        path=path,
     )
+
+
+def _is_named(parameter: inspect.Parameter) -> bool:
+    return parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
 
 
 def _load_progress(path: Path, module: ModuleType) -> Progress | None:

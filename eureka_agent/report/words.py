@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eureka_agent.ui import format as forms
-from eureka_agent.ui.documents import PUBLISHED, REWARDS
+from eureka_agent.ui.documents import PUBLISHED, REWARDS, UNMEASURED
 from eureka_agent.ui.format import count, number, things
 
 Document = Mapping[str, Any]
@@ -79,6 +79,8 @@ def differences(document: Document) -> list[tuple[str, Document]]:
 
 def notes(document: Document) -> list[str]:
     """How far the comparison can be trusted, a sentence each."""
+    if not document["measured"]:
+        return [UNMEASURED]
     entries = document["comparison"]
     found = ["Fitness on episodes that the search never used."]
     if document["best"] and not entries["winner"]["values"]:

@@ -11,6 +11,7 @@ from eureka_agent.store import RunReader
 from eureka_agent.ui.documents import (
     PUBLISHED,
     REWARDS,
+    UNMEASURED,
     Document,
     run_document,
     runs_document,
@@ -45,9 +46,8 @@ from eureka_agent.ui.pieces import (
 VERDICTS = {"better": "is better than", "worse": "is worse than", "tie": "ties with"}
 FEW_TRAININGS = 5
 """Below this, resampling the trainings repeats so few that its intervals come out narrow."""
-UNMEASURED = "Nothing measured whether the goal is met: this search had no fitness."
 MOST_CANDIDATES = 60
-"""More than a person reads; the best are shown."""
+"""More than a person reads; the fittest are shown."""
 MOST_SAID = 6
 """Sentences about rewards beside each other; the most important come first."""
 
@@ -264,13 +264,13 @@ def _generations(document: Document) -> Table:
 
 
 def _candidates(document: Document) -> tuple[str, Table]:
-    """All candidates, or the best of many, with a title that says so."""
+    """All candidates, or the fittest of many, with a title that says so."""
     rows, measured = document["candidates"], document["measured"]
     rates = document["peers"] or {}
     values = {row["id"]: row["fitness"] if measured else rates.get(str(row["id"])) for row in rows}
     title = f"Candidates ({'ranking fitness' if measured else 'comparisons won'})"
     if len(rows) > MOST_CANDIDATES:
-        title += f": the {MOST_CANDIDATES} best of {len(rows):,}; all with --json or in watch"
+        title += f": the {MOST_CANDIDATES} fittest of {len(rows):,}; all with --json or in watch"
         by_value = ((values[row["id"]] is None, -(values[row["id"]] or 0.0)) for row in rows)
         order = [row for _, row in sorted(zip(by_value, rows, strict=True), key=lambda e: e[0])]
         rows = order[:MOST_CANDIDATES]

@@ -5,7 +5,7 @@ from rich.text import Text
 
 from eureka_agent.paths import command
 from eureka_agent.store import GenerationRow
-from eureka_agent.ui.documents import PUBLISHED, REWARDS, Document
+from eureka_agent.ui.documents import PUBLISHED, REWARDS, UNMEASURED, Document
 from eureka_agent.ui.format import (
     clean,
     count,
@@ -80,7 +80,7 @@ def summary(source: Source, overview: Overview) -> RenderableType:
     document = source.document()
     if document is not None:
         parts += [Text(), _results(document), Text(), _spent(document, overview)]
-    if overview.generations:
+    if _measured(overview):
         parts += [Text(), Text("Fitness by generation", "bold"), _course(overview)]
     lines: list[RenderableType] = [event_line(event) for event in source.events(SUMMARY_EVENTS)]
     if lines:
@@ -90,6 +90,8 @@ def summary(source: Source, overview: Overview) -> RenderableType:
 
 def _results(document: Document) -> RenderableType:
     """The winner beside the baselines, on the reporting episodes."""
+    if not document["measured"]:
+        return Text(UNMEASURED)
     table = plain_table("reward", ">fitness", ">95 % interval", ">trainings")
     for key, name in REWARDS.items():
         entry = document["comparison"][key]
@@ -152,7 +154,14 @@ def generations(overview: Overview) -> RenderableType:
     if not overview.generations:
         return Text("Nothing has been proposed yet.", "dim")
     lines: list[RenderableType] = [generation_line(row) for row in overview.generations]
+    if not _measured(overview):
+        return Group(*lines)
     return Group(_course(overview), Text(), *lines)
+
+
+def _measured(overview: Overview) -> bool:
+    """Whether a fitness of any candidate is known."""
+    return any(row.best is not None for row in overview.generations)
 
 
 def events(source: Source) -> RenderableType:
@@ -169,13 +178,14 @@ def insight(overview: Overview) -> RenderableType:
     apart = known.distances.get("human") or []
     distances = dict(zip(known.distances.get("candidates", []), apart, strict=False))
     alarmed = {alarm.get("candidate") for alarm in known.alarms}
-    table = plain_table(">#", ">fitness", ">others' comparisons won", ">from human reward", "")
+    fitness = (">fitness",) if _measured(overview) else ()
+    table = plain_table(">#", *fitness, ">others' comparisons won", ">from human reward", "")
     for row in overview.candidates:
         share, distance = known.peers.get(str(row.id)), distances.get(row.id)
         if share is not None or distance is not None:
             alarm = Text("pleases its own reward alone", "red") if row.id in alarmed else ""
-            fitness = number(row.fitness)
-            table.add_row(str(row.id), fitness, percent(share), number(distance), alarm)
+            values = (number(row.fitness),) if fitness else ()
+            table.add_row(str(row.id), *values, percent(share), number(distance), alarm)
     parts: list[RenderableType] = [Text(f"- {one_line(sentence)}") for sentence in known.said]
     note = "Distance between what programs ask for: 0 is the same, 1 the contrary."
     return Group(*parts, Text(), table, Text(note, "dim"))
@@ -198,7 +208,7 @@ def generation(overview: Overview, row: GenerationRow) -> RenderableType:
     """A generation: its numbers, and its candidates from the best to the worst."""
     members = [each for each in overview.candidates if each.generation == row.generation]
     members.sort(key=lambda each: (each.fitness is None, -(each.fitness or 0.0)))
-    table = plain_table(">#", "from", "state", ">fitness", "~")
+    table = plain_table(">#", "from", "state", ">fitness" if _measured(overview) else ">done", "~")
     for each in members:
         parents = " ".join(f"#{parent}" for parent in each.parents)
         done = overview.progress.get(each.id)
@@ -206,5 +216,7 @@ def generation(overview: Overview, row: GenerationRow) -> RenderableType:
         words = foreign(idea(each.thought, overview.row.goal))
         table.add_row(str(each.id), parents, state_text(each.state), fitness, words)
     numbers = f"{row.finished} of {row.candidates} trained, {row.rejected} rejected, "
-    numbers += f"{row.failed} failed. Best fitness {number(row.best)}, mean {number(row.mean)}."
+    numbers += f"{row.failed} failed."
+    if row.best is not None:
+        numbers += f" Best fitness {number(row.best)}, mean {number(row.mean)}."
     return Group(Text(numbers), Text(), table)
