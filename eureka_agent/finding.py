@@ -14,7 +14,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from eureka_agent.errors import UsageError
-from eureka_agent.paths import data_folder, expanded
+from eureka_agent.paths import command, data_folder, expanded
 
 ENTRY_POINTS = "eureka_agent.environments"
 PATH_LIST = "EUREKA_ENVS"
@@ -97,14 +97,17 @@ def _environment_at(path: Path) -> Path:
 
 def _sentence(text: str, known: Iterable[str]) -> tuple[str, str]:
     """Message and remedy for a task in words where the name of an environment belongs."""
-    words = {word for word in re.findall(r"\w+", text.lower()) if len(word) >= LEAST_WORD}
-    meant = [name for name in sorted(known) if words & set(name.lower().split("_"))]
+    words = set(re.findall(r"\w+", text.lower()))
+    parts = {name: set(name.lower().split("_")) for name in sorted(known)}
+    telling = {word for word in words if len(word) >= LEAST_WORD}
+    meant = [name for name in parts if parts[name] <= words]
+    meant = meant or [name for name in parts if parts[name] & telling]
     robots = f"Perhaps you mean {' or '.join(meant)}." if meant else f"Known: {_listed()}."
     name = meant[0] if len(meant) == 1 else "ENV"
     return (
         f"{text!r} is not the name of an environment.",
         "Name the environment first, and put the task in words into --goal: "
-        f'eureka-agent search {name} --goal "..." --fitness FILE. {robots}',
+        f"{command('search', name, '--goal', text, '--fitness', 'FILE')}. {robots}",
     )
 
 

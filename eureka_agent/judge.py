@@ -23,11 +23,15 @@ from eureka_agent.environment import (
     pools,
     record,
 )
+from eureka_agent.environment.discovery import foreign_code
 from eureka_agent.environment.roaming import roaming_actions
 from eureka_agent.errors import UsageError
 from eureka_agent.sandbox.protocol import Message
 from eureka_agent.sandbox.serve import Reporter, serve, watch_steps
 from eureka_agent.training import PolicyStack
+
+TRIED = 3
+"""Rows on which a fitness is tried: of a single one, its sum over rows would look right."""
 
 
 @dataclass
@@ -49,7 +53,6 @@ class Judge:
     def __init__(self) -> None:
         self._environment: Environment
         self._fitness: Fitness | None = None
-        self._fitness_path = Path()
         self._lanes = 0
         self._threads = 0
         self._worlds: dict[int, AnyWorlds] = {}
@@ -68,8 +71,8 @@ class Judge:
             self._environment.make_worlds(1, self._threads).try_out()
         if fields["fitness"] is None:
             return Message("opened", {})
-        self._fitness_path = Path(fields["fitness"])
-        fitness = self._fitness = load_fitness(self._fitness_path)
+        fitness = self._fitness = load_fitness(Path(fields["fitness"]))
+        fitness.require_signals(self._environment.layout.signals)
         boolean = self._try_fitness(fitness)
         said = {
             "meaning": fitness.meaning,
@@ -142,19 +145,19 @@ class Judge:
         return Message("judged", {}, arrays)
 
     def _try_fitness(self, fitness: Fitness) -> bool:
-        """Measure one step that stands still: what is wrong with a fitness shows at once.
+        """Measure steps that stand still: what is wrong with a fitness shows at once.
 
         Returns:
             Whether the fitness is a truth value.
         """
-        worlds = self._environment.make_worlds(1, self._threads)
+        worlds = self._environment.make_worlds(TRIED, self._threads)
         still = Episodes(
             states=torch.stack([worlds.signals, worlds.signals]),
-            actions=torch.zeros(1, 1, worlds.action_size),
-            lengths=torch.ones(1, dtype=torch.int64),
-            terminated=torch.zeros(1, dtype=torch.bool),
+            actions=torch.zeros(1, TRIED, worlds.action_size),
+            lengths=torch.ones(TRIED, dtype=torch.int64),
+            terminated=torch.zeros(TRIED, dtype=torch.bool),
         )
-        recording = Recording(still, torch.zeros(1, dtype=torch.bool))
+        recording = Recording(still, torch.zeros(TRIED, dtype=torch.bool))
         self._measure(fitness, recording)
         self._progress(fitness, recording)
         arguments = still.arguments(self._environment.layout, fitness.parameters)
@@ -168,7 +171,7 @@ class Judge:
         bad = int((~values.isfinite()).sum())
         if bad:
             raise UsageError(
-                f"{self._fitness_path}: the fitness of {bad} of {len(values)} episodes is not a "
+                f"{fitness.path}: the fitness of {bad} of {len(values)} episodes is not a "
                 "finite number.",
                 "Guard its divisions, roots and logarithms.",
             )
@@ -177,13 +180,7 @@ class Judge:
     def _steps(self, fitness: Fitness, episodes: Episodes) -> Tensor:
         """Fitness of each step `[L, E]` float64."""
         arguments = episodes.arguments(self._environment.layout, fitness.parameters)
-        try:
-            return fitness(arguments).total.view(episodes.actions.shape[:2]).double()
-        except Exception as error:
-            raise UsageError(
-                f"{self._fitness_path}: fitness fails with {type(error).__name__}: {error}.",
-                "It takes signals of the environment by name and returns one number per row.",
-            ) from error
+        return fitness.steps(arguments, *episodes.actions.shape[:2])
 
     def _progress(self, fitness: Fitness, recording: Recording) -> np.ndarray:
         """Each episode by the dense measure `[E]` float64; NaN where it says nothing."""
@@ -191,13 +188,8 @@ class Judge:
         if progress is None:
             return np.full(len(episodes.lengths), np.nan)
         arguments = episodes.arguments(self._environment.layout, progress.parameters)
-        try:
+        with foreign_code(fitness.path):
             values = progress.episode(arguments, episodes.lengths)
-        except Exception as error:
-            raise UsageError(
-                f"{self._fitness_path}: progress fails with {type(error).__name__}: {error}.",
-                "It takes signals of the environment by name and returns one number per row.",
-            ) from error
         # An episode whose physics failed came near to nothing.
         return torch.where(recording.diverged, torch.nan, values).numpy()
 

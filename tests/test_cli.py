@@ -43,6 +43,60 @@ def test_wrong_use_gets_a_sentence_and_exit_code_2(
     assert not list(tmp_path.rglob("run.db"))
 
 
+REFUSED = [
+    ("search", "cartpole", "--goal", "Spin."),
+    ("search", "cartpole", "--goal", " "),
+    ("search", "cartpole", "--goal", "Spin.", "--fitness", "missing.py"),
+    ("search", "cartpole", "--goal", "Spin.", "--fitness", "Hop backwards"),
+    ("search", "cartpole", "--fitness", "broken.py"),
+    ("search", "make the cheetah flip"),
+    ("search", "./nowhere"),
+    ("search", "cartpole", "--set", "stepps=3"),
+    ("search", "cartpole", "--set", "steps=many"),
+    ("search", "cartpole", "--set", "parts=some"),
+    ("search", "cartpole", "--preset", "nope"),
+    ("search", "cartpole", "--device", "tpu"),
+    ("search", "cartpole", "--sandbox", "sand"),
+    ("search", "cartpole", "--designer", "given"),
+    ("search", "cartpole", "--designer", "openai"),
+    ("search", "cartpole", "--base-url", "http://127.0.0.1:1"),
+    ("search", "cartpole", "--init", "missing.py"),
+    ("train", "cartpole", "--reward", "missing.py"),
+    ("train", "cartpol", "--reward", "broken.py"),
+    ("critique", "cartpol", "broken.py"),
+    ("resume", "latest"),
+    ("evaluate", "latest"),
+    ("evaluate", "latest", "--seeds", "0"),
+    ("show", "latest"),
+    ("play", "latest"),
+    ("play", "latest", "--video", "film.avi"),
+    ("report", "latest"),
+    ("envs", "cartpol"),
+    ("check-env", "cartpol"),
+    ("presets", "nope"),
+    ("config", "diff", "default", "nope"),
+]
+
+
+def test_wrong_use_is_refused_before_anything_slow_loads(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def fitness(")
+    script = (
+        "import json, sys\n"
+        "from eureka_agent.cli import main\n"
+        "for words in json.loads(sys.argv[1]):\n"
+        "    sys.argv = ['eureka-agent', *words]\n"
+        "    try:\n"
+        "        main()\n"
+        "    except SystemExit as end:\n"
+        "        slow = [m for m in ('torch', 'mujoco', 'stable_baselines3') if m in sys.modules]\n"
+        "        print(json.dumps([end.code, slow]))\n"
+    )
+    words = [sys.executable, "-c", script, json.dumps(REFUSED)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    found = dict(zip(REFUSED, map(json.loads, done.stdout.splitlines()), strict=True))
+    assert found == {words: [2, []] for words in REFUSED}, done.stderr
+
+
 def test_envs_is_a_stable_document() -> None:
     document = json.loads(run("envs", "--json").stdout)
     assert {"cartpole", "half_cheetah"} <= {entry["name"] for entry in document}

@@ -126,10 +126,12 @@ def test_a_policy_that_breaks_the_physics_gets_the_worst_fitness(
     ("code", "said"),
     [
         ("def fitness(place): return place / 0", "not a finite number"),
-        ("def fitness(height): return height", "fitness fails with TypeError"),
+        ("def fitness(height): return height", "line 1: the fitness reads 'height', which is no"),
         ("def fitness(place): return place.nothing", "AttributeError"),
-        ("def fitness(place): return 1.0", "fitness fails"),
-        ("def fitness(place): return place[:0]", "fitness fails"),
+        ("def fitness(place): return 1.0", "returns 1.0 for 3 rows"),
+        ("def fitness(place): return place[:0]", r"returns shape \[0\] for 3 rows"),
+        ("def fitness(place): return place.sum()", r"returns shape \[\] for 3 rows"),
+        ("\ndef fitness(place):\n    return place[:, 3]", "line 3, cannot be used: IndexError"),
     ],
 )
 def test_a_broken_fitness_is_named_before_anything_is_judged(
@@ -139,6 +141,18 @@ def test_a_broken_fitness_is_named_before_anything_is_judged(
     with pytest.raises(UsageError, match=said) as caught:
         opened(environment, reporter)
     assert str(environment.fitness_path) in caught.value.message
+
+
+def test_without_a_fitness_policies_are_played_and_not_measured(
+    tmp_path: Path, reporter: Reporter
+) -> None:
+    environment = sledge(tmp_path / "sledge", fitness="def broken(")
+    judge = Judge()
+    fields = {"environment": environment.source, "fitness": None, "lanes": LANES, "threads": 1}
+    judge.open(Message("open", fields), reporter)
+    reply = judged(judge, reporter, [policy(environment, 0)])
+    assert "fitness" not in reply
+    assert reply["0/states"].any()
 
 
 def test_a_fitness_that_overflows_later_is_an_error_and_no_rank(

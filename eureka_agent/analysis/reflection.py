@@ -105,9 +105,10 @@ def _head(course: Course, shipped: int | None) -> str:
     text = f"Trained for {steps(course.steps[-1])} steps."
     if shipped in course.steps:
         index = course.steps.index(shipped)
+        reached = course.fitness[index]
+        value = "" if reached is None else f": fitness {number(reached)}"
         text += (
-            f" The policy at {steps(shipped)} ships (*), where its own return is highest: "
-            f"fitness {number(course.fitness[index])}."
+            f" The policy at {steps(shipped)} ships (*), where its own return is highest{value}."
         )
     fitness = known(course.fitness)
     best = course.steps[course.fitness.index(max(fitness))] if fitness else None
@@ -129,7 +130,7 @@ def _table(course: Course, shipped: int | None) -> str:
     heads = [steps(course.steps[p]) + mark for p, mark in zip(points, marks, strict=True)]
     rows: list[tuple[str, Sequence[str] | None]] = [
         ("steps", heads),
-        row("fitness", course.fitness),
+        *([row("fitness", course.fitness)] if known(course.fitness) else []),
         row("own return", course.own_return),
     ]
     if not _full_length(course):

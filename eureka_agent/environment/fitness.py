@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from eureka_agent.environment.discovery import foreign_code, load_module
 from eureka_agent.errors import UsageError
-from eureka_agent.reward import Evaluation
+from eureka_agent.reward import Evaluation, Signal, did_you_mean
+from eureka_agent.reward.parameters import parameter_names
 
 Reduce = Literal["mean", "sum", "last", "max", "any"]
 Bounds = tuple[float | None, float | None]
@@ -65,6 +66,7 @@ class Fitness:
             candidates of equal fitness.
         stated: what the file says that an episode's fitness lies between; None where it says
             nothing.
+        path: the file.
     """
 
     function: Callable[..., Tensor]
@@ -74,6 +76,7 @@ class Fitness:
     meaning: str
     progress: Progress | None = None
     stated: Bounds | None = None
+    path: Path = Path("fitness.py")
 
     def bounds(self, *, boolean: bool, steps: int) -> Bounds:
         """What an episode's fitness lies between, as far as the file lets one know.
@@ -100,6 +103,46 @@ class Fitness:
         """Fitness of each transition `[M]`."""
         total = self.function(**arguments).float()
         return Evaluation(total=total, components={"fitness": total})
+
+    def require_signals(self, signals: Sequence[Signal]) -> None:
+        """Refuse a fitness that reads what these signals do not give.
+
+        Raises:
+            UsageError: it does.
+        """
+        known = parameter_names(signals)
+        code = getattr(self.function, "__code__", None)
+        line = f", line {code.co_firstlineno}" if code else ""
+        for name, parameter in inspect.signature(self.function).parameters.items():
+            if name not in known and parameter.default is parameter.empty and _is_named(parameter):
+                listed = ", ".join(signal.name for signal in signals)
+                raise UsageError(
+                    f"{self.path}{line}: the fitness reads {name!r}, which is no signal.",
+                    f"{did_you_mean(name, known)} The signals are {listed}.".strip(),
+                )
+
+    def steps(self, arguments: Mapping[str, Tensor], limit: int, episodes: int) -> Tensor:
+        """Fitness of each step of `E` episodes of `L` steps `[L, E]` float64.
+
+        Args:
+            arguments: of all `M = L·E` transitions.
+            limit: L.
+            episodes: E.
+
+        Raises:
+            UsageError: it fails, or does not give a number per row.
+        """
+        with foreign_code(self.path):
+            given = self.function(**arguments)
+        rows = limit * episodes
+        if not isinstance(given, Tensor) or given.shape != (rows,):
+            what = f"shape {list(given.shape)}" if isinstance(given, Tensor) else repr(given)[:60]
+            raise UsageError(
+                f"{self.path}: fitness returns {what} for {rows} rows.",
+                "Return a tensor with one number per row, [M]: choose a column, x[:, 0], or "
+                "reduce columns, x.sum(-1).",
+            )
+        return given.float().view(limit, episodes).double()
 
     def episode(self, steps: Tensor, lengths: Tensor, diverged: Tensor | None = None) -> Tensor:
         """One number per episode `[E]`.
@@ -161,7 +204,12 @@ def load_fitness(path: Path) -> Fitness:
         meaning=" ".join((module.__doc__ or "").split()),
         progress=_load_progress(path, module),
         stated=_load_range(path, module),
+        path=path,
     )
+
+
+def _is_named(parameter: inspect.Parameter) -> bool:
+    return parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
 
 
 def _load_range(path: Path, module: ModuleType) -> Bounds | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eureka_agent.environment import Act, AnyWorlds, Episodes, Worlds, load_fitness, pools, record
-from eureka_agent.environment.fitness import Fitness, Reduce
+from eureka_agent.environment.fitness import Reduce
 from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.playback.policies import Policy, read_weights
 from eureka_agent.reward import parse
@@ -107,7 +107,8 @@ def perform(policy: Policy, pay: Pay | None = None, filmed: int | None = None) -
     episodes, diverged, poses = _play(policy, filmed)
     values, so_far = None, None
     if fitness is not None:
-        steps = _steps(policy, fitness, episodes)
+        arguments = episodes.arguments(policy.environment.layout, fitness.parameters)
+        steps = fitness.steps(arguments, *episodes.actions.shape[:2])
         values = fitness.episode(steps, episodes.lengths, diverged).numpy()
         so_far = _so_far(steps, fitness.reduce).numpy()
     performance = Performance(
@@ -174,18 +175,6 @@ def _acting(policy: Policy, worlds: AnyWorlds) -> Act:
         return stack.actor(everyone)[0].clamp(-1.0, 1.0)
 
     return act
-
-
-def _steps(policy: Policy, fitness: Fitness, episodes: Episodes) -> Tensor:
-    """Fitness of each step `[L, E]` float64."""
-    arguments = episodes.arguments(policy.environment.layout, fitness.parameters)
-    try:
-        return fitness(arguments).total.view(episodes.actions.shape[:2]).double()
-    except Exception as error:
-        raise UsageError(
-            f"{policy.fitness}: fitness fails with {type(error).__name__}: {error}.",
-            "It takes signals of the environment by name and returns one number per row.",
-        ) from error
 
 
 def _so_far(steps: Tensor, reduce: Reduce) -> Tensor:

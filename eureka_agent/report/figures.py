@@ -21,7 +21,7 @@ from eureka_agent.report.traces import (
     short,
 )
 from eureka_agent.ui.documents import PUBLISHED
-from eureka_agent.ui.format import NOTHING, last_line, number
+from eureka_agent.ui.format import last_line, number
 
 Document = Mapping[str, Any]
 
@@ -140,7 +140,8 @@ def lineage_figure(document: Document) -> Figure:
     colours = [row["fitness"] for row in scored]
     marker = {"color": colours, "colorscale": FITNESS_SCALE, "colorbar": scale, "size": size}
     open_marker = {"color": QUIET, "symbol": "x-thin-open", "size": 8}
-    for rows, name, look in ((others, "no fitness", open_marker), (scored, "candidates", marker)):
+    without = "no fitness" if document["measured"] else "candidates"
+    for rows, name, look in ((others, without, open_marker), (scored, "candidates", marker)):
         data.append(_candidates(rows, place, name, look) | {"y": [row["slot"] + 1 for row in rows]})
     data.append(_edges(ancestry, "the winner's", WINNER, 3))
     ground = layout("generation", "place in the generation", 420, showlegend=False)
@@ -164,6 +165,8 @@ def training_figure(trainings: Sequence[Document], human: Sequence[Document]) ->
         data.append(line(x, y, "human reward", color=HUMAN, dash="dash"))
     for entry in trainings:
         x, y = _curve(entry["evaluations"], "fitness")
+        if y.count(None) == len(y):
+            continue
         name, colour = AGAIN if entry["role"] == "winner" else SEARCHED
         drawn = line(x, y, name, color=colour, mode="lines+markers")
         hover = f"%{{y:.4~g}} at %{{x}}<extra>{name}, seed {entry['seed']}</extra>"
@@ -237,9 +240,9 @@ def _candidates(
 
 
 def _hover(row: Document) -> str:
-    fitness = NOTHING if row["fitness"] is None else number(row["fitness"])
+    fitness = "" if row["fitness"] is None else f", fitness {number(row['fitness'])}"
     words = last_line(row["failure"]) if row["failure"] else row["thought"]
-    return f"<b>#{row['id']}</b> {row['state']}, fitness {fitness}<br>{label(words)}"
+    return f"<b>#{row['id']}</b> {row['state']}{fitness}<br>{label(words)}"
 
 
 def _edges(

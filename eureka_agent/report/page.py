@@ -190,7 +190,8 @@ def _run_plots(document: Document, human: list[Document]) -> dict[str, Figure]:
     plots = {"comparison": figures.comparison_figure(document)}
     if document["candidates"]:
         level = fmean(known) if known else None
-        plots["generations"] = figures.generations_figure(document, level)
+        if document["measured"]:
+            plots["generations"] = figures.generations_figure(document, level)
         plots["lineage"] = figures.lineage_figure(document)
         outcomes = figures.outcomes_figure(document)
         plots |= {"outcomes": outcomes} if len(outcomes["data"]) > 1 else {}
@@ -203,7 +204,8 @@ def _candidate_plots(candidate: Mapping[str, Any], human: list[Document]) -> dic
     lens = lens_figures(candidate["lens"])
     if not trainings:
         return lens
-    plots = lens | {"training": figures.training_figure(trainings, human)}
+    training = figures.training_figure(trainings, human)
+    plots = lens | ({"training": training} if training["data"] else {})
     if any(row["components"] for row in trainings[0]["evaluations"]):
         plots["components"] = figures.components_figure(trainings[0]["evaluations"])
     return plots

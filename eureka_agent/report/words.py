@@ -63,7 +63,8 @@ def published(document: Document) -> list[tuple[str, Document]]:
 
 def notes(document: Document) -> list[str]:
     """How far the comparison can be trusted, a sentence each."""
-    if document["best"] and not document["comparison"]["winner"]["values"]:
+    compared = document["comparison"]["winner"]["values"]
+    if document["measured"] and document["best"] and not compared:
         ranking = number(document["best"]["ranking_mean"])
         return [f"Not compared yet. Its ranking fitness is {ranking}; being chosen flatters it."]
     return comparison_notes(dict(document)) + _published_notes(document["published_baselines"])

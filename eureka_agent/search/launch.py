@@ -189,13 +189,11 @@ def _sound_fitness(path: Path, environment: Environment, config: SearchConfig) -
                 if not isinstance(error.__cause__, JobFailed):
                     raise
                 said = error.__cause__.message.replace(str(copy), str(path))
-                beside = f" A run keeps a copy of {path.name} alone, without what lies beside it."
-                alone = folder in said or "No module named" in said
-                raise UsageError(
-                    f"The fitness cannot be used: {said}{beside if alone else ''}",
-                    "Fix that file: `eureka-agent envs "
-                    f"{environment.name}` lists the signals that it may read.",
-                ) from error
+                modules = (f"'{other.stem}'" in said for other in path.parent.glob("*.py"))
+                remedy = "Fix that file."
+                if folder in said or any(modules):
+                    remedy += " A run keeps a copy of it alone, without what is beside it."
+                raise UsageError(said.removesuffix(" Mend that file."), remedy) from error
     return text
 
 

@@ -43,6 +43,8 @@ REWARDS = {"winner": "winner", "human": "human reward", "fitness_only": "bare fi
 """What people call the entries of `baselines`."""
 PUBLISHED = {"human": "human reward", "bare": "bare fitness", "random": "random actions"}
 """Likewise of `published_baselines`."""
+UNMEASURED = "Nothing measured whether the goal is met: this search had no fitness."
+"""What stands in the place of results of a search without a fitness."""
 
 
 def runs_document(directory: Path) -> list[Document]:

@@ -1,6 +1,6 @@
 """How far a run's comparison can be trusted: the same sentences in a terminal and in a report."""
 
-from eureka_agent.ui.documents import REWARDS, Document
+from eureka_agent.ui.documents import REWARDS, UNMEASURED, Document
 from eureka_agent.ui.format import extent, number, things
 
 FEW_TRAININGS = 5
@@ -12,7 +12,7 @@ def comparison_notes(document: Document) -> list[str]:
     entries, best = document["comparison"], document["best"]
     again = _reproduced(best["reproduced"]) if best else []
     if not document["measured"]:
-        return again
+        return [UNMEASURED, *again]
     found = ["Fitness on the reporting episodes, which the search never used."]
     if best and best["expected"] is not None:
         found.append("Expected on a fresh seed: the mean of trainings on fresh seeds.")

@@ -236,7 +236,7 @@ def test_noise_is_rarely_taken_for_a_lesson() -> None:
 def test_missing_numbers_show_as_gaps(missing: float | None) -> None:
     nothing = component([missing], missing, missing, [missing])
     text = said(
-        fitness=[missing] * POINTS,
+        fitness=[missing] * (POINTS - 1) + [1.0],
         own_return=[missing],
         length=[missing],
         ended_early=[missing],
@@ -246,8 +246,12 @@ def test_missing_numbers_show_as_gaps(missing: float | None) -> None:
     assert "nan" not in text
     assert "inf" not in text
     assert [line.split()[1:] for line in text.splitlines() if line.startswith("fitness")] == [
-        ["-"] * POINTS
+        ["-"] * (POINTS - 1) + ["1"]
     ]
+
+
+def test_without_a_fitness_none_is_mentioned() -> None:
+    assert "fitness" not in said(fitness=[None] * POINTS, own_return=RISE).lower()
 
 
 def test_of_a_single_evaluation_no_course_is_told() -> None:

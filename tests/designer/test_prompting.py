@@ -303,3 +303,21 @@ def test_programs_of_a_generation_are_asked_for_in_different_ways(
 
     assert len({way(slot) for slot in range(4)}) == 4
     assert way(4) == way(0)
+
+
+def test_where_nothing_measures_the_task_no_prompt_speaks_of_a_fitness() -> None:
+    task = dataclasses.replace(environment("cartpole").describe(), measured=False)
+    said = [
+        system_message(task).content,
+        history(PAST, 4, 1000, measured=False),
+        history(PAST[1:], 4, 1000, measured=False),
+        render("reviewer", library=[], discount=0.99, blocking=2, measured=False),
+        render("analyst", actions=("add",), measured=False),
+    ]
+    assert not [text for text in said if "fitness" in text.lower()]
+    assert "Nothing measures how well the policy does the task" in said[0]
+    assert "peer win rate 1.5" in said[1]
+    assert (
+        "its fitness; higher is better"
+        in system_message(environment("cartpole").describe()).content
+    )

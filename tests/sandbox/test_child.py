@@ -143,7 +143,10 @@ def test_a_child_sees_the_allow_list_and_no_key(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
-    monkeypatch.setenv("WARP_CACHE_PATH", "/kernels")
+    monkeypatch.chdir("/usr")
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("WARP_CACHE_PATH", "kernels")
+    monkeypatch.setenv("EUREKA_ENVS", "robots:~/more:/absolute")
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     with start(threads=2) as child:
         folder = ask(child, "limits").fields["folder"]
@@ -159,7 +162,9 @@ def test_a_child_sees_the_allow_list_and_no_key(monkeypatch: pytest.MonkeyPatch)
         "PYTHONHASHSEED": "0",
         "OMP_WAIT_POLICY": "PASSIVE",
         "MKL_CBWR": "COMPATIBLE",
-        "WARP_CACHE_PATH": "/kernels",
+        # The child works in another folder, and has another home.
+        "WARP_CACHE_PATH": "/usr/kernels",
+        "EUREKA_ENVS": "/usr/robots:/home/someone/more:/absolute",
     }
 
 

@@ -52,6 +52,21 @@ def test_candidates_rank_by_their_peers(tmp_path: Path) -> None:
         assert [past.fitness for past in past_candidates(run, 1)] == [0.25, 0.75, 0.5]
 
 
+def test_what_an_older_version_measured_is_not_read(tmp_path: Path) -> None:
+    with run_with(tmp_path) as run:
+        assert [row.fitness for row in run.candidates()] == [None] * 3
+        assert [row.ranking_fitness for row in run.trainings()] == [None] * 3
+        assert [row.fitness for row in run.evaluations()] == [None] * 3
+        assert [(row.best, row.mean) for row in run.generations()] == [(None, None)]
+
+
+def test_a_policy_whose_training_failed_on_another_seed_does_not_rank(tmp_path: Path) -> None:
+    with run_with(tmp_path) as run:
+        again = run.add_training("candidate", 2, steps_total=1, candidate=1)
+        run.fail_training(again.id, "It broke.")
+        assert [row.id for _, row in ranking(run)] == [2, 3]
+
+
 def test_before_anything_is_compared_all_are_equal(tmp_path: Path) -> None:
     with run_with(tmp_path) as run:
         assert [standing.value for standing in ranking(run)] == [0.5] * 3

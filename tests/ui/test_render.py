@@ -125,10 +125,10 @@ def test_the_end_says_whether_the_winner_was_reproduced(
 
 
 def test_the_end_of_an_unfinished_search_says_how_to_go_on(full_run: Run) -> None:
-    resume = f"eureka-agent resume {full_run.name}"
-    assert resume in draw(final_summary(full_run))
+    resume = f"eureka-agent resume {full_run.path}"
+    assert resume in "".join(draw(final_summary(full_run)).split()).replace("resume", " resume ")
     full_run.set_status("finished")
-    assert resume not in draw(final_summary(full_run))
+    assert "eureka-agent resume" not in draw(final_summary(full_run))
 
 
 def test_a_candidate_shows_its_curves_and_the_shipped_checkpoint(full_run: Run) -> None:

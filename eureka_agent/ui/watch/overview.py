@@ -85,7 +85,7 @@ def summary(source: Source, overview: Overview) -> RenderableType:
             first = f"Candidate {document['best']['candidate']} stands first"
             parts.append(Text(f"{first}: {one_line(document['best']['why'])}."))
         parts += [Text(), _results(document), Text(), _spent(document, overview)]
-    if overview.generations:
+    if _measured(overview):
         parts += [Text(), Text("Ranking fitness by generation", "bold"), _course(overview)]
     lines: list[RenderableType] = [event_line(event) for event in source.events(SUMMARY_EVENTS)]
     if lines:
@@ -96,6 +96,8 @@ def summary(source: Source, overview: Overview) -> RenderableType:
 def _results(document: Document) -> RenderableType:
     """The winner beside the baselines, and how far that can be trusted."""
     results = Results(document, published=True)
+    if not document["measured"]:
+        return Text(" ".join(comparison_notes(document)))
     if not results:
         return Text("Nothing has been compared yet.", "dim")
     return Group(results, Text(" ".join(comparison_notes(document)), "dim"))
@@ -147,7 +149,14 @@ def generations(overview: Overview) -> RenderableType:
     if not overview.generations:
         return Text("Nothing has been proposed yet.", "dim")
     lines: list[RenderableType] = [generation_line(row) for row in overview.generations]
+    if not _measured(overview):
+        return Group(*lines)
     return Group(_course(overview), Text(), *lines)
+
+
+def _measured(overview: Overview) -> bool:
+    """Whether a fitness of any candidate is known."""
+    return any(row.best is not None for row in overview.generations)
 
 
 def events(source: Source) -> RenderableType:
@@ -164,15 +173,14 @@ def insight(overview: Overview) -> RenderableType:
     apart = known.distances.get("human") or []
     distances = dict(zip(known.distances.get("candidates", []), apart, strict=False))
     alarmed = {alarm.get("candidate") for alarm in known.alarms}
-    table = plain_table(
-        ">#", ">ranking fitness", ">others' comparisons won", ">from human reward", ""
-    )
+    fitness = (">ranking fitness",) if _measured(overview) else ()
+    table = plain_table(">#", *fitness, ">others' comparisons won", ">from human reward", "")
     for row in overview.candidates:
         share, distance = known.peers.get(str(row.id)), distances.get(row.id)
         if share is not None or distance is not None:
             alarm = Text("pleases its own reward alone", "red") if row.id in alarmed else ""
-            fitness = number(row.fitness)
-            table.add_row(str(row.id), fitness, percent(share), number(distance), alarm)
+            values = (number(row.fitness),) if fitness else ()
+            table.add_row(str(row.id), *values, percent(share), number(distance), alarm)
     parts: list[RenderableType] = [Text(f"- {one_line(sentence)}") for sentence in known.said]
     note = "Distance between what programs ask for: 0 is the same, 1 the contrary."
     return Group(*parts, Text(), table, Text(note, "dim"))
@@ -195,10 +203,10 @@ def generation(overview: Overview, row: GenerationRow) -> RenderableType:
     """A generation: its numbers, and its candidates from the best to the worst."""
     members = [each for each in overview.candidates if each.generation == row.generation]
     members.sort(key=lambda each: (each.fitness is None, -(each.fitness or 0.0), each.id))
-    dense = any(each.progress is not None for each in members)
-    table = plain_table(
-        ">#", "from", "state", ">ranking fitness", *([">progress"] if dense else []), "~"
-    )
+    measured = _measured(overview)
+    dense = measured and any(each.progress is not None for each in members)
+    heading = ">ranking fitness" if measured else ">done"
+    table = plain_table(">#", "from", "state", heading, *([">progress"] if dense else []), "~")
     for each in members:
         parents = " ".join(f"#{parent}" for parent in each.parents)
         done = overview.progress.get(each.id)
@@ -207,5 +215,7 @@ def generation(overview: Overview, row: GenerationRow) -> RenderableType:
         nearer = [number(each.progress)] if dense else []
         table.add_row(str(each.id), parents, state_text(each.state), fitness, *nearer, words)
     numbers = f"{row.finished} of {row.candidates} trained, {row.rejected} rejected, "
-    numbers += f"{row.failed} failed. Best fitness {number(row.best)}, mean {number(row.mean)}."
+    numbers += f"{row.failed} failed."
+    if row.best is not None:
+        numbers += f" Best fitness {number(row.best)}, mean {number(row.mean)}."
     return Group(Text(numbers), Text(), table)
