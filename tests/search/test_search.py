@@ -51,12 +51,19 @@ print(json.dumps(heights))
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunReader:
-    """A finished search of two generations, with its comparison."""
+    """A finished search of two generations, with its comparison.
+
+    So few steps swing no pole up: what counts is how far to the left the cart is, where policies
+    that hardly trained differ from those without any training.
+    """
     folder = tmp_path_factory.mktemp("runs")
+    fitness = folder / "leftward.py"
+    fitness.write_text("def fitness(cart_position):\n    return -cart_position\n")
     launch = new_search(
         "cartpole",
         folder,
         lambda found: SearchConfig.for_environment(found, **TINY, generations=2, retrainings=1),
+        fitness=fitness,
     )
     search(launch)
     launch.run.close()
