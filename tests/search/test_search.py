@@ -20,6 +20,7 @@ from eureka_agent.search.archive import leader
 from eureka_agent.search.settling import finalists
 from eureka_agent.store import RunReader, ranking
 from eureka_agent.ui.documents import run_document
+from eureka_agent.ui.published import OWN_FITNESS
 
 pytestmark = pytest.mark.slow
 
@@ -53,8 +54,8 @@ print(json.dumps(heights))
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunReader:
     """A finished search of two generations, with its comparison.
 
-    So few steps swing no pole up: what counts is how far to the left the cart is, where policies
-    that hardly trained differ from those without any training.
+    So few steps swing no pole up: what counts is how far to the left the cart is, in which policies
+    that hardly trained differ, and untrained ones count as worse than all of them.
     """
     folder = tmp_path_factory.mktemp("runs")
     fitness = folder / "leftward.py"
@@ -62,9 +63,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunReader:
     launch = new_search(
         "cartpole",
         folder,
-        lambda found: SearchConfig.for_environment(found, **TINY, generations=2, retrainings=1),
+        lambda found: SearchConfig.for_environment(
+            found, **TINY, generations=2, retrainings=1, seed=0
+        ),
         fitness=fitness,
     )
+    launch.run.set_measure(untrained=-9.0)
     search(launch)
     launch.run.close()
     return RunReader.open(launch.run.path)
@@ -122,7 +126,7 @@ def test_the_end_compares_winner_human_and_bare_fitness(finished: RunReader) -> 
 
 def test_stored_episodes_give_the_stored_fitness(finished: RunReader) -> None:
     environment = find_environment("cartpole")
-    fitness = load_fitness(environment.fitness_path)
+    fitness = load_fitness(finished.path / OWN_FITNESS)
     layout = SignalLayout(environment.signals_described)
     for row in finished.candidates():
         with np.load(finished.candidate_folder(row.id) / "episodes.npz") as stored:
