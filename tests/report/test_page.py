@@ -241,7 +241,7 @@ def test_a_blank_column_of_the_heat_map_is_explained() -> None:
 
 def test_many_candidates_print_as_those_with_the_best_fitness(page: str) -> None:
     assert page.count('class="late"') + page.count('class="best late"') == 64 - 40
-    assert "The 40 with the best fitness; the file shows all 64." in Page(page).text
+    assert "The 40 that stand first; the file shows all 64." in Page(page).text
 
 
 def test_a_very_long_reply_is_cut_and_says_so(tmp_path: Path) -> None:

@@ -95,10 +95,11 @@ def test_other_steps_and_a_changed_environment_are_said(run: Run, environment: P
 def test_a_stated_range_changes_nothing_but_what_intervals_can_hold(
     run: Run, environment: Path
 ) -> None:
+    path, text = environment / "fitness.py", "def fitness(speed): return speed\n"
+    path.write_text(text)
     publish(environment)
     before = fingerprint(environment)
-    path = environment / "fitness.py"
-    path.write_text("RANGE = (0, 4)\n\n" + path.read_text())
+    path.write_text(f"RANGE = (0, 4)\n\n{text}")
     assert fingerprint(environment) == before
     run.set_measure(range=[0.0, 4.0])
     human = run_document(run)["published_baselines"]["human"]
