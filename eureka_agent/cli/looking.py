@@ -19,6 +19,7 @@ from eureka_agent.cli.options import (
     note,
     print_json,
     runs_app,
+    say_path,
 )
 from eureka_agent.errors import EurekaError, MissingError, UsageError
 
@@ -147,7 +148,7 @@ def report(
     if as_json:
         print_json({"report": str(path), "bytes": path.stat().st_size})
     else:
-        print(path)
+        say_path(path)
 
 
 @app.command()
@@ -247,7 +248,7 @@ def track(
 
     with RunReader.open(find_run(run, runs)) as reader:
         folder = write(reader, tensorboard, follow=follow)
-    print(folder)
+    say_path(folder)
     note(f"Look at it with:\n  tensorboard --logdir {tensorboard}")
 
 

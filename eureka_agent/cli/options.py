@@ -74,7 +74,7 @@ def print_json(document: object) -> None:
 
 def note(text: str) -> None:
     """Tell people something on stderr; a line that is indented is a command, and stays whole."""
-    for line in text.splitlines():
+    for line in clean(text).splitlines():
         if sys.stderr.isatty() and not line.startswith(" "):
             width = shutil.get_terminal_size().columns
             line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
@@ -88,10 +88,15 @@ def agreement(trust: bool) -> Callable[[str], bool]:
     def agrees(said: str) -> bool:
         if trust or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return trust
-        note(clean(said))
+        note(said)
         return typer.confirm("Go on?", err=True)
 
     return agrees
+
+
+def say_path(path: Path) -> None:
+    """Print a path on stdout, as it is for a script and made safe for a terminal."""
+    print(clean(str(path)) if sys.stdout.isatty() else path)
 
 
 def read_text(path: Path) -> str:

@@ -137,8 +137,8 @@ def require_plain_folder(folder: Path) -> None:
                     raise UsageError(
                         f"{entry.path} is {found or 'one file too many'}: nothing is written to a "
                         "run folder that could lead elsewhere.",
-                        "Copy the run to a new folder without it, as with "
-                        "`cp -rL`, if you know what it is.",
+                        "If the run is yours, put the file itself in its place; if it is not, do "
+                        "not go on with it.",
                     )
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(Path(entry.path))
