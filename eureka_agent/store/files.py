@@ -33,7 +33,10 @@ def draft_of(path: Path) -> Iterator[Path]:
     """
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp{path.suffix}")
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-    os.close(os.open(draft, flags, 0o666))
+    try:
+        os.close(os.open(draft, flags, 0o666))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, "its folder is gone", str(path)) from error
     try:
         yield draft
         draft.replace(path)
