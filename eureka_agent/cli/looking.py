@@ -1,6 +1,7 @@
 """Commands that look at runs and policies, and keep them in order."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,14 +19,16 @@ from eureka_agent.cli.options import (
     note,
     print_json,
     runs_app,
+    say_path,
 )
-from eureka_agent.errors import EurekaError, UsageError
-from eureka_agent.paths import expanded, shown
+from eureka_agent.errors import EurekaError, MissingError, UsageError
+from eureka_agent.paths import expanded
 
 if TYPE_CHECKING:
     import numpy as np
 
     from eureka_agent.environment import Episodes
+    from eureka_agent.playback.performing import Pay
     from eureka_agent.playback.policies import Policy
 
 
@@ -149,7 +152,7 @@ def report(
     if as_json:
         print_json({"report": str(path), "bytes": path.stat().st_size})
     else:
-        print(shown(path))
+        say_path(path)
 
 
 @app.command()
@@ -189,6 +192,9 @@ def play(
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="How much of it is; without it, all.")
     ] = None,
+    camera: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Film with this camera of the model.")
+    ] = None,
     environment: Annotated[
         str | None, typer.Option("--env", metavar="ENV", help="Where nothing else tells it.")
     ] = None,
@@ -208,18 +214,36 @@ def play(
         if name and not name.endswith(".zip") and not name.removeprefix("#").isdigit():
             find_run(name, runs)
 
-    from eureka_agent.playback.commands import find_policies, played  # loads torch and MuJoCo
-    from eureka_agent.ui.pieces import open_console
+    from eureka_agent.playback.commands import (  # loads torch and MuJoCo
+        Shot,
+        filmed,
+        find_policies,
+        played,
+    )
+    from eureka_agent.ui.pieces import open_console, share_bar
     from eureka_agent.ui.played import played_view
 
     policies = find_policies(policy, candidate, beside, environment, runs, agreement(trust))
-    with Console(stderr=True).status("Playing..." if video is None else "Filming..."):
-        document, missing = played(policies, _components, video, episode, seconds)
+    film, missing = None, None
+    with ExitStack() as stack:
+        pay = _payer(stack)
+        if video is not None:
+            shot = Shot(video, episode, seconds, camera)
+            try:
+                with share_bar("Filming") as done:
+                    film = filmed(policies, pay, shot, done)
+            except MissingError as error:  # the numbers are told all the same
+                missing = error
+        if film is not None and not film.whole:
+            note(f"Interrupted: {film.path} shows the first {film.seconds:.1f} s.")
+            raise KeyboardInterrupt
+        with Console(stderr=True).status("Playing..."):
+            document = played(policies, pay, film)
     if as_json:
         print_json(document)
     else:
         open_console().print(played_view(document))
-    if missing is not None:  # the numbers are told all the same
+    if missing is not None:
         raise missing
 
 
@@ -243,16 +267,28 @@ def track(
 
     with RunReader.open(find_run(run, runs)) as reader:
         folder = write(reader, tensorboard, follow=follow)
-    print(folder)
+    say_path(folder)
     note(f"Look at it with:\n  tensorboard --logdir {tensorboard}")
 
 
-def _components(policy: "Policy", episodes: "Episodes") -> "np.ndarray":
-    """What a policy's program pays for episodes, `[C, L, E]`: only a worker may call it."""
+def _payer(stack: ExitStack) -> "Pay":
+    """What asks what a policy's program pays, `[C, L, E]`: only a worker may call it.
+
+    Args:
+        stack: the workers end with it; each environment has one.
+    """
     from eureka_agent.search.probing import Prober
 
-    with Prober(policy.environment, sandbox=policy.sandbox) as prober:
-        (paid,) = prober.score([policy.program or ""], episodes)
-    if isinstance(paid, str):
-        raise EurekaError(paid)
-    return paid.components
+    probers: dict[tuple[str, str], Prober] = {}
+
+    def pay(policy: "Policy", episodes: "Episodes") -> "np.ndarray":
+        key = (policy.environment.source, policy.sandbox)
+        if key not in probers:
+            prober = Prober(policy.environment, sandbox=policy.sandbox)
+            probers[key] = stack.enter_context(prober)
+        (paid,) = probers[key].score([policy.program or ""], episodes)
+        if isinstance(paid, str):
+            raise EurekaError(paid)
+        return paid.components
+
+    return pay

@@ -99,10 +99,15 @@ def agreement(trust: bool) -> Callable[[str], bool]:
     def agrees(said: str) -> bool:
         if trust or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return trust
-        note(clean(said))
+        note(said)
         return typer.confirm("Go on?", err=True)
 
     return agrees
+
+
+def say_path(path: Path) -> None:
+    """Print a path on stdout, as it is for a script and made safe for a terminal."""
+    print(clean(str(path)) if sys.stdout.isatty() else path)
 
 
 def read_text(path: Path) -> str:

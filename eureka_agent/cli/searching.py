@@ -297,5 +297,8 @@ def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: boo
         note(f"Interrupted. Go on with:\n  {command('resume', launch.run.path)}")
         raise
     except (EurekaError, OSError):
-        note(f"The search stopped. Go on with:\n  {command('resume', launch.run.path)}")
+        if launch.run.path.is_dir():
+            note(f"The search stopped. Go on with:\n  {command('resume', launch.run.path)}")
+        else:
+            note(f"The search stopped: its run folder {launch.run.path} is gone.")
         raise

@@ -1,14 +1,14 @@
 """The command `play`: from what a person typed to a document of what was played."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eureka_agent.errors import MissingError
-from eureka_agent.playback.film import require_film_name
+from eureka_agent.playback.film import film_path
 from eureka_agent.playback.performing import Pay, perform
 from eureka_agent.playback.policies import Policy, find_policy
-from eureka_agent.playback.recording import record
+from eureka_agent.playback.recording import Film, record
 from eureka_agent.store.trust import Agrees
 
 
@@ -42,27 +42,46 @@ def find_policies(
     return [first, find_policy(beside, runs, None, environment, agrees)]
 
 
-def played(
-    policies: Sequence[Policy], pay: Pay, video: Path | None, episode: int, seconds: float | None
-) -> tuple[dict[str, Any], MissingError | None]:
-    """Play policies, and film one episode of them if there is to be a `video`.
+@dataclass(frozen=True)
+class Shot:
+    """A film that is wanted.
 
-    Returns:
-        the document of `play --json`, and what the machine lacks for the film that was asked for:
-        the numbers are there all the same.
+    Attributes:
+        path: the file.
+        episode: which is filmed, counted from 0.
+        seconds: how much of it; all when None.
+        camera: name of a camera of the model; what shows the robot well when None.
+    """
+
+    path: Path
+    episode: int = 0
+    seconds: float | None = None
+    camera: str | None = None
+
+
+def filmed(policies: Sequence[Policy], pay: Pay, shot: Shot, done: Callable[[float], None]) -> Film:
+    """Film one episode of policies; nothing else is played for it.
+
+    Args:
+        policies: who, side by side.
+        pay: how to learn what their programs pay.
+        shot: what is wanted.
+        done: gets the share of the film that is done, from time to time.
 
     Raises:
-        UsageError: the film cannot have this name, or see `perform`.
+        UsageError: the film cannot have this name, or see `perform` and `record`.
+        MissingError: the machine lacks something for it.
     """
-    if video is not None:
-        require_film_name(video)
-    filmed = None if video is None else episode
-    performances = [perform(policy, pay, filmed) for policy in policies]
-    film, missing = None, None
-    if video is not None:
-        try:
-            film = record(performances, video, seconds)
-        except MissingError as error:
-            missing = error
-    documents = [performance.as_dict() for performance in performances]
-    return {"policies": documents, "video": str(film) if film else None}, missing
+    film_path(shot.path)
+    performances = [perform(policy, pay, shot.episode) for policy in policies]
+    return record(performances, shot.path, shot.seconds, camera=shot.camera, done=done)
+
+
+def played(policies: Sequence[Policy], pay: Pay, film: Film | None) -> dict[str, Any]:
+    """Play all episodes of policies: the document of `play --json`.
+
+    Raises:
+        UsageError: see `perform`.
+    """
+    documents = [perform(policy, pay).as_dict() for policy in policies]
+    return {"policies": documents, "video": str(film.path) if film else None}

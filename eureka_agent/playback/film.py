@@ -4,7 +4,10 @@ import importlib.metadata
 import importlib.util
 import io
 import itertools
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -69,6 +72,30 @@ def write_film(path: Path, frames: Iterator[np.ndarray], rate: Fraction) -> None
             _write_mp4(draft, frames, rate)
         else:
             _write_gif(draft, frames, rate)
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Take the first Ctrl-C in the block as a wish that can be asked for; a second one raises.
+
+    So a film ends between two pictures, and is whole as far as it goes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    wishes: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def wish(number: int, frame: object) -> None:
+        wishes.append(number)
+        if len(wishes) > 1:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, wish)
+    try:
+        yield lambda: bool(wishes)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def as_gif(path: Path) -> tuple[bytes, tuple[int, int]]:

@@ -14,13 +14,17 @@ INSTALL = "pip install 'eureka-agent[video]'"
 MOST_ROWS = 8
 """Components that are shown, those that pay or take the most."""
 INK, DIM, SHADE = (255, 255, 255, 255), (205, 212, 220, 255), (16, 22, 30, 165)
+GROUND = (16, 22, 30, 255)
 PAID, TAKEN = (108, 190, 130, 255), (226, 120, 100, 255)
 """Bars of components above and below zero; which side they point to says the same."""
 _NAME_LENGTH = 18
 
 
 class Overlay:
-    """Writes on the pictures of one performance.
+    """Writes on the pictures of one performance: who plays above them, what is paid on them.
+
+    Attributes:
+        heading: pixels that a picture becomes higher by.
 
     Args:
         performance: whose numbers.
@@ -38,6 +42,7 @@ class Overlay:
                 "Films are written on with Pillow, which is missing.", INSTALL
             ) from error
         self._line = max(12, round(height / 22))
+        self.heading = 2 * round(1.2 * self._line)
         self._font: Any = ImageFont.load_default(round(0.72 * self._line))
         self._performance = performance
         self._control_step = performance.policy.environment.control_step
@@ -50,10 +55,19 @@ class Overlay:
         self._scale = max((largest[name] for name in names), default=0.0) or 1.0
 
     def write(self, pixels: np.ndarray, step: int) -> np.ndarray:
-        """The picture `[height, width, 3]` of what is ahead of a step, with its numbers on it."""
+        """The picture of what is ahead of a step, with its numbers.
+
+        Args:
+            pixels: `[height, width, 3]` uint8.
+            step: of the episode, from 0.
+
+        Returns:
+            `[height + heading, width, 3]` uint8.
+        """
         from PIL import Image, ImageDraw
 
-        picture = Image.fromarray(pixels).convert("RGBA")
+        picture = Image.fromarray(np.pad(pixels, ((self.heading, 0), (0, 0), (0, 0))))
+        picture = picture.convert("RGBA")
         sheet = Image.new("RGBA", picture.size)
         draw = ImageDraw.Draw(sheet)
         self._heading(draw, picture.width, step)
@@ -63,13 +77,13 @@ class Overlay:
 
     def _heading(self, draw: Any, width: int, step: int) -> None:
         line, performance = self._line, self._performance
-        draw.rectangle((0, 0, width, 2.4 * line), fill=SHADE)
+        draw.rectangle((0, 0, width, self.heading - 1), fill=GROUND)
         title = one_line(performance.policy.title)
         seconds = step * self._control_step
         said = f"{seconds:5.2f} s"
         if performance.so_far is not None and performance.fitness is not None:
-            so_far = number(float(performance.so_far[step, performance.filmed]))
-            whole = number(float(performance.fitness[performance.filmed]))
+            so_far = number(float(performance.so_far[step, 0]))
+            whole = number(float(performance.fitness[0]))
             said += f"    fitness so far {so_far}    whole episode {whole}"
         for row, (text, ink) in enumerate(((title, DIM), (said, INK))):
             draw.text((0.5 * line, (0.15 + 1.1 * row) * line), text, fill=ink, font=self._font)
@@ -95,6 +109,5 @@ class Overlay:
 
     def _paid(self, name: str) -> np.ndarray:
         """A component of the filmed episode, as long as that lived."""
-        filmed = self._performance.filmed
-        length = int(self._performance.episodes.lengths[filmed])
-        return self._performance.components[name][:length, filmed]
+        length = int(self._performance.episodes.lengths[0])
+        return self._performance.components[name][:length, 0]

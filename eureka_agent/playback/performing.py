@@ -38,8 +38,7 @@ class Performance:
         diverged: in which the physics failed `[E]` bool.
         fitness: of each episode `[E]`; None where nothing measures the task.
         so_far: fitness of what has been seen of an episode after each step `[L, E]`; likewise.
-        poses: what episode `filmed` looked like ahead of each of its steps; empty if nobody films.
-        filmed: that episode.
+        poses: what the one episode looked like ahead of each of its steps, if it is filmed.
         components: what the reward program paid, weighted, by name `[L, E]`.
         silence: why there are no components, in words.
     """
@@ -50,7 +49,6 @@ class Performance:
     fitness: np.ndarray | None
     so_far: np.ndarray | None
     poses: list[Pose]
-    filmed: int = 0
     components: dict[str, np.ndarray] = field(default_factory=dict)
     silence: str = ""
 
@@ -97,7 +95,8 @@ def perform(policy: Policy, pay: Pay | None = None, filmed: int | None = None) -
     Args:
         policy: who.
         pay: how to learn what its program pays; None if nobody asks.
-        filmed: the episode whose states are kept; None for none.
+        filmed: the one episode that is played, and whose states are kept; None for all episodes,
+            of which no states are.
 
     Raises:
         UsageError: the policy does not fit its environment, there are not so many episodes, the
@@ -105,6 +104,8 @@ def perform(policy: Policy, pay: Pay | None = None, filmed: int | None = None) -
     """
     fitness = load_fitness(policy.fitness) if policy.fitness else None
     episodes, diverged, poses = _play(policy, filmed)
+    if filmed is not None:
+        episodes, diverged = episodes.part(slice(filmed, filmed + 1)), diverged[filmed:][:1]
     values, so_far = None, None
     if fitness is not None:
         arguments = episodes.arguments(policy.environment.layout, fitness.parameters)
@@ -118,7 +119,6 @@ def perform(policy: Policy, pay: Pay | None = None, filmed: int | None = None) -
         fitness=values,
         so_far=so_far,
         poses=poses,
-        filmed=filmed or 0,
     )
     if policy.program is None:
         performance.silence = "nobody knows which reward trained this policy"
@@ -131,7 +131,11 @@ def perform(policy: Policy, pay: Pay | None = None, filmed: int | None = None) -
 
 
 def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Pose]]:
-    """The episodes, which of them diverged, and the poses of one."""
+    """The episodes, which of them diverged, and the poses of the filmed one.
+
+    That alone is stepped, among others that stand still: in its place among as many it goes to the
+    last bit as it does when all of them are played.
+    """
     environment, each = policy.environment, policy.episodes
     if filmed is not None and not 0 <= filmed < each:
         raise UsageError(f"There is no episode {filmed}.", f"They are 0 to {each - 1}.")
@@ -146,7 +150,12 @@ def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Po
     poses: list[Pose] = []
 
     def watch(t: int, ended: Tensor) -> None:
-        if filmed is not None and isinstance(worlds, Worlds) and not ended[filmed]:
+        if filmed is None or not isinstance(worlds, Worlds):
+            return
+        if t == 0:
+            worlds.stop(slice(0, filmed))
+            worlds.stop(slice(filmed + 1, each))
+        if not ended[filmed]:
             poses.append(pose_of(worlds, filmed))
 
     recorded, diverged = record(worlds, streams, act, watch=watch)

@@ -33,6 +33,8 @@ WIDER = 16
 """Times that floors are drawn wider than the model says."""
 ROOM, CLOSE = 1.5, 1.3
 """How much more than what it looks at that camera sees, and one that is to come close."""
+TINY = 0.4
+"""Share of half a picture's height below which all that moves is too small to be seen well."""
 TRACKING = (mujoco.mjtCamLight.mjCAMLIGHT_TRACK.value, mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM.value)
 """Modes of a model's cameras that go along with a body."""
 
@@ -117,6 +119,39 @@ class Renderer:
         mujoco.mjr_readPixels(pixels, None, self._window, self._drawing)
         return pixels[::-1].copy()  # OpenGL counts rows from below
 
+    def come_near(self, poses: Sequence[ArrayLike]) -> None:
+        """Step closer where a camera stands still and what moves is tiny in its picture.
+
+        It then looks from the same side, and sees all of what moves in these states.
+
+        Args:
+            poses: positions `[nq]` of states.
+        """
+        model, data, camera = self._model, self._data, self.camera
+        fixed = camera.type == mujoco.mjtCamera.mjCAMERA_FIXED.value
+        moving = (model.body_weldid[model.geom_bodyid] > 0) & (model.geom_rgba[:, 3] > 0)
+        if not fixed or int(model.cam_mode[camera.fixedcamid]) in TRACKING or not moving.any():
+            return
+        lows, highs, radii = [], [], model.geom_rbound[moving][:, None]
+        for pose in poses:
+            self._pose(pose)
+            lows.append((data.geom_xpos[moving] - radii).min(0))
+            highs.append((data.geom_xpos[moving] + radii).max(0))
+        low, high = np.min(lows, 0), np.max(highs, 0)
+        mujoco.mj_camlight(model, data)
+        here = data.cam_xpos[camera.fixedcamid]
+        ahead = -data.cam_xmat[camera.fixedcamid].reshape(3, 3)[:, 2]
+        size = float(np.linalg.norm(high - low))
+        distance = float(np.linalg.norm((low + high) / 2 - here))
+        fovy = math.radians(float(model.cam_fovy[camera.fixedcamid]))
+        if size / 2 / max(distance * math.tan(fovy / 2), 1e-9) > TINY:
+            return
+        camera.type = mujoco.mjtCamera.mjCAMERA_FREE.value
+        _look_along(camera, ahead)
+        camera.lookat[:] = (low + high) / 2
+        half_view = math.radians(float(model.vis.global_.fovy) / 2)
+        camera.distance = CLOSE * size / 2 / math.tan(half_view)
+
     def close(self) -> None:
         """Give the memory of the graphics back."""
         self._gl.make_current()
@@ -181,8 +216,7 @@ def _aim(
     if close:
         mujoco.mj_camlight(model, data)
         ahead = -data.cam_xmat[0].reshape(3, 3)[:, 2]
-        camera.azimuth = math.degrees(math.atan2(ahead[1], ahead[0]))
-        camera.elevation = math.degrees(math.asin(max(-1.0, min(1.0, ahead[2]))))
+        _look_along(camera, ahead)
     # Not the extent that the compiler finds: that of a floor is a hundred times the robot's.
     plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
     parts = ~plane & ((followed is None) | (model.body_rootid[model.geom_bodyid] == followed))
@@ -194,6 +228,11 @@ def _aim(
         room = CLOSE if close else ROOM
         camera.distance = room * float(np.linalg.norm(high - low)) / 2 / math.tan(half_view)
     return followed
+
+
+def _look_along(camera: mujoco.MjvCamera, ahead: np.ndarray) -> None:
+    camera.azimuth = math.degrees(math.atan2(ahead[1], ahead[0]))
+    camera.elevation = math.degrees(math.asin(max(-1.0, min(1.0, ahead[2]))))
 
 
 def _open(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, mujoco.MjrContext]:

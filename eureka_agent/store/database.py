@@ -162,6 +162,11 @@ class Database:
         """Close the connection."""
         self.connection.close()
 
+    def __del__(self) -> None:
+        """Close what nobody closed, of which Python 3.13 complains."""
+        with suppress(sqlite3.Error, AttributeError):  # of another thread, or never opened
+            self.connection.close()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing; within another transaction, part of it. For readers: one moment."""

@@ -33,7 +33,10 @@ def draft_of(path: Path) -> Iterator[Path]:
     """
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp{path.suffix}")
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-    os.close(os.open(draft, flags, 0o666))
+    try:
+        os.close(os.open(draft, flags, 0o666))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, "its folder is gone", str(path)) from error
     try:
         yield draft
         draft.replace(path)
@@ -137,8 +140,8 @@ def require_plain_folder(folder: Path) -> None:
                     raise UsageError(
                         f"{entry.path} is {found or 'one file too many'}: nothing is written to a "
                         "run folder that could lead elsewhere.",
-                        "Copy the run to a new folder without it, as with "
-                        "`cp -rL`, if you know what it is.",
+                        "If the run is yours, put the file itself in its place; if it is not, do "
+                        "not go on with it.",
                     )
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(Path(entry.path))

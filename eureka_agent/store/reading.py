@@ -226,7 +226,7 @@ class RunReader:
     def insight(self, generation: int | None = None) -> InsightRow | None:
         """What was known after a generation, or now; None if that is nothing yet."""
         sql = (
-            "SELECT * FROM insights WHERE ?1 IS NULL OR generation = ?1 "
+            "SELECT * FROM insights WHERE generation = ifnull(?, generation) "
             "ORDER BY generation DESC LIMIT 1"
         )
         return next(iter(self._database.select(InsightRow, sql, generation)), None)
@@ -261,8 +261,8 @@ class RunReader:
     ) -> list[TrainingRow]:
         """Trainings in the order of entry, all or those of a role or a candidate."""
         sql = (
-            "SELECT * FROM trainings WHERE (?1 IS NULL OR role = ?1) "
-            "AND (?2 IS NULL OR candidate_id = ?2) ORDER BY id"
+            "SELECT * FROM trainings WHERE role = ifnull(?, role) "
+            "AND candidate_id IS ifnull(?, candidate_id) ORDER BY id"
         )
         return self._select(TrainingRow, sql, role, candidate)
 
@@ -282,10 +282,10 @@ class RunReader:
     def evaluations(self, training: int | None = None, *, since: int = 0) -> list[EvaluationRow]:
         """Evaluations of a training by step, or all by number; only those numbered past `since`."""
         sql = (
-            "SELECT * FROM evaluations WHERE id > ?2 AND (?1 IS NULL OR training_id = ?1) "
-            "ORDER BY iif(?1 IS NULL, id, step)"
+            "SELECT * FROM evaluations WHERE id > ? AND training_id = ifnull(?, training_id) "
+            f"ORDER BY {'id' if training is None else 'step'}"
         )
-        return self._select(EvaluationRow, sql, training, since)
+        return self._select(EvaluationRow, sql, since, training)
 
     def events(self, *, since: int = 0, last: int | None = None) -> list[EventRow]:
         """Events numbered above `since`, oldest first; at most the `last` ones if given."""

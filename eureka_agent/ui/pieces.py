@@ -6,7 +6,8 @@ markup.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 
 from rich.console import Console, Group, RenderableType
@@ -50,6 +51,32 @@ def open_console(*, color: bool = True) -> Console:
         emoji=False,
         width=None if sized else PIPED_WIDTH,
     )
+
+
+@contextmanager
+def share_bar(what: str) -> Iterator[Callable[[float], None]]:
+    """A bar on stderr for what takes long, lines at each quarter where that is no terminal.
+
+    Yields:
+        What takes the share that is done, from 0 to 1.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        quarters = 0
+
+        def say(share: float) -> None:
+            nonlocal quarters
+            while quarters < int(4 * share):
+                quarters += 1
+                console.print(f"{what}: {25 * quarters} %")
+
+        yield say
+        return
+    from rich.progress import Progress
+
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
 
 
 def verdict(findings: Sequence[Document], text: str = "") -> RenderableType:

@@ -1,6 +1,7 @@
 """Films are whole, as fast as what they show, and say what is missing where none can be made."""
 
 import dataclasses
+import signal
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -136,10 +137,10 @@ def test_a_film_that_is_cut_off_is_said_to_be(tmp_path: Path) -> None:
 def test_numbers_are_written_on_the_picture_and_change_with_it(performance: Performance) -> None:
     overlay, empty = Overlay(performance, HEIGHT), np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     first, last = overlay.write(empty, 0), overlay.write(empty, 200)
-    assert first.shape == empty.shape and first.dtype == np.uint8
+    assert first.shape == (HEIGHT + overlay.heading, WIDTH, 3) and first.dtype == np.uint8
     assert not np.array_equal(first, last)
-    middle = slice(HEIGHT // 4, HEIGHT // 2)
-    assert not first[middle].any(), "nothing is written where the robot is"
+    above = slice(overlay.heading, overlay.heading + HEIGHT // 2)
+    assert not first[above].any(), "nothing is written where the robot is"
 
 
 def test_what_pays_points_right_and_what_takes_points_left(performance: Performance) -> None:
@@ -163,12 +164,38 @@ def test_not_finite_components_and_foreign_letters_break_no_picture(
 @draws
 def test_two_policies_are_filmed_side_by_side(performance: Performance, tmp_path: Path) -> None:
     other = find_policy(str(performance.policy.path.parents[1]), tmp_path, candidate=1)
-    path = record([performance, perform(other, filmed=0)], tmp_path / "two.mp4", seconds=0.2)
-    pictures = shown(path)
-    assert pictures[0].shape == (HEIGHT, 2 * WIDTH, 3)
+    shares: list[float] = []
+    both = [performance, perform(other, filmed=0)]
+    film = record(both, tmp_path / "two.mp4", seconds=0.2, done=shares.append)
+    pictures = shown(film.path)
+    assert film.whole and film.seconds == pytest.approx(0.2)
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    assert pictures[0].shape == (HEIGHT + Overlay(performance, HEIGHT).heading, 2 * WIDTH, 3)
     rate = stride(performance.policy.environment.control_step, ".mp4")[1]
     assert len(pictures) == round(0.2 * rate)
     assert not np.array_equal(pictures[0], pictures[-1])
+
+
+@draws
+def test_a_film_that_is_interrupted_keeps_what_is_done(
+    performance: Performance, tmp_path: Path
+) -> None:
+    def interrupt(share: float) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    film = record([performance], tmp_path / "part.mp4", done=interrupt)
+    assert not film.whole and 0 < film.seconds < 1
+    assert len(shown(film.path)) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@draws
+def test_a_camera_that_the_model_lacks_is_named_before_anything_is_drawn(
+    performance: Performance, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="no camera 'nowhere'"):
+        record([performance], tmp_path / "film.mp4", camera="nowhere")
+    assert list(tmp_path.glob("*film*")) == []
 
 
 @draws

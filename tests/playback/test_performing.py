@@ -45,10 +45,20 @@ def test_the_episodes_are_to_the_last_bit_those_of_the_judge(policy: Policy) -> 
 
 def test_the_filmed_episode_is_seen_ahead_of_each_of_its_steps(policy: Policy) -> None:
     played = perform(policy, filmed=1)
-    assert len(played.poses) == played.episodes.lengths[1]
+    assert len(played.poses) == played.episodes.lengths[0]
     first, last = played.poses[0].qpos, played.poses[-1].qpos
     assert first.shape == (policy.environment.model.nq,) and not np.array_equal(first, last)
     assert not np.array_equal(first, perform(policy, filmed=0).poses[0].qpos)
+
+
+def test_an_episode_played_alone_is_to_the_last_bit_that_among_the_others(policy: Policy) -> None:
+    together, alone = perform(policy, half_and_one), perform(policy, half_and_one, filmed=1)
+    assert alone.episodes.lengths.shape == (1,)
+    among = together.episodes.part(slice(1, 2))
+    for name, value in alone.episodes.arrays().items():
+        assert np.array_equal(value, among.arrays()[name])
+    assert alone.fitness[0] == together.fitness[1]
+    assert alone.components.keys() == together.components.keys()
 
 
 def test_fitness_so_far_ends_at_the_fitness_of_a_whole_episode(policy: Policy) -> None:

@@ -1,10 +1,15 @@
 """What a person types leads to the policy that is meant, or to a sentence."""
 
+import io
+import json
 import shutil
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import torch
 from stable_baselines3 import PPO
 
 from eureka_agent.environment import Environment
@@ -97,6 +102,83 @@ def test_weights_are_read_without_loading_anything_else_of_a_zip(run: Run) -> No
     weights = read_weights(bare)
     assert weights.keys() == known.keys()
     assert all(weights[name].equal(known[name]) for name in known)
+
+
+def packed(path: Path, weights: dict[str, object]) -> Path:
+    """A zip with a state dict in it."""
+    content = io.BytesIO()
+    torch.save(weights, content)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("policy.pth", content.getvalue())
+    return path
+
+
+def test_weights_that_are_none_of_a_policy_are_refused(run: Run, tmp_path: Path) -> None:
+    sound = read_weights(run.path / "best" / "policy.zip")
+    assert read_weights(packed(tmp_path / "sound.zip", dict(sound))).keys() == sound.keys()
+    for odd in (
+        torch.zeros(1).expand(1 << 40),  # a few bytes that would become terabytes
+        torch.zeros(2, 2).to_sparse(),
+        torch.full((2, 2), float("nan")),
+        torch.zeros(2, 2, dtype=torch.int64),
+        torch.zeros(2, 2, 2),
+    ):
+        path = packed(tmp_path / "odd.zip", sound | {"log_std": odd})
+        with pytest.raises(UsageError, match=r"holds no policy.*log_std"):
+            read_weights(path)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_weights_that_unpack_without_end_are_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: bool
+) -> None:
+    monkeypatch.setattr("eureka_agent.playback.policies.MOST_BYTES", 1 << 16)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as inner:
+        inner.writestr("archive/data/0", bytes(1 << 17) if inside else b"")
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("policy.pth", content.getvalue() if inside else bytes(1 << 17))
+    with pytest.raises(UsageError, match=r"holds no policy.*unpack"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize("said", ["/tmp/evil", "./evil", "gymnasium:evil_module:X-v0", "", 5])
+def test_the_file_beside_a_zip_brings_no_code_along(run: Run, tmp_path: Path, said: object) -> None:
+    alone = tmp_path / "elsewhere" / "mine.zip"
+    alone.parent.mkdir()
+    shutil.copy(run.path / "best" / "policy.zip", alone)
+    alone.with_suffix(".json").write_text(json.dumps({"environment": said}))
+    with pytest.raises(UsageError, match="may be code from elsewhere"):
+        find_policy(str(alone), tmp_path)
+
+
+def test_code_of_a_run_from_elsewhere_is_not_run_unasked(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "evil"
+    folder.mkdir()
+    mark = tmp_path / "mark"
+    (folder / "env.py").write_text(f"open({str(mark)!r}, 'w')")
+    with closing(sqlite3.connect(run.path / "run.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE run SET environment_source = ?", (str(folder),))
+    asked: list[str] = []
+    for ask in (None, asked.append):
+        with pytest.raises(UsageError, match="not made here"):
+            find_policy(str(run.path), tmp_path, agrees=ask)
+    zipped = str(run.path / "best" / "policy.zip")
+    with pytest.raises(UsageError, match="not made here"):
+        find_policy(zipped, tmp_path)
+    assert len(asked) == 1 and not mark.exists()
+    assert find_policy(zipped, tmp_path, environment="cartpole").program is not None
+
+
+@pytest.mark.parametrize("name", ["reporting_episodes", "candidates", "seed"])
+@pytest.mark.parametrize("value", [10**15, -1, "many", 1.5, True])
+def test_settings_beyond_all_reason_are_refused(run: Run, name: str, value: object) -> None:
+    if (name, value) == ("seed", 10**15):
+        return
+    run.set_config({name: value})
+    with pytest.raises(UsageError, match=name):
+        find_policy(str(run.path), run.path.parent)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"no zip"])

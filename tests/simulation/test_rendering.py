@@ -78,6 +78,21 @@ def test_without_a_camera_in_the_model_the_robot_is_followed() -> None:
 
 
 @draws
+def test_what_is_tiny_in_a_camera_that_stands_still_is_seen_from_closer() -> None:
+    far_away = '<camera name="far" pos="0 -40 10" xyaxes="1 0 0 0 0.3 1"/>'
+    poses = [at(-0.1), at(0.1)]
+    with Renderer(model(far_away), 96, 64) as renderer:
+        tiny = share(renderer.frame(poses[0]), 0)
+        renderer.come_near(poses)
+        seen = [share(renderer.frame(pose), 0) for pose in poses]
+    assert min(seen) > 10 * tiny
+    with Renderer(model(FIXED), 96, 64) as renderer:
+        before = renderer.frame(at(0.0))
+        renderer.come_near([at(-2.5), at(2.5)])  # it fills the picture as it is
+        assert np.array_equal(renderer.frame(at(0.0)), before)
+
+
+@draws
 def test_the_floor_is_drawn_as_far_as_it_carries() -> None:
     small = ROBOT.replace("50 50 1", "5 5 1").format(camera="")
     there = mujoco.MjModel.from_xml_string(small)
