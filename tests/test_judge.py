@@ -100,7 +100,7 @@ def test_a_broken_progress_is_named_before_anything_trains(
         "def fitness(place): return place\n\ndef progress(place):\n    'm.'\n    return place.x\n"
     )
     environment = sledge(tmp_path / "sledge", fitness=text)
-    with pytest.raises(UsageError, match="progress fails with AttributeError"):
+    with pytest.raises(UsageError, match=r"fitness\.py, line 5, .*AttributeError"):
         opened(environment, reporter)
 
 

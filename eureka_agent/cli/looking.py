@@ -22,7 +22,7 @@ from eureka_agent.cli.options import (
     say_path,
 )
 from eureka_agent.errors import EurekaError, MissingError, UsageError
-from eureka_agent.paths import expanded
+from eureka_agent.paths import expanded, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,7 +152,7 @@ def report(
     if as_json:
         print_json({"report": str(path), "bytes": path.stat().st_size})
     else:
-        say_path(path)
+        say_path(Path(shown(path)))
 
 
 @app.command()

@@ -7,13 +7,16 @@ import base64
 import gzip
 import json
 
+from markupsafe import Markup
 
-def pack(text: str) -> str:
+
+def pack(text: str) -> Markup:
     """Text as base64 of gzip; the same text always gives the same letters."""
-    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
+    packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
+    return Markup(packed)  # the page's own: it is neither cleaned nor cut as foreign text is
 
 
-def pack_data(data: object) -> str:
+def pack_data(data: object) -> Markup:
     """Plain data as packed JSON.
 
     Raises:

@@ -164,6 +164,7 @@ def _oddity(entry: os.DirEntry[str]) -> str:
 
 def _require_inside(path: Path, root: Path) -> None:
     """Refuse a path that leads through a link below `root`."""
+    path, root = path.absolute(), root.absolute()
     for part in path.relative_to(root).parents:
         if part.parts and (root / part).is_symlink():
             raise _odd(root / part)
