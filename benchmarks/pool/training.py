@@ -22,7 +22,7 @@ from eureka_agent.search import SearchConfig
 from eureka_agent.search.bank import FOLDER, Bank, enter_references
 from eureka_agent.search.children import Judge
 from eureka_agent.search.criticism import thought_of
-from eureka_agent.search.loop import train
+from eureka_agent.search.loop import train_and_judge
 from eureka_agent.search.trainer import Trainer
 from eureka_agent.store import CandidateRow, Run, RunReader, list_runs
 
@@ -149,7 +149,7 @@ def train_cell(cell: Cell) -> Generator[Run, None, None]:
             if all(_done(run, row) for row in rows):
                 continue
             waiting = [row for row in rows if row.state in UNTRAINED]
-            train(run, trainer, config, waiting, environment, bank)
+            train_and_judge(run, trainer, config, waiting, environment, bank)
             report(run, judge, config, run.candidates(generation))
             yield run
         run.set_phase("finished")

@@ -1,7 +1,14 @@
-"""Setting up a search: a new run, one to go on with, or the training of a single reward."""
+"""Setting up a search: a new run, one to go on with, or the training of a single reward.
+
+A `Launch` is what is searched, and how. `build_stages` makes of it what the stages of the loop
+work with.
+"""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -9,10 +16,12 @@ from typing import TYPE_CHECKING
 from eureka_agent.designer import Broken, Designer, OfflineDesigner, Past, Proposal
 from eureka_agent.environment import Environment, TaskDescription, find_environment
 from eureka_agent.environment.placeholder import placeholders
-from eureka_agent.errors import MissingError, UsageError
+from eureka_agent.errors import MissingError, StorageError, UsageError
+from eureka_agent.playback.winners import WinnerFilms
 from eureka_agent.reward import RewardRejected, parse
 from eureka_agent.sandbox.failures import JobFailed
 from eureka_agent.sandbox.isolation import demand
+from eureka_agent.sandbox.spare import Spare
 from eureka_agent.search.arguments import (
     check_arguments,
     read_fitness,
@@ -21,8 +30,19 @@ from eureka_agent.search.arguments import (
     same_sentence,
     without_measure,
 )
-from eureka_agent.search.children import Judge, JudgeFailed
+from eureka_agent.search.bank import FOLDER, Bank
+from eureka_agent.search.children import Judge, JudgeFailed, rows_at_once, start_worker
+from eureka_agent.search.comparison import human_reward
 from eureka_agent.search.config import SearchConfig
+from eureka_agent.search.criticism import Critic
+from eureka_agent.search.examining import Examiner
+from eureka_agent.search.insight import Insight
+from eureka_agent.search.probing import Prober
+from eureka_agent.search.reflecting import Reflecting
+from eureka_agent.search.reviewing import Review
+from eureka_agent.search.scoring import Scorer
+from eureka_agent.search.screening import Screening
+from eureka_agent.search.trainer import Trainer
 from eureka_agent.simulation import resolve_device
 from eureka_agent.store import Run
 from eureka_agent.store.files import read_plain
@@ -65,6 +85,36 @@ class Launch:
     initial: str = ""
     reviewer: "Reviewer | None" = None
     analyst: "Analyst | None" = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Stages:
+    """What the stages of `search.loop.search` work with, besides the launch.
+
+    Attributes:
+        critic: verifies programs, and sends broken ones back to the designer.
+        trainer: trains them, and asks the judge about their policies.
+        judge: plays policies and measures them; it never loads a program.
+        prober: calls programs, for the critic and for what is learned.
+        spare: keeps a worker's process ready for the trainer.
+        bank: recorded episodes of all policies; None, as the next three, where a person gave the
+            only program, which is compared with none.
+        reflecting: analyses what policies do.
+        insight: compares programs with each other.
+        review: has programs reviewed before they train; None without a reviewer, too.
+        films: has the best of each generation filmed; None where no film is wanted.
+    """
+
+    critic: Critic
+    trainer: Trainer
+    judge: Judge
+    prober: Prober
+    spare: Spare
+    bank: Bank | None
+    reflecting: Reflecting | None
+    insight: Insight | None
+    review: Review | None
+    films: WinnerFilms | None
 
 
 class GivenDesigner:
@@ -170,6 +220,70 @@ def resumed_search(path: Path, more_generations: int = 0, agrees: Agrees | None 
     with run.lock():  # somebody else may be searching it
         run.set_config(config.as_dict())
     return launch
+
+
+@contextmanager
+def build_stages(launch: Launch) -> Iterator[Stages]:
+    """Connect the stages of a search, and end their processes afterwards.
+
+    Raises:
+        UsageError: the contrasts that the environment declares cannot be loaded.
+    """
+    run, config, environment = launch.run, launch.config, launch.environment
+    rows = rows_at_once(config, environment)
+    with (
+        WinnerFilms(run) if config.video else nullcontext() as films,
+        Judge(environment, config, launch.fitness) as judge,
+        Prober(environment, sandbox=config.sandbox, rows=rows) as prober,
+        Spare(partial(start_worker, config)) as spare,
+    ):
+        bank = insight = reflecting = review = None
+        screening = Screening()
+        if config.designer != "given":
+            bank = Bank(run.path / FOLDER, config.bank << 20, lambda text: run.event("bank", text))
+            insight = _insight(launch, bank, prober)
+            reflecting = Reflecting(run, environment, config, bank, prober, launch.analyst)
+            review = _review(launch, bank, prober)
+            screening = Screening(
+                insight if config.equivalents else None,
+                Examiner(environment, bank, prober) if config.exam else None,
+                review,
+            )
+        yield Stages(
+            critic=Critic(run, environment, launch.designer, prober, config.repairs, screening),
+            trainer=Trainer(run, environment, config, judge, launch.fitness, spare),
+            judge=judge,
+            prober=prober,
+            spare=spare,
+            bank=bank,
+            reflecting=reflecting,
+            insight=insight,
+            review=review,
+            films=films,
+        )
+
+
+@contextmanager
+def running(run: Run, config: SearchConfig) -> Iterator[None]:
+    """Hold a run while something works on it; keep its status and clock, however that ends."""
+    with run.lock():
+        started = time.monotonic()
+        run.set_sandbox(str(demand(config.sandbox)))  # the machine may be another one than before
+        run.set_status("running")
+        try:
+            yield
+        except BaseException as error:
+            # On a disk that refuses this fails, too; what went wrong first is what is said.
+            with suppress(StorageError):
+                run.add_usage(wall_seconds=time.monotonic() - started)
+                if isinstance(error, KeyboardInterrupt):
+                    run.set_status("interrupted")
+                else:
+                    run.set_status("failed", f"{type(error).__name__}: {error}")
+            raise
+        run.add_usage(wall_seconds=time.monotonic() - started)
+        run.set_phase("finished")
+        run.set_status("finished")
 
 
 def _sound_fitness(path: Path, environment: Environment, config: SearchConfig) -> str:
@@ -302,6 +416,20 @@ def _roles(
     asking = _asking(config, run)
     reviewer = Reviewer(task, asking, config.parts) if config.review_rounds else None
     return reviewer, Analyst(task, asking, config.parts) if config.analyst else None
+
+
+def _insight(launch: Launch, bank: Bank, prober: Prober) -> Insight:
+    path = human_reward(launch.run, launch.environment)
+    human = path.read_text(encoding="utf-8") if path else ""
+    discount = launch.environment.training.discount
+    return Insight(launch.run, bank, Scorer(bank, prober), discount, human)
+
+
+def _review(launch: Launch, bank: Bank, prober: Prober) -> Review | None:
+    if launch.reviewer is None:
+        return None
+    run, environment, rounds = launch.run, launch.environment, launch.config.review_rounds
+    return Review(run, environment, launch.reviewer, bank, prober, rounds)
 
 
 def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:

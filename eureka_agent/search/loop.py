@@ -1,40 +1,40 @@
-"""The generation loop: propose, criticise, train, judge, and go on from what was learned.
+"""The search loop: each generation passes through six stages, always in this order.
 
-Everything that happens is written to the store before the next thing begins, and every step asks
+    propose  generation, list[Past]  -> list[Proposal], kept as list[CandidateRow]  `propose`
+    verify   list[CandidateRow]      -> list[CandidateRow]: the sound ones          `Critic`
+    train    list[Job]               -> list[Outcome]: the checkpoint that ships    `Trainer`
+    judge    list[Weights]           -> list[Judgement]: episodes and fitness       `Judge`
+    learn    finished candidates     -> reflections, comparisons, peer win rates    `learn`
+    select   list[Standing]          -> the best candidate, shipped                 `select`
+
+Each stage uses what the stages before it gave. What `learn` and `select` find reaches the next
+`propose` only through the store. Two stages take turns with a neighbour: `verify` sends programs
+back to the designer for repair, and `train` asks the judge for episodes several times in a
+training, as the program's own return on them decides which checkpoint ships.
+
+Everything that happens is written to the store before the next thing begins, and every stage asks
 the store what is left to do. So a search that was killed goes on when the same function runs again.
+`search.launch` builds the stages.
 """
 
 import dataclasses
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from functools import partial
 
 import numpy as np
 
 from eureka_agent.designer import BudgetSpent, Proposal
 from eureka_agent.environment import Environment
-from eureka_agent.errors import StorageError
 from eureka_agent.playback.winners import WinnerFilms
-from eureka_agent.sandbox.isolation import demand
-from eureka_agent.sandbox.spare import Spare
 from eureka_agent.search.archive import past_candidates, remembered, ship
 from eureka_agent.search.arguments import require_evaluable
-from eureka_agent.search.bank import FOLDER, Bank, Entry, Record, enter_references
-from eureka_agent.search.children import Judge, rows_at_once, start_worker
-from eureka_agent.search.comparison import compare, enter_baselines, human_reward
+from eureka_agent.search.bank import Bank, Entry, Record, enter_references
+from eureka_agent.search.children import Judge
+from eureka_agent.search.comparison import compare, enter_baselines
 from eureka_agent.search.config import SearchConfig
-from eureka_agent.search.criticism import EPISODES, Critic, thought_of
-from eureka_agent.search.examining import Examiner
-from eureka_agent.search.insight import Insight
-from eureka_agent.search.launch import Launch
+from eureka_agent.search.criticism import EPISODES, thought_of
+from eureka_agent.search.launch import Launch, Stages, build_stages, running
 from eureka_agent.search.measuring import note_measure, note_one_function
 from eureka_agent.search.picturing import picture_winner
-from eureka_agent.search.probing import Prober
-from eureka_agent.search.reflecting import Reflecting, keep_reflection
-from eureka_agent.search.reviewing import Review
-from eureka_agent.search.scoring import Scorer
-from eureka_agent.search.screening import Screening
+from eureka_agent.search.reflecting import keep_reflection
 from eureka_agent.search.settling import settle
 from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.search.transcript import write_transcript
@@ -52,52 +52,18 @@ def search(launch: Launch) -> None:
         launch: a new run, or one to go on with.
     """
     run, config, environment = launch.run, launch.config, launch.environment
-    rows = rows_at_once(config, environment)
-    with (
-        _sitting(run, config),
-        WinnerFilms(run) if config.video else nullcontext() as films,
-        Judge(environment, config, launch.fitness) as judge,
-        Prober(environment, sandbox=config.sandbox, rows=rows) as prober,
-        Spare(partial(start_worker, config)) as spare,
-    ):
-        trainer = Trainer(run, environment, config, judge, launch.fitness, spare)
-        enter_baselines(run, environment, config)
-        bank = _bank(run, judge, config)
-        note_measure(run, judge, config, bank)
-        insight = _insight(run, environment, bank, prober) if bank else None
-        reflecting = (
-            Reflecting(run, environment, config, bank, prober, launch.analyst) if bank else None
-        )
-        review = _review(launch, bank, prober) if bank else None
-        screening = Screening(
-            insight if config.equivalents else None,
-            Examiner(environment, bank, prober) if bank and config.exam else None,
-            review,
-        )
-        critic = Critic(run, environment, launch.designer, prober, config.repairs, screening)
+    with running(run, config), build_stages(launch) as stages:
+        prepare(launch, stages)
         for generation in range(config.generations):
-            spare.prepare()  # it imports while the designer writes and the critic reads
+            stages.spare.prepare()  # it imports while the designer writes and the critic reads
             candidates = propose(launch, generation)
             if not candidates:
                 break
-            sound = critic.criticise(candidates, config.candidates)
-            train(run, trainer, config, sound, environment, bank)
-            if reflecting is not None:
-                run.set_phase(f"generation {generation}: the policies are analysed")
-                reflecting.analyse(generation)
-            if insight is not None:
-                run.set_phase(f"generation {generation}: the programs are compared")
-                hindsight = review.hindsight() if review else None
-                insight.learn(generation, config.measured, hindsight)
-            choose_best(run, generation)
-            if films is not None:
-                film_winner(run, films, generation)
-        settle(run, trainer, config)
-        if bank is not None and config.rank_by == "fitness":
-            note_one_function(run, environment, judge, bank, prober)
-        compare(run, trainer, judge, environment, config)
-        if config.picture:
-            picture_winner(run, environment, config.seed)
+            sound = stages.critic.criticise(candidates, config.candidates)
+            train_and_judge(run, stages.trainer, config, sound, environment, stages.bank)
+            learn(run, config, stages, generation)
+            select(run, generation, stages.films)
+        conclude(launch, stages)
 
 
 def evaluate(launch: Launch, seeds: int) -> None:
@@ -109,9 +75,21 @@ def evaluate(launch: Launch, seeds: int) -> None:
     config = dataclasses.replace(launch.config, retrainings=seeds)
     run, environment = launch.run, launch.environment
     require_evaluable(run)
-    with _sitting(run, config), Judge(environment, config, launch.fitness) as judge:
+    with running(run, config), Judge(environment, config, launch.fitness) as judge:
         trainer = Trainer(run, environment, config, judge, launch.fitness)
         compare(run, trainer, judge, environment, config, asked=True)
+
+
+def prepare(launch: Launch, stages: Stages) -> None:
+    """Record what candidates are compared with, as far as the run does not hold it yet.
+
+    Raises:
+        JudgeFailed: untrained policies cannot be judged.
+    """
+    enter_baselines(launch.run, launch.environment, launch.config)
+    if stages.bank is not None:
+        enter_references(stages.bank, stages.judge, launch.config)
+    note_measure(launch.run, stages.judge, launch.config, stages.bank)
 
 
 def propose(launch: Launch, generation: int) -> list[CandidateRow]:
@@ -156,7 +134,7 @@ def propose(launch: Launch, generation: int) -> list[CandidateRow]:
     return rows
 
 
-def train(
+def train_and_judge(
     run: Run,
     trainer: Trainer,
     config: SearchConfig,
@@ -227,8 +205,27 @@ def keep_result(
         run.event("finished", shown, row.id)
 
 
-def choose_best(run: Run, generation: int) -> None:
-    """Note who leads; the best is never lost, whatever later generations bring."""
+def learn(run: Run, config: SearchConfig, stages: Stages, generation: int) -> None:
+    """Analyse the policies of a generation, then compare its programs with all others.
+
+    Raises:
+        ChildFailed: programs cannot be scored.
+        JobFailed: the environment cannot be set up.
+    """
+    if stages.reflecting is not None:
+        run.set_phase(f"generation {generation}: the policies are analysed")
+        stages.reflecting.analyse(generation)
+    if stages.insight is not None:
+        run.set_phase(f"generation {generation}: the programs are compared")
+        hindsight = stages.review.hindsight() if stages.review else None
+        stages.insight.learn(generation, config.measured, hindsight)
+
+
+def select(run: Run, generation: int, films: WinnerFilms | None = None) -> None:
+    """Note who leads, and have the best of the generation filmed, which nothing waits for.
+
+    The best is never lost, whatever later generations bring.
+    """
     ranked = ranking(run)
     if not ranked:
         run.event("generation", f"Generation {generation} brought no working reward")
@@ -242,59 +239,23 @@ def choose_best(run: Run, generation: int) -> None:
         else:
             run.event("best", f"leads: {why(run, ranked)}", best.id)
     ship(run, best)
+    newest = next((s.row for s in ranked if s.row.generation == generation), None)
+    if films is not None and newest is not None:
+        films.record(newest.id)
 
 
-def _bank(run: Run, judge: Judge, config: SearchConfig) -> Bank | None:
-    """The run's bank with its references; None where there is one program and nothing to compare.
+def conclude(launch: Launch, stages: Stages) -> None:
+    """Settle close calls on a second seed, then retrain the winner beside the baselines.
 
     Raises:
-        JudgeFailed: untrained policies cannot be judged.
+        JudgeFailed: policies cannot be judged.
+        JobFailed: no worker can be set up for this environment.
+        EnvironmentFailed: the environment's own code ends worker after worker.
     """
-    if config.designer == "given":
-        return None
-    bank = Bank(run.path / FOLDER, config.bank << 20, lambda text: run.event("bank", text))
-    enter_references(bank, judge, config)
-    return bank
-
-
-def _insight(run: Run, environment: Environment, bank: Bank, prober: Prober) -> Insight:
-    path = human_reward(run, environment)
-    human = path.read_text(encoding="utf-8") if path else ""
-    return Insight(run, bank, Scorer(bank, prober), environment.training.discount, human)
-
-
-def _review(launch: Launch, bank: Bank, prober: Prober) -> Review | None:
-    if launch.reviewer is None:
-        return None
-    run, environment, rounds = launch.run, launch.environment, launch.config.review_rounds
-    return Review(run, environment, launch.reviewer, bank, prober, rounds)
-
-
-def film_winner(run: Run, films: WinnerFilms, generation: int) -> None:
-    """Have the best of a generation filmed, which nothing waits for."""
-    best = next((s.row for s in ranking(run) if s.row.generation == generation), None)
-    if best is not None:
-        films.record(best.id)
-
-
-@contextmanager
-def _sitting(run: Run, config: SearchConfig) -> Iterator[None]:
-    """Hold the run and keep its status and clock over one sitting, however it ends."""
-    with run.lock():
-        started = time.monotonic()
-        run.set_sandbox(str(demand(config.sandbox)))  # the machine may be another one than before
-        run.set_status("running")
-        try:
-            yield
-        except BaseException as error:
-            # On a disk that refuses this fails, too; what went wrong first is what is said.
-            with suppress(StorageError):
-                run.add_usage(wall_seconds=time.monotonic() - started)
-                if isinstance(error, KeyboardInterrupt):
-                    run.set_status("interrupted")
-                else:
-                    run.set_status("failed", f"{type(error).__name__}: {error}")
-            raise
-        run.add_usage(wall_seconds=time.monotonic() - started)
-        run.set_phase("finished")
-        run.set_status("finished")
+    run, config, environment = launch.run, launch.config, launch.environment
+    settle(run, stages.trainer, config)
+    if stages.bank is not None and config.rank_by == "fitness":
+        note_one_function(run, environment, stages.judge, stages.bank, stages.prober)
+    compare(run, stages.trainer, stages.judge, environment, config)
+    if config.picture:
+        picture_winner(run, environment, config.seed)

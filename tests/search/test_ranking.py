@@ -9,7 +9,7 @@ from sledge import REWARD, sledge
 from eureka_agent.errors import UsageError
 from eureka_agent.search import SearchConfig
 from eureka_agent.search.archive import leader, past_candidates
-from eureka_agent.search.loop import choose_best
+from eureka_agent.search.loop import select
 from eureka_agent.search.reflecting import NO_FITNESS, keep_reflection
 from eureka_agent.search.settling import settle
 from eureka_agent.search.trainer import EARLY, Checkpoint, Job, Outcome
@@ -86,7 +86,7 @@ def test_the_designer_and_the_events_are_told_no_fitness(tmp_path: Path) -> None
         know(run, {"1": 0.25, "2": 0.75, "3": None})
         for row in run.candidates():
             keep_reflection(run, row.id, environment, PEERS)
-        choose_best(run, 0)
+        select(run, 0)
         told = [row.reflection for row in run.candidates()] + [e.text for e in run.events()]
         assert not any("98" in text for text in told)
         assert all(row.reflection.startswith(NO_FITNESS) for row in run.candidates())

@@ -1,0 +1,49 @@
+"""The stages of a search are connected as its configuration says."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sledge import REWARD, sledge
+
+from eureka_agent.environment.contrasts import FILE
+from eureka_agent.errors import UsageError
+from eureka_agent.search import Launch, SearchConfig, new_search, search
+from eureka_agent.search.launch import build_stages
+
+
+def launched(folder: Path, given: str | None = None, **changes: Any) -> Launch:
+    environment = sledge(folder / "sledge")
+    settings: dict[str, Any] = {"retrainings": 0, "video": False, **changes}
+
+    def config(environment: Any) -> SearchConfig:
+        return SearchConfig.for_environment(environment, **settings)
+
+    return new_search(environment.source, folder / "runs", config, given=given)
+
+
+def test_a_program_that_a_person_gave_is_compared_with_no_other(tmp_path: Path) -> None:
+    launch = launched(tmp_path, designer="given", given=REWARD)
+    with launch.run, build_stages(launch) as stages:
+        parts = (stages.bank, stages.reflecting, stages.insight, stages.review)
+        assert parts == (None,) * 4
+        assert not (launch.run.path / "bank").exists()
+
+
+def test_only_what_is_asked_for_reviews_and_films(tmp_path: Path) -> None:
+    launch = launched(tmp_path)
+    with launch.run, build_stages(launch) as stages:
+        assert None not in (stages.bank, stages.reflecting, stages.insight)
+        assert (stages.review, stages.films) == (None, None)
+
+
+def test_stages_that_cannot_be_connected_end_the_search_before_it_runs_anything(
+    tmp_path: Path,
+) -> None:
+    launch = launched(tmp_path, exam=True)
+    (tmp_path / "sledge" / FILE).write_text("CONTRASTS = 3\n")
+    with launch.run as run:
+        with pytest.raises(UsageError, match="defines no contrasts"):
+            search(launch)
+        assert (run.row().status, run.candidates(), run.trainings()) == ("failed", [], [])
+        assert not list((run.path / "bank").iterdir())
