@@ -28,7 +28,7 @@ from benchmarks.pool.training import STEPS, Cell, train_cell
 from eureka_agent.environment import find_environment
 from eureka_agent.errors import EurekaError
 from eureka_agent.search.probing import Prober
-from eureka_agent.store.folder import write_atomically
+from eureka_agent.store.files import write_atomically
 
 RUNS = Path(__file__).resolve().parents[2] / "runs" / "pool"
 """Where the runs lie; git ignores it."""
