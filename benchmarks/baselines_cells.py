@@ -19,6 +19,7 @@ from eureka_agent.environment import (
     Fitness,
     SignalLayout,
     load_fitness,
+    make_worlds,
     pools,
     record,
 )
@@ -71,7 +72,7 @@ def untrained(environment: Environment, config: SearchConfig, kind: str) -> Resu
     began = time.monotonic()
     rounds = RANDOM_SEEDS if kind == "random" else 1
     episodes = config.reporting_episodes
-    worlds = environment.make_worlds(rounds * episodes, config.threads)
+    worlds = make_worlds(environment, rounds * episodes, config.threads)
     generator = torch.Generator().manual_seed(config.seed)
 
     def act(t: int, observation: Tensor) -> Tensor:

@@ -139,7 +139,7 @@ def measure(args: argparse.Namespace, document: dict[str, Any]) -> None:
             print(f"{name} is left out: no run in {args.runs}", flush=True)
             continue
         environment = find_environment(name)
-        members = [m for m in load(args.programs / name) if m.kind != "offline"]
+        members = [m for m in load(args.programs / f"{name}.toml") if m.kind != "offline"]
         for kind in args.bank:
             try:
                 entry.setdefault(name, {})[kind] = examined(environment, runs[0], members, kind)

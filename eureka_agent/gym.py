@@ -29,6 +29,7 @@ from eureka_agent.environment import (
     find_environment,
     list_environments,
     load_fitness,
+    make_worlds,
 )
 from eureka_agent.environment.stepping import SimulatedEnv, read_actions
 from eureka_agent.environment.worlds import Worlds
@@ -230,7 +231,7 @@ class _PaidWorlds:
     """Worlds, and what pays their steps."""
 
     def __init__(self, environment: Environment, reward: Pay, n: int, threads: int) -> None:
-        self._worlds, self._reward, self._n = environment.make_worlds(n, threads), reward, n
+        self._worlds, self._reward, self._n = make_worlds(environment, n, threads), reward, n
         self._memory = Memory.empty(n, self._worlds.layout)
 
     def spaces(self) -> tuple[Box, Box]:

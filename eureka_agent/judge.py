@@ -20,6 +20,7 @@ from eureka_agent.environment import (
     Fitness,
     find_environment,
     load_fitness,
+    make_worlds,
     pools,
     record,
 )
@@ -68,7 +69,7 @@ class Judge:
         self._environment = find_environment(fields["environment"])
         watch_steps(self._environment, reporter)
         if self._environment.reads_files:
-            self._environment.make_worlds(1, self._threads).try_out()
+            make_worlds(self._environment, 1, self._threads).try_out()
         if fields["fitness"] is None:
             return Message("opened", {})
         fitness = self._fitness = load_fitness(Path(fields["fitness"]))
@@ -111,7 +112,7 @@ class Judge:
         fields = request.fields
         kinds, each, seed = fields["kinds"], fields["episodes"], fields["seed"]
         streams = pools.streams(fields["pool"], seed, each)
-        worlds = self._environment.make_worlds(len(kinds) * each, self._threads)
+        worlds = make_worlds(self._environment, len(kinds) * each, self._threads)
         limit, step = self._environment.episode_steps, self._environment.control_step
         size = worlds.action_size
         actions = [roaming_actions(kind, limit, each, size, step, seed) for kind in kinds]
@@ -150,7 +151,7 @@ class Judge:
         Returns:
             Whether the fitness is a truth value.
         """
-        worlds = self._environment.make_worlds(TRIED, self._threads)
+        worlds = make_worlds(self._environment, TRIED, self._threads)
         still = Episodes(
             states=torch.stack([worlds.signals, worlds.signals]),
             actions=torch.zeros(1, TRIED, worlds.action_size),
@@ -210,7 +211,7 @@ class Judge:
         for lane, weights in enumerate(policies):
             stack.load(lane, weights)
         if each not in self._worlds:
-            self._worlds[each] = self._environment.make_worlds(lanes * each, self._threads)
+            self._worlds[each] = make_worlds(self._environment, lanes * each, self._threads)
 
         def act(t: int, seen: Tensor) -> Tensor:
             actions = stack.actor(seen.view(lanes, each, -1))

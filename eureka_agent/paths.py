@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def data_folder(name: str) -> Path:
-    """The folder `name` that came with the program: `envs` or `prompts`.
+    """The folder `name` that came with the program: `envs`, `presets` or `prompts`.
 
     A wheel carries it inside the package; a checkout has it beside the package.
 

@@ -1,4 +1,4 @@
-"""A built wheel carries the environments and prompts as data, and works from any directory."""
+"""A built wheel carries environments, presets and prompts as data, and works from any directory."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ def run_installed(site: Path, directory: Path, code: str) -> list[str]:
 
 
 def test_every_data_file_is_inside_the_package(site: Path) -> None:
-    for name in ("envs", "prompts"):
+    for name in ("envs", "presets", "prompts"):
         source, carried = ROOT / name, site / "eureka_agent" / "_data" / name
         wanted = {
             path.relative_to(source): path.read_bytes()

@@ -1,6 +1,7 @@
-"""A package imports only from floors below its own, or from itself."""
+"""A package imports only from floors below its own, or from itself, and no modules in a circle."""
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +92,27 @@ def violations(root: Path) -> list[str]:
     return found
 
 
+def circle(root: Path) -> list[str]:
+    """Modules under `root`, each of which imports the one before it; empty where no circle is.
+
+    Imports that stand in a function or are for type checkers alone count as well.
+    """
+    paths = {}
+    for path in root.rglob("*.py"):
+        parts = [NAME, *path.relative_to(root).with_suffix("").parts]
+        paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    graph = {}
+    for name, path in paths.items():
+        imported = (dotted for _, dotted in imported_modules(path, root))
+        named = {dotted if dotted in paths else dotted.rpartition(".")[0] for dotted in imported}
+        graph[name] = named & paths.keys() - {name}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
 def plant(root: Path, path: str, text: str) -> None:
     """Write one module of a pretended package."""
     file = root / path
@@ -101,6 +123,28 @@ def plant(root: Path, path: str, text: str) -> None:
 def test_every_import_points_to_a_lower_floor() -> None:
     root = Path(eureka_agent.__file__).parent
     assert violations(root) == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circle(Path(eureka_agent.__file__).parent) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from eureka_agent.store.b import thing",
+        "from . import b",
+        "import eureka_agent.store.b",
+        "def late():\n    from eureka_agent.store import b",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .b import Thing",
+    ],
+)
+def test_a_circle_is_found(tmp_path: Path, text: str) -> None:
+    plant(tmp_path, "store/a.py", text)
+    plant(tmp_path, "store/b.py", "import math")
+    assert circle(tmp_path) == []
+    plant(tmp_path, "store/b.py", "from eureka_agent.store.a import other")
+    assert set(circle(tmp_path)) == {f"{NAME}.store.a", f"{NAME}.store.b"}
 
 
 def test_every_module_has_a_floor() -> None:

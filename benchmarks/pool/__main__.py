@@ -42,8 +42,8 @@ def fill_all(args: argparse.Namespace) -> None:
     for name in args.env:
         environment = find_environment(name)
         with Prober(environment) as prober:
-            written = fill(args.programs / name, environment, prober, args.size)
-        kinds = [member.kind for member in load(args.programs / name)]
+            written = fill(args.programs / f"{name}.toml", environment, prober, args.size)
+        kinds = [member.kind for member in load(args.programs / f"{name}.toml")]
         counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
         print(f"{name}: {counts}; {len(written)} of them new", flush=True)
 
@@ -54,7 +54,7 @@ def cells_of(args: argparse.Namespace) -> list[Cell]:
     for seed in args.seed:
         for name in args.env:
             try:
-                members = complete(args.programs / name, args.size)
+                members = complete(args.programs / f"{name}.toml", args.size)
             except EurekaError as error:
                 print(f"left out: {error}", flush=True)
                 continue

@@ -1,11 +1,13 @@
 """The programs of the pool: those that authors wrote, and those of the offline designer.
 
-`programs/ENV/` holds one program a file. The first word of a file's name is its kind: `sound` and
-`broken` ones are authors' (`broken_FAULT_WORDS.py` also names the fault), `offline` ones are filled
-in here. The first line of each says what it is.
+`programs/ENV.toml` holds the programs of an environment by name. The first word of a name is the
+kind: `sound` and `broken` ones are authors' (`broken_FAULT_WORDS.py` also names the fault),
+`offline` ones are filled in here. The first line of each program says what it is.
 """
 
-from collections.abc import Iterator
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count, islice
@@ -16,6 +18,7 @@ from eureka_agent.environment import Environment
 from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.reward import Finding, parse
 from eureka_agent.search.probing import Prober
+from eureka_agent.store.files import write_atomically
 
 ENVIRONMENTS = ("cartpole", "half_cheetah", "hopper", "walker2d")
 PROGRAMS = Path(__file__).resolve().parent / "programs"
@@ -33,7 +36,7 @@ class Member:
     """A program of the pool.
 
     Attributes:
-        file: its file's name.
+        file: its name, by which results and runs know it: the file that its author wrote.
         kind: one of `KINDS`.
         fault: what is wrong with a broken one, in a word; empty for others.
         text: the program.
@@ -50,70 +53,76 @@ class Member:
         return self.text.partition("\n")[0].lstrip("# ").strip()
 
 
-def load(folder: Path) -> list[Member]:
+def load(path: Path) -> list[Member]:
     """The programs of an environment, in the order in which they train.
 
     The offline ones come first, by number. The others are mixed, by a hash of their names alone, so
     that each part of the training has some of each kind.
 
     Args:
-        folder: of the environment's programs.
+        path: the file of the environment's programs; there are none where it is missing.
 
     Raises:
-        UsageError: a file's name does not tell its kind.
+        UsageError: the file cannot be read, or a name does not tell the kind of its program.
     """
-    members = [_read(path) for path in folder.glob("*.py")]
+    members = [_member(name, text, path) for name, text in _read(path).items()]
     mixed = {m.file: sha256(m.file.encode()).hexdigest() for m in members}
     offline = sorted((m for m in members if m.kind == "offline"), key=lambda m: m.file)
     others = [m for m in members if m.kind != "offline"]
     return offline + sorted(others, key=lambda m: mixed[m.file])
 
 
-def complete(folder: Path, size: int = SIZE) -> list[Member]:
+def complete(path: Path, size: int = SIZE) -> list[Member]:
     """The programs of an environment, all of them.
 
     Raises:
         UsageError: there are not as many as there should be.
     """
-    members = load(folder)
+    members = load(path)
     if len(members) != size:
         raise UsageError(
-            f"{folder} holds {len(members)} of {size} programs.",
-            f"Fill it up with: python -m benchmarks.pool programs --env {folder.name}",
+            f"{path} holds {len(members)} of {size} programs.",
+            f"Fill it up with: python -m benchmarks.pool programs --env {path.stem}",
         )
     return members
 
 
-def fill(folder: Path, environment: Environment, prober: Prober, size: int = SIZE) -> list[Path]:
+def fill(path: Path, environment: Environment, prober: Prober, size: int = SIZE) -> list[str]:
     """Write offline programs until there are `size` in all, and check every one.
 
     What is there stays as it is, so that the same command goes on after a stop.
 
     Args:
-        folder: of the environment's programs; made if it is missing.
+        path: the file of the environment's programs; made if it is missing.
         environment: the task.
         prober: checks programs.
         size: programs in all.
 
     Returns:
-        The files written.
+        The names of the programs written.
 
     Raises:
         EurekaError: a program does not pass the critic, or computes the same as another one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     known: dict[str, str] = {}
-    for member in load(folder):
+    for member in load(path):
         _admit(member, environment, prober, known)
-    offers = offered(environment)
-    free = (path for n in count() if not (path := folder / f"offline_{n:02}.py").exists())
-    written = []
-    for path in islice(free, size - len(known)):
+    texts, offers = _read(path), offered(environment)
+    free = (name for n in count() if (name := f"offline_{n:02}.py") not in texts)
+    written = list(islice(free, size - len(known)))
+    for name in written:
         text = _next(offers, environment, set(known))
-        _admit(Member(path.name, "offline", "", text), environment, prober, known)
-        path.write_text(text, encoding="utf-8")
-        written.append(path)
+        _admit(Member(name, "offline", "", text), environment, prober, known)
+        texts[name] = text
+        save(path, texts)
     return written
+
+
+def save(path: Path, texts: Mapping[str, str]) -> None:
+    """Write programs by name, each as its author wrote it where TOML can have it so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entries = [f"{json.dumps(name)} = {_quoted(text)}\n" for name, text in sorted(texts.items())]
+    write_atomically(path, "\n".join(entries))
 
 
 def offered(environment: Environment) -> Iterator[Proposal]:
@@ -135,15 +144,37 @@ def offered(environment: Environment) -> Iterator[Proposal]:
         yield _noted(other, f"the opening on seed {1 + turn}")
 
 
-def _read(path: Path) -> Member:
-    kind, _, rest = path.stem.partition("_")
+def _read(path: Path) -> dict[str, str]:
+    """Programs of a file by name; none where it is missing."""
+    try:
+        texts = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.", "Restore it.") from error
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise UsageError(f"{path} holds something else than programs.", "Restore it.")
+    return texts
+
+
+def _quoted(text: str) -> str:
+    literal = f"'''\n{text}'''"
+    try:
+        kept = tomllib.loads(f"text = {literal}") == {"text": text}
+    except tomllib.TOMLDecodeError:
+        kept = False
+    return literal if kept else json.dumps(text)
+
+
+def _member(name: str, text: str, path: Path) -> Member:
+    kind, _, rest = name.removesuffix(".py").partition("_")
     if kind not in KINDS or not rest:
         raise UsageError(
-            f"{path} does not say what kind of program it is.",
+            f"{path}: {name!r} does not say what kind of program it is.",
             "Name it offline_NN.py, sound_WORDS.py or broken_FAULT_WORDS.py.",
         )
     fault = rest.partition("_")[0] if kind == "broken" else ""
-    return Member(path.name, kind, fault, path.read_text(encoding="utf-8"))
+    return Member(name, kind, fault, text)
 
 
 def _next(offers: Iterator[Proposal], environment: Environment, known: set[str]) -> str:
@@ -157,7 +188,7 @@ def _admit(member: Member, environment: Environment, prober: Prober, known: dict
     """Check a program and note what it computes."""
     errors = [f.message for f in prober.probe(member.text) if f.severity == "error"]
     if errors:
-        raise EurekaError(f"{member.file} does not pass the critic: {errors[0]}", "Mend it.")
+        raise EurekaError(f"{member.file} does not pass the critic: {errors[0]}", "Correct it.")
     computes = parse(member.text, environment.signals_described).fingerprint
     first = known.setdefault(computes, member.file)
     if first != member.file:

@@ -1,15 +1,12 @@
 """A four-legged robot that runs: Gymnasium's packaged Ant model."""
 
-from pathlib import Path
-
-import gymnasium
 import mujoco
 import torch
 from torch import Tensor
 
 from eureka_agent.environment import Environment, ResetNoise, State, TrainingSettings, signal
+from eureka_agent.environment.gymnasium_models import gymnasium_model
 
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 # In the order of the model's joints. Its own names for the legs take y for forward; ours take x.
 LEGS = {
     "front left": "left_ankle_geom",
@@ -48,11 +45,8 @@ class Ant(Environment):
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model with names for its motors and a site at each foot."""
-        spec = mujoco.MjSpec.from_file(str(ASSETS / "ant.xml"))
-        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         names = [f"{leg} {joint}" for leg in MOTORS for joint in ("hip", "ankle")]
-        for motor, name in zip(spec.actuators, names, strict=True):
-            motor.name = name
+        spec = gymnasium_model("ant.xml", names)
         for leg, name in LEGS.items():
             last = spec.geom(name)
             last.parent.add_site(name=f"{leg} foot", pos=last.fromto[3:])

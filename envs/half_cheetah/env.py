@@ -1,15 +1,12 @@
 """A planar two-legged robot that runs: Gymnasium's packaged HalfCheetah model."""
 
-from pathlib import Path
-
-import gymnasium
 import mujoco
 import torch
 from torch import Tensor
 
 from eureka_agent.environment import Environment, ResetNoise, State, TrainingSettings, signal
+from eureka_agent.environment.gymnasium_models import gymnasium_model
 
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 JOINTS = ("back thigh", "back shin", "back foot", "front thigh", "front shin", "front foot")
 
 
@@ -33,11 +30,9 @@ class HalfCheetah(Environment):
     episode_steps = 1000
     training = TrainingSettings(kl_target=0.03, epochs=8, initial_log_std=-0.7)
 
-    def build(self) -> mujoco.MjModel:
+    def build(self) -> mujoco.MjSpec:
         """Gymnasium's model."""
-        model = mujoco.MjModel.from_xml_path(str(ASSETS / "half_cheetah.xml"))
-        model.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-        return model
+        return gymnasium_model("half_cheetah.xml")
 
     @signal(
         unit="m", kind="position", size=2, axes=("forward (x)", "up (z), from the start height")

@@ -1,15 +1,12 @@
 """A planar one-legged robot that hops: Gymnasium's packaged Hopper model."""
 
-from pathlib import Path
-
-import gymnasium
 import mujoco
 import torch
 from torch import Tensor
 
 from eureka_agent.environment import Environment, ResetNoise, State, TrainingSettings, signal
+from eureka_agent.environment.gymnasium_models import gymnasium_model
 
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 MOTORS = ("hip", "knee", "ankle")  # the model does not name them
 JOINTS = (
     "hip (negative: thigh swung back)",
@@ -44,11 +41,7 @@ class Hopper(Environment):
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model with names for its motors."""
-        spec = mujoco.MjSpec.from_file(str(ASSETS / "hopper.xml"))
-        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-        for motor, name in zip(spec.actuators, MOTORS, strict=True):
-            motor.name = name
-        return spec
+        return gymnasium_model("hopper.xml", MOTORS)
 
     @signal(unit="m", kind="position", size=2, axes=("forward (x)", "up (z), above the ground"))
     def torso_position(self, state: State) -> Tensor:

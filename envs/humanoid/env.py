@@ -1,15 +1,12 @@
 """A robot of human shape that runs: Gymnasium's packaged Humanoid model."""
 
-from pathlib import Path
-
-import gymnasium
 import mujoco
 import torch
 from torch import Tensor
 
 from eureka_agent.environment import Environment, ResetNoise, State, TrainingSettings, signal
+from eureka_agent.environment.gymnasium_models import gymnasium_model
 
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 WORLD = ("forward (x)", "left (y)", "up (z)")
 FEET = ("right foot", "left foot")
 TORSO = 1  # its body
@@ -67,8 +64,7 @@ class Humanoid(Environment):
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model."""
-        spec = mujoco.MjSpec.from_file(str(ASSETS / "humanoid.xml"))
-        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        spec = gymnasium_model("humanoid.xml")
         spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
         return spec
 

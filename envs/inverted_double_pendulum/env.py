@@ -1,15 +1,11 @@
 """Two poles, one upon the other, on a cart: Gymnasium's packaged model."""
 
-from pathlib import Path
-
-import gymnasium
 import mujoco
 import torch
 from torch import Tensor
 
 from eureka_agent.environment import Environment, ResetNoise, State, TrainingSettings, signal
-
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
+from eureka_agent.environment.gymnasium_models import gymnasium_model
 
 
 class InvertedDoublePendulum(Environment):
@@ -33,8 +29,7 @@ class InvertedDoublePendulum(Environment):
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model with a camera."""
-        spec = mujoco.MjSpec.from_file(str(ASSETS / "inverted_double_pendulum.xml"))
-        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        spec = gymnasium_model("inverted_double_pendulum.xml")
         spec.worldbody.add_camera(name="side", pos=[0.0, -3.5, 0.5], quat=[1.0, 1.0, 0.0, 0.0])
         return spec
 

@@ -1,15 +1,12 @@
 """An arm that pushes a cylinder to a goal: Gymnasium's packaged Pusher model."""
 
-from pathlib import Path
-
-import gymnasium
 import mujoco
 import torch
 from torch import Tensor
 
 from eureka_agent.environment import Environment, ResetNoise, State, TrainingSettings, signal
+from eureka_agent.environment.gymnasium_models import gymnasium_model
 
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 ARM = 7  # joints, before the object's two and the goal's two
 WORLD = ("forward (x)", "left (y)", "up (z)")
 GOAL = 0.17  # m: objects begin farther from it
@@ -62,10 +59,7 @@ class Pusher(Environment):
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model with names for its motors, the fork's velocity and a camera."""
-        spec = mujoco.MjSpec.from_file(str(ASSETS / "pusher_v5.xml"))
-        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-        for motor, name in zip(spec.actuators, MOTORS, strict=True):
-            motor.name = name
+        spec = gymnasium_model("pusher_v5.xml", MOTORS)
         # They always touch, without effect: the object cannot move upwards.
         spec.add_exclude(bodyname1="world", bodyname2="object")
         spec.add_sensor(

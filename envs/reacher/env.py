@@ -1,16 +1,14 @@
 """A planar arm that reaches for a target: Gymnasium's packaged Reacher model."""
 
 import math
-from pathlib import Path
 
-import gymnasium
 import mujoco
 import torch
 from torch import Tensor
 
 from eureka_agent.environment import Environment, ResetNoise, State, TrainingSettings, signal
+from eureka_agent.environment.gymnasium_models import gymnasium_model
 
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 MOTORS = ("shoulder", "elbow")  # the model does not name them
 PLANE = ("right (x)", "away (y)")
 
@@ -39,10 +37,7 @@ class Reacher(Environment):
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model with names for its motors, the fingertip's velocity and a camera."""
-        spec = mujoco.MjSpec.from_file(str(ASSETS / "reacher.xml"))
-        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-        for motor, name in zip(spec.actuators, MOTORS, strict=True):
-            motor.name = name
+        spec = gymnasium_model("reacher.xml", MOTORS)
         spec.add_sensor(
             name="fingertip_velocity",
             type=mujoco.mjtSensor.mjSENS_FRAMELINVEL,

@@ -1,15 +1,12 @@
 """A snake-like robot of three segments that swims: Gymnasium's packaged Swimmer model."""
 
-from pathlib import Path
-
-import gymnasium
 import mujoco
 import torch
 from torch import Tensor
 
 from eureka_agent.environment import Environment, ResetNoise, State, TrainingSettings, signal
+from eureka_agent.environment.gymnasium_models import gymnasium_model
 
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 MOTORS = ("front joint", "back joint")
 PLANE = ("forward (x)", "left (y)")
 FRONT = 1  # the body of the front segment; the others hang on it
@@ -45,11 +42,7 @@ class Swimmer(Environment):
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model with names for its motors."""
-        spec = mujoco.MjSpec.from_file(str(ASSETS / "swimmer.xml"))
-        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-        for motor, name in zip(spec.actuators, MOTORS, strict=True):
-            motor.name = name
-        return spec
+        return gymnasium_model("swimmer.xml", MOTORS)
 
     @signal(unit="m", kind="position", size=2, axes=PLANE)
     def torso_position(self, state: State) -> Tensor:

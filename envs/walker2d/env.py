@@ -1,15 +1,12 @@
 """A planar two-legged robot that walks: Gymnasium's packaged Walker2d model."""
 
-from pathlib import Path
-
-import gymnasium
 import mujoco
 import torch
 from torch import Tensor
 
 from eureka_agent.environment import Environment, ResetNoise, State, TrainingSettings, signal
+from eureka_agent.environment.gymnasium_models import gymnasium_model
 
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 LEGS = ("right", "left")
 MOTORS = tuple(f"{leg} {joint}" for leg in LEGS for joint in ("hip", "knee", "ankle"))
 JOINTS = tuple(
@@ -50,11 +47,7 @@ class Walker2d(Environment):
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model with names for its motors."""
-        spec = mujoco.MjSpec.from_file(str(ASSETS / "walker2d_v5.xml"))
-        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-        for motor, name in zip(spec.actuators, MOTORS, strict=True):
-            motor.name = name
-        return spec
+        return gymnasium_model("walker2d_v5.xml", MOTORS)
 
     @signal(unit="m", kind="position", size=2, axes=("forward (x)", "up (z), above the ground"))
     def torso_position(self, state: State) -> Tensor:

@@ -52,11 +52,11 @@ def presets(
     as_json: AsJson = False,
 ) -> None:
     """List the presets, or tell what one of them sets, reproduces and does otherwise."""
-    from eureka_agent.search.presets import PRESETS, find_preset
+    from eureka_agent.search.presets import all_presets, find_preset
     from eureka_agent.ui.pieces import open_console
     from eureka_agent.ui.settings import preset_view, presets_table
 
-    chosen = [find_preset(name)] if name is not None else list(PRESETS.values())
+    chosen = [find_preset(name)] if name is not None else list(all_presets().values())
     documents = [preset.as_dict() for preset in chosen]
     if as_json:
         print_json(documents)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import Environment, Step, Transitions, pools
+from eureka_agent.environment import Environment, Step, Transitions, make_worlds, pools
 from eureka_agent.environment.roaming import hold
 
 WORLDS = 32
@@ -27,7 +27,7 @@ def sample_transitions(environment: Environment, seed: int, threads: int = 1) ->
     Returns:
         `T = STEPS`, `N = WORLDS`.
     """
-    worlds = environment.make_worlds(WORLDS, threads)
+    worlds = make_worlds(environment, WORLDS, threads)
     ages = torch.arange(WORLDS) * environment.episode_steps // WORLDS
     # The oldest is so near the limit that it meets it, however long an episode is.
     ages[-1] = max(environment.episode_steps - STEPS // 2, 0)

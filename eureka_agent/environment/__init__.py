@@ -18,7 +18,7 @@ from eureka_agent.environment.state import State
 from eureka_agent.environment.stateful import Stateful, under
 from eureka_agent.environment.stepping import AnyWorlds, Step
 from eureka_agent.environment.transitions import Memory, SignalLayout, Transitions
-from eureka_agent.environment.worlds import Worlds
+from eureka_agent.environment.worlds import Worlds, make_worlds
 from eureka_agent.finding import list_environments
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "load_environment",
     "load_fitness",
     "load_module",
+    "make_worlds",
     "mix",
     "pools",
     "record",

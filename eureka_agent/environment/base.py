@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import mujoco
 import numpy as np
@@ -21,9 +21,6 @@ from eureka_agent.environment.transitions import SignalLayout
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import Signal
 from eureka_agent.reward.signals import Kind
-
-if TYPE_CHECKING:
-    from eureka_agent.environment.stepping import AnyWorlds
 
 E = TypeVar("E")
 _DECLARED = "__signal__"
@@ -89,6 +86,8 @@ class Environment:
     """Training settings that suit the task, fixed before any search."""
     reads_files: ClassVar[bool] = False
     """Whether worlds read files when they are made, which a locked process cannot."""
+    simulated: ClassVar[bool] = True
+    """Whether its worlds step a MuJoCo model; one of Gymnasium steps itself."""
     open_goal: bool = False
     """Whether nobody said what the task is: then any goal may go with the environment's fitness."""
 
@@ -302,26 +301,6 @@ class Environment:
             weightless=not self.model.opt.gravity.any()
             or bool(self.model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_GRAVITY),
         )
-
-    def make_worlds(
-        self,
-        n: int,
-        threads: int = 0,
-        *,
-        device: torch.device | None = None,
-        backend: str | None = None,
-    ) -> "AnyWorlds":
-        """Make worlds of this environment, which have begun an episode and stand still.
-
-        Args:
-            n: how many.
-            threads: of the physics on a CPU, 0 for one per core.
-            device: where signals and, if it can be, physics live; the CPU when None.
-            backend: see `make_simulator`.
-        """
-        from eureka_agent.environment.worlds import Worlds  # which knows environments, too
-
-        return Worlds(self, n, threads, device=device or torch.device("cpu"), backend=backend)
 
     @property
     def source(self) -> str:

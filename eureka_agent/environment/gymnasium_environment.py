@@ -29,8 +29,6 @@ from eureka_agent.environment.gymnasium_task import (
     signals_of,
     task_of,
 )
-from eureka_agent.environment.gymnasium_worlds import GymnasiumWorlds
-from eureka_agent.environment.stepping import AnyWorlds
 from eureka_agent.environment.transitions import SignalLayout
 from eureka_agent.errors import MissingError, UsageError
 from eureka_agent.finding import GYMNASIUM
@@ -74,6 +72,7 @@ class GymnasiumEnvironment(Environment):
 
     substeps = 1
     reads_files: ClassVar = True
+    simulated: ClassVar = False
 
     def __init__(self, task: TaskFile, source: str) -> None:
         self._file, self._source = task, source
@@ -131,17 +130,6 @@ class GymnasiumEnvironment(Environment):
             f"{self.name} says no number {key!r} in its info.",
             f"The entries that are numbers: {', '.join(numbers) or 'none'}.",
         )
-
-    def make_worlds(
-        self,
-        n: int,
-        threads: int = 0,
-        *,
-        device: torch.device | None = None,
-        backend: str | None = None,
-    ) -> AnyWorlds:
-        """See `Environment.make_worlds`; only signals live on the device."""
-        return GymnasiumWorlds(self, n, device or torch.device("cpu"))
 
     def build(self) -> mujoco.MjModel:
         """Refused: there is no model that could be stepped in a batch.

@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from eureka_agent.environment.gymnasium_environment import GymnasiumEnvironment
 from eureka_agent.environment.gymnasium_interface import Interface, foreign_environment
 from eureka_agent.environment.random import mix
 from eureka_agent.environment.stepping import AnyWorlds, Step
 from eureka_agent.errors import UsageError
-
-if TYPE_CHECKING:
-    from eureka_agent.environment.gymnasium_environment import GymnasiumEnvironment
 
 _SEEDS = 0x7FFFFFFF
 """What episodes are seeded with is not beyond this: some environments take 32 bits only."""
@@ -38,9 +36,9 @@ class GymnasiumWorlds(AnyWorlds):
             or in a step.
     """
 
-    environment: "GymnasiumEnvironment"
+    environment: GymnasiumEnvironment
 
-    def __init__(self, environment: "GymnasiumEnvironment", n: int, device: torch.device) -> None:
+    def __init__(self, environment: GymnasiumEnvironment, n: int, device: torch.device) -> None:
         super().__init__(environment, n, device)
         self._made = [environment.make() for _ in range(n)]
         self._interface = Interface(environment.name, self._made[0], self.layout.width - 1)

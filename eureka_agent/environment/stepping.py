@@ -106,7 +106,7 @@ class SimulatedEnv:
 
 
 class AnyWorlds(Stateful):
-    """`n` worlds of an environment, made by its `make_worlds`.
+    """`n` worlds of an environment, see `make_worlds`.
 
     Everything random in a world is a function of its stream, of how many episodes it has begun, and
     of its age, never of its neighbours.

@@ -16,6 +16,36 @@ from eureka_agent.simulation import CpuSimulator
 from eureka_agent.simulation.devices import CPU, make_simulator
 
 
+def make_worlds(
+    environment: Environment,
+    n: int,
+    threads: int = 0,
+    *,
+    device: torch.device = CPU,
+    backend: str | None = None,
+) -> AnyWorlds:
+    """Make worlds of an environment, which have begun an episode and stand still.
+
+    Args:
+        environment: the task.
+        n: number of worlds.
+        threads: of the physics on a CPU, 0 for one per core.
+        device: where signals and, if MuJoCo steps the worlds, physics live.
+        backend: see `make_simulator`.
+
+    Raises:
+        EnvironmentFailed: an environment of Gymnasium raised something.
+    """
+    if environment.simulated:
+        return Worlds(environment, n, threads, device=device, backend=backend)
+    # Only here, as it loads Gymnasium.
+    from eureka_agent.environment.gymnasium_environment import GymnasiumEnvironment
+    from eureka_agent.environment.gymnasium_worlds import GymnasiumWorlds
+
+    assert isinstance(environment, GymnasiumEnvironment)  # no other steps itself
+    return GymnasiumWorlds(environment, n, device)
+
+
 class Worlds(AnyWorlds):
     """`n` worlds of an environment on MuJoCo; see `AnyWorlds`.
 

@@ -8,7 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import Act, AnyWorlds, Episodes, Worlds, load_fitness, pools, record
+from eureka_agent.environment import (
+    Act,
+    AnyWorlds,
+    Episodes,
+    Worlds,
+    load_fitness,
+    make_worlds,
+    pools,
+    record,
+)
 from eureka_agent.environment.fitness import Reduce
 from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.playback.policies import Policy, read_weights
@@ -139,7 +148,7 @@ def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Po
     environment, each = policy.environment, policy.episodes
     if filmed is not None and not 0 <= filmed < each:
         raise UsageError(f"There is no episode {filmed}.", f"They are 0 to {each - 1}.")
-    worlds = environment.make_worlds(each)
+    worlds = make_worlds(environment, each)
     if filmed is not None and not isinstance(worlds, Worlds):
         raise UsageError(
             f"{environment.name} has no MuJoCo model of ours, so it cannot be filmed.",

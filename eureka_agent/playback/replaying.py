@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import Environment, Episodes, Worlds, record
+from eureka_agent.environment import Environment, Episodes, Worlds, make_worlds, record
 from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.playback.performing import Pose, pose_of
 
@@ -36,7 +36,7 @@ def replay(
         UsageError: the environment has no physics of ours.
         EurekaError: the episodes went otherwise this time, as they do on another device.
     """
-    worlds = environment.make_worlds(len(episodes.lengths))
+    worlds = make_worlds(environment, len(episodes.lengths))
     if not isinstance(worlds, Worlds):
         raise UsageError(f"{environment.name} has no MuJoCo model of ours to draw.")
     poses: dict[tuple[int, int], Pose] = {}

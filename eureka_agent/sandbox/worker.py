@@ -15,7 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eureka_agent.environment import Environment, Episodes, find_environment, load_fitness
+from eureka_agent.environment import (
+    Environment,
+    Episodes,
+    find_environment,
+    load_fitness,
+    make_worlds,
+)
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import parse
 from eureka_agent.sandbox.lock import lock
@@ -88,7 +94,7 @@ class Worker:
         layers = fields.get("layers")
         if layers != []:
             self._rehearse(trainer, device)
-            trial = self._environment.make_worlds(1) if foreign else None
+            trial = make_worlds(self._environment, 1) if foreign else None
             layers = lock(layers, cuda=on_gpu)
             self._environment.locked = True
             if trial is not None:

@@ -28,6 +28,15 @@ TRAINERS = ("population", "sb3")
 RANKINGS = ("fitness", "peers")
 """What candidates rank by: the fitness, or what the rewards of others say of their policies."""
 MAX_CANDIDATES = 255
+KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text in quotes",
+    list: "a list of texts",
+    dict: "a table",
+}
+"""Values of a configuration file by their type, in words."""
 
 BY_ENVIRONMENT = ("candidates", "worlds", "steps")
 """Settings that a new run takes from the environment, unless they are given."""
@@ -323,12 +332,12 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise UsageError(f"{text!r} sets nothing.", f"Write {name}=VALUE.")
     if types[name] is bool:
         if value.lower() not in _BOOLEANS:
-            raise UsageError(f"{name} must be true or false, not {value!r}.")
+            raise UsageError(f"{name} must be {KINDS[bool]}, not {value!r}.")
         return name, _BOOLEANS[value.lower()]
     try:
         return name, types[name](value)
     except ValueError:
-        raise UsageError(f"{name} must be {types[name].__name__}, not {value!r}.") from None
+        raise UsageError(f"{name} must be {KINDS[types[name]]}, not {value!r}.") from None
 
 
 _MOST = {

@@ -1,5 +1,9 @@
-"""Presets: named configurations of the one search loop, and what each of them stands for."""
+"""Presets: named configurations of the one search loop, and what each of them stands for.
 
+Those that come with the program are the TOML files of the folder `presets`.
+"""
+
+import functools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -7,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from eureka_agent.errors import UsageError
-from eureka_agent.paths import expanded
-from eureka_agent.search.config import SearchConfig, unknown_setting
+from eureka_agent.paths import data_folder, expanded
+from eureka_agent.search.config import KINDS, SearchConfig, unknown_setting
 from eureka_agent.store import RunReader, find_run
 
 SUFFIX = ".toml"
+TABLE = "settings"
+_ABOUT = {"summary": str, "order": int, "reproduces": list, "differs": list}
+"""What a file says of itself, beside its table of settings."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class Preset:
         settings: what it changes; everything else is as the environment asks for.
         reproduces: what of a published method it keeps to.
         differs: where it departs from that method, and why.
+        order: where it stands in the list of presets; the lowest comes first.
     """
 
     name: str
@@ -31,6 +39,7 @@ class Preset:
     settings: Mapping[str, Any] = field(default_factory=dict)
     reproduces: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
+    order: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The entry of `presets --json`."""
@@ -43,117 +52,34 @@ class Preset:
         }
 
 
-PRESETS = {
-    preset.name: preset
-    for preset in (
-        Preset("default", "The settings that the environment asks for, and the search as it is."),
-        Preset(
-            "quick",
-            "A first look at a task in a few minutes: short trainings, two generations.",
-            {
-                "generations": 2,
-                "candidates": 4,
-                "steps": 100_000,
-                "checkpoints": 5,
-                "retrainings": 1,
-            },
-        ),
-        Preset(
-            "eureka",
-            "The search of Eureka (Ma et al., 2023) on this program's trainer.",
-            {
-                "generations": 5,
-                "candidates": 16,
-                "repairs": 0,
-                "context": "source",
-                "memory": "generation",
-                "history": 0,
-                "strategies": False,
-                "equivalents": False,
-                "analyzer": False,
-                "lens": False,
-                "retrainings": 5,
-            },
-            reproduces=(
-                "16 programs in each of 5 generations, all asked for with the same words.",
-                "The designer sees the environment's source, and of earlier programs only the best "
-                "one of the last generation that had any, with its reflection.",
-                "No program goes back to its author; a broken one is lost.",
-                "The winner is trained again on 5 fresh seeds.",
-            ),
-            differs=(
-                "The paper restarts each search 5 times: run it with 5 seeds.",
-                "A candidate ranks by held-out episodes of the checkpoint that its own reward "
-                "prefers, not by the highest fitness of a noisy training curve.",
-                "A generation in which everything failed is not spent: the next one still builds "
-                "on the last that had a result.",
-                "The source shown is the environment's definition, without fitness and rewards; "
-                "the reflection's table is this program's.",
-                "The trainer is PPO on MuJoCo, not on Isaac Gym, with the environment's budget.",
-            ),
-        ),
-        Preset(
-            "auto-mc-reward",
-            "The three roles of Auto MC-Reward (Li et al., 2024): designer, critic and analyst.",
-            {
-                "designer": "openai",
-                "parts": "signs",
-                "review_rounds": 3,
-                "analyst": True,
-                "frames": False,
-                "lens": False,
-                "memory": "generation",
-                "history": 0,
-                "strategies": False,
-                "equivalents": False,
-            },
-            reproduces=(
-                "A program begins with its design thought and has a sparse and a dense part, of "
-                "which only the signs are paid: 1.0 and 0.1. With --set parts=dense-sparse both "
-                "kinds keep their sizes.",
-                "The critic looks at form first; then a language model asks whether code and "
-                "thought agree, and an objection goes back to the author, at most three times.",
-                "A trajectory analyst reads episodes that failed, and names causes and changes; "
-                "the next programs are written knowing them.",
-            ),
-            differs=(
-                "The paper refines one reward for Minecraft with GPT-4; here each generation "
-                "trains several on MuJoCo and goes on from the best one of the last.",
-                "An objection that remains after three rounds rejects nobody: the program trains "
-                "all the same, unless more are written than train, and how often the reviewer was "
-                "right is measured.",
-                "The reviewer is shown what a program pays untrained policies and those of its "
-                "parents; failures are typed by rules before a model reads them.",
-                "Memory is what the reward language offers (the values before, at the start, and "
-                "the extremes since then), not a dictionary of the author's own.",
-                "The paper's prompts, and how many episodes its analyst reads, are not published "
-                "in a form that could be followed: these are this program's.",
-            ),
-        ),
-        Preset(
-            "best-of-n",
-            "The control: as many programs as the default, none of which knows of another.",
-            {"reflection": False, "strategies": False, "equivalents": False},
-        ),
-    )
-}
+@functools.cache
+def all_presets() -> Mapping[str, Preset]:
+    """The presets that come with the program by name, in their order.
+
+    Raises:
+        MissingError: the installation has no folder of them.
+        UsageError: a file there is broken.
+    """
+    files = sorted(data_folder("presets").glob(f"*{SUFFIX}"))
+    found = sorted((_preset(path.stem, path) for path in files), key=lambda preset: preset.order)
+    return {preset.name: preset for preset in found}
 
 
 def find_preset(name: str) -> Preset:
-    """A preset by name, or a TOML file with settings, such as a run's `config.toml`.
+    """A preset by name, or a TOML file: a preset's, or plain settings as in a run's `config.toml`.
 
     Raises:
         UsageError: there is none, or it has a setting that does not exist.
     """
-    if name in PRESETS:
-        return PRESETS[name]
+    if name in all_presets():
+        return all_presets()[name]
     path = expanded(name)
     if path.suffix != SUFFIX:
         raise UsageError(
             f"There is no preset {name!r}.",
-            f"Use {', '.join(PRESETS)}, or the path of a TOML file with settings.",
+            f"Use {', '.join(all_presets())}, or the path of a TOML file with settings.",
         )
-    return Preset(name, f"The settings of {path}.", _read(path))
+    return _preset(name, path)
 
 
 def settings_of(name: str, runs: Path) -> Mapping[str, Any]:
@@ -166,7 +92,7 @@ def settings_of(name: str, runs: Path) -> Mapping[str, Any]:
     Raises:
         UsageError: there is nothing of that name.
     """
-    if name in PRESETS or name.endswith(SUFFIX):
+    if name in all_presets() or name.endswith(SUFFIX):
         return find_preset(name).settings
     with RunReader.open(find_run(name, runs)) as run:
         return run.row().config
@@ -181,18 +107,57 @@ def difference(
     return {name: values for name, values in both.items() if values[0] != values[1]}
 
 
+def _preset(name: str, path: Path) -> Preset:
+    """The preset that a file holds: settings beside what it says of itself, or settings alone."""
+    content = _read(path)
+    summary = f"The settings of {path}."
+    if not content.keys() & {TABLE, *_ABOUT}:
+        return Preset(name, summary, _checked(content, path))
+    for key, value in content.items():
+        if key not in (TABLE, *_ABOUT):
+            raise UsageError(
+                f"{path}: {key!r} stands outside the table [{TABLE}].",
+                f"Write settings below [{TABLE}], and above it only {', '.join(_ABOUT)}.",
+            )
+        _require(key, value, _ABOUT.get(key, dict), path)
+    for key in ("reproduces", "differs"):
+        for line in content.get(key, ()):
+            _require(f"a line of {key}", line, str, path)
+    return Preset(
+        name,
+        content.get("summary", summary),
+        _checked(content.get(TABLE, {}), path),
+        reproduces=tuple(content.get("reproduces", ())),
+        differs=tuple(content.get("differs", ())),
+        order=content.get("order", 0),
+    )
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no file {path}.",
+            "Give the path of a TOML file with settings, or a name: eureka-agent presets",
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Give a TOML file.") from error
+
+
+def _checked(settings: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Settings of a file, all of which exist and have a value of their type."""
     types = {f.name: type(f.default) for f in fields(SearchConfig)}
     for name, value in settings.items():
         if name not in types:
             raise unknown_setting(name, f"{path}: ")
-        whole = types[name] is float and type(value) is int
-        if type(value) is not types[name] and not whole:
-            raise UsageError(
-                f"{path}: {name} must be {types[name].__name__}, not {value!r}.", "Mend the file."
-            )
+        _require(name, value, types[name], path)
     return settings
+
+
+def _require(name: str, value: object, kind: type, path: Path) -> None:
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise UsageError(
+            f"{path}: {name} must be {KINDS[kind]}, not {value!r:.60}.",
+            "Correct it in the file. All settings and their values: eureka-agent config show",
+        )

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import Environment, Episodes
+from eureka_agent.environment import Environment, Episodes, make_worlds
 from eureka_agent.reward.language import NAME_PATTERN
 from eureka_agent.sandbox.clean import clean_text
 from eureka_agent.sandbox.failures import Garbled
@@ -245,7 +245,7 @@ def read_scores(
 
 def policy_shapes(environment: Environment) -> Shapes:
     """Names and shapes of the entries of a policy's state dict."""
-    worlds = environment.make_worlds(1, threads=1)
+    worlds = make_worlds(environment, 1, threads=1)
     size = worlds.observation.shape[1]
     template = fresh_weights(size, worlds.action_size, environment.training, seed=0)
     return {name: tuple(value.shape) for name, value in template.items()}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eureka_agent.errors import UsageError
-from eureka_agent.paths import data_folder
+from eureka_agent.paths import PACKAGE, data_folder
 from eureka_agent.store.files import read_plain
 
 FILE = "baselines.json"
@@ -23,6 +23,8 @@ PROSE = {".md", ".png", ".txt"}
 """Endings of files that change no result."""
 CONTRASTS = "contrasts.py"
 """Nor does what an exam of rewards may ask: nothing of it is simulated or paid."""
+MODELS = PACKAGE / "environment" / "gymnasium_models.py"
+"""What the environments that import it simulate depends on it."""
 _VARIANT = re.compile(r"variant_of\(\s*[\"'](\w+)[\"']")
 
 
@@ -70,7 +72,7 @@ def fingerprint(folder: Path) -> str:
 
     Comments, docstrings and layout of Python files do not count, nor do the sentences that tell of
     task and robot, the stated range of a fitness, README and picture. What the environment is a
-    variant of counts as part of it.
+    variant of counts as part of it, and so does what prepares its model.
     """
     digest = hashlib.sha256()
     for path in _files(folder):
@@ -93,7 +95,10 @@ def _files(folder: Path) -> list[Path]:
     code = folder / "env.py"
     if not code.is_file():
         return found
-    for name in _VARIANT.findall(code.read_text(encoding="utf-8")):
+    text = code.read_text(encoding="utf-8")
+    if MODELS.stem in text:
+        found = [MODELS, *found]
+    for name in _VARIANT.findall(text):
         roots = (folder.parent, data_folder("envs"))
         base = next((root / name for root in roots if (root / name).is_dir()), folder)
         if base != folder:

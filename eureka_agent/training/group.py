@@ -14,6 +14,7 @@ from eureka_agent.environment import (
     Memory,
     SignalLayout,
     Stateful,
+    make_worlds,
     pools,
     under,
 )
@@ -70,8 +71,8 @@ class LaneGroup(Stateful):
         self.lanes, self.per_lane = lanes, worlds
         self.rollout_steps = self.settings.horizon * worlds
         self._device = device
-        self._worlds = environment.make_worlds(
-            lanes * worlds, threads, device=device, backend=backend
+        self._worlds = make_worlds(
+            environment, lanes * worlds, threads, device=device, backend=backend
         )
         self._turn, self._watch = turn, watch
         size = self._worlds.observation.shape[1]

@@ -10,7 +10,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
-from eureka_agent.environment import Environment, Memory
+from eureka_agent.environment import Environment, Memory, make_worlds
 from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.training.export import folded
 from eureka_agent.training.group import DIVERGENCE_LIMIT
@@ -81,7 +81,7 @@ class StockTrainer:
         self.rollout_steps = environment.training.horizon * worlds
         self._environment, self._count = environment, worlds
         # Once: a worker that trains cannot read the files that some worlds are made of.
-        self._worlds = environment.make_worlds(worlds, threads)
+        self._worlds = make_worlds(environment, worlds, threads)
         self._watch = watch
         self._elsewhere = Elsewhere()
         self._training: _Training | None = None

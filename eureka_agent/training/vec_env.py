@@ -9,7 +9,7 @@ import torch
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from eureka_agent.environment import AnyWorlds, Environment, Memory, Step, mix, pools
+from eureka_agent.environment import AnyWorlds, Environment, Memory, Step, make_worlds, mix, pools
 from eureka_agent.environment.stepping import SimulatedEnv, read_actions
 from eureka_agent.errors import UsageError
 from eureka_agent.reward import Evaluation
@@ -53,7 +53,7 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
         worlds: AnyWorlds | None = None,
     ) -> None:
         self.environment, self.reward = environment, reward
-        self._worlds = worlds or environment.make_worlds(n, threads)
+        self._worlds = worlds or make_worlds(environment, n, threads)
         self._memory = Memory.empty(n, self._worlds.layout)
         self._seed, self._resets = seed, 0
         self._actions = torch.zeros(n, self._worlds.action_size)

@@ -10,7 +10,13 @@ from torch import Tensor
 
 from eureka_agent.analysis.cases import GOOD
 from eureka_agent.analysis.recordings import Recordings
-from eureka_agent.environment import Environment, Episodes, find_environment, load_fitness
+from eureka_agent.environment import (
+    Environment,
+    Episodes,
+    find_environment,
+    load_fitness,
+    make_worlds,
+)
 
 EACH = 5
 """Episodes of each controller."""
@@ -211,7 +217,7 @@ def record(
 ) -> Recordings:
     """Run controllers, `EACH` episodes of each, one after the other in the order given."""
     count = EACH * len(controllers)
-    worlds = environment.make_worlds(count, threads=1)
+    worlds = make_worlds(environment, count, threads=1)
     streams = first_stream + torch.arange(EACH)
     worlds.start(slice(0, count), streams.repeat(len(controllers)), torch.zeros(count))
     states, actions = [worlds.signals], []

@@ -18,11 +18,12 @@ def environment(tmp_path: Path) -> Environment:
     return sledge(tmp_path / "environments" / "sledge")
 
 
-def test_files_say_what_kind_of_program_they_hold(tmp_path: Path) -> None:
-    for name in ("sound_plain-aim", "broken_sign_backwards", "offline_01", "offline_00"):
-        (tmp_path / f"{name}.py").write_text(f"# What {name} asks for.\n{REWARD}")
+def test_names_say_what_kind_of_program_they_hold(tmp_path: Path) -> None:
+    names = ("sound_plain-aim", "broken_sign_backwards", "offline_01", "offline_00")
+    texts = {f"{name}.py": f"# What {name} asks for.\n{REWARD}" for name in names}
+    members.save(tmp_path / "sledge.toml", texts)
 
-    found = {member.file: member for member in members.load(tmp_path)}
+    found = {member.file: member for member in members.load(tmp_path / "sledge.toml")}
 
     assert list(found)[:2] == ["offline_00.py", "offline_01.py"]
     assert found["broken_sign_backwards.py"].fault == "sign"
@@ -30,46 +31,80 @@ def test_files_say_what_kind_of_program_they_hold(tmp_path: Path) -> None:
     assert found["sound_plain-aim.py"].about == "What sound_plain-aim asks for."
 
 
-def test_a_file_of_no_kind_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "clever.py").write_text(REWARD)
-    with pytest.raises(UsageError, match="kind"):
-        members.load(tmp_path)
+@pytest.mark.parametrize(
+    "text",
+    [
+        REWARD,
+        "no end of line",
+        "''''",
+        'back\\slash, """quotes""" and tab\t',
+        "a carriage\r\nreturn, an escape \x1b and\x7f",
+        "",
+    ],
+)
+def test_a_program_is_kept_to_the_letter(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "sledge.toml"
+    members.save(path, {"sound_one.py": text, "sound_two.py": REWARD})
+    assert {m.file: m.text for m in members.load(path)}["sound_one.py"] == text
+
+
+def test_the_programs_of_every_environment_are_complete() -> None:
+    for name in members.ENVIRONMENTS:
+        found = members.complete(members.PROGRAMS / f"{name}.toml")
+        assert {member.kind for member in found} == set(members.KINDS)
+        trained = results.read(results.RESULTS, name)
+        assert trained is not None
+        assert [m.file for m in found] == [program["file"] for program in trained["programs"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('"clever.py" = "x = 1"', "kind"),
+        ('"sound_one.py" = ', "cannot be read"),
+        ('"sound_one.py" = 1', "something else"),
+    ],
+)
+def test_a_file_of_anything_else_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "sledge.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=said):
+        members.load(path)
 
 
 def test_the_pool_is_filled_up_once_and_stays_as_it_is(
     environment: Environment, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "programs"
-    folder.mkdir()
-    (folder / "sound_given.py").write_text(REWARD)
+    path = tmp_path / "programs" / "sledge.toml"
+    members.save(path, {"sound_given.py": REWARD})
     with Prober(environment) as prober:
-        members.fill(folder, environment, prober, size=4)
-        (folder / "offline_01.py").unlink()
-        before = {path.name: path.read_text() for path in folder.iterdir()}
-        (written,) = members.fill(folder, environment, prober, size=4)
-        assert written.name == "offline_01.py"
-        assert members.fill(folder, environment, prober, size=4) == []
+        members.fill(path, environment, prober, size=4)
+        before = {member.file: member.text for member in members.load(path)}
+        del before["offline_01.py"]
+        members.save(path, before)
+        assert members.fill(path, environment, prober, size=4) == ["offline_01.py"]
+        assert members.fill(path, environment, prober, size=4) == []
 
-    after = {path.name: path.read_text() for path in folder.iterdir()}
+    after = {member.file: member.text for member in members.complete(path, size=4)}
     assert {name: after[name] for name in before} == before
-    assert len(members.complete(folder, size=4)) == 4
     with pytest.raises(UsageError, match="4 of 5"):
-        members.complete(folder, size=5)
+        members.complete(path, size=5)
 
 
 def test_a_program_that_the_critic_refuses_is_named(
     environment: Environment, tmp_path: Path
 ) -> None:
-    (tmp_path / "sound_wrong.py").write_text(REWARD.replace("compute_reward", "another"))
+    path = tmp_path / "sledge.toml"
+    members.save(path, {"sound_wrong.py": REWARD.replace("compute_reward", "another")})
     with Prober(environment) as prober, pytest.raises(EurekaError, match=r"sound_wrong\.py"):
-        members.fill(tmp_path, environment, prober, size=1)
+        members.fill(path, environment, prober, size=1)
 
 
-def test_two_files_may_not_compute_the_same(environment: Environment, tmp_path: Path) -> None:
-    (tmp_path / "sound_one.py").write_text(REWARD)
-    (tmp_path / "sound_two.py").write_text(f"# The same.\n{REWARD}")
+def test_two_programs_may_not_compute_the_same(environment: Environment, tmp_path: Path) -> None:
+    path = tmp_path / "sledge.toml"
+    members.save(path, {"sound_one.py": REWARD, "sound_two.py": f"# The same.\n{REWARD}"})
     with Prober(environment) as prober, pytest.raises(EurekaError, match="the same"):
-        members.fill(tmp_path, environment, prober, size=2)
+        members.fill(path, environment, prober, size=2)
 
 
 def pool(environment: Environment, runs: Path) -> training.Cell:

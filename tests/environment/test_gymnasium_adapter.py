@@ -19,6 +19,7 @@ from eureka_agent.environment import (
     Episodes,
     find_environment,
     load_fitness,
+    make_worlds,
     mix,
     pools,
 )
@@ -90,7 +91,7 @@ def registered() -> Iterator[None]:
 
 
 def started(environment: Environment, n: int, seed: int = 0, age: int = 0) -> AnyWorlds:
-    worlds = environment.make_worlds(n)
+    worlds = make_worlds(environment, n)
     ages = torch.full((n,), age)
     worlds.start(slice(0, n), pools.streams(pools.TRAINING, seed, n), ages)
     return worlds

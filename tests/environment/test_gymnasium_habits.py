@@ -14,7 +14,7 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 from support import command
 
-from eureka_agent.environment import AnyWorlds, find_environment
+from eureka_agent.environment import AnyWorlds, find_environment, make_worlds
 from eureka_agent.errors import EnvironmentFailed, EurekaError, MissingError, UsageError
 from eureka_agent.sandbox.failures import JobFailed
 from eureka_agent.search import SearchConfig
@@ -146,7 +146,7 @@ def registered() -> Iterator[None]:
 
 
 def worlds_of(name: str) -> AnyWorlds:
-    worlds = find_environment(f"gymnasium:habits/{name}-v0").make_worlds(2)
+    worlds = make_worlds(find_environment(f"gymnasium:habits/{name}-v0"), 2)
     worlds.try_out()
     return worlds
 

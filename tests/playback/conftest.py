@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eureka_agent.environment import Environment, find_environment
+from eureka_agent.environment import Environment, find_environment, make_worlds
 from eureka_agent.store import Run
 from eureka_agent.training import save_policy
 from eureka_agent.training.networks import fresh_weights
@@ -29,7 +29,7 @@ def cartpole() -> Environment:
 
 def save(path: Path, environment: Environment, seed: int) -> None:
     """A policy as it is before any training."""
-    worlds = environment.make_worlds(1)
+    worlds = make_worlds(environment, 1)
     sizes = (worlds.observation.shape[1], worlds.action_size)
     save_policy(path, fresh_weights(*sizes, environment.training, seed), environment)
 

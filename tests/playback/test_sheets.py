@@ -8,7 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from eureka_agent.environment import Environment, Episodes, find_environment, pools, record
+from eureka_agent.environment import (
+    Environment,
+    Episodes,
+    find_environment,
+    make_worlds,
+    pools,
+    record,
+)
 from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.playback import sheets
 from eureka_agent.playback.replaying import replay
@@ -27,7 +34,7 @@ def streams() -> torch.Tensor:
 def recorded(environment: Environment) -> Episodes:
     """Two episodes, pushed to either side."""
     pushes = torch.tensor([[0.9], [-0.9]])
-    worlds = environment.make_worlds(COUNT)
+    worlds = make_worlds(environment, COUNT)
     return record(worlds, streams(), lambda t, seen: pushes.expand(COUNT, worlds.action_size))[0]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from eureka_agent.environment import Environment, find_environment, pools, record
+from eureka_agent.environment import Environment, find_environment, make_worlds, pools, record
 from eureka_agent.report.page import report_page
 from eureka_agent.search.criticism import EPISODES
 from eureka_agent.search.picturing import picture_winner
@@ -27,7 +27,7 @@ def environment() -> Environment:
 @pytest.fixture
 def run(tmp_path: Path, environment: Environment) -> Iterator[Run]:
     """A search whose winner's episodes are recorded."""
-    worlds = environment.make_worlds(1)
+    worlds = make_worlds(environment, 1)
     streams = pools.streams(pools.RANKING, SEED, 1)
     push = torch.full((1, worlds.action_size), 0.5)
     episodes, _ = record(worlds, streams, lambda t, seen: push)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -13,10 +14,11 @@ import pytest
 from eureka_agent.designer import Past
 from eureka_agent.environment import find_environment
 from eureka_agent.errors import UsageError
+from eureka_agent.paths import data_folder
 from eureka_agent.search import SearchConfig, parse_setting
 from eureka_agent.search.archive import remembered
 from eureka_agent.search.config import BY_ENVIRONMENT
-from eureka_agent.search.presets import PRESETS, difference, find_preset
+from eureka_agent.search.presets import all_presets, difference, find_preset
 from eureka_agent.search.settings import all_settings
 
 
@@ -34,6 +36,7 @@ def past(number: int, generation: int, fitness: float | None) -> Past:
     )
 
 
+PRESETS = all_presets()
 TRIED = [past(1, 0, 9.0), past(2, 0, 1.0), past(3, 1, 4.0), past(4, 1, 5.0), past(5, 2, None)]
 
 
@@ -51,12 +54,52 @@ def test_a_file_is_a_preset(tmp_path: Path) -> None:
     assert find_preset(str(file)).settings == {"generations": 7, "temperature": 1}
 
 
+def test_a_copy_of_a_preset_is_a_preset_with_the_same_content(tmp_path: Path) -> None:
+    for name, preset in PRESETS.items():
+        file = tmp_path / f"my-{name}.toml"
+        file.write_bytes((data_folder("presets") / f"{name}.toml").read_bytes())
+        assert find_preset(str(file)).as_dict() == preset.as_dict() | {"name": str(file)}
+
+
+def test_what_a_file_says_of_itself_may_be_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[settings]\nseed = 3\n")
+    found = find_preset(str(file))
+    assert (found.settings, found.reproduces) == ({"seed": 3}, ())
+    assert found.summary == f"The settings of {file}."
+    file.write_text('summary = "Nothing but words."\n')
+    assert find_preset(str(file)).as_dict() == {
+        "name": str(file),
+        "summary": "Nothing but words.",
+        "settings": {},
+        "reproduces": [],
+        "differs": [],
+    }
+
+
+def test_a_broken_file_among_the_presets_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(data_folder("presets"), tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr("eureka_agent.search.presets.data_folder", lambda name: tmp_path)
+    (tmp_path / "quick.toml").write_text("summary = ")
+    with pytest.raises(UsageError, match=r"quick\.toml cannot be read"):
+        all_presets.__wrapped__()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("generatons = 7", "no setting 'generatons'"),
-        ('generations = "many"', "generations must be int"),
-        ("generations = true", "generations must be int"),
+        ("[settings]\ngeneratons = 7", "no setting 'generatons'"),
+        ("[settings]\ngenerations = 1.5", "generations must be a whole number"),
+        ("generations = 7\n[settings]\nsteps = 5", "'generations' stands outside the table"),
+        ('settings = "quick"', "settings must be a table"),
+        ("summary = 7", "summary must be text"),
+        ('reproduces = "all"', "reproduces must be a list"),
+        ("differs = [7]", "a line of differs must be text"),
+        ('generations = "many"', "generations must be a whole number"),
+        ("generations = true", "generations must be a whole number"),
         ("generations = ", "cannot be read"),
     ],
 )
@@ -65,6 +108,11 @@ def test_a_file_with_something_else_is_refused(tmp_path: Path, text: str, said: 
     file.write_text(text)
     with pytest.raises(UsageError, match=said):
         find_preset(str(file))
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match=r"no file nowhere\.toml"):
+        find_preset("nowhere.toml")
 
 
 def test_an_unknown_preset_is_answered_with_those_there_are() -> None:

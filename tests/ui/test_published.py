@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from eureka_agent.paths import data_folder
 from eureka_agent.store import Run, fingerprint
+from eureka_agent.store.baselines import FILE, MODELS, read_baselines
 from eureka_agent.ui.documents import run_document
 from eureka_agent.ui.render import show_run
 
@@ -122,6 +124,30 @@ def test_a_variant_changes_with_what_it_varies(environment: Path) -> None:
     before = fingerprint(variant)
     (environment / "env.py").write_text(CODE.replace("1.0", "2.0"))
     assert fingerprint(variant) != before
+
+
+def test_what_prepares_a_model_counts_where_it_is_used(
+    environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "gymnasium_models.py"
+    models.write_text("STEP = 1\n")
+    monkeypatch.setattr("eureka_agent.store.baselines.MODELS", models)
+    alone = fingerprint(environment)
+    (environment / "env.py").write_text(f"from gymnasium_models import STEP\n{CODE}")
+    before = fingerprint(environment)
+    models.write_text("STEP = 2\n")
+    assert fingerprint(environment) != before
+    (environment / "env.py").write_text(CODE)
+    assert fingerprint(environment) == alone
+
+
+def test_published_baselines_belong_to_the_environments_as_they_are() -> None:
+    folder = data_folder("envs")
+    published = read_baselines(folder / FILE)
+    assert MODELS.is_file()
+    assert {name: entry["fingerprint"] for name, entry in published.items()} == {
+        name: fingerprint(folder / name) for name in published
+    }
 
 
 def test_a_broken_file_of_baselines_is_said_and_the_run_still_shown(
