@@ -11,6 +11,7 @@ URL_VARIABLE = "OPENAI_BASE_URL"
 HEADERS_VARIABLE = "OPENAI_CUSTOM_HEADERS"
 OPENAI_HEADERS = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
 OPENAI_URL = "https://api.openai.com/v1"
+AZURE = "Give Azure's own compatible address, https://RESOURCE.openai.azure.com/openai/v1"
 ENDPOINT = "/chat/completions"
 """What the openai package puts behind the address of the API."""
 
@@ -42,7 +43,9 @@ def find_url(base_url: str) -> str:
     if "?" in url or "#" in url:  # the openai package would put the path of its requests behind it
         raise UsageError(
             f"The address of the model's server at {parts.hostname} goes on after a ? or #.",
-            f"Leave that out of {source}; a key goes into {KEY_VARIABLE}.",
+            f"{AZURE}, with {source}."
+            if "api-version" in url
+            else f"Leave that out of {source}; a key goes into {KEY_VARIABLE}.",
         )
     if host != ascii_host:
         raise UsageError(

@@ -11,7 +11,7 @@ import openai
 
 from eureka_agent.errors import UsageError
 from eureka_agent.llm.failures import Server, Transient
-from eureka_agent.llm.messages import ChatMessage, ModelSettings, Reply
+from eureka_agent.llm.messages import ChatMessage, ModelSettings, Reply, without_system
 from eureka_agent.llm.parameters import Parameters, asked_length
 from eureka_agent.llm.places import Places
 from eureka_agent.llm.reading import ErrorInside, Failed, UnusableBody, read_reply
@@ -23,7 +23,7 @@ CONNECT_S = 10.0  # to establish a connection
 BODY_LIMIT = 8 << 20  # bytes, unpacked: many times the text that is kept of a reply
 NO_KEY = "none"  # for local servers, which want none; the protocol has to carry something
 TOO_LONG = UnusableBody(f"sent an answer of more than {BODY_LIMIT >> 20} MB", passes=False)
-PACKED = ("content-encoding", "content-length", "transfer-encoding")
+PACKED = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
 class TooLong(Exception):
@@ -48,7 +48,8 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
                     raise TooLong
         finally:
             await response.aclose()
-        headers = [(n, v) for n, v in response.headers.multi_items() if n.lower() not in PACKED]
+        # As bytes: a proxy may have put any into them.
+        headers = [(n, v) for n, v in response.headers.raw if n.lower() not in PACKED]
         return type(response)(
             response.status_code, headers=headers, content=bytes(body), request=request
         )
@@ -124,7 +125,7 @@ class Connection:
     async def send(self, messages: Sequence[ChatMessage]) -> Reply:
         """Send a conversation once; again at once without what the model refuses.
 
-        These are parameters and pictures.
+        These are parameters, pictures and a system message.
 
         Raises:
             Transient: it failed in a way that may pass.
@@ -132,12 +133,13 @@ class Connection:
             Closed: nothing more is to be sent.
         """
         while True:
-            place, sent, pictured, failed = None, {}, False, None
+            place, sent, pictured, system, failed = None, {}, False, False, None
             try:
                 async with self._places.take() as place:
                     # Others may have learned something while this one waited for its place.
                     sent = self._parameters.current(_length(messages))
                     pictured = self._parameters.pictures and any(m.picture for m in messages)
+                    system = self._parameters.system and any(m.role == "system" for m in messages)
                     start = time.monotonic()
                     body = await self._post(messages, sent, pictured)
                     self._places.answered()
@@ -154,7 +156,7 @@ class Connection:
             except (openai.APIStatusError, ErrorInside) as error:
                 failure = self._server.judge(failed := _failed(error))
             # From here on, so that no error carries the request and its key along.
-            if failed and self._learns(messages, sent, pictured, failed):
+            if failed and self._learns(messages, sent, pictured, system, failed):
                 continue
             if isinstance(failure, Transient) and place and (failure.crowded or failure.silent):
                 failure.counts = not self._places.crowded(place, silent=failure.silent)
@@ -165,10 +167,13 @@ class Connection:
         messages: Sequence[ChatMessage],
         sent: dict[str, float],
         pictured: bool,
+        system: bool,
         failed: Failed,
     ) -> bool:
         """Whether the request is worth sending again at once, without what was refused."""
         if pictured and self._parameters.learn_pictures(failed.status, failed.body):
+            return True
+        if system and self._parameters.learn_system(failed.status, failed.body):
             return True
         return self._parameters.learn(sent, failed.status, failed.body, _length(messages))
 
@@ -176,6 +181,8 @@ class Connection:
         self, messages: Sequence[ChatMessage], parameters: dict[str, float], pictures: bool
     ) -> bytes:
         """The body of the answer, which may hold more than the openai package knows of."""
+        if not self._parameters.system:
+            messages = without_system(messages)
         request: dict[str, Any] = {
             "model": self._model,
             "messages": [message.as_request(pictures=pictures) for message in messages],

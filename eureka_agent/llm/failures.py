@@ -1,11 +1,4 @@
-"""What a failed request means: try again later, or never, and what a person can do.
-
-One principle sorts them. *Later* is what time alone changes: a server that is busy, loading,
-restarting, or broke off in the middle. *Never* is what the same request would meet again: its key,
-model, address or content. A *never* ends the search at once, but for a question of its own fault,
-which costs only its candidate. What a server says counts for more than its status: routers pass
-failures on under another one, or under none.
-"""
+"""What a failed request means for who sent it, and what a person can do about it."""
 
 import re
 from collections.abc import Iterator
@@ -14,11 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from eureka_agent.errors import MissingError, UsageError
-from eureka_agent.llm.access import ENDPOINT, KEY_VARIABLE
+from eureka_agent.errors import UsageError
+from eureka_agent.llm.access import ENDPOINT
 from eureka_agent.llm.censor import Censor
 from eureka_agent.llm.errors import ModelDeclined, ModelRefused, ModelUnavailable
-from eureka_agent.llm.limits import LARGER_WINDOW, PROMPT_TOO_LONG
+from eureka_agent.llm.meanings import CROWDED, NO_SERVICE, RETRIED, Never, never
 from eureka_agent.llm.reading import Failed, UnusableBody
 from eureka_agent.llm.route import FILE_VARIABLE, Route, bypassing
 from eureka_agent.llm.waiting import asked_wait
@@ -27,156 +20,10 @@ if TYPE_CHECKING:
     import openai
 
 LONGEST_WAIT_S = 600.0  # whether to wait longer is for a person to say
-LAST_MOMENT = 250e9  # seconds since 1970; no calendar goes on much further
+LONGEST_PLAN_S = 366 * 86400.0  # a wait beyond it is no date that anybody means
 LATER = "Resume the run later."
-LACKING, WRONG = MissingError.exit_code, UsageError.exit_code
-
-RETRIED = {
-    408: "gave up waiting",
-    409: "reports a conflict",
-    425: "is not ready",
-    429: "asks for fewer requests",
-    503: "is overloaded",
-    529: "is overloaded",
-}
-"""Statuses that time changes, with what the server does; other failures of its own are too."""
-OWN_FAILURES = range(500, 600)
-NOT_OFFERED = {404, 405, 501, 505}
-"""Statuses of a server that has no such thing, for ever."""
-CROWDED = {429, 503, 529}
-"""Statuses by which a server may say that we ask too much at once."""
-
-
-@dataclass(frozen=True)
-class Never:
-    """Why a request will never be accepted.
-
-    Attributes:
-        what: the server does, after its name.
-        remedy: what to do.
-        exit_code: of the command that ends with it.
-        question: whether another question may be accepted.
-    """
-
-    what: str
-    remedy: str
-    exit_code: int = WRONG
-    question: bool = False
-
-
-FILTERED = Never(
-    "declined this question: a filter of contents refused it",
-    "Word the task differently, change the filter, or name another model with --model.",
-    LACKING,
-    question=True,
-)
-TOO_LONG = Never("refused a question as too long for it", LARGER_WINDOW, question=True)
-NO_CREDIT = Never(
-    "says that the account has no credit left",
-    f"Add credit, or set {KEY_VARIABLE} to another key; then resume the run.",
-    LACKING,
-)
-NO_MODEL = Never(
-    "does not know the model {model}",
-    "Check --model, and that the server has it (Ollama: ollama pull {model}).",
-)
-NO_SERVICE = Never(
-    "offers no chat completions at that address",
-    "Check {source}, which mostly ends in /v1{suggestion}, and --model.",
-)
-NO_KEY = Never(
-    "{key}",
-    f"Set the environment variable {KEY_VARIABLE} to a key that is valid there.",
-    LACKING,
-)
-NOT_PLAIN = Never("speaks https only", "Give --base-url https{address}.")
-REFUSED = Never(
-    "refused a request to the model {model}",
-    "Change what it names, or name another model with --model.",
-)
-BY_STATUS = {
-    401: NO_KEY,
-    402: NO_CREDIT,
-    403: Never(
-        "does not let us use the model {model}",
-        f"Set {KEY_VARIABLE} to a key that may, or name another model with --model.",
-        LACKING,
-    ),
-    404: NO_SERVICE,
-    405: NO_SERVICE,
-    407: Never(
-        "is behind a proxy that wants a name and a password{proxy}",
-        "Put them into the proxy's address, http://NAME:PASSWORD@HOST:PORT, or go around it with "
-        "{bypassing}.",
-        LACKING,
-    ),
-    410: NO_MODEL,
-    413: Never(
-        "refused a question as too large for it",
-        "Let it take larger requests, or start a search that shows the model less: "
-        "--set history=0.",
-        question=True,
-    ),
-    501: NO_SERVICE,
-}
-"""What statuses mean that are not retried; any other is `REFUSED`."""
-BY_WORDS = (
-    (
-        re.compile(
-            r"content[ _-]?(filter|management|policy|exists risk)|moderation|flagged|"
-            r"safety (system|filter|settings)|responsible ?ai|prohibited[ _]content|"
-            r"data_?inspection|guardrail|prompt was (filtered|blocked)|blockreason|invalid_prompt|"
-            r"usage polic"
-        ),
-        FILTERED,
-    ),
-    (
-        re.compile(
-            r"insufficient[ _](quota|balance|credit|funds)|billing|credit balance|out of credits?|"
-            r"(no|more|enough|available) credits|exceeded your (current )?quota|payment required|"
-            r"spending limit|account is not active|arrearage|usage limit"
-        ),
-        NO_CREDIT,
-    ),
-    (
-        re.compile(
-            r"model_not_found|no such model|unknown model|invalid model|"
-            r"model.{0,80}(not found|not exist|isn't loaded|not loaded|is not a valid)|"
-            r"no models? (is )?loaded"
-        ),
-        NO_MODEL,
-    ),
-    (PROMPT_TOO_LONG, TOO_LONG),
-    (
-        re.compile(
-            r"api[ _-]?key.{0,30}(not valid|invalid|missing|incorrect|expired)|"
-            r"\b(invalid|incorrect|missing|no)\b.{0,12}\b(api[ _-]?key|auth|credentials)\b|"
-            r"unauthori[sz]ed"
-        ),
-        NO_KEY,
-    ),
-    (
-        re.compile(
-            r"unexpected endpoint|no route|cannot post|page not found|invalid url|"
-            r"unknown (path|route|endpoint|url)"
-        ),
-        NO_SERVICE,
-    ),
-    (re.compile(r"plain http request|http request to an https"), NOT_PLAIN),
-)
-"""What a server's words mean, whatever the status; the first that they match."""
-_SOON = re.compile(
-    r"rate.?limit|too many requests|overloaded|(is|still|currently) loading|try again later|"
-    r"temporarily"
-)
-"""Words of a refusal by which it may pass all the same."""
-_RATE = re.compile(r"rate.?limit|per (minute|second|hour|day)|too many requests|slow down")
-_STRICT_CREDIT = re.compile(r"insufficient[ _](quota|balance|credit|funds)|billing_")
-_PASSES = re.compile(
-    r"overload|rate.?limit|too many requests|busy|try again|temporar|timed? ?out|unavailable|"
-    r"loading|starting|capacity|internal|upstream|provider|connection|server_error|no slot"
-)
-"""Words of an error without a status by which it may pass."""
+OWN_FAULT = "Resume the run later; if the server is your own, its log says more."
+WRONG = UsageError.exit_code
 
 
 class Transient(Exception):
@@ -249,7 +96,7 @@ class Server:
         if "ProxyError" in kinds:
             return self._proxy_failed(said)
         if "ConnectError" not in kinds:
-            return self._broke_off(said)
+            return self._broke_off(said, kinds)
         if "CERTIFICATE_VERIFY_FAILED" in said:
             return ModelRefused(
                 f"The certificate of {self.address} is not trusted{quoted(said)}.",
@@ -295,45 +142,38 @@ class Server:
         status, said = failed.status, self.censor.line(failed.said)
         shown = f" ({status})" if status else ""
         asked_s = asked_wait(failed.headers, failed.body)
-        never = self._never(failed, asked_s)
-        if never:
-            what = never.what.format(**self._names())
-            remedy = never.remedy.format(**self._names())
+        moved = 300 <= status < 400
+        meaning = self._redirected(failed) if moved else never(failed, asked_s)
+        if meaning:
+            what = meaning.what.format(**self._names())
+            remedy = meaning.remedy.format(**self._names())
             message = f"The model's server at {self.address} {what}{shown}{quoted(said)}."
-            kind = ModelDeclined if never.question else ModelRefused
-            return kind(message, remedy, never.exit_code)
+            kind = ModelDeclined if meaning.question else ModelRefused
+            return kind(message, remedy, meaning.exit_code)
         if asked_s <= LONGEST_WAIT_S:
             happened = RETRIED.get(status, "failed")
             if not status:
                 happened = "sent an error in place of an answer"
             what = f"The model's server {happened}{shown}"
             crowded = status in CROWDED and "loading" not in failed.searched
-            return Transient(what, said, asked_s, crowded=crowded)
-        resume = datetime.fromtimestamp(min(datetime.now().timestamp() + asked_s, LAST_MOMENT))
+            remedy = LATER if status in RETRIED else OWN_FAULT
+            return Transient(what, said, asked_s, remedy, crowded=crowded)
+        remedy = LATER
+        if asked_s < LONGEST_PLAN_S:
+            moment = datetime.fromtimestamp(datetime.now().timestamp() + asked_s)
+            remedy = f"Resume the run after {moment:%Y-%m-%d %H:%M}."
         return ModelUnavailable(
-            f"The model's server asks to wait long{shown}{quoted(said)}.",
-            f"Resume the run after {resume:%Y-%m-%d %H:%M}.",
+            f"The model's server asks to wait long{shown}{quoted(said)}.", remedy
         )
 
-    def _never(self, failed: Failed, asked_s: float) -> Never | None:
-        """Why a failure will not pass; None if it may."""
-        status, words = failed.status, failed.searched
-        if 300 <= status < 400:
-            return self._redirected(failed)
-        meant = next((never for pattern, never in BY_WORDS if pattern.search(words)), None)
-        passes = status in RETRIED or (status in OWN_FAILURES and status not in NOT_OFFERED)
-        if status in (0, 400, 403, 404):
-            passes = bool((_SOON if status else _PASSES).search(words))
-        if not passes:
-            return meant or BY_STATUS.get(status, REFUSED)
-        # What passes by its status ends only for want of credit: Gemini, Groq and others speak of
-        # plan and billing where a minute's share is used up.
-        share = asked_s > 0 or bool(_RATE.search(words))
-        unpaid = status in (0, 429) and meant is NO_CREDIT
-        return NO_CREDIT if unpaid and (_STRICT_CREDIT.search(words) or not share) else None
-
     def _redirected(self, failed: Failed) -> Never:
-        location = urljoin(f"{self.url}{ENDPOINT}", failed.headers.get("location", ""))
+        here = f"{self.url}{ENDPOINT}"
+        try:
+            location = urljoin(here, failed.headers.get("location", "").strip())
+        except ValueError:
+            location = here
+        if location == here:
+            return Never("sends us on to nowhere", NO_SERVICE.remedy)
         target = self.censor.line(location.partition("?")[0]).replace("{", "{{").replace("}", "}}")
         remedy = f"Check {self.source}: {target} may be a page to sign in."
         if target.rstrip("/").endswith(ENDPOINT):
@@ -387,14 +227,24 @@ class Server:
             return Transient(what, said, remedy=self._correct())
         return ModelRefused(f"{what}{quoted(said)}.", self._correct())
 
-    def _broke_off(self, said: str) -> Transient | ModelRefused:
-        if re.search(r"illegal (status|header) line|illegal request|Unsupported HTTP", said, re.I):
+    def _broke_off(self, said: str, kinds: set[str]) -> Transient | ModelRefused:
+        midway = "without sending complete" in said
+        lost = midway or "disconnected" in said
+        if "RemoteProtocolError" in kinds and not lost:
             return ModelRefused(
                 f"What listens at {self.address} does not speak http{quoted(said)}.",
                 f"Correct {self.source}: some servers want https:// there.",
                 WRONG,
             )
-        return Transient("The model's server closed the connection without an answer")
+        if "DecodingError" in kinds:
+            return Transient("The model's server sent an answer that cannot be unpacked", said)
+        return Transient(
+            "The model's server broke off in the middle of its answer"
+            if midway
+            else "The model's server closed the connection without an answer",
+            remedy=f"Resume the run later; if it happens each time, check {self.source} (https:// "
+            "where it should be http://, or another program's port), and the server's log.",
+        )
 
 
 def quoted(said: str) -> str:

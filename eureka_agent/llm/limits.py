@@ -51,7 +51,8 @@ _MOST = (
     rf"\[\s*\d+\s*,\s*{_NUMBER}\s*\]",
     rf"(?:between|from|range)\W+\d+\W*(?:and|to|-|\.\.)\W*{_NUMBER}",
     rf"(?:at most|less than or equal to|no more than|up to|<=|≤|(?<=\d) >|\ble\b)\W+{_NUMBER}",
-    rf"(?:exceeds?|exceeding|maximum|max|limit)(?: [a-z_`']+){{0,8}}\W{{1,4}}{_NUMBER}",
+    rf"(?:exceeds?|exceeding|maximum|max|limit)(?: [a-z_`']+){{0,8}}[^\w-]{{1,4}}{_NUMBER}",
+    rf"can only afford {_NUMBER}",
 )
 _TOO_MUCH = re.compile(
     r"too (?:large|big|high|long|many)|exceed|longer than|larger than|greater than|out of range"

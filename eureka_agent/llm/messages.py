@@ -1,7 +1,8 @@
 """What goes to a model and what comes back, as plain data."""
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 PICTURE_CHARACTERS = 6000
@@ -63,6 +64,14 @@ class ChatMessage:
             {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded}"}},
         ]
         return {"role": self.role, "content": parts}
+
+
+def without_system(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """A conversation whose system message stands at the start of the question that follows it."""
+    if len(messages) < 2 or messages[0].role != "system":
+        return list(messages)
+    system, question, *rest = messages
+    return [replace(question, content=f"{system.content}\n\n{question.content}"), *rest]
 
 
 @dataclass(frozen=True)

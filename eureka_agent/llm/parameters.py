@@ -1,4 +1,4 @@
-"""What of a request some models refuse, parameters and pictures, and what is sent instead."""
+"""What of a request some models refuse, and what is sent in its place."""
 
 import json
 import math
@@ -9,8 +9,17 @@ from eureka_agent.llm.errors import ModelDeclined
 from eureka_agent.llm.limits import LARGER_WINDOW, LEAST_ROOM, SPARE, Sizes, read_sizes
 
 REFUSALS = {400, 413, 422}
+UNPAID = 402
+"""By which a router may say that a shorter answer could be paid."""
 PICTURE_REFUSALS = REFUSALS | {404, 415, 500, 501}
 """Servers disagree what a picture is that they cannot take: some call it their own failure."""
+SYSTEM_REFUSALS = REFUSALS | {500, 501}
+SYSTEM = re.compile(
+    r"system.{0,20}(role|message).{0,20}not (be )?(support|allow)|only user and assistant roles|"
+    r"roles must alternate|roles?\b.{0,30}not support.{0,10}system",
+    re.IGNORECASE,
+)
+"""How the chat templates of models such as Gemma and Mistral refuse a system message."""
 TEMPERATURE = re.compile(r"\btemperature\b")
 LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 LIMIT = re.compile(r"\bmax_(completion_)?tokens\b")
@@ -39,6 +48,7 @@ class Parameters:
 
     Attributes:
         pictures: whether pictures are sent: until a server refuses one.
+        system: whether a system message is sent, rather than as a part of the question.
     """
 
     def __init__(
@@ -56,6 +66,7 @@ class Parameters:
         self._window = 0  # tokens of question and answer together; 0 as long as it is not known
         self._characters_per_token = CHARACTERS_PER_TOKEN
         self.pictures = True
+        self.system = True
 
     def current(self, characters: int = 0) -> dict[str, float]:
         """The parameters to send now.
@@ -91,6 +102,8 @@ class Parameters:
         sizes = read_sizes(refusal, asked)
         if sizes.window and (sizes.prompt or status in REFUSALS):
             self._learn_window(sizes, asked, characters)
+        elif status == UNPAID and sizes.answer >= LEAST_ROOM:
+            self._learn_limit(sizes.answer, who="The credit left allows")
         elif status not in REFUSALS:
             return False
         elif sizes.answer:
@@ -111,10 +124,10 @@ class Parameters:
             instead = f"`{self._limit_names[0]}`" if self._limit_names else "no limit"
             self._notify(f"The model does not take `{refused}`: {instead} is sent from now on.")
 
-    def _learn_limit(self, most: int) -> None:
+    def _learn_limit(self, most: int, who: str = "The model takes") -> None:
         if most < self._reply_tokens:
             self._notify(
-                f"The model takes no answers of {self._reply_tokens} tokens: {most} is the limit "
+                f"{who} no answers of {self._reply_tokens} tokens: {most} is the limit "
                 f"from now on, as with --set reply_tokens={most}."
             )
             self._reply_tokens = most
@@ -182,4 +195,23 @@ class Parameters:
         if self.pictures:
             self._notify("The model does not take pictures: they are no longer sent.")
         self.pictures = False
+        return True
+
+    def learn_system(self, status: int, body: object) -> bool:
+        """Give up system messages, if that is what the failed answer to one is about.
+
+        Args:
+            status: the HTTP status of the answer.
+            body: what the answer said, as plain data.
+
+        Returns:
+            Whether the request is worth sending again with the message as a part of the question.
+        """
+        if status not in SYSTEM_REFUSALS or not SYSTEM.search(json.dumps(body)):
+            return False
+        if self.system:
+            self._notify(
+                "The model takes no system message: it stands in the question from now on."
+            )
+        self.system = False
         return True

@@ -16,6 +16,7 @@ FENCE = "```"
 CHARACTERS_PER_TOKEN = 4  # of English prose and of code, about
 MOST_TOKENS = 10**12  # a larger count is nonsense, and would not fit into a database
 MOST_USD = 10**9
+MOST_DIGITS = 25
 
 
 STREAM = re.compile(rb"\s*(data|event|id|retry)?:")
@@ -29,6 +30,8 @@ FINISHES = {
     "stop": ("end_turn", "eos", "eos_token", "stop_sequence", "complete", "completed"),
 }
 """Why models stop, in OpenAI's words, and what other servers call that."""
+STOPPED = ("length", "content_filter")
+"""Ends before which there may be nothing."""
 
 
 class UnusableBody(Exception):
@@ -99,8 +102,8 @@ def read_reply(
         ErrorInside: it holds an error.
     """
     document = _document(body)
-    choice = _first_choice(document)
-    message = choice["message"]
+    choice = _choice(document)
+    message = _message(choice) or {}
     content, apart = _content(message)
     said, thought = split_reasoning(content)
     fields = (message.get("reasoning_content"), message.get("reasoning"), apart)
@@ -169,7 +172,7 @@ def _document(body: bytes) -> dict[str, Any]:
     """
     start = body.lstrip()[:1]
     try:
-        document = json.loads(body)
+        document = _parsed(body)
     except (ValueError, RecursionError) as error:  # half of it, a web page, no text, a trap
         if start == b"<":
             raise UnusableBody("sent a web page in place of an answer", passes=False) from None
@@ -189,27 +192,68 @@ def _document(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _first_choice(document: dict[str, Any]) -> dict[str, Any]:
-    """The first choice, which has a message.
+def _parsed(body: bytes) -> Any:
+    """What a body says, read as widely as it can be.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is one that goes in too deep.
+    """
+    try:
+        text = body.decode(json.detect_encoding(body))
+    except UnicodeDecodeError:
+        if body.lstrip()[:1] not in (b"{", b"["):
+            raise
+        # One wrong byte in a comment is not worth an answer.
+        text = body.decode("utf-8", "replace")
+    text = text.removeprefix("\ufeff")
+    # Control characters may stand in strings; a number of many digits is nonsense, not an error.
+    return json.loads(text, strict=False, parse_int=lambda digits: int(digits[:MOST_DIGITS]))
+
+
+def _message(choice: dict[str, Any]) -> dict[str, Any] | None:
+    """The message of a choice: some servers send it as a stream's, or as a text."""
+    for name in ("message", "delta", "text"):
+        value = choice.get(name)
+        if isinstance(value, str):
+            return {"content": value}
+        if isinstance(value, dict):
+            return value
+    return None
+
+
+def _fullest(choices: list[Any]) -> Any:
+    """The first choice that says something, else the first."""
+    for choice in choices:
+        if isinstance(choice, dict) and any(map(_is_text, _content(_message(choice) or {}))):
+            return choice
+    return choices[0]
+
+
+def _choice(document: dict[str, Any]) -> dict[str, Any]:
+    """The choice that counts, with a message or an end.
 
     Raises:
         UnusableBody: there is none.
         ErrorInside: there is an error.
     """
     choices = document.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
+    choice = _fullest(choices) if isinstance(choices, list) and choices else None
     error = document.get("error") or (isinstance(choice, dict) and choice.get("error"))
     if not error and choice is None:
         error = document.get("promptFeedback") or document.get("prompt_feedback")
         if "choices" not in document and _complains(document):
             error = error or document
+        error = error or document.get("base_resp")  # of MiniMax
     if error:
         raise ErrorInside(Failed(_status(error) or _status(document), {"error": error}))
     if "choices" not in document:
         raise UnusableBody("sent an answer that is not a chat completion", passes=False)
     if choice is None:
         raise UnusableBody("sent an answer with no choices")
-    if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+    # Gemini leaves the message out, if all tokens were spent or a filter stopped it.
+    stopped = isinstance(choice, dict) and _finish(_text(choice.get("finish_reason"))) in STOPPED
+    if not isinstance(choice, dict) or (_message(choice) is None and not stopped):
         raise UnusableBody("sent a choice without a message")
     return choice
 
@@ -224,14 +268,29 @@ def words(error: object) -> str:
     """What a server says about a failure, from the body of its answer in whatever shape."""
     if isinstance(error, list) and len(error) == 1 and isinstance(error[0], dict):
         error = error[0]
-    for name in ("error", "message", "detail", "error_description", "msg", "title"):
+    for name in ("error", "message", "detail", "error_description", "msg", "status_msg", "title"):
         if isinstance(error, dict) and error.get(name):
+            passed_on = _passed_on(error)
             error = error[name]
+            if passed_on and isinstance(error, str):
+                return f"{error}: {passed_on}"
     if isinstance(error, list) and error and all(_is_complaint(entry) for entry in error):
         return "; ".join(_complaint(entry) for entry in error)
     if not isinstance(error, str):
         return json.dumps(error, ensure_ascii=False)
     return _page_title(error) if error.lstrip().startswith("<") else error
+
+
+def _passed_on(error: dict[str, Any]) -> str:
+    """What the server behind a router said, which OpenRouter puts beside words of its own."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not isinstance(raw, str):
+        return ""
+    try:
+        return words(json.loads(raw))
+    except (ValueError, RecursionError):
+        return raw
 
 
 def _is_complaint(entry: object) -> bool:
@@ -286,6 +345,8 @@ def _finish(said: str) -> str:
 def _content(message: dict[str, Any]) -> tuple[str, str]:
     """What the content says and what it thinks; some servers send it in parts."""
     content = message.get("content")
+    if isinstance(content, dict):
+        content = [content]
     if not isinstance(content, list):
         return _text(content), ""
     said: list[str] = []

@@ -130,7 +130,9 @@ def test_what_does_not_pass_is_given_up(ask: Any) -> None:
     assert outcome.error.message == (
         "The model's server failed (500): Out of memory; #0 was given up after 3 attempts."
     )
-    assert outcome.error.remedy == "Resume the run later."
+    assert outcome.error.remedy == (
+        "Resume the run later; if the server is your own, its log says more."
+    )
     assert len(server.received) == 3
     assert len(outcome.notices) == 2
 

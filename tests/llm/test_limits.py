@@ -49,6 +49,8 @@ LLAMA = {
         ("max_completion_tokens must be between 1 and 4096", 4096),
         ("The value of max_tokens must be in range 1-4096", 4096),
         ("max_tokens (16000) exceeds model's maximum output of 8192 tokens", 8192),
+        ("16000 > 8192, the maximum number of output tokens for claude-3-5", 8192),
+        ("You requested up to 16000 max_tokens, but can only afford 3000.", 3000),
     ],
 )
 def test_the_longest_answer_that_a_server_takes_is_read(refusal: str, answer: int) -> None:
@@ -203,3 +205,15 @@ def test_a_question_that_is_too_long_by_itself_is_not_asked_again(ask: Any) -> N
     assert isinstance(error, ModelDeclined)
     assert "--set history=" in error.remedy
     assert len(server.received) == 1
+
+
+def test_an_answer_is_as_long_as_the_credit_left_allows(ask: Any) -> None:
+    def answer(received: Received) -> Answer | str:
+        asked = received.body["max_tokens"]
+        said = f"Requires more credits, or fewer max_tokens: {asked}, but can only afford 3000."
+        return Status(402, said) if asked > 3000 else "Done."
+
+    with Loopback(answer) as server:
+        outcome = ask(server)
+    assert outcome.replies["#0"].limit == 3000
+    assert "The credit left allows no answers of 16000 tokens" in outcome.notices[0]

@@ -57,6 +57,41 @@ NEVER: dict[str, tuple[Answer, list[str]]] = {
     "no quota in words": (Status(429, QUOTA), ["no credit left"]),
     "no balance": (said({"error": {"message": "Insufficient Balance"}}, 402), ["Add credit"]),
     "low credit": (Status(400, "Your credit balance is too low."), ["Add credit"]),
+    "the budget of a gateway": (Status(400, "Budget has been exceeded!"), ["Add credit"]),
+    "no balance in Chinese": (Status(429, "余额不足"), ["Add credit"]),
+    "included credits": (Status(429, "You exceeded your included credits."), ["Add credit"]),
+    "no memory": (Status(500, "model requires more system memory (9 GiB)"), ["smaller model"]),
+    "a wrong key passed on": (Status(500, "litellm.AuthenticationError: no"), ["API_KEY"]),
+    "a model passed on": (Status(502, "The model `tester` does not exist."), ["--model"]),
+    "no model of that id": (Status(400, "x is not a valid model ID"), ["--model"]),
+    "no endpoints": (Status(404, "No endpoints found for x."), ["does not know the model"]),
+    "no deployment": (Status(404, "The API deployment does not exist."), ["the model tester"]),
+    "a rule of the account": (
+        Status(404, "No endpoints available matching your guardrail restrictions."),
+        ["does not let us use the model", "what the account allows"],
+    ),
+    "to be verified": (
+        Status(404, "Your organization must be verified.", error_code="model_not_found"),
+        ["does not let us use the model"],
+    ),
+    "no chat model": (Status(404, "This is not a chat model."), ["Name a chat model"]),
+    "streams only": (Status(400, "This model only support stream mode"), ["stream", "--model"]),
+    "another organization": (
+        Status(401, "OpenAI-Organization header should match organization for API key"),
+        ["Unset OPENAI_ORG_ID"],
+    ),
+    "a version": (Status(400, "Missing required query parameter: api-version"), ["openai/v1"]),
+    "a page that keeps us out": (page("Just a moment...", 403), ["another network"]),
+    "a country": (Status(403, "Country, region, or territory not supported"), ["another network"]),
+    "a network's page": (page("Network Authentication Required", 511), ["Sign in"]),
+    "without words": (Raw(b"", 406), ["no chat completions", "--base-url"]),
+    "two lengths": (Raw(b"{}", 200, {"Content-Length": "9"}), ["not speak http", "--base-url"]),
+    "moved to nowhere": (Raw(b"", 301), ["to nowhere", "--base-url"]),
+    "moved to no address": (Raw(b"", 307, {"Location": "http://[bad/"}), ["to nowhere"]),
+    "no choices, for a reason": (
+        said({"choices": None, "base_resp": {"status_msg": "login fail"}}),
+        ["login fail"],
+    ),
     "too long": (Raw(b"{" + b" " * (9 << 20), 200), ["more than 8 MB"]),
 }
 
@@ -84,6 +119,11 @@ LATER: dict[str, Answer] = {
     "a rate with an offer": Status(429, "Rate limit reached. Upgrade at /settings/billing"),
     "a rate as a refusal": Status(403, "Rate limit exceeded."),
     "a model that is not there yet": Status(404, "The model is still loading."),
+    "a crash": Status(400, "The model has crashed without additional information."),
+    "a page of its own": page("Cloudflare: bad gateway", 502),
+    "no route for now": Status(500, "No route to host"),
+    "a failed check": Status(500, "The moderation is unavailable."),
+    "a packing that is none": Raw(b"no", 502, {"Content-Encoding": "gzip"}),
     "half of it": Raw(b'{"choices": [{"mess'),
     "nothing": Raw(b""),
 }
@@ -102,6 +142,8 @@ DECLINED: dict[str, Answer] = {
     "OpenRouter": said({"error": {"code": 403, "message": "Input was flagged"}}, 403),
     "Gemini": said({"choices": [], "promptFeedback": {"blockReason": "SAFETY"}}),
     "DeepSeek": said({"error": {"message": "Content Exists Risk"}}, 400),
+    "Zhipu": said({"error": {"message": "可能包含敏感内容"}}, 400),
+    "passed on": said({"error": {"message": "litellm: content_filter"}}, 500),
     "nginx": page("413 Request Entity Too Large", 413),
 }
 

@@ -192,3 +192,42 @@ def test_a_reply_can_always_be_stored(ask: Any) -> None:
 )
 def test_the_words_of_a_failure_are_found(body: object, said: str) -> None:
     assert words(body) == said
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"choices": [{"delta": {"content": "Done."}}]}',
+        b'{"choices": [{"text": "Done."}]}',
+        b'{"choices": [{"message": "Done."}]}',
+        b'{"choices": [{"message": {"content": {"type": "text", "text": "Done."}}}]}',
+        b'{"choices": [{"message": {"content": ""}}, {"message": {"content": "Done."}}]}',
+        b'\xef\xbb\xbf{"choices": [{"message": {"content": "Done."}}]}',
+        b'{"choices": [{"message": {"content": "Done."}}], "id": "a\x01\xff"}',
+        b'{"choices": [{"message": {"content": "Done."}}], "created": ' + b"9" * 5000 + b"}",
+    ],
+)
+def test_an_answer_of_an_odd_shape_is_read(ask: Any, body: bytes) -> None:
+    with Loopback(lambda received: Raw(body)) as server:
+        assert ask(server).replies["#0"].text == "Done."
+    assert len(server.received) == 1
+
+
+def test_a_head_in_any_encoding_is_no_obstacle(ask: Any) -> None:
+    body = b'{"choices": [{"message": {"content": "Done."}}]}'
+    with Loopback(lambda received: Raw(body, headers={"Via": "Z\xfcrich"})) as server:
+        assert ask(server).replies["#0"].text == "Done."
+
+
+@pytest.mark.parametrize("end", ["length", "content_filter"])
+def test_an_end_without_a_message_is_an_empty_answer(ask: Any, end: str) -> None:
+    body = json.dumps({"choices": [{"finish_reason": end}]}).encode()
+    with Loopback(lambda received: Raw(body)) as server:
+        reply = ask(server).replies["#0"]
+    assert (reply.text, reply.finish_reason) == ("", end)
+
+
+def test_what_a_router_passes_on_is_said() -> None:
+    raw = json.dumps({"error": {"message": "Too many tokens."}})
+    error = {"message": "Provider returned error", "metadata": {"raw": raw}}
+    assert words({"error": error}) == "Provider returned error: Too many tokens."

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from loopback import Answer, Completion, Loopback, Received, Status
 
-from eureka_agent.llm import ModelRefused
+from eureka_agent.llm import ChatMessage, Client, ModelRefused, ModelSettings, Reply
 from eureka_agent.llm.parameters import Parameters
 
 USE_THE_NEW_NAME = Status(
@@ -141,3 +141,29 @@ def test_the_limit_is_sent_under_its_old_name_where_the_new_one_is_refused() -> 
         "The model does not take `max_completion_tokens`: `max_tokens` is sent from now on.",
         "The model does not take `max_tokens`: no limit is sent from now on.",
     ]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Status(400, "Only user and assistant roles are supported!"),
+        Status(400, "Conversation roles must alternate user/assistant/user/assistant/..."),
+        Status(500, "Value is not callable: System role not supported"),
+        Status(400, "'messages[0].role' does not support 'system' with this model."),
+    ],
+)
+def test_a_refused_system_message_goes_into_the_question(refusal: Status) -> None:
+    def answer(received: Received) -> Answer | str:
+        return refusal if received.messages[0]["role"] == "system" else "Done."
+
+    notices: list[str] = []
+    replies: dict[str, Reply] = {}
+    asked = [ChatMessage("system", "Be brief."), ChatMessage("user", "Why?")]
+    with Loopback(answer) as server:
+        settings = ModelSettings(model="tester", base_url=server.url, concurrency=1)
+        client = Client(settings, api_key="key", notify=notices.append, first_wait_s=0.01)
+        client.complete({"#0": asked, "#1": asked}, replies.__setitem__)
+    assert {reply.text for reply in replies.values()} == {"Done."}
+    assert [message["content"] for message in server.received[-1].messages] == ["Be brief.\n\nWhy?"]
+    assert len(server.received) == 3
+    assert len(notices) == 1
