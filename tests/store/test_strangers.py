@@ -268,6 +268,28 @@ def test_nothing_is_read_through_links_from_pipes_or_without_end(tmp_path: Path)
             read_plain(root / odd, 2, root)
 
 
+def test_a_relative_path_below_an_absolute_folder_is_inside_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Path("runs", "one")
+    run.mkdir(parents=True)
+    (run / "file").write_bytes(b"1")
+    (run / "link").symlink_to("file")
+    for root, inside in ((run, run.absolute()), (run.absolute(), run)):
+        assert is_plain(inside / "file", root) and read_plain(inside / "file", 1, root) == b"1"
+        assert not is_plain(inside / "link", root)
+    assert not is_plain(tmp_path / "elsewhere", run)
+
+
+def test_what_is_in_the_way_of_a_file_is_named_and_not_its_draft(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").mkdir()
+    with pytest.raises(OSError) as caught, draft_of(tmp_path / "film.mp4"):
+        pass
+    assert caught.value.filename == str(tmp_path / "film.mp4")
+    assert list(tmp_path.iterdir()) == [tmp_path / "film.mp4"]
+
+
 def test_a_draft_is_never_what_was_planted_and_never_left_behind(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     with pytest.raises(ValueError), draft_of(path) as draft:
