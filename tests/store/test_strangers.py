@@ -251,6 +251,24 @@ def test_cleaning_removes_nothing_that_a_link_leads_to(run: Run, tmp_path: Path)
     assert plan_cleaning(tmp_path, losers=True).removals == ()
 
 
+def test_a_journal_that_only_a_writer_may_take_back_is_named(run: Run) -> None:
+    folder = changed(run)
+    (folder / "run.db-journal").write_bytes(b"x" * 4096)
+    with pytest.raises(UsageError, match="run.db-journal beside it"):
+        RunReader.open(folder)
+    Run.open(folder).close()
+    RunReader.open(folder).close()
+
+
+@pytest.mark.parametrize(
+    ("goal", "why"), [("'a' || char(0) || 'b'", "holds a NUL"), ("hex(zeroblob(60000))", "no end")]
+)
+def test_a_goal_that_is_no_sentence_is_named(run: Run, goal: str, why: str) -> None:
+    folder = changed(run, f"UPDATE run SET goal = {goal}")
+    with RunReader.open(folder) as reader, pytest.raises(UsageError, match=why):
+        reader.row()
+
+
 def test_nothing_is_read_through_links_from_pipes_or_without_end(tmp_path: Path) -> None:
     (tmp_path / "run" / "in").mkdir(parents=True)
     (tmp_path / "out").mkdir()
