@@ -95,7 +95,7 @@ def dry_run(
     if not report.failed:
         _check_rows(function, batch, first, sources, report)
     if not report.failed:
-        _check_few(function, batch, report)
+        _check_few(function, batch, first, sources, report)
     if not report.failed and rows is not None:
         _check_training(function, batch, rows, first, sources, report)
     if not report.failed:
@@ -186,15 +186,26 @@ def _check_same(
             report.error("nondeterministic", sources[name].line, message, hint)
 
 
-def _check_few(function: RewardFunction, batch: Batch, report: Report) -> None:
-    """Whether a program takes any number of rows."""
+def _check_few(
+    function: RewardFunction,
+    batch: Batch,
+    whole: Evaluation,
+    sources: Mapping[str, Origin],
+    report: Report,
+) -> None:
+    """Whether a program takes any number of rows, and pays each the same among few."""
+    gaps: dict[str, float] = {}
     for count in (count for count in FEW if count < len(batch)):
+        part = torch.arange(count)
         try:
-            function(batch.rows(torch.arange(count)))
+            alone = function(batch.rows(part))
         except RewardFailed as failure:
             message = f"The program fails on {count} row{'s' * (count > 1)}: {failure.message}"
             report.error("few-rows", failure.line, message, _HINTS["few-rows"])
             return
+        for name, gap in _gaps(whole, alone, part).items():
+            gaps[name] = max(gaps.get(name, 0.0), gap)
+    _report_gaps(gaps, sources, report)
 
 
 def _check_rows(

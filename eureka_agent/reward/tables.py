@@ -19,11 +19,13 @@ def read_table(name: str, node: ast.expr, report: Report) -> dict[str, float]:
         report.error("table", node, message, "Leave out what matters least.")
         raise EnoughFound  # whatever else is found would be about the missing entries
     numbers: dict[str, float] = {}
+    unnamed = False
     for key, value in zip(node.keys, node.values, strict=True):
         entry = key.value if isinstance(key, ast.Constant) else None
         if not isinstance(entry, str) or not re.fullmatch(NAME_PATTERN, entry):
             message = f"A key of {name} is no name of at most 40 letters, digits and _."
             report.error("table", key or value, message)
+            unnamed = True
             continue
         if entry in numbers:
             message = f'"{entry}" is in {name} twice.'
@@ -33,6 +35,8 @@ def read_table(name: str, node: ast.expr, report: Report) -> dict[str, float]:
             message = f'{name}["{entry}"] is not a plain finite number.'
             report.error("table", value, message, "Write the number itself.")
         numbers[entry] = 1.0 if number is None else number
+    if unnamed:
+        raise EnoughFound
     return numbers
 
 

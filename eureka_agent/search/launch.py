@@ -316,8 +316,9 @@ def _kept(run: Run, name: str) -> str:
     try:
         return read_plain(run.path / name, LARGEST_PROGRAM, run.path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UsageError(
-            f"{run.path / name} cannot be read: {error}.", "Put it back, or begin a new search."
+            f"{run.path / name} cannot be read: {why}.", "Put it back, or begin a new search."
         ) from error
 
 

@@ -246,6 +246,13 @@ class Database:
     def unreadable(self, error: Exception) -> EurekaError:
         """What to raise where reading failed."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the kind, without its variety
+        journal = self._path.with_name(f"{self._path.name}-journal")
+        if code == sqlite3.SQLITE_READONLY and self._begin == "BEGIN" and journal.exists():
+            return UsageError(
+                f"{self._path} cannot be read: {journal.name} beside it says that a change was "
+                "broken off, which only somebody who writes can take back.",
+                "Remove that file, or `resume` the run; this program itself leaves none.",
+            )
         if isinstance(error, sqlite3.Error) and guard.refuses(code):
             return guard.storage_error(self._path, error)
         if code == sqlite3.SQLITE_INTERRUPT:

@@ -61,8 +61,8 @@ def decode(record: type[Record], row: sqlite3.Row, path: Path) -> Record:
             sound = False
         if not sound:
             raise UsageError(
-                f"{path} cannot be read: {name} of a {record.__name__} holds "
-                f"{repr(value)[:40]}, which is none.",
+                f"{path} cannot be read: {repr(value)[:40]} stands where the {name} of "
+                f"the {record.__name__.removesuffix('Row').lower()} belongs.",
                 STRANGE,
             )
         values[name] = value

@@ -39,7 +39,10 @@ def draft_of(path: Path) -> Iterator[Path]:
         raise FileNotFoundError(errno.ENOENT, "its folder is gone", str(path)) from error
     try:
         yield draft
-        draft.replace(path)
+        try:
+            draft.replace(path)
+        except OSError as error:  # what is in the way is what is named, not the draft
+            raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
@@ -164,8 +167,8 @@ def _oddity(entry: os.DirEntry[str]) -> str:
 
 def _require_inside(path: Path, root: Path) -> None:
     """Refuse a path that leads through a link below `root`."""
-    path, root = path.absolute(), root.absolute()
-    for part in path.relative_to(root).parents:
+    root = root.absolute()  # either may be relative to the working folder, whatever the other is
+    for part in path.absolute().relative_to(root).parents:
         if part.parts and (root / part).is_symlink():
             raise _odd(root / part)
 

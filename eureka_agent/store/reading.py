@@ -13,6 +13,7 @@ from eureka_agent.store import lock, trust
 from eureka_agent.store.database import Database
 from eureka_agent.store.decoding import load
 from eureka_agent.store.folder import DATABASE
+from eureka_agent.store.guard import STRANGE
 from eureka_agent.store.rows import (
     AnalysisRow,
     CandidateRow,
@@ -121,9 +122,15 @@ class RunReader:
             UsageError: it is gone, or is not as this program writes it.
         """
         (row,) = self._database.select(RunRow, "SELECT * FROM run LIMIT 1") or (None,)
-        named = f"{row.environment}{row.environment_source}{row.goal}" if row else ""
-        if row is None or "\0" in named or len(named) > LONGEST_NAMES:
-            raise self._database.unreadable(ValueError("the record of the run is none"))
+        if row is None:
+            raise self._database.unreadable(ValueError("it holds no run"))
+        named = f"{row.environment}{row.environment_source}{row.goal}"
+        if "\0" in named or len(named) > LONGEST_NAMES:
+            raise UsageError(
+                f"{self.path / DATABASE} cannot be read: the name of the environment or the goal "
+                f"{'holds a NUL' if len(named) <= LONGEST_NAMES else 'has no end'}.",
+                STRANGE,
+            )
         return row
 
     def made_here(self) -> bool:

@@ -134,6 +134,11 @@ def test_a_program_that_cannot_take_a_single_row_is_refused(tried: Try) -> None:
     assert "1 row" in finding.message
 
 
+def test_a_program_that_pays_few_rows_otherwise_is_refused(tried: Try) -> None:
+    body = 'up = pole_up if pole_up.numel() > 100 else 2.0 * pole_up\nreturn {"a": up}'
+    assert '"a"' in only(tried(body), "row-dependence", "error").message
+
+
 def test_one_marked_row_among_thousands_is_noticed(tried: Try) -> None:
     body = 'bonus = torch.zeros_like(pole_up)\nbonus[0] = 1.0\nreturn {"a": bonus, "b": pole_up}'
     findings = tried(body, weights='{"a": 1.0, "b": 1.0}')

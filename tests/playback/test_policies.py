@@ -27,6 +27,14 @@ def test_a_run_means_its_best_policy_and_a_number_one_of_its_candidates(run: Run
     assert (first.seed, first.episodes, first.lanes) == (5, 3, 2)
 
 
+def test_a_run_is_found_below_a_relative_folder(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run.path.parent)
+    for text in ("latest", run.name, f"./{run.name}"):
+        assert find_policy(text, Path()).path == run.path / "best" / "policy.zip"
+
+
 def test_a_zip_inside_of_a_run_is_the_candidate_that_it_belongs_to(run: Run) -> None:
     inside = find_policy(str(run.candidate_folder(1) / "policy.zip"), run.path.parent)
     assert inside.title == f"{run.name} #1" and inside.program is not None

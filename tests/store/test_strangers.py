@@ -251,6 +251,24 @@ def test_cleaning_removes_nothing_that_a_link_leads_to(run: Run, tmp_path: Path)
     assert plan_cleaning(tmp_path, losers=True).removals == ()
 
 
+def test_a_journal_that_only_a_writer_may_take_back_is_named(run: Run) -> None:
+    folder = changed(run)
+    (folder / "run.db-journal").write_bytes(b"x" * 4096)
+    with pytest.raises(UsageError, match="run.db-journal beside it"):
+        RunReader.open(folder)
+    Run.open(folder).close()
+    RunReader.open(folder).close()
+
+
+@pytest.mark.parametrize(
+    ("goal", "why"), [("'a' || char(0) || 'b'", "holds a NUL"), ("hex(zeroblob(60000))", "no end")]
+)
+def test_a_goal_that_is_no_sentence_is_named(run: Run, goal: str, why: str) -> None:
+    folder = changed(run, f"UPDATE run SET goal = {goal}")
+    with RunReader.open(folder) as reader, pytest.raises(UsageError, match=why):
+        reader.row()
+
+
 def test_nothing_is_read_through_links_from_pipes_or_without_end(tmp_path: Path) -> None:
     (tmp_path / "run" / "in").mkdir(parents=True)
     (tmp_path / "out").mkdir()
@@ -266,6 +284,28 @@ def test_nothing_is_read_through_links_from_pipes_or_without_end(tmp_path: Path)
         assert not is_plain(root / odd, root)
         with pytest.raises(OSError):
             read_plain(root / odd, 2, root)
+
+
+def test_a_relative_path_below_an_absolute_folder_is_inside_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Path("runs", "one")
+    run.mkdir(parents=True)
+    (run / "file").write_bytes(b"1")
+    (run / "link").symlink_to("file")
+    for root, inside in ((run, run.absolute()), (run.absolute(), run)):
+        assert is_plain(inside / "file", root) and read_plain(inside / "file", 1, root) == b"1"
+        assert not is_plain(inside / "link", root)
+    assert not is_plain(tmp_path / "elsewhere", run)
+
+
+def test_what_is_in_the_way_of_a_file_is_named_and_not_its_draft(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").mkdir()
+    with pytest.raises(OSError) as caught, draft_of(tmp_path / "film.mp4"):
+        pass
+    assert caught.value.filename == str(tmp_path / "film.mp4")
+    assert list(tmp_path.iterdir()) == [tmp_path / "film.mp4"]
 
 
 def test_a_draft_is_never_what_was_planted_and_never_left_behind(tmp_path: Path) -> None:
