@@ -64,7 +64,7 @@ def test_a_policy_whose_training_failed_on_another_seed_does_not_rank(tmp_path: 
     with run_with(tmp_path) as run:
         again = run.add_training("candidate", 2, steps_total=1, candidate=1)
         run.fail_training(again.id, "It broke.")
-        assert [row.id for _, row in ranking(run)] == [2, 3]
+        assert [standing.row.id for standing in ranking(run)] == [2, 3]
 
 
 def test_before_anything_is_compared_all_are_equal(tmp_path: Path) -> None:
