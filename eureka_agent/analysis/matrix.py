@@ -90,7 +90,7 @@ class PeerRanking:
     def reasons(self, names: Sequence[str]) -> list[str]:
         """What the ranking says, and what it cannot say."""
         if not self.comparisons.any():
-            return ["Nothing is ranked: no two policies were compared by a third one's reward."]
+            return ["The reward of no third program compared two policies."]
         order: list[int] = self.order.tolist()
         best = order[0]
         unknown = [names[p] for p in order if not self.comparisons[p]]

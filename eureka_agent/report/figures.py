@@ -22,6 +22,7 @@ from eureka_agent.report.traces import (
 )
 from eureka_agent.ui.documents import PUBLISHED
 from eureka_agent.ui.format import last_line, number
+from eureka_agent.ui.results import compared
 
 Document = Mapping[str, Any]
 
@@ -30,8 +31,8 @@ SPREAD = 0.6
 """Share of a generation's width that its candidates take."""
 MANY = 25
 """Generations beyond which marks shrink and not every number fits below them."""
-COMPARED = {"winner": ("winner", WINNER), "human": ("human reward", HUMAN)}
-COMPARED |= {"fitness_only": ("bare fitness", BARE)}
+COMPARED = {"human reward": HUMAN, "bare fitness": BARE}
+"""Colours of the rewards that a winner is compared with."""
 SEARCHED, AGAIN = ("in the search", COLOURS[0]), ("trained again", COLOURS[4])
 
 
@@ -42,9 +43,15 @@ def comparison_figure(document: Document) -> Figure:
         document: of the run, as `run_document` gives it.
     """
     rows = [
-        (name, colour, entry["mean"], entry["interval"] or (None, None), entry["values"])
-        for key, (name, colour) in COMPARED.items()
-        if (entry := document["comparison"][key])["mean"] is not None
+        (
+            name,
+            COMPARED.get(name, WINNER),
+            entry["mean"],
+            entry["interval"] or (None, None),
+            entry["values"],
+        )
+        for name, entry in compared(document)
+        if entry["mean"] is not None
     ]
     published = document["published_baselines"] or {}
     rows += [
@@ -71,7 +78,7 @@ def comparison_figure(document: Document) -> Figure:
     height = 90 + 42 * len(rows)
     names = [row[0] for row in rows]
     axis = {"autorange": "reversed", "automargin": True, "categoryarray": names}
-    ground = layout("fitness", "", height, showlegend=False)
+    ground = layout("reporting fitness", "", height, showlegend=False)
     ground["yaxis"] |= axis | {"categoryorder": "array", "type": "category"}
     return {"data": data, "layout": ground}
 
@@ -105,7 +112,7 @@ def generations_figure(document: Document, human: float | None) -> Figure:
     marker = {"color": WINNER, "size": 15, "symbol": "star"}
     chosen = [row for row in scored if row["id"] == winner]
     data.append(_candidates(chosen, place, "winner", marker))
-    ground = layout("generation", "fitness (ranking episodes)", 420)
+    ground = layout("generation", "ranking fitness", 420)
     ground["xaxis"] |= {"dtick": 1} if len(document["generations"]) <= MANY else {}
     others = [row for row in candidates if row["fitness"] is None]
     if others:
@@ -136,7 +143,7 @@ def lineage_figure(document: Document) -> Figure:
     scored = [row for row in candidates if row["fitness"] is not None]
     others = [row for row in candidates if row["fitness"] is None]
     size = 12 if len(document["generations"]) <= MANY else 7
-    scale = {"title": {"text": "fitness"}, "thickness": 12, "outlinewidth": 0}
+    scale = {"title": {"text": "ranking fitness"}, "thickness": 12, "outlinewidth": 0}
     colours = [row["fitness"] for row in scored]
     marker = {"color": colours, "colorscale": FITNESS_SCALE, "colorbar": scale, "size": size}
     open_marker = {"color": QUIET, "symbol": "x-thin-open", "size": 8}
@@ -175,7 +182,7 @@ def training_figure(trainings: Sequence[Document], human: Sequence[Document]) ->
     for trace in data:  # one entry in the legend for all of a kind
         trace["showlegend"] = trace["name"] not in named
         named.add(trace["name"])
-    return {"data": data, "layout": _over_steps("fitness (ranking episodes)")}
+    return {"data": data, "layout": _over_steps("ranking fitness")}
 
 
 def components_figure(evaluations: Sequence[Document]) -> Figure:
@@ -240,7 +247,7 @@ def _candidates(
 
 
 def _hover(row: Document) -> str:
-    fitness = "" if row["fitness"] is None else f", fitness {number(row['fitness'])}"
+    fitness = "" if row["fitness"] is None else f", ranking fitness {number(row['fitness'])}"
     words = last_line(row["failure"]) if row["failure"] else row["thought"]
     return f"<b>#{row['id']}</b> {row['state']}{fitness}<br>{label(words)}"
 

@@ -12,6 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from eureka_agent import __version__
 from eureka_agent.errors import UsageError
+from eureka_agent.paths import command
 from eureka_agent.report import figures, words
 from eureka_agent.report.code import highlighted
 from eureka_agent.report.insight import insights
@@ -31,8 +32,8 @@ from eureka_agent.ui.documents import (
     exchange_name,
     run_document,
 )
-from eureka_agent.ui.notes import ranking_words
-from eureka_agent.ui.results import trainings_text
+from eureka_agent.ui.notes import ranking_words, standing_words
+from eureka_agent.ui.results import compared, mean_title, trainings_text, winner_name
 from eureka_agent.ui.videos import videos
 
 NAME = "report.html"
@@ -91,7 +92,7 @@ def report_page(run: RunReader) -> str:
         picture=winner_picture(run, best),
         films=_films(run, candidates),
         few=ALL_SHOWN,
-        dense=any(row["progress"] is not None for row in candidates),
+        dense=any(row["ranking_progress"] is not None for row in candidates),
         insights=found,
         plots=plots,
         printed=_printed(document),
@@ -151,12 +152,16 @@ def _environment() -> Environment:
     environment.globals |= {
         "version": __version__,
         "things": forms.things,
-        "compared": words.compared,
+        "command": command,
+        "compared": compared,
         "exchange_name": exchange_name,
         "published": words.published,
         "notes": words.notes,
         "ranking_words": ranking_words,
+        "standing_words": standing_words,
         "trainings_text": trainings_text,
+        "mean_title": mean_title,
+        "winner_name": winner_name,
         "states": words.STATES,
         "style": _file("report.css"),
         "script": _file("report.js"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eureka_agent.ui import format as forms
-from eureka_agent.ui.documents import PUBLISHED, REWARDS
+from eureka_agent.ui.documents import PUBLISHED
 from eureka_agent.ui.format import count, number
 from eureka_agent.ui.notes import comparison_notes
 
@@ -43,16 +43,6 @@ def shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(shown, value)) or "none"
     return str(value)
-
-
-def compared(document: Document) -> list[tuple[str, Document]]:
-    """The winner and the baselines with their results, those that were tried."""
-    entries = document["comparison"]
-    return [
-        (name, entries[key])
-        for key, name in REWARDS.items()
-        if entries[key]["values"] or entries[key]["failed"]
-    ]
 
 
 def published(document: Document) -> list[tuple[str, Document]]:

@@ -335,8 +335,9 @@ class Judge:
                 if self._fitness is None:
                     raise JudgeFailed(f"The judge cannot play policies: {error.message}") from error
                 raise JudgeFailed(
-                    f"The judge cannot measure by {self._fitness}: {error.message}",
-                    "Mend that file, then resume the run.",
+                    f"The judge cannot measure by {self._fitness}: "
+                    f"{error.message.removesuffix(' Mend that file.')}",
+                    "Fix that file, then resume the run.",
                 ) from error
             except ChildFailed as error:
                 self._drop()

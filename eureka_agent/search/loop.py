@@ -41,7 +41,7 @@ from eureka_agent.search.transcript import write_transcript
 from eureka_agent.store import CandidateRow, Run, ranking, solved
 from eureka_agent.store.files import draft_of
 from eureka_agent.training import save_policy
-from eureka_agent.ui.format import number
+from eureka_agent.ui.format import number, things
 from eureka_agent.ui.verdict import why
 
 
@@ -106,7 +106,8 @@ def propose(launch: Launch, generation: int) -> list[CandidateRow]:
     count = config.written
     initial = [Proposal(launch.initial, (), "given to start from")] if launch.initial else []
     given = initial if generation == 0 else []
-    run.set_phase(f"generation {generation}: {designer.name} writes {count - len(given)} programs")
+    to_write = things(count - len(given), "program")
+    run.set_phase(f"generation {generation}: {designer.name} writes {to_write}")
     try:
         past = remembered(past_candidates(run, generation), config)
         written = designer.propose(generation, count, past)
@@ -146,7 +147,7 @@ def train_and_judge(
     if not candidates:
         return
     generation = candidates[0].generation
-    run.set_phase(f"generation {generation}: {len(candidates)} candidates train")
+    run.set_phase(f"generation {generation}: training {things(len(candidates), 'candidate')}")
     seed = config.training_seed(0)
     jobs: dict[int, Job] = {}
     for row in candidates:
@@ -199,9 +200,10 @@ def keep_result(
             progress=best.progress,
         )
         keep_reflection(run, row.id, environment, config, best.episodes)
-        shown = "trained to the end" if best.fitness is None else f"fitness {best.fitness:.4g}"
-        if best.fitness is not None and best.progress is not None:
-            shown += f", progress {best.progress:.4g}"
+        shown = "trained to the end"
+        if best.fitness is not None:
+            near = "" if best.progress is None else f", progress {number(best.progress)}"
+            shown = f"ranking fitness {number(best.fitness)}{near}"
         run.event("finished", shown, row.id)
 
 
@@ -234,8 +236,8 @@ def select(run: Run, generation: int, films: WinnerFilms | None = None) -> None:
     if run.row().best_candidate != best.id:
         if solved(run, ranked) is False:
             untrained = number(run.row().measure["untrained"])
-            said = f"Nothing does better yet than untrained policies ({untrained}). First stands"
-            run.event("generation", f"{said} #{best.id}: {why(run, ranked)}")
+            said = f"Nothing does better yet than untrained policies ({untrained}); first stands"
+            run.event("generation", f"{said} #{best.id} ({number(ranked[0].value)})")
         else:
             run.event("best", f"leads: {why(run, ranked)}", best.id)
     ship(run, best)

@@ -8,6 +8,7 @@ from eureka_agent.search.archive import ship
 from eureka_agent.search.config import SearchConfig
 from eureka_agent.search.trainer import Job, Trainer
 from eureka_agent.store import CandidateRow, Run, RunReader, ranking, solved
+from eureka_agent.ui.format import things
 from eureka_agent.ui.verdict import why
 
 CLOSE = 0.3
@@ -21,7 +22,7 @@ def settle(run: Run, trainer: Trainer, config: SearchConfig) -> None:
     second seed, the next one has still only been lucky once.
     """
     while close := _undecided(run, config):
-        run.set_phase(f"close call: {len(close)} candidates train on a second seed")
+        run.set_phase(f"close call: a second seed for {things(len(close), 'candidate')}")
         trainer.train([_second_training(run, row, config) for row in close])
     ranked = ranking(run)
     if not ranked:

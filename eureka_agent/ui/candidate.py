@@ -21,6 +21,7 @@ from eureka_agent.ui.format import (
     percent,
     sparkline,
 )
+from eureka_agent.ui.notes import standing_words
 from eureka_agent.ui.pieces import (
     STATES,
     code,
@@ -51,13 +52,7 @@ def show_candidate(run: RunReader, candidate: int) -> RenderableType:
         if line:
             head.append(f"\n{one_line(line)}")
     if document["state"] == "finished":
-        known = {"ranking fitness": document["fitness"], "own return": document["own_return"]}
-        if document["fitness"] is not None:
-            if document["seeds"] > 1:
-                known[f"mean of {document['seeds']} seeds"] = document["ranking_value"]
-            known["progress"] = document["progress"]
-        said = [f"{name} {number(value)}" for name, value in known.items() if value is not None]
-        head.append(f"\n{', '.join(said)}")
+        head.append(f"\n{standing_words(document).capitalize()}.")
         if document["why"]:
             head.append(f"\nFirst of all candidates: {one_line(document['why'])}.")
     parts: list[RenderableType] = [head, Text(), code(document["text"], numbers=True), Text()]

@@ -77,6 +77,7 @@ def _column(document: Document) -> Document:
         "best": {
             **{key: best.get(key) for key in ("candidate", "generation", "ranking_fitness", "why")},
             "fitness": winner["mean"],
+            "expected": best.get("expected"),
             "interval": winner["interval"],
             "trainings": len(winner["values"]),
         },

@@ -60,7 +60,8 @@ def _tables(document: Document, columns: Sequence[int]) -> list[RenderableType]:
     runs = [document["runs"][column] for column in columns]
     results = _table(runs)
     _add(results, "best candidate", [_candidate(run["best"]) for run in runs])
-    _add(results, "expected on a fresh seed", [number(run["best"]["fitness"]) for run in runs])
+    _add(results, "expected on a fresh seed", [number(run["best"]["expected"]) for run in runs])
+    _add(results, "on one seed only", [_on_one_seed(run["best"]) for run in runs])
     _add(results, "  95 % interval", [_interval(run["best"]) for run in runs])
     _add(results, "  trainings", [str(run["best"]["trainings"]) for run in runs])
     against = [document["against_first"][column] for column in columns]
@@ -109,6 +110,10 @@ def _candidate(best: Document) -> str:
     if best["candidate"] is None:
         return NOTHING
     return f"#{best['candidate']}, generation {best['generation']}"
+
+
+def _on_one_seed(best: Document) -> str:
+    return number(best["fitness"]) if best["expected"] is None else NOTHING
 
 
 def _difference(against: Document | None) -> str:

@@ -22,7 +22,6 @@ from eureka_agent.store import (
     ranking,
     solved,
 )
-from eureka_agent.store.ranking import merit
 from eureka_agent.store.reading import TRIES
 from eureka_agent.store.rows import Role
 from eureka_agent.ui.published import published_baselines
@@ -34,15 +33,20 @@ from eureka_agent.ui.statistics import (
     compare,
     estimate,
     human_normalised,
+    within,
 )
 from eureka_agent.ui.verdict import Evidence, Verdict, verdict, why
 
 Document = dict[str, Any]
+Places = dict[int, tuple[int, Standing]]
+"""Of candidates with a result, by number, where they stand, from 1 on, and how."""
 
 REWARDS = {"winner": "winner", "human": "human reward", "fitness_only": "bare fitness"}
 """What people call the entries of `baselines`."""
 PUBLISHED = {"human": "human reward", "bare": "bare fitness", "random": "random actions"}
 """Likewise of `published_baselines`."""
+RETRAINED: tuple[Role, ...] = ("winner", "human", "fitness")
+"""Roles of the trainings on fresh seeds."""
 UNMEASURED = "Nothing measured whether the goal is met: this search had no fitness."
 """What stands in the place of results of a search without a fitness."""
 
@@ -60,10 +64,14 @@ def runs_document(directory: Path) -> list[Document]:
 
 
 def _run_line(run: RunReader) -> Document:
-    row = run.row()
+    row, ranked = run.row(), ranking(run)
     generations = run.generations()
+    winner, fresh = _winner(run, row.best_candidate)
+    found = _verdict(run, ranked, winner, _reported(run, "human"), _reported(run, "fitness"))
     return {
         "run": run.name,
+        "verdict": found.sentence,
+        "solved": found.solved,
         "path": str(run.path),
         "environment": row.environment,
         "goal": row.goal,
@@ -73,8 +81,11 @@ def _run_line(run: RunReader) -> Document:
         "candidates": sum(generation.candidates for generation in generations),
         "best": {
             "candidate": row.best_candidate,
-            "fitness": _winner(run, row.best_candidate)[0].mean,
+            "fitness": winner.mean,
+            "expected": winner.mean if fresh else None,
+            "trainings": len(winner.values),
         },
+        "measured": run.measured,
         "env_steps": row.env_steps,
         "wall_seconds": row.wall_seconds,
         "failure": row.failure,
@@ -88,7 +99,7 @@ def run_document(run: RunReader) -> Document:
         winner, _ = _winner(run, row.best_candidate)
         human, bare = _reported(run, "human"), _reported(run, "fitness")
         found = _verdict(run, ranked, winner, human, bare)
-        standings = {standing.row.id: standing for standing in ranked}
+        places = places_of(ranked)
         return {
             "run": run.name,
             "verdict": found.sentence,
@@ -112,10 +123,7 @@ def run_document(run: RunReader) -> Document:
                 asdict(row) | {"failures": failure_shares(run.failures(row.generation))}
                 for row in run.generations()
             ],
-            "candidates": [
-                _candidate(run, candidate, standings.get(candidate.id))
-                for candidate in run.candidates()
-            ],
+            "candidates": [candidate_row(run, candidate, places) for candidate in run.candidates()],
             "ranking_episodes": row.config.get("ranking_episodes"),
             "ranked_by": row.config.get("rank_by", "fitness"),
             "measured": run.measured,
@@ -168,7 +176,7 @@ def _verdict(
     states = [candidate.state for candidate in run.candidates()]
     return verdict(
         Evidence(
-            run=run.name,
+            run=run.path,
             status=run.status(),
             given=row.config.get("designer") == "given",
             ranked=ranked,
@@ -195,10 +203,9 @@ def candidate_document(run: RunReader, number: int) -> Document:
     """
     with run.transaction():
         candidate, ranked = run.candidate(number), ranking(run)
-        standings = {standing.row.id: standing for standing in ranked}
         return {
             "run": run.name,
-            **_candidate(run, candidate, standings.get(number)),
+            **candidate_row(run, candidate, places_of(ranked)),
             "why": why(run, ranked) if ranked and ranked[0].row.id == number else "",
             "text": candidate.text,
             **_analysis(run, number),
@@ -275,23 +282,27 @@ def _exchange(exchange: ExchangeRow) -> Document:
     return document
 
 
+def places_of(ranked: Sequence[Standing]) -> Places:
+    """Where each candidate of a ranking stands."""
+    return {standing.row.id: (place, standing) for place, standing in enumerate(ranked, 1)}
+
+
 def best_first(candidates: Sequence[Document]) -> list[Document]:
     """Candidates from the best to the worst, then those without a result, in their order."""
     return sorted(
         candidates,
-        key=lambda row: (
-            row["ranking_value"] is None,
-            *(-part for part in merit(row["ranking_value"] or 0.0, row["progress"])),
-            row["id"],
-        ),
+        key=lambda row: (row["rank"] is None, row["rank"] or row["id"]),
     )
 
 
-def _candidate(run: RunReader, candidate: CandidateRow, standing: Standing | None) -> Document:
-    """A candidate, with what it ranks by: `ranking_value`, a mean over so many `seeds`."""
+def candidate_row(run: RunReader, candidate: CandidateRow, places: Places) -> Document:
+    """A candidate, with its `rank` from 1 on and what it ranks by: means over so many `seeds`."""
     document = asdict(candidate)
     del document["text"]
+    rank, standing = places.get(candidate.id, (None, None))
+    document["rank"] = rank
     document["ranking_value"] = standing and standing.value
+    document["ranking_progress"] = standing and standing.progress
     document["seeds"] = standing.trainings if standing else 0
     document["reward_path"] = str(run.candidate_folder(candidate.id) / "reward.py")
     return document
@@ -345,8 +356,12 @@ def _reported(run: RunReader, role: Role, candidate: int | None = None) -> Estim
 
 
 def _bounds(run: RunReader) -> Bounds:
+    """What the fitness is said to lie between, unless a result shows that this is wrong."""
     low, high = run.row().measure.get("range") or UNBOUNDED
-    return low, high
+    trainings = [row for role in RETRAINED for row in run.trainings(role)]
+    values = [row.reporting_fitness for row in trainings if row.reporting_fitness is not None]
+    inside = all(within(value, (low, high)) for value in values)
+    return (low, high) if inside else UNBOUNDED
 
 
 def _estimate(trainings: list[TrainingRow], bounds: Bounds) -> Estimate:

@@ -150,7 +150,7 @@ class _Lanes:
         if self._curves:
             self.table.add_column("curve", no_wrap=True)
         # Takes what is left, empty or not.
-        legend = [f"mean of {things(episodes, 'episode')}"] if episodes else []
+        legend = [f"mean of {things(episodes, 'ranking episode')}"] if episodes else []
         legend += [f"{REACHES} human reached"] if human is not None and self._measured else []
         heading = ", ".join(legend) if self._words else ""
         self.table.add_column(heading, no_wrap=True, ratio=1)
@@ -207,7 +207,9 @@ def generation_line(row: GenerationRow) -> Text:
     counts += [f"{row.failed} failed"] if row.failed else []
     line = Text(f"generation {row.generation:<3} ")
     if row.best is not None:
-        line.append(f"best {number(row.best):>6} {by:<5} mean {number(row.mean):>6}   ")
+        line.append(
+            f"ranking fitness  best {number(row.best):>6} {by:<5} mean {number(row.mean):>6}   "
+        )
     return line.append(", ".join(counts), "dim")
 
 

@@ -56,6 +56,23 @@ def _score(document: Document) -> str:
     )
 
 
+def standing_words(candidate: Document) -> str:
+    """How a candidate did in its search, as a phrase; empty where it has no result."""
+    first, mean, seeds = (candidate[key] for key in ("fitness", "ranking_value", "seeds"))
+    own = "" if candidate["own_return"] is None else f"own return {number(candidate['own_return'])}"
+    if first is None:
+        return own
+    if mean is None:
+        said = f"ranking fitness {number(first)} on its first seed; it broke on the second"
+    elif seeds > 1:
+        said = f"ranking fitness {number(mean)}, the mean of {seeds} seeds ({number(first)} first)"
+    else:
+        said = f"ranking fitness {number(mean)}"
+    near = candidate["ranking_progress"]
+    more = [] if near is None else [f"progress {number(near)}"]
+    return ", ".join([said, *more, *([own] if own else [])])
+
+
 def ranking_words(document: Document) -> str:
     """What the numbers are by which the search chooses."""
     if not document["measured"]:

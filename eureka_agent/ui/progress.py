@@ -200,7 +200,7 @@ class PlainView(View):
         self._generation = max((line.generation for line in run.generations()), default=0)
         human = self._published(run)
         if human:
-            self._print(Text(f"human reward: fitness {number(human.best)} ({human.words})"))
+            self._print(Text(f"human reward: {number(human.best)}, {human.words}"))
 
     def _update(self, run: RunReader, ending: bool) -> None:
         if not (run.changed() or ending):

@@ -55,7 +55,7 @@ def runs_table(directory: Path) -> RenderableType:
     documents = runs_document(directory)
     if not documents:
         return Text(f"No runs in {directory} yet. Start one with `eureka-agent search ENV`.")
-    table = plain_table("~run", "status", ">fitness", ">candidates", ">time")
+    table = plain_table("~run", "status", "result", ">candidates", ">time")
     for document in documents:
         if "status" not in document:
             table.add_row(foreign(document["run"]), Text("unreadable", "red"))
@@ -63,7 +63,7 @@ def runs_table(directory: Path) -> RenderableType:
         table.add_row(
             foreign(document["run"]),
             status_text(document["status"]),
-            number(document["best"]["fitness"]),
+            _result(document),
             f"{document['candidates']} in {document['generations']}",
             duration(document["wall_seconds"]) if document["wall_seconds"] else NOTHING,
         )
@@ -71,6 +71,19 @@ def runs_table(directory: Path) -> RenderableType:
         foreign(document["failure"]) for document in documents if "status" not in document
     ]
     return Group(table, *unreadable)
+
+
+def _result(document: Document) -> str:
+    """What a run's winner reached, and on what; the verdict in few words."""
+    best = document["best"]
+    if not document["measured"]:
+        return "not measured" if best["candidate"] else NOTHING
+    if best["fitness"] is None:
+        return NOTHING
+    seeds = things(best["trainings"], "fresh seed")
+    where = "one seed" if best["expected"] is None else seeds
+    unsolved = ", unsolved" if document["solved"] is False else ""
+    return f"{number(best['fitness'])} on {where}{unsolved}"
 
 
 def show_run(run: RunReader) -> RenderableType:
@@ -111,8 +124,6 @@ def final_summary(run: RunReader) -> RenderableType:
         places.add_row("policy", path_text(best["policy_path"] or "not written yet"))
     places.add_row("run", path_text(document["path"]))
     places.add_row("more", path_text(command("show", document["path"])))
-    if document["status"] != "finished":
-        places.add_row("go on", path_text(command("resume", document["path"])))
     parts += [section("Where it lies", places), _usage(document)]
     return Group(*parts)
 
@@ -216,7 +227,7 @@ def _candidates(document: Document) -> tuple[str, Table]:
     if len(rows) > MOST_CANDIDATES:
         title += f": {MOST_CANDIDATES} of {len(rows):,}; all with --json or in watch"
         rows = rows[:MOST_CANDIDATES]
-    dense = measured and any(row["progress"] is not None for row in rows)
+    dense = measured and any(row["ranking_progress"] is not None for row in rows)
     more = [">progress"] if dense else []
     ranked = ">fitness" if measured else ">won"
     table = plain_table(">#", ">gen", "from", "state", ranked, *more, ">seeds", "~")
@@ -231,7 +242,7 @@ def _candidates(document: Document) -> tuple[str, Table]:
             " ".join(map(str, row["parents"])) or NOTHING,
             state_text(row["state"]),
             number(value) if measured else percent(value),
-            *([number(row["progress"])] if dense else []),
+            *([number(row["ranking_progress"])] if dense else []),
             str(row["seeds"] or NOTHING),
             foreign(words),
             style="bold" if row["id"] == best else "",

@@ -1,6 +1,7 @@
 """The winner beside what it is compared with: the numbers of every training, and where they lie."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
@@ -25,13 +26,8 @@ class Results:
     """
 
     def __init__(self, document: Document, published: bool = False) -> None:
-        entries, best = document["comparison"], document["best"] or {}
-        self._mean = "fitness" if best.get("expected") is None else "expected"
-        self._rows = [
-            (name, key == "winner", entries[key])
-            for key, name in REWARDS.items()
-            if entries[key]["values"] or entries[key]["failed"]
-        ]
+        self._mean = mean_title(document)
+        self._rows = [(name, not i, entry) for i, (name, entry) in enumerate(compared(document))]
         known = (document["published_baselines"] or {}) if published else {}
         self._rows += [
             (f"{name}, published", False, _published(known[key]))
@@ -66,8 +62,34 @@ def verdict_view(document: Document) -> RenderableType:
     return Group(Text(one_line(document["verdict"]), "bold"), *lines)
 
 
+def compared(document: Mapping[str, Any]) -> list[tuple[str, Document]]:
+    """The winner and the baselines by name, those that were tried."""
+    entries, names = document["comparison"], REWARDS | {"winner": winner_name(document)}
+    return [
+        (name, entries[key])
+        for key, name in names.items()
+        if entries[key]["values"] or entries[key]["failed"]
+    ]
+
+
+def winner_name(document: Mapping[str, Any]) -> str:
+    """What the reward that ranks first is called beside others: no winner where none solves."""
+    best = document["best"]
+    if not best or document["solved"] is not False:
+        return REWARDS["winner"]
+    return f"candidate {best['candidate']}" if len(document["candidates"]) > 1 else "the reward"
+
+
+def mean_title(document: Mapping[str, Any]) -> str:
+    """What the means of a comparison are."""
+    best = document["best"] or {}
+    return "mean" if best.get("expected") is None else "expected"
+
+
 def best_title(document: Document) -> str:
     """What the reward that ranks first is called."""
+    if len(document["candidates"]) == 1:
+        return "The reward"
     return "First of the rewards" if document["solved"] is False else "Best reward"
 
 

@@ -113,19 +113,28 @@ def clipped(
     interval: tuple[float, float], values: Sequence[float], bounds: Bounds
 ) -> tuple[float, float]:
     """An interval without what cannot be, unless a value shows that the bounds are wrong."""
-    low, high = (
-        edge if edge is not None else math.copysign(math.inf, side)
-        for edge, side in zip(bounds, (-1, 1), strict=True)
-    )
-    if any(not low <= value <= high for value in values):
+    if not all(within(value, bounds) for value in values):
         return interval
+    low, high = _edges(bounds)
     return max(low, interval[0]), min(high, interval[1])
+
+
+def within(value: float, bounds: Bounds) -> bool:
+    """Whether a value is possible."""
+    low, high = _edges(bounds)
+    return low <= value <= high
+
+
+def _edges(bounds: Bounds) -> tuple[float, float]:
+    low, high = bounds
+    return -math.inf if low is None else low, math.inf if high is None else high
 
 
 def compare(one: Estimate, other: Estimate, floor: float | None = None) -> Difference:
     """Whether one mean is higher than another, by Welch's t-interval of their difference.
 
-    It allows for unequal spreads; where neither side spreads at all, any difference counts.
+    It allows for unequal spreads; where neither side spreads at all, any difference counts. Rewards
+    that reach the same in each of their trainings are as good as each other.
 
     Args:
         one: the first mean.
@@ -144,7 +153,7 @@ def compare(one: Estimate, other: Estimate, floor: float | None = None) -> Diffe
     verdict: Verdict = "unknown"
     if low > 0 or high < 0:
         verdict = "better" if low > 0 else "worse"
-    elif max(-low, high) <= near:
+    elif one.values == other.values or max(-low, high) <= near:
         verdict = "tie"
     return Difference(difference, _possible_difference((low, high), one, other), verdict)
 

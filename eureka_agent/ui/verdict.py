@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from eureka_agent.paths import command
 from eureka_agent.store import RunReader, Standing, ranking
 from eureka_agent.store import solved as solved_in_search
 from eureka_agent.store.rows import RunStatus
@@ -10,7 +12,6 @@ from eureka_agent.ui.format import number, percent, things
 from eureka_agent.ui.statistics import FEWEST_TRAININGS, Estimate, compare
 
 NAMES = {"human": "the human reward", "bare": "the bare fitness"}
-BOTH = "the human reward, which is the bare fitness,"
 RELATIONS = {"better": "better than", "worse": "worse than", "tie": "as good as"}
 MORE_SEEDS = 10
 """Seeds that are suggested where too few trainings tell two rewards apart; later twice as many."""
@@ -23,7 +24,7 @@ class Evidence:
     """What a verdict rests on.
 
     Attributes:
-        run: how commands name the run.
+        run: the run's folder, as commands name it.
         status: how it stands.
         given: whether one given reward was trained, and nothing searched.
         ranked: the candidates with a result, the best first.
@@ -40,7 +41,7 @@ class Evidence:
         one_function: whether these two rewards are the same.
     """
 
-    run: str
+    run: Path
     status: RunStatus
     given: bool
     ranked: Sequence[Standing]
@@ -60,7 +61,7 @@ class Evidence:
     def baselines(self) -> list[tuple[str, Estimate]]:
         """The rewards to compare with that have a result, by name."""
         if self.one_function and self.human.values:
-            return [(BOTH, self.human)]
+            return [(NAMES["human"], self.human)]
         entries = [(NAMES["human"], self.human), (NAMES["bare"], self.bare)]
         return [(name, entry) for name, entry in entries if entry.mean is not None]
 
@@ -85,7 +86,7 @@ def verdict(seen: Evidence) -> Verdict:
     if not seen.ranked or seen.best is None:
         return _without_result(seen)
     if seen.peers:
-        return Verdict(f"Nothing measured the task: {_by_peers(seen)}.", None)
+        return Verdict(_by_peers(seen), None, _resumed(seen))
     again = seen.fresh and seen.winner.mean is not None
     if seen.solved is False and not (again and not _no_better(seen.winner, seen.untrained)):
         return _unsolved(seen)
@@ -109,7 +110,7 @@ def why(run: RunReader, ranked: Sequence[Standing] | None = None) -> str:
     first, others = ranked[0], ranked[1:]
     value = number(first.value)
     if not run.measured:
-        return f"a peer win rate of {first.value:.4g}"
+        return _why_by_peers(first, others)
     failed = solved_in_search(run, ranked) is False
     equal = [other for other in others if other.merit[0] == first.merit[0]]
     if equal:
@@ -126,6 +127,15 @@ def why(run: RunReader, ranked: Sequence[Standing] | None = None) -> str:
         what = seeds if first.trainings > 1 else f"ranking fitness of {len(ranked)} candidates"
         reason = f"the highest {what}, {value}{_overtaken(run, ranked)}"
     return f"{reason}, but no better than untrained policies" if failed else reason
+
+
+def _why_by_peers(first: Standing, others: Sequence[Standing]) -> str:
+    if not others:
+        return "the only candidate with a result"
+    equal = [other for other in others if other.merit == first.merit]
+    if equal:
+        return f"nothing tells it from {_named(equal)}, and it was written first"
+    return f"a peer win rate of {first.value:.4g}"
 
 
 def _overtaken(run: RunReader, ranked: Sequence[Standing]) -> str:
@@ -160,13 +170,22 @@ def _without_result(seen: Evidence) -> Verdict:
     counts = [f"{failed} failed"] * bool(failed) + [f"{rejected} rejected"] * bool(rejected)
     ends = ", ".join(counts) or "none was written"
     said = "The reward did not train to the end" if seen.given else "No reward trained to the end"
-    advice = f"See why: eureka-agent show {seen.run} 1" if counts else ""
+    advice = f"See why: {command('show', seen.run, '1')}" if counts else ""
     return Verdict(f"{said}: {ends}.", False, tuple(filter(None, [advice, *_resumed(seen)])))
 
 
 def _by_peers(seen: Evidence) -> str:
-    rate = percent(seen.ranked[0].value)
-    return f"candidate {seen.best} wins most comparisons by the rewards of others ({rate})"
+    """Who ranks first where nothing but the rewards of others says so."""
+    first, others = seen.ranked[0], seen.ranked[1:]
+    unmeasured, name = "Nothing measured the task", f"candidate {seen.best}"
+    if not others:
+        return f"{unmeasured}: {name} is the only one with a result."
+    equal = [other for other in others if other.merit == first.merit]
+    if len(equal) == len(others):
+        return f"{unmeasured}, and nothing tells the candidates apart: {name} was written first."
+    rate = percent(first.value)
+    said = f"{name} stands first by the rewards of others, with {rate} of its comparisons won"
+    return f"{unmeasured}: {said}{f', like {_named(equal)}' if equal else ''}."
 
 
 def _no_better(entry: Estimate, untrained: float | None) -> bool:
@@ -194,10 +213,12 @@ def _unsolved(seen: Evidence) -> Verdict:
 
 def _advice(seen: Evidence) -> tuple[str, ...]:
     """What to try where nothing did better than no training."""
-    floor = seen.untrained or 0.0
+    floor, most = seen.untrained or 0.0, seen.winner.bounds[1]
+    if most is not None and floor >= most:
+        return ("Untrained policies get all that is possible: make the fitness stricter.",)
     known = [(name, entry.mean) for name, entry in seen.baselines if entry.mean is not None]
-    able = [(name, mean) for name, mean in known if mean > floor]
-    more = f"eureka-agent resume {seen.run} --generations 2"
+    able = [(name, mean) for name, mean in known if mean > floor and number(mean) != number(floor)]
+    more = f"`{command('resume', seen.run, '--generations', '2')}`"
     found = []
     if seen.given:
         found.append("Train for more steps (--steps), or let a search improve the reward (--init).")
@@ -209,16 +230,26 @@ def _advice(seen: Evidence) -> tuple[str, ...]:
         )
     elif known:
         names = " and ".join(name for name, _ in known)
-        found.append(f"Nor do {names} in these steps: search with more (--steps).")
+        do = "do" if len(known) > 1 else "does"
+        found.append(
+            f"Nor {do} {names} in these steps: search with more (--steps). If untrained policies "
+            "already do what is meant, make the fitness stricter."
+        )
     else:
         found.append(f"Search with more steps (--steps), or go on with {more}.")
-    if not seen.dense:
+    if not seen.dense and _sparse(seen):
         found.append(
             "Add progress(<signals>) to fitness.py: it orders rewards where the fitness is hardly "
             "ever reached."
         )
-    found.append(f"See what the policy does: eureka-agent play {seen.run} --video out.mp4")
+    found.append(f"See what the policy does: {command('play', seen.run, '--video', 'out.mp4')}")
     return tuple(found)
+
+
+def _sparse(seen: Evidence) -> bool:
+    """Whether the fitness hardly tells rewards apart: some are equal, or lie at its lowest."""
+    values = [standing.merit[0] for standing in seen.ranked]
+    return len(set(values)) < len(values) or seen.winner.bounds[0] in values
 
 
 def _so_far(seen: Evidence) -> str:
@@ -232,7 +263,7 @@ def _so_far(seen: Evidence) -> str:
 def _resumed(seen: Evidence) -> tuple[str, ...]:
     if seen.status not in ("interrupted", "failed"):
         return ()
-    return (f"Go on with: eureka-agent resume {seen.run}",)
+    return (f"Go on with: {command('resume', seen.run)}",)
 
 
 def _result(seen: Evidence) -> str:
@@ -245,19 +276,20 @@ def _result(seen: Evidence) -> str:
     equal = "" if seen.given or not _all_equal(seen) else ", as much as every other candidate"
     if not seen.fresh:
         floor = "" if seen.untrained is None else f", untrained policies {number(seen.untrained)}"
-        end = "" if seen.given else f": `eureka-agent evaluate {seen.run}` trains it on others"
+        end = "" if seen.given else f": `{command('evaluate', seen.run)}` trains it on others"
         return f"{name} reached {mean}{equal} on one seed{floor}{end}."
     sides = [
         (other, entry, compare(seen.winner, entry, seen.untrained))
         for other, entry in seen.baselines
     ]
+    both = ", the same function as the bare fitness" if seen.one_function else ""
     said = [
-        f"{RELATIONS[found.verdict]} {other.rstrip(',')} ({number(entry.mean)})"
+        f"{RELATIONS[found.verdict]} {other} ({number(entry.mean)}{both})"
         for other, entry, found in sides
         if found.verdict != "unknown"
     ]
     open_names = [
-        f"{other.rstrip(',')} ({number(entry.mean)})"
+        f"{other} ({number(entry.mean)}{both})"
         for other, entry, found in sides
         if found.verdict == "unknown"
     ]
@@ -267,7 +299,7 @@ def _result(seen: Evidence) -> str:
         seeds = max(MORE_SEEDS, 2 * max(count, *counts))
         parts.append(
             f"too few trainings to say whether it beats {' or '.join(open_names)}; "
-            f"`eureka-agent evaluate {seen.run} --seeds {seeds}` would"
+            f"`{command('evaluate', seen.run, '--seeds', str(seeds))}` would"
         )
     if not parts and seen.untrained is not None:
         parts.append(f"better than untrained policies ({number(seen.untrained)})")

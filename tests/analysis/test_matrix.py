@@ -90,7 +90,7 @@ def test_two_policies_with_their_own_rewards_alone_are_not_compared() -> None:
     ranking = rank_by_peers(opinions(means, np.array([0, 1]), bank))
     assert np.isnan(ranking.rates).all()
     (reason,) = ranking.reasons(["one", "two"])
-    assert reason.startswith("Nothing is ranked")
+    assert reason.startswith("The reward of no third program")
 
 
 def test_missing_cells_leave_the_rest_standing(

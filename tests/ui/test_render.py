@@ -76,7 +76,10 @@ def test_the_run_shows_what_each_result_rests_on(full_run: Run) -> None:
     assert "1 trained, 1 rejected, 1 failed" in text
 
 
-def test_the_run_says_whether_the_winner_beats_the_baselines(full_run: Run) -> None:
+def test_the_run_says_whether_the_winner_beats_the_baselines(
+    full_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(full_run.path.parent)
     full_run.set_reporting(full_run.trainings("candidate")[0].id, 9.0)
     text = " ".join(draw(show_run(full_run)).split())
     assert "No human-normalised score: the winner has one result" in text

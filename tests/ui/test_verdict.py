@@ -11,10 +11,11 @@ from rich.console import Console, RenderableType
 
 from eureka_agent.store import Run, ranking
 from eureka_agent.store.rows import Role
+from eureka_agent.ui.candidate import show_candidate
 from eureka_agent.ui.comparing import comparison_document
 from eureka_agent.ui.comparison import comparison_view
-from eureka_agent.ui.documents import candidate_document, run_document
-from eureka_agent.ui.render import final_summary, show_run
+from eureka_agent.ui.documents import best_first, candidate_document, run_document
+from eureka_agent.ui.render import final_summary, runs_table, show_run
 from eureka_agent.ui.watch.overview import summary
 from eureka_agent.ui.watch.source import Source
 
@@ -197,7 +198,7 @@ def test_without_a_result_the_verdict_says_what_became_of_the_candidates(folder:
     empty = searched(folder / "empty", [])
     assert empty.document["verdict"] == "No reward trained to the end: none was written."
     empty.run.set_status("interrupted")
-    assert empty.document["advice"] == [f"Go on with: eureka-agent resume {empty.run.name}"]
+    assert empty.document["advice"] == [f"Go on with: eureka-agent resume {empty.run.path}"]
 
 
 def test_a_single_reward_is_held_against_no_training(folder: Path) -> None:
@@ -221,7 +222,7 @@ def test_an_older_run_without_a_reference_claims_nothing(folder: Path) -> None:
 def test_a_run_without_a_fitness_says_that_nothing_measured_the_task(folder: Path) -> None:
     made = Made(folder, [0.9, 0.1], rank_by="peers")
     document = made.document
-    assert (document["solved"], document["verdict"][:26]) == (None, "Nothing measured the task:")
+    assert (document["solved"], document["verdict"][:26]) == (None, "Nothing measured the task,")
     assert "0.9" not in document["verdict"]
 
 
@@ -276,7 +277,8 @@ def test_two_rewards_that_are_one_are_named_once(folder: Path) -> None:
     made.train("winner", [0.8, 0.81, 0.82], 1)
     made.train("human", [0.1, 0.2, 0.1]).train("fitness", [0.1, 0.2, 0.1])
     document = made.document
-    assert "better than the human reward, which is the bare fitness (0.133)" in document["verdict"]
+    said = document["verdict"]
+    assert "better than the human reward (0.133, the same function as the bare fitness)" in said
     assert document["comparison"]["score"]["reason"] == "the human reward is the bare fitness"
     assert "are the same function: trained once" in " ".join(draw(show_run(made.run)).split())
 
@@ -290,3 +292,81 @@ def test_each_training_is_written_out_and_drawn_where_there_is_room(folder: Path
     assert "\N{BLACK CIRCLE}" in wide
     assert "\N{BLACK CIRCLE}" not in narrow
     assert "0.800 0.900 1.000" in narrow
+
+
+def test_commands_in_a_verdict_find_the_run_wherever_it_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = searched(folder / "my runs", [0.9, 0.4])
+    made.train("winner", [0.8, 0.9], 1).train("human", [0.85, 0.84])
+    monkeypatch.chdir(folder)
+    said = f"`eureka-agent evaluate 'my runs/{made.run.name}' --seeds 10`"
+    assert said in made.document["verdict"]
+
+
+@pytest.mark.parametrize(
+    ("rates", "said", "reason"),
+    [
+        ([0.5], "is the only one with a result", "the only candidate"),
+        ([0.5, 0.5], "nothing tells the candidates apart", "nothing tells it from #2"),
+        ([0.8, 0.2], "with 80 % of its comparisons won", "a peer win rate of 0.8"),
+    ],
+)
+def test_peers_that_say_nothing_make_no_winner_of_comparisons(
+    folder: Path, rates: list[float], said: str, reason: str
+) -> None:
+    made = Made(folder, [0.9] * len(rates), rank_by="peers")
+    nothing: dict[str, Any] = {"distances": {}, "matrix": {}, "alarms": [], "said": []}
+    peers = {str(number): rate for number, rate in enumerate(rates, 1)}
+    made.run.add_insight(0, peers=peers, **nothing)
+    made.choose()
+    best = made.document["best"]
+    assert said in made.document["verdict"] and best["why"].startswith(reason)
+
+
+def test_one_reward_under_two_names_is_as_good_as_itself(folder: Path) -> None:
+    made = searched(folder, [0.9, 0.4])
+    made.train("winner", [0.2, 0.9], 1).train("human", [0.2, 0.9])
+    assert "as good as the human reward (0.550)" in made.document["verdict"]
+
+
+def test_a_task_that_needs_no_training_says_so(folder: Path) -> None:
+    made = searched(folder, [1.0, 0.9], untrained=1.0, range=[0.0, 1.0])
+    assert made.document["advice"][0].startswith("Untrained policies get all that is possible")
+    open_ended = searched(folder / "open", [1.0, 0.9], untrained=1.0)
+    open_ended.train("fitness", [1.0000000001])
+    assert open_ended.document["advice"][0].startswith("Nor does the bare fitness")
+
+
+def test_a_range_that_a_result_leaves_bounds_nothing(folder: Path) -> None:
+    made = searched(folder, [0.9, 0.4], range=[0.0, 1.0])
+    made.train("winner", [0.02, 0.01], 1).train("human", [-0.3, -0.2])
+    assert made.document["comparison"]["winner"]["interval"][0] < 0.0
+
+
+def test_a_dense_measure_is_advised_where_the_fitness_tells_nothing_apart(folder: Path) -> None:
+    assert "progress" in " ".join(searched(folder, [0.0, 0.0]).document["advice"])
+    told = searched(folder / "told", [0.001, 0.002, 0.003]).document["advice"]
+    assert "progress" not in " ".join(told)
+
+
+def test_candidates_are_listed_as_they_rank_by_all_their_seeds(folder: Path) -> None:
+    made = searched(folder, [0.9, 0.8, 0.85])
+    for number, value in ((1, 0.1), (2, 0.8)):
+        training = made.run.add_training("candidate", 9, steps_total=1, candidate=number)
+        made.run.finish_training(
+            training.id, ranking_fitness=value, own_return=0.0, checkpoint_step=1
+        )
+    document = made.document
+    listed = [row["id"] for row in best_first(document["candidates"])]
+    assert listed == [3, 2, 1] == [standing.row.id for standing in ranking(made.run)]
+    text = " ".join(draw(show_candidate(made.run, 1)).split())
+    assert "Ranking fitness 0.500, the mean of 2 seeds (0.900 first)" in text
+
+
+def test_a_list_of_runs_says_on_what_each_result_rests(folder: Path) -> None:
+    searched(folder, [0.0, 0.0]).train("candidate", [0.0], 1)
+    made = searched(folder, [0.9, 0.4])
+    made.train("winner", [0.8, 0.9], 1)
+    text = draw(runs_table(folder))
+    assert "0.850 on 2 fresh seeds" in text

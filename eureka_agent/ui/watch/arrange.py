@@ -8,6 +8,7 @@ from typing import Literal
 from rich.text import Span, Text
 
 from eureka_agent.store import CandidateRow, GenerationRow
+from eureka_agent.ui.documents import Places
 from eureka_agent.ui.format import idea, last_line, number, one_line, percent
 from eureka_agent.ui.pieces import RUN_STYLES, STATES
 from eureka_agent.ui.watch.source import Overview, Source
@@ -66,7 +67,7 @@ class Arrangement:
         if overview is None:
             label = Text.assemble((one_line(source.name), "bold"), "  ", ("unreadable", "red"))
             return Branch(Place(index), label), 0
-        shown = self._sorted(self._matching(overview.candidates))
+        shown = self._sorted(self._matching(overview.candidates), overview.ranks)
         group = {"generation": self._by_generation, "lineage": self._by_lineage}.get(
             self.grouping, _flat
         )
@@ -77,11 +78,16 @@ class Arrangement:
         words = self.words.casefold().split()
         return [row for row in candidates if all(_holds(row, word) for word in words)]
 
-    def _sorted(self, candidates: list[CandidateRow]) -> list[CandidateRow]:
+    def _sorted(self, candidates: list[CandidateRow], ranks: Places) -> list[CandidateRow]:
+        def place(row: CandidateRow) -> tuple[int, int]:
+            """The best first, then those without a result."""
+            rank, _ = ranks.get(row.id, (len(ranks) + 1, None))
+            return rank, row.id
+
         keys: dict[Sorting, Callable[[CandidateRow], tuple[float, ...]]] = {
             "number": lambda row: (row.id,),
-            "fitness": _by_fitness,
-            "state": lambda row: (ORDER_OF_STATES.index(row.state), *_by_fitness(row)),
+            "fitness": place,
+            "state": lambda row: (ORDER_OF_STATES.index(row.state), *place(row)),
             "newest": lambda row: (-row.id,),
         }
         return sorted(candidates, key=keys[self.sorting])
@@ -124,10 +130,6 @@ def _flat(index: int, overview: Overview, shown: Sequence[CandidateRow]) -> list
     return [_leaf(index, overview, row) for row in shown]
 
 
-def _by_fitness(row: CandidateRow) -> tuple[bool, float, int]:
-    return row.fitness is None, -(row.fitness or 0.0), row.id
-
-
 def _holds(row: CandidateRow, word: str) -> bool:
     if word.startswith("#"):
         return word == f"#{row.id}"
@@ -155,7 +157,8 @@ def _leaf(index: int, overview: Overview, row: CandidateRow) -> Branch:
     """The line of a candidate: state, number, fitness or what stands in its way, parents, words."""
     symbol, word, style = STATES[row.state]
     leads = row.id == overview.row.best_candidate
-    said = word if row.fitness is None else number(row.fitness)
+    _, standing = overview.ranks.get(row.id, (0, None))
+    said = word if row.fitness is None or standing is None else number(standing.value)
     if row.id in overview.progress:
         said = percent(overview.progress[row.id])
     parents = f"  ← {' '.join(f'#{parent}' for parent in row.parents)}" if row.parents else ""

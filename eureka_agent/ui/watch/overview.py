@@ -3,7 +3,6 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from eureka_agent.paths import command
 from eureka_agent.store import GenerationRow
 from eureka_agent.ui.documents import Document
 from eureka_agent.ui.format import (
@@ -74,8 +73,6 @@ def summary(source: Source, overview: Overview) -> RenderableType:
         parts.append(Text(clean(source.failure), "red"))
     if overview.status == "running" and row.phase:
         parts.append(Text.assemble(("▸ ", "cyan"), one_line(row.phase)))
-    if overview.status == "interrupted":
-        parts.append(path_text(f"Go on with: {command('resume', source.path)}"))
     if row.failure:
         parts.append(Text(clean(row.failure), "red"))
     document = source.document()
@@ -179,7 +176,8 @@ def insight(overview: Overview) -> RenderableType:
         share, distance = known.peers.get(str(row.id)), distances.get(row.id)
         if share is not None or distance is not None:
             alarm = Text("pleases its own reward alone", "red") if row.id in alarmed else ""
-            values = (number(row.fitness),) if fitness else ()
+            _, standing = overview.ranks.get(row.id, (0, None))
+            values = (number(standing.value if standing else None),) if fitness else ()
             table.add_row(str(row.id), *values, percent(share), number(distance), alarm)
     parts: list[RenderableType] = [Text(f"- {one_line(sentence)}") for sentence in known.said]
     note = "Distance between what programs ask for: 0 is the same, 1 the contrary."
@@ -202,20 +200,25 @@ def generation_pages(overview: Overview, row: GenerationRow) -> Pages:
 def generation(overview: Overview, row: GenerationRow) -> RenderableType:
     """A generation: its numbers, and its candidates from the best to the worst."""
     members = [each for each in overview.candidates if each.generation == row.generation]
-    members.sort(key=lambda each: (each.fitness is None, -(each.fitness or 0.0), each.id))
+    last = len(overview.ranks) + 1
+    members.sort(key=lambda each: (overview.ranks.get(each.id, (last, None))[0], each.id))
     measured = _measured(overview)
-    dense = measured and any(each.progress is not None for each in members)
+    standings = {number: standing for number, (_, standing) in overview.ranks.items()}
+    known = [standings[each.id] for each in members if each.id in standings]
+    dense = measured and any(standing.progress is not None for standing in known)
     heading = ">ranking fitness" if measured else ">done"
     table = plain_table(">#", "from", "state", heading, *([">progress"] if dense else []), "~")
     for each in members:
         parents = " ".join(f"#{parent}" for parent in each.parents)
         done = overview.progress.get(each.id)
-        fitness = number(each.fitness) if done is None else percent(done)
+        standing = standings.get(each.id)
+        value = standing.value if standing and measured else None
+        fitness = number(value) if done is None else percent(done)
         words = foreign(idea(each.thought, overview.row.goal))
-        nearer = [number(each.progress)] if dense else []
+        nearer = [number(standing.progress if standing else None)] if dense else []
         table.add_row(str(each.id), parents, state_text(each.state), fitness, *nearer, words)
     numbers = f"{row.finished} of {row.candidates} trained, {row.rejected} rejected, "
     numbers += f"{row.failed} failed."
     if row.best is not None:
-        numbers += f" Best fitness {number(row.best)}, mean {number(row.mean)}."
+        numbers += f" Best ranking fitness {number(row.best)}, mean {number(row.mean)}."
     return Group(Text(numbers), Text(), table)

@@ -23,6 +23,7 @@ from eureka_agent.ui.format import (
     program_text,
     sparkline,
 )
+from eureka_agent.ui.notes import standing_words
 from eureka_agent.ui.pieces import (
     STATES,
     code,
@@ -46,8 +47,9 @@ def heading(details: Details, goal: str) -> Text:
     """Which candidate it is and how it stands, on one line."""
     row = details.candidate
     line = Text.assemble((f"Candidate {row.id}", "bold"), "  ", state_text(row.state))
-    if row.fitness is not None:
-        line.append(f", ranking fitness {number(row.fitness)}")
+    value = details.standing["ranking_value"]
+    if row.fitness is not None and value is not None:
+        line.append(f", ranking fitness {number(value)}")
     return line.append(f"  {idea(row.thought, goal)}", "dim")
 
 
@@ -84,12 +86,10 @@ def summary(details: Details) -> RenderableType:
     if row.twin is not None:
         table.add_row("equivalent to", f"#{row.twin}")
     table.add_row("written by", foreign(row.designer))
-    if row.fitness is not None:
-        table.add_row("fitness", f"{number(row.fitness)} on the ranking episodes, first seed")
-        if row.progress is not None:
-            table.add_row("progress", number(row.progress))
+    said = standing_words(details.standing)
+    if said:
+        table.add_row("result", said)
     if row.own_return is not None:
-        table.add_row("own return", f"{number(row.own_return)} per episode")
         table.add_row("checkpoint", f"after {count(row.checkpoint_step or 0)} steps")
     for role, name in ROLES.items():
         of_it = [training for training in details.trainings if training.role == role]
@@ -103,7 +103,7 @@ def summary(details: Details) -> RenderableType:
         why = "Why it was rejected" if row.state == "rejected" else "Why it failed"
         parts += [Text(), section(why, Text(clean(row.failure).rstrip()))]
     if _measured(details):
-        parts += [Text(), Text("Fitness on the ranking episodes", "bold"), _fitness(details)]
+        parts += [Text(), Text("Ranking fitness", "bold"), _fitness(details)]
     return Group(*parts)
 
 
@@ -152,7 +152,7 @@ def curves(details: Details) -> RenderableType:
     measured = _measured(details)
     parts: list[RenderableType] = []
     if measured or not any(details.evaluations.values()):
-        parts += [Text("Fitness on the ranking episodes", "bold"), _fitness(details, TALL)]
+        parts += [Text("Ranking fitness", "bold"), _fitness(details, TALL)]
     for training in details.trainings:
         evaluations = details.evaluations[training.id]
         if not evaluations:

@@ -19,9 +19,10 @@ from eureka_agent.store import (
     RunReader,
     RunRow,
     TrainingRow,
+    ranking,
 )
 from eureka_agent.store.rows import RunStatus
-from eureka_agent.ui.documents import Document, run_document
+from eureka_agent.ui.documents import Document, Places, candidate_row, places_of, run_document
 from eureka_agent.ui.published import published_baselines
 from eureka_agent.ui.videos import videos
 
@@ -37,6 +38,7 @@ class Overview:
         status: how it stands now.
         generations: in numbers.
         candidates: all, in the order of proposal.
+        ranks: of those with a result, where they stand, from 1 on, and how, by number.
         progress: for candidates in training, the share of their steps that is done.
         insight: what is known of programs and policies beside each other; None until something is.
     """
@@ -45,6 +47,7 @@ class Overview:
     status: RunStatus
     generations: list[GenerationRow]
     candidates: list[CandidateRow]
+    ranks: Places
     progress: dict[int, float]
     insight: InsightRow | None
 
@@ -55,6 +58,7 @@ class Details:
 
     Attributes:
         candidate: its own record.
+        standing: how it did among the others, as a document.
         parents: the candidates it came from.
         children: numbers of those that came from it.
         drafts: versions that went back to the author.
@@ -69,6 +73,7 @@ class Details:
     """
 
     candidate: CandidateRow
+    standing: Document
     parents: list[CandidateRow]
     children: list[int]
     drafts: list[DraftRow]
@@ -165,6 +170,7 @@ class Source:
             status=reader.status(),
             generations=reader.generations(),
             candidates=reader.candidates(),
+            ranks=places_of(ranking(reader)),
             progress={
                 t.candidate_id: t.steps_done / t.steps_total
                 for t in training
@@ -183,6 +189,7 @@ class Source:
         human = self._published.get("human") or {}
         return Details(
             candidate=candidate,
+            standing=candidate_row(reader, candidate, self.overview.ranks if self.overview else {}),
             parents=[reader.candidate(parent) for parent in candidate.parents],
             children=[row.id for row in known if number in row.parents],
             drafts=reader.drafts(number),
