@@ -7,13 +7,18 @@ import base64
 import gzip
 import json
 
-
-def pack(text: str) -> str:
-    """Text as base64 of gzip; the same text always gives the same letters."""
-    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
+from markupsafe import Markup
 
 
-def pack_data(data: object) -> str:
+def pack(text: str) -> Markup:
+    """Text as base64 of gzip; the same text always gives the same letters.
+
+    It is markup, as it needs no escaping, and must not be cut like long foreign text.
+    """
+    return Markup(base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii"))
+
+
+def pack_data(data: object) -> Markup:
     """Plain data as packed JSON.
 
     Raises:
