@@ -11,9 +11,11 @@ from markupsafe import Markup
 
 
 def pack(text: str) -> Markup:
-    """Text as base64 of gzip; the same text always gives the same letters."""
-    packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
-    return Markup(packed)  # the page's own: it is neither cleaned nor cut as foreign text is
+    """Text as base64 of gzip; the same text always gives the same letters.
+
+    It is markup, as it needs no escaping, and must not be cut like long foreign text.
+    """
+    return Markup(base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii"))
 
 
 def pack_data(data: object) -> Markup:

@@ -4,6 +4,8 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from eureka_agent.store import RunReader
 from eureka_agent.store.files import read_plain
 from eureka_agent.ui.videos import KINDS, PICTURE, videos
@@ -56,4 +58,4 @@ def _read(path: Path, name: Path, kind: str) -> Video:
         return Video(kind, trouble=f"The video {name} cannot be read: {error.strerror}.")
     if not content:
         return Video(kind, trouble=f"The video {name} is empty.")
-    return Video(kind, base64.b64encode(content).decode("ascii"))
+    return Video(kind, Markup(base64.b64encode(content).decode("ascii")))  # as in `pack`

@@ -49,9 +49,14 @@ def unpack(packed: str) -> str:
 
 def packed(html: str) -> dict[str, Any]:
     """The data that the page's script unpacks."""
-    found = re.search(r'id="data">([^<]*)<', html)
+    return json.loads(unpack(embedded(html, "data")))
+
+
+def embedded(html: str, key: str) -> str:
+    """What lies packed in a page under an id."""
+    found = re.search(rf'id="{key}">([^<]*)<', html)
     assert found is not None
-    return json.loads(unpack(found[1]))
+    return found[1]
 
 
 def hostile_run(directory: Path) -> Run:

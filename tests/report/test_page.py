@@ -1,6 +1,8 @@
 """The report's file: what it says, what it never does, and what it makes of odd runs."""
 
+import base64
 import json
+import os
 import random
 import re
 import shutil
@@ -9,7 +11,8 @@ import string
 from pathlib import Path
 
 import pytest
-from report.pages import HOSTILE, MARKUP, Page, hostile_run, packed, unpack
+from plotly.offline import get_plotlyjs
+from report.pages import HOSTILE, MARKUP, Page, embedded, hostile_run, packed, unpack
 from support import UNTO_SCHEMA_4
 from typer.testing import CliRunner
 from ui.synthetic import large_run
@@ -288,6 +291,19 @@ def ask(run: Run, place: tuple[int, int], question: str) -> None:
         **counts,
         **texts,
     )
+
+
+def test_what_is_embedded_is_there_to_its_last_letter(
+    tmp_path: Path, finished: Path, page: str
+) -> None:
+    assert unpack(embedded(page, "library")) == get_plotlyjs()
+    copied = shutil.copytree(finished, tmp_path / "run")
+    film = os.urandom(300_000)
+    folder = copied / "candidates" / str(WINNER)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "video.mp4").write_bytes(film)
+    with RunReader.open(copied) as run:
+        assert base64.b64encode(film).decode() in report_page(run)
 
 
 def test_packing_keeps_every_character() -> None:
