@@ -40,7 +40,7 @@ from eureka_agent.errors import EurekaError
 from eureka_agent.search import SearchConfig
 from eureka_agent.search.children import thread_count
 from eureka_agent.store import baselines_path, fingerprint, read_baselines
-from eureka_agent.store.folder import write_atomically
+from eureka_agent.store.files import write_atomically
 from eureka_agent.ui.statistics import compare, estimate
 
 CELLS = ("random", "zero", *TRAINED)

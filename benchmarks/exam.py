@@ -33,7 +33,7 @@ from eureka_agent.search.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank, Entry
 from eureka_agent.search.examining import Examiner
 from eureka_agent.search.probing import Prober
 from eureka_agent.store import list_runs
-from eureka_agent.store.folder import write_atomically
+from eureka_agent.store.files import write_atomically
 
 ENVIRONMENTS = ("hopper", "half_cheetah", "walker2d")
 BANKS = ("random", "references", "generation")
