@@ -118,7 +118,7 @@ class Environment:
 
     def terminated(self, state: State) -> Tensor:
         """Which episodes end here, before their time limit, `[N]` bool."""
-        return torch.zeros_like(state.qpos[:, 0], dtype=torch.bool)
+        return state.qpos.new_zeros(len(state.qpos), dtype=torch.bool)
 
     def reset(self, noise: ResetNoise) -> tuple[Tensor, Tensor]:
         """First states of `m = len(noise)` episodes: qpos `[m, nq]`, qvel `[m, nv]`."""
@@ -150,7 +150,7 @@ class Environment:
 
         Asked after the signals of the step are read. Those before the next step are read anew.
         """
-        return torch.zeros_like(state.qpos[:, 0], dtype=torch.bool)
+        return state.qpos.new_zeros(len(state.qpos), dtype=torch.bool)
 
     # What follows is the same for every environment.
 

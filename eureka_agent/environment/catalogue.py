@@ -56,15 +56,15 @@ def _entry(name: str, found: Environment) -> dict[str, Any]:
         "termination": task.termination,
         "budget": found.training.budget,
         "human_reward": found.human_reward_path is not None,
-        "published_baselines": _published(name, str(found.folder)),
-        "path": str(found.folder),
+        "published_baselines": _published(name, found.source),
+        "path": found.source,
     }
 
 
-def _published(name: str, folder: str) -> dict[str, Any] | None:
+def _published(name: str, source: str) -> dict[str, Any] | None:
     """Mean fitness of the baselines that came with an environment, and after how many steps."""
     try:
-        entry = read_baselines(baselines_path(folder)).get(name)
+        entry = read_baselines(baselines_path(source)).get(name)
     except UsageError:
         return None  # `show` tells what is wrong with the file
     if entry is None:

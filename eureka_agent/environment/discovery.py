@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from eureka_agent.environment.base import Environment
-from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.errors import EurekaError, UsageError, describe
 from eureka_agent.finding import GYMNASIUM, environment_folder
 
 _ATTRIBUTES = {
@@ -140,7 +140,7 @@ def foreign_code(path: Path) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise UsageError(
-            f"{path}{_line_in(path, error)} cannot be used: {type(error).__name__}: {error}",
+            f"{path}{_line_in(path, error)} cannot be used: {describe(error)}",
             "Mend that file.",
         ) from error
 

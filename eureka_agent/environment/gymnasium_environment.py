@@ -237,9 +237,15 @@ def _made(name: str, arguments: dict[str, Any]) -> gymnasium.Env[Any, Any]:
         # Gymnasium's own words for a module before the id that cannot be imported have no name.
         missing = error.name or getattr(error.__cause__, "name", None) or module
         if error.name is None and f"{module}.".startswith(f"{missing}."):
+            cure = (
+                "Run from the folder that holds it, name that folder in PYTHONPATH, or install it."
+            )
+            if module.endswith(".py") or "/" in module:
+                cure = (
+                    f"Write the module's name alone: {GYMNASIUM}{Path(module).stem}:{rest}. {cure}"
+                )
             raise UsageError(
-                f"There is no module {missing!r} that could register {rest!r}.",
-                "Run from the folder that holds it, name that folder in PYTHONPATH, or install it.",
+                f"There is no module {missing!r} that could register {rest!r}.", cure
             ) from error
         said = f"Gymnasium's {name} needs the package {missing}, which is not installed."
         raise MissingError(said, _install(name, f"pip install {missing}")) from error
@@ -250,7 +256,13 @@ def _made(name: str, arguments: dict[str, Any]) -> gymnasium.Env[Any, Any]:
             "gymnasium.pprint_registry() lists all.",
         ) from error
     except gymnasium.error.Error as error:
-        raise UsageError(f"Gymnasium does not make {name!r}: {error}") from error
+        raise UsageError(
+            f"Gymnasium does not make {name!r}: {str(error).rstrip('.')}.", _cure_of(error)
+        ) from error
+    except ImportError as error:
+        said = f"Gymnasium's {name} cannot be made: {str(error).rstrip('.')}."
+        cure = "Use a newer version of it, or install what it asks for."
+        raise MissingError(said, cure) from error
     except TypeError as error:
         if "missing" not in str(error) or "argument" not in str(error):
             raise
@@ -258,6 +270,15 @@ def _made(name: str, arguments: dict[str, Any]) -> gymnasium.Env[Any, Any]:
             f"Gymnasium's {name} cannot be made: {error}.",
             "Give its arguments in [arguments] of a task file, see docs/gymnasium.md.",
         ) from error
+
+
+def _cure_of(error: gymnasium.error.Error) -> str:
+    """What to do about an id or a registration that Gymnasium refuses."""
+    if isinstance(error, gymnasium.error.DeprecatedEnv):
+        return "Use the version that it names."
+    if "Malformed" in str(error):
+        return "Write gymnasium:ID, as in gymnasium:Pendulum-v1, or gymnasium:MODULE:ID."
+    return "Correct the class or the call of gymnasium.register that it comes from."
 
 
 def _look_here(module: str) -> None:
@@ -283,10 +304,11 @@ def _flat(name: str, what: str, space: gymnasium.Space[Any]) -> Box:
     if isinstance(space, Box) and len(space.shape) == 1 and space.shape[0]:
         return space
     kind = f"a Box of shape {space.shape}" if isinstance(space, Box) else f"{type(space).__name__}"
-    wrapped = ", or register one in gymnasium.wrappers.FlattenObservation"
+    wrapper = "FlattenObservation" if what == "observation" else "TransformAction"
     raise UsageError(
-        f"The {what}s of Gymnasium's {name} are {kind}; they must be a Box of one dimension.",
-        f"Choose a continuous variant of it{wrapped if what == 'observation' else ''}.",
+        f"The {what}s of Gymnasium's {name} are {kind}; they must be a Box of one dimension, not "
+        "empty.",
+        f"Choose a variant of it that has one, or register it in gymnasium.wrappers.{wrapper}.",
     )
 
 
@@ -313,9 +335,14 @@ def _time_limit(task: TaskFile, made: gymnasium.Env[Any, Any]) -> int:
     """Control steps that an episode lasts; it was made without the limit it is registered with."""
     registered = gymnasium.registry.get(made.spec.id) if made.spec else None
     limit = task.episode_steps or (registered.max_episode_steps if registered else None)
-    if limit is None:
+    if not isinstance(limit, int) or limit < 1:
+        has = (
+            "no time limit"
+            if limit is None
+            else f"the time limit {limit!r}, which is no number of steps"
+        )
         raise UsageError(
-            f"Gymnasium's {task.id} has no time limit.",
+            f"Gymnasium's {task.id} has {has}.",
             "Give episode_steps in a task file, see docs/gymnasium.md; or register it with "
             "max_episode_steps.",
         )

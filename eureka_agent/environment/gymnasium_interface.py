@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from eureka_agent.errors import EnvironmentFailed, EurekaError
+from eureka_agent.errors import EnvironmentFailed, EurekaError, describe
 from eureka_agent.paths import telling_frame
 
 LOCKED = (
@@ -43,7 +43,7 @@ def foreign_environment(name: str, what: str, locked: bool = False) -> Iterator[
     except EurekaError:
         raise
     except (Exception, SystemExit) as error:
-        said = f"Gymnasium's {name} {what}: {type(error).__name__}: {error}"
+        said = f"Gymnasium's {name} {what}: {describe(error)}"
         remedy = LOCKED if locked and _was_refused(error) else _remedy(error)
         raise EnvironmentFailed(f"{said.rstrip('.')}.{_place(error)}", remedy) from error
 
@@ -91,8 +91,8 @@ class Interface:
         """
         remedy = "Return observation, reward, terminated, truncated, info."
         if not isinstance(result, tuple) or len(result) not in (4, 5):
-            count = len(result) if isinstance(result, tuple) else 1
-            raise self._broken("step", f"{count} values, not five", remedy)
+            gives = f"{len(result)} values" if isinstance(result, tuple) else _described(result)
+            raise self._broken("step", f"{gives}, not a tuple of five", remedy)
         info = result[-1] if isinstance(result[-1], dict) else {}
         seen, paid = self._observation("step", result[0]), result[1]
         ended = self._flag(result[2])
@@ -110,7 +110,7 @@ class Interface:
         number = one_number(value)
         if number is None:
             raise self._broken(
-                "step", f"a reward {_described(value)}", "Return one number, such as float(...)."
+                "step", f"a reward {_of_kind(value)}", "Return one number, such as float(...)."
             )
         return number
 
@@ -119,7 +119,7 @@ class Interface:
         if number is None:
             raise self._broken(
                 "step",
-                f"a value {_described(value)} as terminated or truncated",
+                f"a value {_of_kind(value)} as terminated or truncated",
                 "Return True or False for each.",
             )
         return bool(number)
@@ -127,11 +127,11 @@ class Interface:
     def _observation(self, method: str, value: Any) -> np.ndarray:
         try:
             seen = np.asarray(value, dtype=np.float32)
-        except (TypeError, ValueError):
+        except Exception:  # whatever a foreign array raises
             seen = None
         if seen is None or seen.shape != (self._size,):
             remedy = f"Return what its observation_space says: {self._size} numbers in one row."
-            raise self._broken(method, f"an observation {_described(value)}", remedy)
+            raise self._broken(method, f"an observation {_of_kind(value)}", remedy)
         return seen
 
     def _broken(self, method: str, gives: str, remedy: str) -> EnvironmentFailed:
@@ -149,7 +149,7 @@ def one_number(value: Any) -> float | None:
         return None
     try:
         values = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except Exception:  # whatever a foreign array raises
         return None
     return float(values.reshape(-1)[0]) if values.size == 1 else None
 
@@ -161,10 +161,16 @@ def _has_info(result: Any) -> bool:
 
 
 def _described(value: Any) -> str:
-    shape = getattr(value, "shape", None)
-    if isinstance(shape, tuple):
-        return "of objects" if str(getattr(value, "dtype", "")) == "object" else f"of shape {shape}"
-    return f"of type {type(value).__name__}"
+    """A value that takes the place of several."""
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _of_kind(value: Any) -> str:
+    """What kind of value one is, after its name."""
+    shape, kind = getattr(value, "shape", None), getattr(getattr(value, "dtype", None), "kind", "f")
+    if not shape or not isinstance(shape, tuple):
+        return f"of type {type(value).__name__}"
+    return {"O": "of objects", "U": "of texts", "S": "of texts"}.get(kind, f"of shape {shape}")
 
 
 def _place_of(owner: type, method: str) -> str:
@@ -187,19 +193,24 @@ def _place(error: BaseException) -> str:
 
 
 def _remedy(error: BaseException) -> str:
-    if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
-        if "'seed'" in str(error) or "'options'" in str(error):
+    text = describe(error)
+    if isinstance(error, TypeError) and "unexpected keyword argument" in text:
+        if "registered" in text or "environment creator" in text:
+            return "Leave it out of gymnasium.register and of [arguments], or let __init__ take it."
+        if "'seed'" in text or "'options'" in text:
             return (
                 "Declare it as reset(self, *, seed=None, options=None), call super().reset("
                 "seed=seed) there, and draw from self.np_random."
             )
+    if "must inherit from the gymnasium.Env class" in text:
+        return "Derive its class from gymnasium.Env, or wrap it in one that is."
     return "It is not this program's: fix it where it comes from."
 
 
 def _was_refused(error: BaseException | None) -> bool:
     """Whether the kernel refused something, here or where the error came from."""
     while error is not None:
-        if isinstance(error, _REFUSED) or _NO_THREAD in str(error):
+        if isinstance(error, _REFUSED) or _NO_THREAD in describe(error):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -7,7 +7,7 @@ import torch
 
 from eureka_agent.environment import ResetNoise, mix
 from eureka_agent.plugins.findings import Said, failed, note, ok
-from eureka_agent.plugins.start import TOO_DEEP, deepest_contact, torn_constraint
+from eureka_agent.plugins.start import TOO_DEEP, WHOLE, deepest_contact, torn_constraint
 from eureka_agent.plugins.subject import RECORDING_S, STYLES, WORLDS, Subject
 
 RESETS = 64
@@ -38,7 +38,7 @@ def check_resets(subject: Subject) -> Iterator[Said]:
             )
             return
         if not torch.isfinite(value).all():
-            yield failed(f"reset gives {name} that are not finite.", "Mend the numbers there.")
+            yield failed(f"reset gives {name} that are not finite.", "Correct the numbers there.")
             return
     if not torch.equal(qpos, again):
         yield failed(
@@ -98,10 +98,10 @@ def _check_possible(subject: Subject, qpos: np.ndarray) -> Iterator[Said]:
         )
     gap, constraint = max(torn_constraint(model, pose, key) for pose in qpos[:LOOKED_INTO])
     if constraint:
+        write = 'Write keyframe = "NAME" in env.py to begin with the mocap poses of a keyframe; or '
         yield failed(
             f"At the start {constraint} is broken by {gap:.2g}: it tears at what it holds.",
-            'Write keyframe = "NAME" in env.py to begin with the mocap poses of a keyframe; or '
-            "begin in a pose in which it holds.",
+            WHOLE if key >= 0 else f"{write}begin in a pose in which it holds.",
         )
 
 

@@ -127,7 +127,7 @@ def _verdict(document: Sequence[dict[str, Any]]) -> RenderableType:
         )
         for entry in document
     }
-    broken = [f"{name} ({count} to mend)" for name, count in failures.items() if count]
+    broken = [f"{name} ({count} to fix)" for name, count in failures.items() if count]
     if broken:
         return Text(f"\nDoes not pass: {', '.join(broken)}.", "red")
     waiting = [

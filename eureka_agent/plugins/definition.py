@@ -38,7 +38,9 @@ def check_loading(subject: Subject) -> Iterator[Said]:
     """The folder is an environment whose model compiles."""
     environment = subject.environment
     model = environment.model
-    yield ok(f"{type(environment).__name__}: {model.nq} positions, {model.nu} controls.")
+    counts = ((model.nq, "position"), (model.nu, "control"))
+    said = ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts)
+    yield ok(f"{type(environment).__name__}: {said}.")
 
 
 def check_words(subject: Subject) -> Iterator[Said]:
@@ -77,7 +79,7 @@ def _marks(subject: Subject) -> Iterator[Said]:
         if marked:
             where = f"line{'s' if len(marked) > 1 else ''} {', '.join(map(str, marked))}"
             yield note(
-                f"{path.name} still says {MARK}, in {where}: nobody wrote that for this task yet.",
+                f"{path.name} still says {MARK}, in {where}: not written for this task yet.",
                 f"Write what is meant there, and remove the word {MARK}.",
             )
 

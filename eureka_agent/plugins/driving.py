@@ -4,12 +4,10 @@ from collections.abc import Iterator
 
 import mujoco
 
-from eureka_agent.plugins.quoting import shown
+from eureka_agent.plugins.quoting import listed, shown
 
 _TRN, _WRAP, _EQ = mujoco.mjtTrn, mujoco.mjtWrap, mujoco.mjtEq
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
-MOST_NAMES = 6
-"""Names that a sentence lists."""
 
 
 def driven_joints(model: mujoco.MjModel) -> set[int]:
@@ -29,21 +27,27 @@ def driven_joints(model: mujoco.MjModel) -> set[int]:
         found |= more
 
 
-def unmoved(model: mujoco.MjModel, root: int) -> list[str]:
+def unmoved(model: mujoco.MjModel, root: int, travels: bool) -> list[str]:
     """What no action moves, and what to add, a sentence each.
 
     Args:
         model: one whose parts have names.
-        root: the body from which the robot's tree starts; whether that floats is no news.
+        root: the body from which the robot's tree starts.
+        travels: whether the robot goes anywhere; what carries its root is then no news.
     """
     driven = driven_joints(model)
     said = list(_mocap_sentences(model))
-    idle = [j for j in range(model.njnt) if j not in driven and model.jnt_type[j] != _FREE]
+    carriers = {j for j in range(model.njnt) if travels and model.jnt_bodyid[j] == root}
+    idle = [
+        joint
+        for joint in range(model.njnt)
+        if joint not in driven | carriers and model.jnt_type[joint] != _FREE
+    ]
     if idle:
         first = model.joint(idle[0]).name
         said.append(
             f"No actuator moves {len(idle)} of {model.njnt} joints: "
-            f"{_listed([model.joint(j).name for j in idle])}; what touches them may. To drive one, "
+            f"{listed([model.joint(j).name for j in idle])}; what touches them may. To drive one, "
             f'add such as <motor joint="{shown(first)}" ctrlrange="-1 1"/> to <actuator>.'
         )
     bodies = [int(model.jnt_bodyid[j]) for j in range(model.njnt) if model.jnt_type[j] == _FREE]
@@ -55,7 +59,7 @@ def unmoved(model: mujoco.MjModel, root: int) -> list[str]:
     ]
     if loose:
         verb = "floats" if len(loose) == 1 else "float"
-        said.append(f"No actuator moves {_listed(loose)}, which {verb}: only what touches it does.")
+        said.append(f"No actuator moves {listed(loose)}, which {verb}: only what touches it does.")
     return said
 
 
@@ -71,9 +75,9 @@ def _mocap_sentences(model: mujoco.MjModel) -> Iterator[str]:
         if not held:
             yield f"No action moves the mocap body {name}: it stays where episodes begin."
             continue
-        listed = _listed([model.body(body).name for body in held])
+        bodies = listed([model.body(body).name for body in held])
         yield (
-            f"No action moves the mocap body {name}, and it holds {listed} by an equality "
+            f"No action moves the mocap body {name}, and it holds {bodies} by an equality "
             "constraint: both stay where episodes begin. To move them, put the held body on joints "
             "with actuators and take the constraint out."
         )
@@ -162,8 +166,3 @@ def _chain(model: mujoco.MjModel, body: int) -> set[int]:
         joints |= set(range(first, first + int(model.body_jntnum[body])))
         body = int(model.body_parentid[body])
     return joints
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(shown(name) for name in names[:MOST_NAMES]) + more

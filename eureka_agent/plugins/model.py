@@ -16,7 +16,7 @@ import numpy as np
 
 from eureka_agent.environment.facts import Control, controls
 from eureka_agent.errors import UsageError
-from eureka_agent.plugins.quoting import shown
+from eureka_agent.plugins.quoting import listed, shown
 from eureka_agent.plugins.reading import compiled, conversion, explained, is_urdf, read
 from eureka_agent.plugins.start import StartPose, add_start, start_pose
 
@@ -99,6 +99,11 @@ def _completed(spec: mujoco.MjSpec, path: Path) -> Brought:
     model = compiled(spec, path)
     if not model.nu:
         raise _undriven(path, model)
+    if not model.nv:
+        raise UsageError(
+            f"{path} has no joint: nothing in it can move.",
+            'Add one to a body, such as <joint name="NAME" axis="0 1 0"/> or <freejoint/>.',
+        )
     named = _name_parts(spec)
     model = compiled(spec, path)
     begun, keys = start_pose(model), {key.name for key in spec.keys}
@@ -110,8 +115,7 @@ def _completed(spec: mujoco.MjSpec, path: Path) -> Brought:
         brought.changes.append(f"Episodes begin in {begun.reason}.")
     if begun.trouble:
         brought.changes.append(
-            f"No pose was found in which nothing is wrong: {begun.trouble}. Move apart what "
-            "overlaps, keep it from colliding (<contact><exclude .../>), or add a keyframe."
+            f"No pose was found in which nothing is wrong: {begun.trouble}. {begun.cure}"
         )
     brought.model = compiled(spec, path)
     brought.text, brought.files = _packed(spec, path)
@@ -171,6 +175,7 @@ def _give_control_ranges(brought: Brought, spec: mujoco.MjSpec) -> None:
     model, parts = brought.model, {part.id: part for part in spec.actuators}
     shared: dict[tuple[int, str], list[int]] = {}
     taken = controls(model)
+    guessed: dict[tuple[str, float, float], list[str]] = {}
     for index, control in enumerate(taken):
         pid = model.actuator_gaintype[control.actuator] == mujoco.mjtGain.mjGAIN_PID
         attribute = _PID_RANGES.get(control.input, "ctrlrange") if pid else "ctrlrange"
@@ -182,15 +187,17 @@ def _give_control_ranges(brought: Brought, spec: mujoco.MjSpec) -> None:
         if not low < high:
             guesses = [_control_range(model, taken[index]) for index in indices]
             low, high = min(g[0] for g in guesses), max(g[1] for g in guesses)
-            name = parts[actuator].name
             inputs = ", ".join(taken[index].input for index in indices)
             of = f" for {inputs}" if model.actuator_ctrlnum[actuator] > 1 else ""
-            brought.changes.append(
-                f"The actuator {shown(name)!r} had no control range{of} and got {low:.3g} to "
-                f"{high:.3g}: see whether that is what the robot can do."
-            )
+            guessed.setdefault((of, low, high), []).append(parts[actuator].name)
         setattr(parts[actuator], attribute, (float(low), float(high)))
         parts[actuator].ctrllimited = True
+    for (of, low, high), names in guessed.items():
+        brought.changes.append(
+            f"The actuator{'s' * (len(names) > 1)} {listed([repr(n) for n in names])} had no "
+            f"control range{of} and got {low:.3g} to {high:.3g}: see whether that is what the "
+            "robot can do."
+        )
 
 
 def _control_range(model: mujoco.MjModel, control: Control) -> tuple[float, float]:
@@ -277,7 +284,23 @@ def _place(folder: str, name: str) -> str:
     return html.unescape(f"{folder}/{name}" if folder else name)
 
 
+def _names(model: mujoco.MjModel) -> set[str]:
+    """Names of the parts that signals, actions and tasks speak of."""
+    parts = (
+        *((model.body, model.nbody), (model.joint, model.njnt), (model.geom, model.ngeom)),
+        *((model.site, model.nsite), (model.tendon, model.ntendon), (model.key, model.nkey)),
+        *((model.actuator, model.nactuator), (model.sensor, model.nsensor)),
+    )
+    return {part(index).name for part, count in parts for index in range(count)}
+
+
 def _compare(before: mujoco.MjModel, after: mujoco.MjModel, source: Path) -> None:
+    lost = sorted(_names(before) - _names(after))
+    if lost:
+        raise UsageError(
+            f"{source} names a part {shown(lost[0])!r}, with characters that XML does not keep.",
+            "Give it another name: letters, digits, _ and - always do.",
+        )
     for name in _COUNTED:
         if getattr(before, name) != getattr(after, name):
             break

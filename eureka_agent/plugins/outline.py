@@ -8,7 +8,7 @@ import numpy as np
 
 from eureka_agent.environment.facts import adds_angles
 from eureka_agent.plugins.naming import named
-from eureka_agent.plugins.quoting import literal, shown
+from eureka_agent.plugins.quoting import listed, literal, shown
 from eureka_agent.plugins.sensors import FEW, MOST_COLUMNS, SignalText, concatenated, sensor_signals
 from eureka_agent.plugins.survey import BALL, HINGE, MOST_OBJECTS, SLIDE, Joint, Survey
 
@@ -16,8 +16,6 @@ WORLD = ("x", "y", "z (up)")
 TRIES = 50
 MOST_SITES = 12
 """Sites up to this number get signals."""
-LISTED = 8
-"""Names that a sentence lists."""
 MOVES = 1e-3
 """Spread of a position, m, from which it counts as moving."""
 
@@ -100,13 +98,11 @@ def _without(model: mujoco.MjModel, signals: Sequence[SignalText]) -> list[str]:
         ),
     ):
         names = [part(i).name for i in range(count)]
-        missing = [shown(name) for name in names if (kind, name) not in has]
+        missing = [name for name in names if (kind, name) not in has]
         if missing:
-            more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
-            listed = f"{', '.join(missing[:LISTED])}{more}"
             plural = "s" * (len(missing) > 1)
             have = "have" if len(missing) > 1 else "has"
-            sentences.append(f"The {kind}{plural} {listed} {have} no signal: {why}.")
+            sentences.append(f"The {kind}{plural} {listed(missing)} {have} no signal: {why}.")
     return sentences
 
 
@@ -209,21 +205,22 @@ def observation_of(survey: Survey) -> list[str]:
 
 
 def first_task(survey: Survey, pose: np.ndarray, outline: Outline) -> FirstTask:
-    """Run forward if the robot travels, else raise the end of its first limb.
+    """Run forward if the robot travels, else raise the end of its first limb that moves.
 
     Args:
         survey: of the model.
         pose: where episodes begin, `[nq]`.
         outline: its signals.
     """
-    if survey.travels:
+    if survey.travels and not survey.holder:
         name = outline.position_of(survey.root)
         return FirstTask("Move forward, along x, as fast as possible.", name, 0, True)
-    end = ends_of(survey)[0]
+    spreads = {end: _spread(survey, end, pose) for end in survey.ends or [survey.root]}
+    moving = [end for end, spread in spreads.items() if spread.max() > MOVES]
+    end = (moving or list(spreads))[0]
     words = {2: "Raise the {} as high as possible.", 0: "Move the {} as far along x as possible."}
     words[1] = words[0].replace("x", "y")
-    spread = _spread(survey, end, pose)
-    column = next((c for c in (2, 0, 1) if spread[c] > MOVES), 2)
+    column = next((c for c in (2, 0, 1) if spreads[end][c] > MOVES), 2)
     sentence = words[column].format(shown(end).replace("_", " "))
     return FirstTask(sentence, outline.position_of(end), column, False)
 
@@ -422,6 +419,8 @@ def _spread(survey: Survey, body: str, pose: np.ndarray) -> np.ndarray:
         for joint in survey.joints:
             if joint.scalar:
                 data.qpos[joint.qpos] = random.uniform(*(joint.limits or (-1.0, 1.0)))
+            elif joint.kind == BALL:
+                data.qpos[joint.qpos : joint.qpos + 4] = random.normal(size=4)
         mujoco.mj_kinematics(model, data)
         places.append((data.geom(tip) if tip else data.body(body)).xpos.copy())
     return np.std(places, axis=0)

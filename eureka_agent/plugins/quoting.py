@@ -5,11 +5,14 @@ Whatever is written into Python or Markdown passes through one of these function
 
 import re
 import textwrap
+from collections.abc import Sequence
 
 from eureka_agent.ui.format import one_line
 
 LONGEST_NAME = 60
 """Characters of a name that sentences show."""
+LISTED = 8
+"""Names that a sentence lists."""
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\"}
 _MARKUP = re.compile(r"([\\`*\[\]<>|])")
@@ -30,6 +33,12 @@ def shown(name: str) -> str:
     """A name for a sentence: on one line, without control characters, not too long."""
     line = one_line(name)
     return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 3]}..."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence; of many the first ones, and how many more there are."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(shown(name) for name in names[:LISTED]) + more
 
 
 def markdown(text: str) -> str:

@@ -1,7 +1,7 @@
 """Where episodes of a model begin: a keyframe, or its own pose, put right where that is needed."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import mujoco
 import numpy as np
@@ -12,6 +12,13 @@ TOO_DEEP = 0.25
 """Overlap of two bodies at the start, as a share of the smaller one's size."""
 TORN = 0.1
 """Distance, m or rad, at which an equality constraint is broken; less of a model below 1 m."""
+APART = (
+    "Move apart what overlaps, keep it from colliding (<contact><exclude .../>), or add a keyframe."
+)
+WHOLE = (
+    "Add a keyframe in which it holds, with the poses of mocap bodies (mpos, mquat), or take it "
+    "out."
+)
 
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 _SCALAR = (int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE))
@@ -30,13 +37,15 @@ class StartPose:
         moved: whether the pose is not that of the keyframe or the model itself.
         reason: why it is this one; empty where the model's own pose will do.
         trouble: what is wrong with it all the same; empty if nothing is.
+        cure: what to do about that.
     """
 
     pose: np.ndarray
     key: int
     moved: bool
     reason: str
-    trouble: str
+    trouble: str = ""
+    cure: str = ""
 
 
 def start_pose(model: mujoco.MjModel) -> StartPose:
@@ -46,14 +55,14 @@ def start_pose(model: mujoco.MjModel) -> StartPose:
     joints were moved into their limits and the robot out of the ground; else the model's own pose;
     else one near the first choice, with joints drawn at random.
     """
-    refused: list[str] = []
+    refused: dict[str, list[str]] = {}
     choices = [_put_right(model, key) for key in (*range(model.nkey), -1)]
     for choice in choices:
         if not choice.trouble:
             return _explained(model, choice, refused)
-        refused.append(f"in {_called(model, choice.key)} {choice.trouble}")
+        refused.setdefault(choice.trouble, []).append(_called(model, choice.key))
     drawn = _drawn(model, choices[0])
-    return _explained(model, drawn or choices[0], refused if drawn else [])
+    return _explained(model, drawn or choices[0], refused if drawn else {})
 
 
 def add_start(spec: mujoco.MjSpec, model: mujoco.MjModel, begun: StartPose) -> str:
@@ -86,12 +95,14 @@ def add_start(spec: mujoco.MjSpec, model: mujoco.MjModel, begun: StartPose) -> s
 
 
 def calm_noise(model: mujoco.MjModel, begun: StartPose, noise: float) -> float:
-    """The noise on every position that lets no bodies overlap at the start; at most `noise`."""
+    """The noise, at most `noise`, that lets no bodies overlap and no constraint tear."""
     random = np.random.default_rng(0)
     for _ in range(8):
         draws = (random.uniform(-noise, noise, model.nq) for _ in range(_DRAWS))
         poses = [within_limits(model, begun.pose + draw) for draw in draws]
-        if max(deepest_contact(model, pose, begun.key)[0] for pose in poses) <= 0.5 * TOO_DEEP:
+        deepest = max(deepest_contact(model, pose, begun.key)[0] for pose in poses)
+        torn = any(torn_constraint(model, pose, begun.key)[1] for pose in poses)
+        if deepest <= 0.5 * TOO_DEEP and not torn:
             break
         noise *= 0.5
     return noise
@@ -170,17 +181,18 @@ def _put_right(model: mujoco.MjModel, key: int) -> StartPose:
     if lifted is not None:
         pose = lifted
         done.append("what floats was lifted until nothing overlaps")
-    return StartPose(pose, key, bool(done), ", and ".join(done), _trouble(model, pose, key))
+    return StartPose(pose, key, bool(done), ", and ".join(done), *_trouble(model, pose, key))
 
 
-def _trouble(model: mujoco.MjModel, pose: np.ndarray, key: int) -> str:
+def _trouble(model: mujoco.MjModel, pose: np.ndarray, key: int) -> tuple[str, str]:
+    """What is wrong with a pose, and what to do about it; both empty if nothing is."""
     if not np.isfinite(pose).all():
-        return "positions are not finite"
+        return "positions are not finite", "Correct the numbers of the keyframe."
     depth, geoms = deepest_contact(model, pose, key)
     if depth > TOO_DEEP:
-        return f"{geoms} overlap"
+        return f"{geoms} overlap", APART
     gap, constraint = torn_constraint(model, pose, key)
-    return f"{constraint} is broken by {gap:.2g}" if constraint else ""
+    return (f"{constraint} is broken by {gap:.2g}", WHOLE) if constraint else ("", "")
 
 
 def _lifted(model: mujoco.MjModel, pose: np.ndarray, key: int) -> np.ndarray | None:
@@ -210,19 +222,22 @@ def _drawn(model: mujoco.MjModel, choice: StartPose) -> StartPose | None:
     for number in range(_TRIES):
         pose, share = choice.pose.copy(), (number + 1) / _TRIES
         pose[places] += share * (random.uniform(low, high) - pose[places])
-        if not _trouble(model, pose, choice.key):
+        if not _trouble(model, pose, choice.key)[0]:
             done = "joints were moved until nothing overlaps and all constraints hold"
-            return StartPose(pose, choice.key, True, done, "")
+            return StartPose(pose, choice.key, True, done)
     return None
 
 
-def _explained(model: mujoco.MjModel, choice: StartPose, refused: list[str]) -> StartPose:
-    """A choice with all the reasons for it."""
+def _explained(
+    model: mujoco.MjModel, choice: StartPose, refused: Mapping[str, Sequence[str]]
+) -> StartPose:
+    """A choice with all the reasons for it: where else what would have been wrong."""
     first = ", the first one of the model" if choice.key == 0 else ""
-    why = [*refused, *([choice.reason] if choice.reason else [])]
+    why = [f"in {', '.join(poses)} {trouble}" for trouble, poses in refused.items()]
+    why += [choice.reason] if choice.reason else []
     if why or model.nkey:
         why.insert(0, f"{_called(model, choice.key)}{first}")
-    return StartPose(choice.pose, choice.key, choice.moved, "; ".join(why), choice.trouble)
+    return replace(choice, reason="; ".join(why))
 
 
 def _called(model: mujoco.MjModel, key: int) -> str:

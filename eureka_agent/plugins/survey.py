@@ -107,14 +107,18 @@ class Survey:
     @functools.cached_property
     def unmoved(self) -> list[str]:
         """What no action can move, and what to add, a sentence each."""
-        return unmoved(self.model, self._root)
+        return unmoved(self.model, self._root, self.travels)
+
+    @functools.cached_property
+    def holder(self) -> str:
+        """Name of the mocap body that holds the root; empty if none does."""
+        return held_by_mocap(self.model, self._root)
 
     @property
     def mobility(self) -> str:
         """How the root moves, and how many joints actuators move, as part of a sentence."""
-        mocap = held_by_mocap(self.model, self._root)
-        if mocap:
-            base = f"is held by the mocap body {shown(mocap)}"
+        if self.holder:
+            base = f"is held by the mocap body {shown(self.holder)}"
         elif self.free is not None:
             base = "can move freely"
         elif self.travels:

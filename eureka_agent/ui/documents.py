@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eureka_agent.errors import UsageError
+from eureka_agent.finding import GYMNASIUM
 from eureka_agent.store import (
     CandidateRow,
     ExchangeRow,
@@ -184,7 +185,8 @@ def _verdict(
             peers=not run.measured,
             untrained=row.measure.get("untrained"),
             solved=solved(run, ranked),
-            dense=row.measure.get("progress") is not None,
+            dense=row.measure.get("progress") is not None
+            or row.environment_source.startswith(GYMNASIUM),  # it has no file to write one in
             best=row.best_candidate,
             winner=winner,
             fresh=_winner(run, row.best_candidate)[1],

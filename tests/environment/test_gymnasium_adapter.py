@@ -23,6 +23,7 @@ from eureka_agent.environment import (
     mix,
     pools,
 )
+from eureka_agent.environment.catalogue import environments_document
 from eureka_agent.environment.gymnasium_task import FOLDER, read_task
 from eureka_agent.errors import EurekaError, MissingError, UsageError
 from eureka_agent.reward import RewardRejected, parse
@@ -289,6 +290,40 @@ def test_what_is_wrong_in_a_task_file_is_named(tmp_path: Path, text: str, said: 
 def test_what_cannot_be_used_is_refused_with_the_reason(name: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         find_environment(f"gymnasium:{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "cure"),
+    [
+        ("Taxi-v3", "deprecated", "version"),
+        ("../x-v0", "Malformed", "gymnasium:ID"),
+        ("no_such.py:Thing-v0", "no module", "gymnasium:no_such:Thing-v0"),
+        ("Ant-v2", "gymnasium-robotics", "newer version"),
+    ],
+)
+def test_what_gymnasium_refuses_is_said_with_a_cure(name: str, said: str, cure: str) -> None:
+    with pytest.raises((UsageError, MissingError), match=said) as raised:
+        find_environment(f"gymnasium:{name}")
+    assert cure in raised.value.remedy
+
+
+@pytest.mark.parametrize("limit", [0, -5, 1.5])
+def test_a_time_limit_that_is_no_number_of_steps_is_refused(limit: Any) -> None:
+    gymnasium.register(
+        "tests/Limited-v0", "gymnasium.envs.classic_control:PendulumEnv", max_episode_steps=limit
+    )
+    try:
+        with pytest.raises(UsageError, match=rf"time limit {limit}"):
+            find_environment("gymnasium:tests/Limited-v0")
+    finally:
+        del gymnasium.registry["tests/Limited-v0"]
+
+
+def test_envs_tells_all_about_one_of_them() -> None:
+    (entry,) = environments_document(["gymnasium:Pendulum-v1"])
+    assert entry["path"] == "gymnasium:Pendulum-v1"
+    assert entry["published_baselines"] is None
+    assert entry["episode_steps"] == 200
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(

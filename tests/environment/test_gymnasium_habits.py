@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -71,6 +71,29 @@ class NoReward(Drift):
         return self.place, None, False, False, {}
 
 
+class Texts(Drift):
+    def step(self, action: np.ndarray) -> Any:
+        return np.array(["a", "b"]), -1.0, False, False, {}
+
+
+class Listed(Drift):
+    def step(self, action: np.ndarray) -> Any:
+        return list(super().step(action))
+
+
+class Untold(Drift):
+    def step(self, action: np.ndarray) -> Any:
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise RuntimeError
+
+        raise Mute
+
+
+class Foreign:
+    """Of old Gym: of no class that Gymnasium knows."""
+
+
 class Grows(Drift):
     def step(self, action: np.ndarray) -> Any:
         return np.zeros(3), -1.0, False, False, {}
@@ -123,10 +146,12 @@ class Lacking(Drift):
 
 HABITS: tuple[type[Drift], ...] = (
     *(OldReset, OldStep, ArrayReward, Unending, ManyRewards, NoReward, Grows, ThreeValues),
+    *(Texts, Listed, Untold),
     *(ManyEnds, NoNumber, NoSeed, Leaves, Bare, Needy, Unmade, Lacking),
 )
 KINDS: dict[str, tuple[type[Drift], dict[str, Any]]] = {
     **{kind.__name__: (kind, {}) for kind in HABITS},
+    "Foreign": (cast(Any, Foreign), {}),
     "SeenDict": (Drift, {"seen": Dict({"a": Box(0, 1, (2,))})}),
     "SeenTuple": (Drift, {"seen": Tuple((Discrete(2),))}),
     "SeenNumber": (Drift, {"seen": Discrete(3)}),
@@ -165,8 +190,12 @@ def test_what_can_be_read_is_read(name: str, capsys: pytest.CaptureFixture[str])
     [
         ("ManyRewards", r"step of its class ManyRewards .*a reward of shape \(3,\)", "one number"),
         ("NoReward", r"a reward of type NoneType", "one number"),
+        ("Texts", r"step of its class Texts .*an observation of texts", "2 numbers"),
+        ("Listed", r"step of its class Listed .*a list, not a tuple of five", "terminated"),
+        ("Untold", r"Mute: \(a text that cannot be made: RuntimeError\)", "fix it"),
+        ("Foreign", r"must inherit from the gymnasium.Env class", "Derive its class"),
         ("Grows", r"step of its class Grows .*an observation of shape \(3,\)", "2 numbers"),
-        ("ThreeValues", r"3 values, not five", "terminated, truncated, info"),
+        ("ThreeValues", r"3 values, not a tuple of five", "terminated, truncated, info"),
         ("ManyEnds", r"a value of shape \(2,\) as terminated", "True or False"),
         ("NoNumber", r"reset of its class NoNumber .*not finite", "numbers"),
         ("NoSeed", "unexpected keyword argument 'seed'", "seed=None, options=None"),

@@ -183,6 +183,8 @@ def test_nothing_tells_a_designer_of_fitness_or_reward(tmp_path: Path) -> None:
         ("mine", "missing.xml", "no model"),
         ("mine", "broken.xml", "cannot use"),
         ("mine", "still.xml", "no actuator"),
+        ("mine", "stiff.xml", "no joint"),
+        ("mine", "return.xml", "characters that XML does not keep"),
         ("mine", "meshless.xml", "cannot use"),
     ],
 )
@@ -193,6 +195,11 @@ def test_what_cannot_be_made_is_refused_and_nothing_is_written(
     (models / "still.xml").write_text(
         "<mujoco><worldbody><body><joint/><geom size='1'/></body></worldbody></mujoco>"
     )
+    stiff = """<mujoco><worldbody><site name="s"/></worldbody>
+      <actuator><motor site="s"/></actuator></mujoco>"""
+    (models / "stiff.xml").write_text(stiff)
+    arm = '<body><joint name="j&#13;"/><geom size="1"/></body><site name="s"/>'
+    (models / "return.xml").write_text(stiff.replace('<site name="s"/>', arm))
     (models / "meshless.xml").write_text(ARM.replace("brick.stl", "gone.stl"))
     (tmp_path / "envs").mkdir()
     with pytest.raises(UsageError, match=problem):

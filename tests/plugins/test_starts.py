@@ -208,3 +208,56 @@ def test_what_no_action_moves_is_said_with_what_to_add(tmp_path: Path, how: str)
     assert not said or notes[0] in (new.folder / "README.md").read_text().replace("\\", "")
     floats = any(environment.model.jnt_type == int(mujoco.mjtJoint.mjJNT_FREE))
     assert floats or "move freely" not in environment.robot
+
+
+def test_a_hand_on_a_mocap_body_is_not_asked_to_travel(tmp_path: Path) -> None:
+    new, _ = made(tmp_path, HAND)
+    assert new.task == "Raise the finger as high as possible."
+
+
+def test_the_first_task_is_about_an_end_that_moves(tmp_path: Path) -> None:
+    turned = """<body name="hub" pos="0 0 1"><joint name="turn" axis="0 1 0"/>
+      <geom name="shaft" size=".1"/>
+      <body name="cap"><joint name="spin" axis="0 1 0"/><geom name="disc" size=".05"/></body>
+      <body name="arm"><joint name="lift" axis="0 1 0"/><geom name="rod" size=".03" pos=".3 0 0"/>
+      </body></body>"""
+    text = f"""<mujoco><worldbody>{turned}</worldbody><contact><exclude body1="hub" body2="cap"/>
+      </contact><actuator><motor joint="turn"/><motor joint="spin"/><motor joint="lift"/></actuator>
+      </mujoco>"""
+    new, _ = made(tmp_path, text)
+    assert new.task == "Raise the arm as high as possible."
+    (ranges,) = [change for change in new.changes if "control range" in change]
+    assert ranges.startswith("The actuators 'turn', 'spin', 'lift' had no control range")
+
+
+def test_what_carries_a_robot_is_not_missed_a_motor(tmp_path: Path) -> None:
+    walker = """<body name="torso" pos="0 0 1"><joint name="x" type="slide" axis="1 0 0"/>
+      <joint name="z" type="slide" axis="0 0 1"/><joint name="tilt" axis="0 1 0"/>
+      <geom name="trunk" size=".1"/><body name="leg" pos="0 0 -.3"><joint name="hip" axis="0 1 0"/>
+      <geom name="shin" size=".05" pos="0 0 -.3"/></body></body>"""
+    text = f"""<mujoco><worldbody>{FLOOR}{walker}</worldbody>
+      <actuator><motor joint="hip" ctrlrange="-1 1"/></actuator></mujoco>"""
+    new, _ = made(tmp_path, text)
+    assert new.task.startswith("Move forward")
+    assert not [note for note in new.notes if "No actuator moves" in note]
+
+
+def test_the_noise_of_a_reset_tears_no_constraint(tmp_path: Path) -> None:
+    near = """<body name="door" pos="0 0 1"><joint name="swing" type="slide" axis="1 0 0"
+      range="-.5 .5"/><geom name="panel" size=".1"/></body>"""
+    held = """<equality><joint name="latch" joint1="swing"/></equality>
+      <keyframe><key name="ajar" qpos=".095 .5"/></keyframe>"""
+    new, environment = made(tmp_path, model(near, held))
+    assert environment.keyframe == "ajar"
+    assert troubles(new.folder) == []
+
+
+def test_a_constraint_that_holds_nowhere_is_said_with_its_own_cure(tmp_path: Path) -> None:
+    far = """<body name="guide" mocap="true" pos="5 0 1"/>
+      <body name="hand" pos="0 0 1"><freejoint/><geom size=".1"/></body>"""
+    held = """<equality><weld name="far" body1="guide" body2="hand" relpose="0 0 0 1 0 0 0"/>
+      </equality>"""
+    new, _ = made(tmp_path, model(far, held))
+    (said,) = [change for change in new.changes if "nothing is wrong" in change]
+    assert "the weld constraint 'far' is broken" in said
+    assert "Add a keyframe in which it holds" in said
