@@ -254,7 +254,7 @@ def test_cleaning_removes_nothing_that_a_link_leads_to(run: Run, tmp_path: Path)
 def test_a_journal_that_only_a_writer_may_take_back_is_named(run: Run) -> None:
     folder = changed(run)
     (folder / "run.db-journal").write_bytes(b"x" * 4096)
-    with pytest.raises(UsageError, match="run.db-journal beside it"):
+    with pytest.raises(UsageError, match=r"run\.db-journal beside it"):
         RunReader.open(folder)
     Run.open(folder).close()
     RunReader.open(folder).close()
