@@ -24,6 +24,8 @@ BOOLEANS = {"reproduced", "estimated"}
 MOMENTS = {"created", "updated", "finished", "time"}
 LAST_MOMENT = 250_000_000_000.0
 """Unix seconds; beyond it there is no calendar."""
+MOST_PARENTS = 1_000
+"""Of one candidate; views list them all."""
 # Only a text that holds one of these can hold a number that is not finite.
 _PERHAPS_INFINITE = re.compile(r"NaN|Infinity|[eE]\+?\d{3}|\d{300}")
 
@@ -57,6 +59,7 @@ def decode(record: type[Record], row: sqlite3.Row, path: Path) -> Record:
             if name in BOOLEANS and value in (0, 1):
                 value = bool(value)
             sound = fits(value) and (name not in MOMENTS or _is_moment(value))
+            sound &= name != "parents" or len(value) <= MOST_PARENTS
         except (ValueError, TypeError, RecursionError):
             sound = False
         if not sound:

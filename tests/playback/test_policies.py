@@ -27,9 +27,7 @@ def test_a_run_means_its_best_policy_and_a_number_one_of_its_candidates(run: Run
     assert (first.seed, first.episodes, first.lanes) == (5, 3, 2)
 
 
-def test_a_run_is_found_below_a_relative_folder(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_is_found_below_a_relative_folder(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run.path.parent)
     for text in ("latest", run.name, f"./{run.name}"):
         assert find_policy(text, Path()).path == run.path / "best" / "policy.zip"

@@ -390,3 +390,11 @@ def test_a_scale_may_repeat_its_number_in_the_signature() -> None:
     assert errors(f"{head}def compute_reward(height, width: float = 2.0):\n{body}") == []
     (found,) = errors(f"{head}def compute_reward(height=1.0, width=2.0):\n{body}")
     assert found.rule == "default"
+
+
+def test_an_odd_name_in_a_table_is_told_without_what_follows_from_it() -> None:
+    text = HEAD.replace('"a"', '"a b"') + DEFINITION
+    assert text != HEAD + DEFINITION
+    assert [finding.rule for finding in check(text, SIGNALS) if finding.severity == "error"] == [
+        "table"
+    ]

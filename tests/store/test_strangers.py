@@ -260,6 +260,14 @@ def test_a_journal_that_only_a_writer_may_take_back_is_named(run: Run) -> None:
     RunReader.open(folder).close()
 
 
+def test_a_candidate_with_parents_without_end_is_refused(run: Run) -> None:
+    run.add_candidate(0, 0, "x = 1\n", designer="offline")
+    parents = json.dumps(list(range(1001)))
+    folder = changed(run, f"UPDATE candidates SET parents = '{parents}'")
+    with RunReader.open(folder) as reader, pytest.raises(UsageError, match="where the parents of"):
+        reader.candidates()
+
+
 @pytest.mark.parametrize(
     ("goal", "why"), [("'a' || char(0) || 'b'", "holds a NUL"), ("hex(zeroblob(60000))", "no end")]
 )
