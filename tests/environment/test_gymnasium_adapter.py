@@ -386,7 +386,7 @@ def test_a_locked_worker_trains_on_it(name: str, trainer: str) -> None:
         assert worker.advance(128, lambda done: None)[0].evicted is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_search_goes_to_its_end_and_on_with_the_users_own_goal(tmp_path: Path) -> None:
     path, runs = tmp_path / "short.toml", tmp_path / "runs"
     path.write_text('id = "Pendulum-v1"\nepisode_steps = 20\n')

@@ -57,7 +57,15 @@ def test_one_step_agrees_with_the_cpu_from_many_states(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["half_cheetah", "hopper", "humanoid", "ball_balance"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "half_cheetah",
+        pytest.param("hopper", marks=pytest.mark.long),
+        pytest.param("humanoid", marks=pytest.mark.long),
+        pytest.param("ball_balance", marks=pytest.mark.long),
+    ],
+)
 def test_one_step_of_a_robot_agrees_with_the_cpu(name: str, device: torch.device) -> None:
     environment = find_environment(name)
     shares = outside(environment.model, device, 40, environment.substeps)
