@@ -125,7 +125,25 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             raise _no_policy(path, f"its {name} is no matrix of a policy")
         if not value.isfinite().all():
             raise _no_policy(path, f"its {name} holds numbers that are not finite")
+    odd = _odd_layer(found)
+    if odd:
+        raise _no_policy(path, f"its {odd} does not fit the rest")
     return {name: value.float() for name, value in found.items()}
+
+
+def _odd_layer(weights: Mapping[str, Tensor]) -> str:
+    """The first layer that is missing or does not take what the one before gives; else empty."""
+    depth = sum(name.startswith("mlp_extractor.policy_net.") for name in weights) // 2
+    nothing = torch.empty(0)
+    for hidden, last in (("policy_net", "action_net"), ("value_net", "value_net")):
+        width = weights[NEEDED[2]].shape[-1]
+        for name in (*(f"mlp_extractor.{hidden}.{2 * i}" for i in range(depth)), last):
+            weight = weights.get(f"{name}.weight", nothing)
+            bias = weights.get(f"{name}.bias", nothing)
+            if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
+                return name
+            width = len(weight)
+    return "" if weights["log_std"].shape == weights["action_net.bias"].shape else "log_std"
 
 
 def _unpacked(archive: zipfile.ZipFile, name: str, most: int) -> bytes:

@@ -33,6 +33,30 @@ def test_a_run_is_found_below_a_relative_folder(run: Run, monkeypatch: pytest.Mo
         assert find_policy(text, Path()).path == run.path / "best" / "policy.zip"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mlp_extractor.policy_net.4.weight", torch.zeros(4, 4)),
+        ("mlp_extractor.value_net.2.bias", torch.zeros(1)),
+        ("mlp_extractor.policy_net.2.weight", torch.zeros(64, 7)),
+        ("action_net.weight", torch.zeros(3)),
+        ("log_std", torch.zeros(5)),
+    ],
+)
+def test_layers_that_do_not_fit_together_are_no_policy(
+    run: Run, tmp_path: Path, name: str, value: torch.Tensor
+) -> None:
+    weights = {**read_weights(run.path / "best" / "policy.zip"), name: value}
+    if name.endswith("4.weight"):
+        weights["mlp_extractor.policy_net.6.weight"] = value
+    packed = io.BytesIO()
+    torch.save(weights, packed)
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
+        archive.writestr("policy.pth", packed.getvalue())
+    with pytest.raises(UsageError, match="does not fit the rest"):
+        read_weights(tmp_path / "odd.zip")
+
+
 def test_a_zip_inside_of_a_run_is_the_candidate_that_it_belongs_to(run: Run) -> None:
     inside = find_policy(str(run.candidate_folder(1) / "policy.zip"), run.path.parent)
     assert inside.title == f"{run.name} #1" and inside.program is not None
