@@ -3,12 +3,13 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from eureka_agent.errors import UsageError
 from eureka_agent.paths import expanded
-from eureka_agent.search.config import SearchConfig, unknown_setting
+from eureka_agent.search.config import KINDS, SearchConfig, unknown_setting
 from eureka_agent.store import RunReader, find_run
 
 SUFFIX = ".toml"
@@ -149,9 +150,11 @@ def find_preset(name: str) -> Preset:
         return PRESETS[name]
     path = expanded(name)
     if path.suffix != SUFFIX:
+        close = get_close_matches(name.strip().lower(), PRESETS, n=1)
+        guess = f"Did you mean {close[0]}? " if close else ""
         raise UsageError(
             f"There is no preset {name!r}.",
-            f"Use {', '.join(PRESETS)}, or the path of a TOML file with settings.",
+            f"{guess}Use {', '.join(PRESETS)}, or the path of a TOML file with settings.",
         )
     return Preset(name, f"The settings of {path}.", _read(path))
 
@@ -185,7 +188,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", "Give a TOML file.") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path} cannot be read: {reason}.", "Give a TOML file.") from error
     types = {f.name: type(f.default) for f in fields(SearchConfig)}
     for name, value in settings.items():
         if name not in types:
@@ -193,6 +197,6 @@ def _read(path: Path) -> dict[str, Any]:
         whole = types[name] is float and type(value) is int
         if type(value) is not types[name] and not whole:
             raise UsageError(
-                f"{path}: {name} must be {types[name].__name__}, not {value!r}.", "Mend the file."
+                f"{path}: {name} must be {KINDS[types[name]]}, not {value!r:.40}.", "Fix the file."
             )
     return settings

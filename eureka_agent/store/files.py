@@ -10,7 +10,7 @@ import secrets
 import stat
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,6 +43,19 @@ def draft_of(path: Path) -> Iterator[Path]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def require_replaceable(path: Path) -> None:
+    """Refuse an output that somebody named and that would take the place of no ordinary file.
+
+    A device such as /dev/null would be gone for all programs of the machine.
+
+    Raises:
+        OSError: there is a device, a pipe, a link or the like.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError(errno.EEXIST, "a device, a pipe or a link is there", str(path))
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -164,7 +177,8 @@ def _oddity(entry: os.DirEntry[str]) -> str:
 
 def _require_inside(path: Path, root: Path) -> None:
     """Refuse a path that leads through a link below `root`."""
-    for part in path.relative_to(root).parents:
+    root = root.absolute()  # either may be relative to the working folder
+    for part in path.absolute().relative_to(root).parents:
         if part.parts and (root / part).is_symlink():
             raise _odd(root / part)
 
