@@ -44,6 +44,8 @@ def environment_folder(name: str) -> Path:
         raise UsageError(*_sentence(name, folders))
     close = difflib.get_close_matches(name, folders, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
+    if re.search(r"-v\d+$", name):  # as all of Gymnasium's names end
+        hint = f"Did you mean {GYMNASIUM + name.rpartition(':')[2]!r}? "
     if (Path(name) / CODE).is_file():
         hint = f"Did you mean the folder ./{name}? "
     raise UsageError(

@@ -30,6 +30,12 @@ def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str
         (("resume", "latest"), "run"),
         (("train", "cartpole", "--reward", "missing.py"), "missing.py"),
         (("fly",), "fly"),
+        (("search", "cartpole", "--runs", ""), "the path is empty"),
+        (("search", "cartpole", "--steps", "many"), "'many' is not a whole number"),
+        (("search", "cartpole", "--set", "preset=quick"), "Give --preset quick"),
+        (("search", "cartpole", "--model", ""), "--model is empty"),
+        (("search", "cartpole", "--no-fitness", "--set", "rank_by=fitness"), "--no-fitness"),
+        (("search", "CartPole-v1"), "gymnasium:CartPole-v1"),
     ],
 )
 def test_wrong_use_gets_a_sentence_and_exit_code_2(

@@ -12,6 +12,7 @@ from eureka_agent.cli.options import (
     app,
     config_app,
     print_json,
+    typed_path,
 )
 from eureka_agent.errors import EurekaError
 from eureka_agent.finding import environment_folder, require_environment
@@ -115,11 +116,11 @@ def new_environment(
     model: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", parser=expanded, help="A MJCF file; without one, a small robot."
+            metavar="FILE", parser=typed_path, help="A MJCF file; without one, a small robot."
         ),
     ] = None,
     folder: Annotated[
-        Path, typer.Option(metavar="DIR", parser=expanded, help="Where the new folder is made.")
+        Path, typer.Option(metavar="DIR", parser=typed_path, help="Where the new folder is made.")
     ] = Path(),
     task: Annotated[str | None, typer.Option(help="The task in one sentence.")] = None,
 ) -> None:

@@ -20,9 +20,10 @@ from eureka_agent.cli.options import (
     print_json,
     runs_app,
     say_path,
+    typed_path,
 )
 from eureka_agent.errors import EurekaError, MissingError, UsageError
-from eureka_agent.paths import expanded, shown
+from eureka_agent.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,7 +138,7 @@ def report(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", parser=expanded, help="Where; report.html in the run without it."
+            metavar="FILE", parser=typed_path, help="Where; report.html in the run without it."
         ),
     ] = None,
     runs: RunsFolder = RUNS,
@@ -186,7 +187,7 @@ def play(
     ] = None,
     video: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", parser=expanded, help="Film an episode: .mp4 or .gif."),
+        typer.Option(metavar="FILE", parser=typed_path, help="Film an episode: .mp4 or .gif."),
     ] = None,
     episode: Annotated[int, typer.Option(help="Which episode is filmed, counted from 0.")] = 0,
     seconds: Annotated[
@@ -253,7 +254,9 @@ def track(
     tensorboard: Annotated[
         Path,
         typer.Option(
-            metavar="DIR", parser=expanded, help="Gets event files, in a folder of the run's name."
+            metavar="DIR",
+            parser=typed_path,
+            help="Gets event files, in a folder of the run's name.",
         ),
     ] = Path("tensorboard"),
     follow: Annotated[

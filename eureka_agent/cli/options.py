@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from eureka_agent.choices import whole_number
 from eureka_agent.errors import UsageError
 from eureka_agent.paths import expanded
 from eureka_agent.ui.format import clean
@@ -34,6 +35,22 @@ app.add_typer(config_app, name="config")
 runs_app = typer.Typer()
 app.add_typer(runs_app, name="runs")
 
+
+def typed_path(text: str | Path) -> Path:
+    """A path that somebody typed; an empty one, as of a variable that is not set, is refused."""
+    if not str(text).strip():
+        raise typer.BadParameter("the path is empty.")
+    return expanded(text)
+
+
+def count(text: str | int) -> int:
+    """A whole number that somebody typed, such as 300000 or 3e5."""
+    try:
+        return whole_number(str(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r:.40} is not a whole number.") from None
+
+
 EnvironmentName = Annotated[
     str,
     typer.Argument(
@@ -44,14 +61,14 @@ RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="Path of a run, start of its name, or 'latest'.")
 ]
 RunsFolder = Annotated[
-    Path, typer.Option("--runs", metavar="DIR", parser=expanded, help="Where runs are kept.")
+    Path, typer.Option("--runs", metavar="DIR", parser=typed_path, help="Where runs are kept.")
 ]
 OtherRunsFolder = Annotated[
     Path | None,
     typer.Option(
         "--runs",
         metavar="DIR",
-        parser=expanded,
+        parser=typed_path,
         help="Where runs are kept.",
         show_default=str(RUNS),
     ),
@@ -59,7 +76,10 @@ OtherRunsFolder = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="A stable JSON document on stdout.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Progress as lines, not as a live view.")]
 Seed = Annotated[int | None, typer.Option(help="Source of all randomness.")]
-Steps = Annotated[int | None, typer.Option(help="Environment steps per training.")]
+Steps = Annotated[
+    int | None,
+    typer.Option(metavar="N", parser=count, help="Environment steps per training."),
+]
 Device = Annotated[
     str | None, typer.Option(help="Where to train: cpu, cuda, or auto for a GPU that works.")
 ]
@@ -120,8 +140,10 @@ def read_text(path: Path) -> str:
         with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST_FILE + 1)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{path} cannot be read: {reason}.", "Give the path of a file.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise UsageError(
+            f"{path} cannot be read: {reason}.", "Give the path of a reward program, a text file."
+        ) from error
     if len(text) > LONGEST_FILE:
         raise UsageError(
             f"{path} is longer than {LONGEST_FILE:,} characters.",

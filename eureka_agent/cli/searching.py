@@ -1,12 +1,13 @@
 """Commands that write, check and train rewards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eureka_agent.choices import MOST_TRAININGS
 from eureka_agent.cli.options import (
     RUNS,
     AsJson,
@@ -21,13 +22,15 @@ from eureka_agent.cli.options import (
     Trust,
     agreement,
     app,
+    count,
     note,
     print_json,
     read_text,
+    typed_path,
 )
 from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.finding import require_environment
-from eureka_agent.paths import command, expanded
+from eureka_agent.paths import command
 
 if TYPE_CHECKING:
     from eureka_agent.search import Launch
@@ -68,17 +71,18 @@ def search(
         Path | None,
         typer.Option(
             metavar="FILE",
-            parser=expanded,
+            parser=typed_path,
             help="Python file that scores your own goal: fitness(<signals>) gives a number per "
             "step (docs/tutorial.md, step 3).",
         ),
     ] = None,
     init: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", parser=expanded, help="A reward program to start from."),
+        typer.Option(metavar="FILE", parser=typed_path, help="A reward program to start from."),
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(help="Tokens that the language model may use.")
+        int | None,
+        typer.Option(metavar="N", parser=count, help="Tokens that the language model may use."),
     ] = None,
     max_cost: Annotated[
         float | None, typer.Option(metavar="USD", help="What the language model may cost.")
@@ -104,7 +108,7 @@ def search(
     from eureka_agent.search.presets import find_preset
 
     changes: dict[str, Any] = {**find_preset(preset).settings, "preset": preset}
-    changes |= dict(parse_setting(text) for text in settings or [])
+    given = dict(parse_setting(text) for text in settings or [])
     named = {
         "designer": designer,
         "generations": generations,
@@ -119,7 +123,9 @@ def search(
         "sandbox": sandbox,
         "rank_by": "peers" if no_fitness else None,
     }
-    changes |= {name: value for name, value in named.items() if value is not None}
+    named = {name: value for name, value in named.items() if value is not None}
+    _check_options(named, given)
+    changes |= given | named
     if changes.get("model"):
         changes.setdefault("designer", "openai")
     SearchConfig.check(**changes)
@@ -168,7 +174,7 @@ def resume(
 def train(
     environment: EnvironmentName,
     reward: Annotated[
-        Path, typer.Option(metavar="FILE", parser=expanded, help="The reward program.")
+        Path, typer.Option(metavar="FILE", parser=typed_path, help="The reward program.")
     ],
     trainer: Annotated[
         str | None,
@@ -211,7 +217,7 @@ def train(
 def critique(
     environment: EnvironmentName,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", parser=expanded, help="The reward program.")
+        Path, typer.Argument(metavar="FILE", parser=typed_path, help="The reward program.")
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -239,7 +245,10 @@ def critique(
 @app.command()
 def evaluate(
     run: RunName,
-    seeds: Annotated[int, typer.Option(min=1, help="Fresh training seeds for each reward.")] = 5,
+    seeds: Annotated[
+        int,
+        typer.Option(min=1, max=MOST_TRAININGS, help="Fresh training seeds for each reward."),
+    ] = 5,
     trust: Trust = False,
     runs: RunsFolder = RUNS,
     plain: Plain = False,
@@ -261,6 +270,27 @@ def evaluate(
     _watched(launch, plain, lambda: retrain(launch, seeds), quiet=as_json)
     launch.run.close()
     show(str(launch.run.path), as_json=as_json)
+
+
+def _check_options(named: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse what an option or --set cannot have meant.
+
+    Args:
+        named: settings that options of their own give.
+        given: settings that --set gives.
+
+    Raises:
+        UsageError: both give a setting, and differ; or an option is empty.
+    """
+    for name, value in named.items():
+        option = "--no-fitness" if name == "rank_by" else f"--{name.replace('_', '-')}"
+        if given.get(name, value) != value:
+            raise UsageError(
+                f"--set {name}={given[name]} and {option} contradict each other.",
+                "Leave one of them out.",
+            )
+        if isinstance(value, str) and not value.strip():
+            raise UsageError(f"{option} is empty.", "Give it a value, or leave it out.")
 
 
 def _search(launch: "Launch", plain: bool) -> None:
@@ -296,7 +326,9 @@ def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: boo
     except KeyboardInterrupt:
         note(f"Interrupted. Go on with:\n  {command('resume', launch.run.path)}")
         raise
-    except (EurekaError, OSError):
+    except (EurekaError, OSError) as error:
+        if isinstance(error, UsageError) and launch.run.row().status != "failed":
+            raise  # nothing began, as where another process searches the run
         if launch.run.path.is_dir():
             note(f"The search stopped. Go on with:\n  {command('resume', launch.run.path)}")
         else:

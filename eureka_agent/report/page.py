@@ -23,7 +23,7 @@ from eureka_agent.report.questions import Passages, questions
 from eureka_agent.report.traces import Figure
 from eureka_agent.report.videos import winner_picture, winner_video
 from eureka_agent.store import RunReader
-from eureka_agent.store.files import write_atomically
+from eureka_agent.store.files import require_replaceable, write_atomically
 from eureka_agent.ui import format as forms
 from eureka_agent.ui.documents import (
     Document,
@@ -55,10 +55,13 @@ def write_report(run: RunReader, path: Path | None = None) -> Path:
     Raises:
         UsageError: it cannot be written there.
     """
+    named = path is not None
     path = path or run.path
     path = path / NAME if path.is_dir() else path
-    text = report_page(run)
     try:
+        if named:
+            require_replaceable(path)
+        text = report_page(run)
         write_atomically(path, text)
     except OSError as error:
         raise UsageError(

@@ -39,7 +39,9 @@ def check_arguments(source: str, goal: str | None, fitness: Path | None, measure
     goal = read_goal(goal)
     if fitness is not None and not measured:
         raise UsageError(
-            "A search by a fitness file does not go with --no-fitness.", "Leave one of them out."
+            "A search by a fitness file does not go with one by no fitness, as --no-fitness and "
+            "--set rank_by=peers ask for.",
+            "Leave one of them out.",
         )
     if fitness is not None:
         read_fitness(fitness)
@@ -114,7 +116,8 @@ def read_fitness(path: Path) -> str:
                 f"--fitness takes a Python file that scores the goal, not words ({str(path)!r}).",
                 f"{HOW} The sentence itself goes into --goal.",
             )
-        raise UsageError(f"There is no file {path}: --fitness takes a Python file.", HOW)
+        there = f"{path} is no ordinary file" if path.exists() else f"There is no file {path}"
+        raise UsageError(f"{there}: --fitness takes a Python file.", HOW)
     try:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)
@@ -138,14 +141,14 @@ def require_evaluable(run: RunReader) -> None:
         UsageError: the search is not finished, found nothing, or has no fitness.
     """
     row = run.row()
+    if run.status() != "finished":
+        raise UsageError(
+            f"Run {run.name} is not finished.", f"Go on with: {command('resume', run.path)}"
+        )
     if not run.measured:
         raise UsageError(
             f"Run {run.name} was searched without a fitness: nothing measures its winner.",
             f"Look at it: {command('play', run.path, '--video', 'winner.mp4')}",
-        )
-    if run.status() != "finished":
-        raise UsageError(
-            f"Run {run.name} is not finished.", f"Go on with: {command('resume', run.path)}"
         )
     if row.best_candidate is None:
         raise UsageError(

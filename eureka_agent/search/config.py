@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
-from eureka_agent.choices import FREE, PARTS, require_device_name
+from eureka_agent.choices import FREE, MOST_TRAININGS, PARTS, require_device_name, whole_number
 from eureka_agent.errors import UsageError
 from eureka_agent.sandbox.isolation import POLICIES
 
@@ -164,12 +164,6 @@ class SearchConfig:
                 "Give --model NAME, and --base-url URL for a server other than OpenAI's.",
             )
         self._check_roles()
-        if self.max_cost and not (self.prompt_price or self.completion_price):
-            raise UsageError(
-                "--max-cost needs to know what the model costs.",
-                "Give its US dollars per million tokens: "
-                "--set prompt_price=0.5 --set completion_price=2.",
-            )
         if self.exam and self.rank_by == "peers":
             raise UsageError(
                 "The exam uses the fitness of episodes, which --no-fitness does without.",
@@ -193,6 +187,13 @@ class SearchConfig:
             _require(self, name, 0)
         for name in ("temperature", "max_cost", "prompt_price", "completion_price"):
             _require(self, name, 0)
+        if self.max_cost and not (self.prompt_price or self.completion_price):
+            self.require_asked_model()
+            raise UsageError(
+                "--max-cost needs to know what the model costs.",
+                "Give its US dollars per million tokens: "
+                "--set prompt_price=0.5 --set completion_price=2.",
+            )
 
     @property
     def measured(self) -> bool:
@@ -297,8 +298,7 @@ class SearchConfig:
             whole = types[name] is float and type(value) is int
             if type(value) is not types[name] and not whole:
                 raise UsageError(
-                    f"The run's setting {name} is {value!r:.40}, which is no "
-                    f"{types[name].__name__}.",
+                    f"The run's setting {name} is {value!r:.40}, not {KINDS[types[name]]}.",
                     "The run is damaged, or somebody made it up.",
                 )
         return cls(**known)
@@ -326,18 +326,20 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     types = {field.name: type(field.default) for field in fields(SearchConfig)}
+    if name == "preset":
+        raise UsageError("A preset is not a setting.", f"Give --preset {value or 'P'}.")
     if name not in types:
         raise unknown_setting(name)
     if not equals:
         raise UsageError(f"{text!r} sets nothing.", f"Write {name}=VALUE.")
     if types[name] is bool:
         if value.lower() not in _BOOLEANS:
-            raise UsageError(f"{name} must be {KINDS[bool]}, not {value!r}.")
+            raise UsageError(f"{name} must be {KINDS[bool]}, not {value!r:.40}.")
         return name, _BOOLEANS[value.lower()]
     try:
-        return name, types[name](value)
+        return name, whole_number(value) if types[name] is int else types[name](value)
     except ValueError:
-        raise UsageError(f"{name} must be {KINDS[types[name]]}, not {value!r}.") from None
+        raise UsageError(f"{name} must be {KINDS[types[name]]}, not {value!r:.40}.") from None
 
 
 _MOST = {
@@ -348,7 +350,7 @@ _MOST = {
     "ranking_episodes": 10**5,
     "reporting_episodes": 10**5,
     "checkpoints": 10**5,
-    "retrainings": 10**5,
+    "retrainings": MOST_TRAININGS,
 }
 """Beyond these the first array that a search makes fits into no machine, or it never ends."""
 
@@ -369,6 +371,8 @@ def unknown_setting(name: str, where: str = "") -> UsageError:
     )
 
 
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+"""What people call the types of values."""
 _BOOLEANS = {"true": True, "on": True, "yes": True, "1": True} | {
     "false": False,
     "off": False,
@@ -377,12 +381,19 @@ _BOOLEANS = {"true": True, "on": True, "yes": True, "1": True} | {
 }
 
 
+def alternatives(names: Sequence[str]) -> str:
+    """Names to choose one of, such as "a, b or c"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _require_one_of(name: str, value: str, offered: Sequence[str], known: Sequence[str]) -> None:
     if value not in known:
-        raise UsageError(f"There is no {name} {value!r}.", f"Use {' or '.join(offered)}.")
+        raise UsageError(f"There is no {name} {value!r}.", f"Use {alternatives(offered)}.")
 
 
 def _require(config: SearchConfig, name: str, least: int) -> None:
     value = getattr(config, name)
     if not least <= value < math.inf:
-        raise UsageError(f"{name} is {value}.", f"It must be at least {least}.")
+        finite = "" if math.isfinite(value) else "a finite number and "
+        raise UsageError(f"{name} is {value}.", f"It must be {finite}at least {least}.")

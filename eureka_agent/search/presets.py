@@ -7,6 +7,7 @@ import functools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,11 @@ def find_preset(name: str) -> Preset:
         return all_presets()[name]
     path = expanded(name)
     if path.suffix != SUFFIX:
+        close = get_close_matches(name.strip().lower(), all_presets(), n=1)
+        guess = f"Did you mean {close[0]}? " if close else ""
         raise UsageError(
             f"There is no preset {name!r}.",
-            f"Use {', '.join(all_presets())}, or the path of a TOML file with settings.",
+            f"{guess}Use {', '.join(all_presets())}, or the path of a TOML file with settings.",
         )
     return _preset(name, path)
 
@@ -142,7 +145,8 @@ def _read(path: Path) -> dict[str, Any]:
             "Give the path of a TOML file with settings, or a name: eureka-agent presets",
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", "Give a TOML file.") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path} cannot be read: {reason}.", "Give a TOML file.") from error
 
 
 def _checked(settings: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A run that some process searches is never touched, nor one that was written to a
 made.
 """
 
+import math
 import os
 import re
 import shutil
@@ -72,7 +73,12 @@ def plan_cleaning(directory: Path, *, days: float = 30.0, losers: bool = False) 
         days: a run stays whole for so long after it was last written to.
         losers: of finished runs, policies and recorded episodes of those candidates can go that
             are not the best of their generation.
+
+    Raises:
+        UsageError: the days are no number, which every run would be older than.
     """
+    if math.isnan(days):
+        raise UsageError("--older nan is no number of days.", "Give one, such as --older 30.")
     now = time.time()
     before = now - days * DAY
     removals: list[Removal] = []

@@ -10,7 +10,7 @@ import secrets
 import stat
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,6 +46,19 @@ def draft_of(path: Path) -> Iterator[Path]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def require_replaceable(path: Path) -> None:
+    """Refuse an output that somebody named and that would take the place of no ordinary file.
+
+    A device such as /dev/null would be gone for all programs of the machine.
+
+    Raises:
+        OSError: there is a device, a pipe, a link or the like.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError(errno.EEXIST, "a device, a pipe or a link is there", str(path))
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -33,6 +33,8 @@ from eureka_agent.store.rows import (
 Row = TypeVar("Row", CandidateRow, TrainingRow, EvaluationRow, GenerationRow)
 
 LOCK = "lock"
+LARGEST_ID = 2**63 - 1
+"""Beyond it the database has no numbers."""
 LONGEST_NAMES = 100_000
 """Characters of goal and environment together."""
 STRANGE_ERRORS = (
@@ -172,7 +174,9 @@ class RunReader:
         Raises:
             UsageError: there is none of that number.
         """
-        rows = self._select(CandidateRow, "SELECT * FROM candidates WHERE id = ?", candidate)
+        known = abs(candidate) <= LARGEST_ID
+        query = "SELECT * FROM candidates WHERE id = ?"
+        rows = self._select(CandidateRow, query, candidate) if known else []
         if not rows:
             last = self._database.number("SELECT max(id) FROM candidates")
             there = f"It has 1 to {last}." if last else "It has none yet."

@@ -101,6 +101,11 @@ def test_a_run_from_another_machine_finds_its_environment_by_name(
     assert find_policy(str(other.path), tmp_path).environment.name == "cartpole"
 
 
+def test_a_run_is_played_from_a_relative_path(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run.path.parent)
+    assert find_policy(run.path.name, Path()).path.is_file()
+
+
 @pytest.mark.parametrize(("candidate", "said"), [(3, "has no policy"), (9, "no candidate 9")])
 def test_a_candidate_without_a_policy_is_named(run: Run, candidate: int, said: str) -> None:
     with pytest.raises(UsageError, match=said):

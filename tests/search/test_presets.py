@@ -202,6 +202,37 @@ def test_a_wrong_setting_is_answered_with_the_nearest_one(
     assert remedy in (error.value.remedy or "")
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("steps=3e5", 300_000), ("steps=300_000", 300_000), ("seed=7", 7)]
+)
+def test_a_whole_number_may_have_an_exponent(text: str, value: int) -> None:
+    assert parse_setting(text)[1] == value
+
+
+@pytest.mark.parametrize("value", ["", "nan", "inf", "1e999", "1.5", "1e99", "9" * 5000])
+def test_what_is_no_whole_number_is_refused_in_words(value: str) -> None:
+    with pytest.raises(UsageError, match="steps must be a whole number") as error:
+        parse_setting(f"steps={value}")
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("cost", [float("nan"), float("inf"), -1.0])
+def test_a_cost_that_is_none_is_refused_before_prices_are_asked_for(cost: float) -> None:
+    with pytest.raises(UsageError, match="max_cost is"):
+        SearchConfig(designer="openai", model="any", max_cost=cost)
+
+
+def test_a_limit_of_cost_without_a_model_asks_for_no_prices() -> None:
+    with pytest.raises(UsageError, match="asks no language model"):
+        SearchConfig(max_cost=1.0)
+
+
+def test_a_misspelt_preset_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(UsageError, match="quik") as error:
+        find_preset("quik")
+    assert "Did you mean quick?" in error.value.remedy
+
+
 def test_a_difference_names_what_only_one_of_them_sets() -> None:
     found = difference(PRESETS["default"].settings, PRESETS["best-of-n"].settings)
     assert found == dict.fromkeys(("reflection", "strategies", "equivalents"), (None, False))

@@ -14,7 +14,7 @@ from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.report import write_report
 from eureka_agent.store import Run, RunReader, find_run, guard, list_runs
 from eureka_agent.store.cleaning import plan_cleaning, remove
-from eureka_agent.store.files import draft_of, is_plain, read_plain
+from eureka_agent.store.files import draft_of, is_plain, read_plain, require_replaceable
 from eureka_agent.store.trust import SIGNATURE
 from eureka_agent.ui.documents import run_document
 
@@ -335,3 +335,26 @@ def test_strange_folders_spoil_no_list(run: Run, tmp_path: Path) -> None:
         RunReader.open(find_run("strange-0", tmp_path))
     with pytest.raises(UsageError, match="There is no run"):
         find_run("x" * 5000, tmp_path)
+
+
+def test_a_plain_file_is_one_whichever_of_the_paths_is_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "run"
+    root.mkdir()
+    (root / "policy.zip").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert is_plain(root / "policy.zip", Path("run"))
+    assert is_plain(Path("run/policy.zip"), root)
+    assert not is_plain(tmp_path / "other", Path("run"))
+
+
+def test_a_named_output_takes_the_place_of_ordinary_files_alone(tmp_path: Path) -> None:
+    require_replaceable(tmp_path / "new.html")
+    (tmp_path / "old.html").write_text("")
+    require_replaceable(tmp_path / "old.html")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "old.html")
+    for odd in (Path(os.devnull), tmp_path / "pipe", tmp_path / "link"):
+        with pytest.raises(OSError, match="is there"):
+            require_replaceable(odd)

@@ -136,3 +136,8 @@ def test_there_may_be_nothing_to_remove(tmp_path: Path) -> None:
 )
 def test_sizes_are_short(size: float, text: str) -> None:
     assert volume(size) == text
+
+
+def test_days_that_are_no_number_remove_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no number of days"):
+        plan_cleaning(tmp_path, days=float("nan"))
