@@ -371,8 +371,6 @@ def unknown_setting(name: str, where: str = "") -> UsageError:
     )
 
 
-KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-"""What people call the types of values."""
 _BOOLEANS = {"true": True, "on": True, "yes": True, "1": True} | {
     "false": False,
     "off": False,
