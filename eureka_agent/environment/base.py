@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -220,7 +221,12 @@ class Environment:
     def model(self) -> mujoco.MjModel:
         """The compiled model."""
         built = self.build()
-        return built.compile() if isinstance(built, mujoco.MjSpec) else built
+        if not isinstance(built, mujoco.MjSpec):
+            return built
+        with warnings.catch_warnings():
+            # MuJoCo says so of models in its own packages' style, which work in the pinned version.
+            warnings.filterwarnings("ignore", "compiler attribute .* is deprecated", UserWarning)
+            return built.compile()
 
     @functools.cached_property
     def signals_described(self) -> tuple[Signal, ...]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from eureka_agent.environment import Environment, find_environment, make_worlds, pools, record
+from eureka_agent.paths import command
 from eureka_agent.report.page import report_page
 from eureka_agent.search.criticism import EPISODES
 from eureka_agent.search.picturing import picture_winner
@@ -63,4 +64,4 @@ def test_what_cannot_be_drawn_is_an_event_and_a_line_of_the_report(
     (event,) = run.events()
     assert (event.kind, event.candidate_id) == ("picture", 1)
     assert "no picture of the winner's policy" in event.text
-    assert f"eureka-agent play {run.name} --video out.mp4" in report_page(run)
+    assert f"{command('play', run.path)} --video out.mp4" in report_page(run)
