@@ -11,6 +11,7 @@ import mujoco
 import numpy as np
 
 from eureka_agent.environment import Environment
+from eureka_agent.environment.facts import compiled
 
 ASPECT = 1.6
 """Width of a picture over its height."""
@@ -50,7 +51,7 @@ def dressed(
     _sky(spec)
     _floor(spec, float(points[:, 2].min()))
     _camera(spec, points, math.radians(azimuth), math.radians(elevation))
-    return spec.compile()
+    return compiled(spec)
 
 
 def _spec(environment: Environment) -> mujoco.MjSpec:

@@ -90,6 +90,7 @@ def test_every_command_works_from_a_relative_folder(measured: Path) -> None:
     assert played["policies"][0]["fitness"] is not None
 
 
+@pytest.mark.long
 def test_without_a_fitness_none_is_measured_shown_or_told(
     unmeasured: tuple[Path, str, str],
 ) -> None:

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from eureka_agent.environment.description import TaskDescription
-from eureka_agent.environment.facts import actuator_facts, controls, joint_facts, mass
+from eureka_agent.environment.facts import actuator_facts, compiled, controls, joint_facts, mass
 from eureka_agent.environment.placeholder import marked_lines
 from eureka_agent.environment.random import ResetNoise
 from eureka_agent.environment.settings import TrainingSettings
@@ -221,12 +220,7 @@ class Environment:
     def model(self) -> mujoco.MjModel:
         """The compiled model."""
         built = self.build()
-        if not isinstance(built, mujoco.MjSpec):
-            return built
-        with warnings.catch_warnings():
-            # MuJoCo says so of models in its own packages' style, which work in the pinned version.
-            warnings.filterwarnings("ignore", "compiler attribute .* is deprecated", UserWarning)
-            return built.compile()
+        return compiled(built) if isinstance(built, mujoco.MjSpec) else built
 
     @functools.cached_property
     def signals_described(self) -> tuple[Signal, ...]:

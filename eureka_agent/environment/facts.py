@@ -1,5 +1,6 @@
 """What a model says about its robot, in words: what a designer of rewards would read off it."""
 
+import warnings
 from dataclasses import dataclass
 
 import mujoco
@@ -24,6 +25,13 @@ _ROTATIONS = {
 }
 _DYNAMICS = mujoco.mjtDyn
 _FIXED, _AFFINE = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
+
+
+def compiled(spec: mujoco.MjSpec) -> mujoco.MjModel:
+    """The model of a spec; what MuJoCo calls old-fashioned in it is no news to who runs it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* is deprecated", UserWarning)
+        return spec.compile()
 
 
 def joint_facts(model: mujoco.MjModel) -> tuple[str, ...]:

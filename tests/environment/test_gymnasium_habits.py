@@ -325,7 +325,7 @@ def test_what_the_lock_breaks_is_named_before_any_training(
         pass
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_search_stops_where_the_environment_ends_every_worker(home: Path) -> None:
     words = ["search", "gymnasium:my_drifts:Ends-v0", "--candidates", "1", "--generations", "1"]
     done = run(home, *words, "--steps", "512", "--set", "worlds=2", "--plain")
