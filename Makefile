@@ -22,7 +22,7 @@ DEV := $(VENV)/.installed-dev
 help:
 	@echo 'make demo    search for a reward function on cartpole, without a key (under 4 minutes)'
 	@echo 'make test    run the test suite'
-	@echo 'make lint    style (ruff)'
+	@echo 'make lint    style (ruff) and the levels of the packages (import-linter)'
 	@echo 'make types   types (pyright)'
 	@echo 'make check   all three: lint, types, test'
 	@echo 'make clean   remove .venv and the caches; runs stay'
@@ -39,6 +39,7 @@ lint: $(DEV)
 	@echo '== Checking style =='
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+	$(VENV)/bin/lint-imports --no-cache
 
 types: $(DEV)
 	@echo '== Checking types =='

@@ -30,18 +30,13 @@ import torch
 from baselines_cells import TRAINED, Result, interval, trained, training_rate, untrained
 
 import eureka_agent
-from eureka_agent.environment import (
-    Environment,
-    find_environment,
-    list_environments,
-    load_fitness,
-)
-from eureka_agent.errors import EurekaError
-from eureka_agent.search import SearchConfig
-from eureka_agent.search.children import thread_count
+from eureka_agent.common.errors import EurekaError
+from eureka_agent.common.statistics import compare, estimate
+from eureka_agent.config import SearchConfig
+from eureka_agent.environment import Environment, find_environment, list_environments, load_fitness
 from eureka_agent.store import baselines_path, fingerprint, read_baselines
 from eureka_agent.store.files import write_atomically
-from eureka_agent.ui.statistics import compare, estimate
+from eureka_agent.workers.clients import thread_count
 
 CELLS = ("random", "zero", *TRAINED)
 SEEDS = 5

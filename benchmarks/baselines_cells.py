@@ -13,6 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eureka_agent.common.errors import EurekaError
+from eureka_agent.common.statistics import estimate
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import (
     Environment,
     Episodes,
@@ -23,15 +26,12 @@ from eureka_agent.environment import (
     pools,
     record,
 )
-from eureka_agent.errors import EurekaError
 from eureka_agent.reward import parse
-from eureka_agent.search import SearchConfig
-from eureka_agent.search.children import Judge
 from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.store import Run
 from eureka_agent.store.rows import Role
 from eureka_agent.training import Population, save_policy
-from eureka_agent.ui.statistics import estimate
+from eureka_agent.workers.clients import Judge
 
 TRAINED: dict[str, Role] = {"human": "human", "bare": "fitness"}
 """The cells that train, with the roles that they play in a run."""

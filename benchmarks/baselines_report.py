@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import find_environment
-from eureka_agent.errors import UsageError
 from eureka_agent.store import fingerprint
 
 WORDS = {

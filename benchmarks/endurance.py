@@ -17,13 +17,7 @@ from typing import Any
 
 import torch
 
-from eureka_agent.environment import (
-    Environment,
-    Worlds,
-    find_environment,
-    list_environments,
-    pools,
-)
+from eureka_agent.environment import Environment, Worlds, find_environment, list_environments, pools
 
 LONGEST_HOLD = 20
 

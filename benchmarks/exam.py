@@ -26,14 +26,14 @@ from benchmarks.exam_report import report
 from benchmarks.pool.members import PROGRAMS, Member, load
 from benchmarks.pool.results import RESULTS as POOL
 from benchmarks.pool.results import read
-from eureka_agent.analysis.exam import Examination
+from eureka_agent.analysis.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank, Entry
+from eureka_agent.common.errors import MissingError
+from eureka_agent.critic.exam.exam import Examination
+from eureka_agent.critic.exam.examiner import Examiner
 from eureka_agent.environment import Environment, find_environment
-from eureka_agent.errors import MissingError
-from eureka_agent.search.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank, Entry
-from eureka_agent.search.examining import Examiner
-from eureka_agent.search.probing import Prober
 from eureka_agent.store import list_runs
 from eureka_agent.store.files import write_atomically
+from eureka_agent.workers.probe_client import Prober
 
 ENVIRONMENTS = ("hopper", "half_cheetah", "walker2d")
 BANKS = ("random", "references", "generation")

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.baselines_report import NOTHING, table
-from eureka_agent.analysis.hindsight import Share
+from eureka_agent.common.statistics import Share
 
 Row = Mapping[str, Any]
 """What was found out about a program."""

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from gpu_clock import Clock, wait
 
+from eureka_agent.common.errors import EurekaError
 from eureka_agent.environment import Environment, Worlds, find_environment
-from eureka_agent.errors import EurekaError
 from eureka_agent.reward import parse
 from eureka_agent.training import Population
 

@@ -6,8 +6,8 @@ from typing import Any
 import gymnasium
 import mujoco
 
+from eureka_agent.common.errors import MissingError, UsageError
 from eureka_agent.environment import Environment
-from eureka_agent.errors import MissingError, UsageError
 
 # What ours leave out of observation and reward, these leave out as well.
 TWINS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -30,6 +30,7 @@ import torch
 import zoo_ppo
 from torch import Tensor
 
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import (
     Environment,
     TrainingSettings,
@@ -40,7 +41,6 @@ from eureka_agent.environment import (
     pools,
     record,
 )
-from eureka_agent.errors import UsageError
 from eureka_agent.reward import parse
 from eureka_agent.training import Population
 from eureka_agent.training.networks import make_policy

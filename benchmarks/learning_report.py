@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eureka_agent.ui.statistics import estimate, t_quantile
+from eureka_agent.common.statistics import estimate, t_quantile
 
 OURS, THEIRS = "population", "sb3"
 PARTS = (0.25, 0.5, 1.0)

@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eureka_agent.environment import find_environment
-from eureka_agent.sandbox.failures import JobFailed
-from eureka_agent.sandbox.process import Child
-from eureka_agent.sandbox.protocol import Message
+from eureka_agent.workers.process import Child
+from eureka_agent.workers.protocol import JobFailed, Message
 
 LANES, WORLDS, THREADS = 8, 64, 2
 DEADLINE_S = 600.0
@@ -51,7 +50,7 @@ def ask(worker: Child, kind: str, **fields: object) -> float:
 
 def started() -> Child:
     """A worker that has imported everything."""
-    worker = Child("eureka_agent.sandbox.worker")
+    worker = Child("eureka_agent.workers.trainer_server")
     try:
         ask(worker, "stop", lane=0)
     except JobFailed:  # it has no lanes yet

@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from eureka_agent.environment import Environment
-from eureka_agent.environment.facts import compiled
+from eureka_agent.environment.model_facts import compiled
 
 ASPECT = 1.6
 """Width of a picture over its height."""

@@ -19,8 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from eureka_agent.search import SearchConfig, new_search, search
-from eureka_agent.search.children import Judge, Worker
+from eureka_agent.config import SearchConfig
+from eureka_agent.search.loop import search
+from eureka_agent.search.setup import new_search
+from eureka_agent.workers.clients import Judge, Worker
 
 WAITS: tuple[tuple[type, str, str], ...] = (
     (Worker, "advance", "training"),

@@ -53,8 +53,8 @@ from rates.setting import (
     program_digest,
 )
 
+from eureka_agent.common.errors import EurekaError, UsageError
 from eureka_agent.environment import find_environment
-from eureka_agent.errors import EurekaError, UsageError
 
 ROUNDS = 3
 

@@ -14,13 +14,15 @@ import json
 import statistics
 from pathlib import Path
 
+from eureka_agent.common.statistics import estimate
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import pools
-from eureka_agent.search import SearchConfig, evaluate, new_search, resumed_search, search
-from eureka_agent.search.children import Judge
+from eureka_agent.search.loop import evaluate, search
+from eureka_agent.search.setup import new_search, resumed_search
 from eureka_agent.search.trainer import Job, Trainer
 from eureka_agent.store import RunReader, find_run
-from eureka_agent.ui.documents import run_document
-from eureka_agent.ui.statistics import estimate
+from eureka_agent.views.documents import run_document
+from eureka_agent.workers.clients import Judge
 
 
 def searched(environment: str, designer: str, seed: int, steps: int | None, runs: Path) -> Path:
@@ -71,7 +73,7 @@ def difference(ours: list[float], theirs: list[float]) -> tuple[float, float, fl
     """Mean difference of two groups of trainings with Welch's 95 % interval."""
     import math
 
-    from eureka_agent.ui.statistics import t_quantile
+    from eureka_agent.common.statistics import t_quantile
 
     variances = [statistics.variance(group) / len(group) for group in (ours, theirs)]
     error = math.sqrt(sum(variances))

@@ -19,8 +19,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import Tensor, nn
 
+from eureka_agent.common.errors import EurekaError
 from eureka_agent.environment import Environment, Worlds, pools
-from eureka_agent.errors import EurekaError
 
 Act = Callable[[Tensor], Tensor]
 """A deterministic policy: observations `[N, D]` to actions `[N, A]` in [-1, 1]."""

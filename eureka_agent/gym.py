@@ -21,6 +21,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import (
     Environment,
     Fitness,
@@ -31,9 +32,8 @@ from eureka_agent.environment import (
     load_fitness,
     make_worlds,
 )
-from eureka_agent.environment.stepping import SimulatedEnv, read_actions
 from eureka_agent.environment.worlds import Worlds
-from eureka_agent.errors import UsageError
+from eureka_agent.environment.worlds_base import SimulatedEnv, read_actions
 from eureka_agent.reward import RewardFunction, parse
 from eureka_agent.simulation.rendering import Renderer
 

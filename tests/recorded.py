@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from eureka_agent.analysis.bank import Bank, Entry, Record
 from eureka_agent.environment import Environment, pools
-from eureka_agent.environment.roaming import ROAMING
-from eureka_agent.judge import Judge
-from eureka_agent.sandbox.protocol import Message
-from eureka_agent.sandbox.serve import Reporter
-from eureka_agent.search.bank import Bank, Entry, Record
-from eureka_agent.search.replies import Judgement, read_judgements
+from eureka_agent.environment.scripted_policies import ROAMING
+from eureka_agent.workers.judge_server import Judge
+from eureka_agent.workers.protocol import Message
+from eureka_agent.workers.replies import Judgement, read_judgements
+from eureka_agent.workers.serve import Reporter
 
 EPISODES = 4
 

@@ -8,7 +8,8 @@ from typing import Any
 from loopback import Answer, Received
 from support import TINY
 
-from eureka_agent.search import Launch, SearchConfig, new_search
+from eureka_agent.config import SearchConfig
+from eureka_agent.search.setup import Launch, new_search
 
 _TURN = re.compile(r"You are designer (\d+) of \d+ in generation (\d+)")
 

@@ -135,7 +135,7 @@ def test_runs_of_an_empty_folder(tmp_path: Path) -> None:
 
 def test_answers_about_runs_do_not_wait_for_the_simulator() -> None:
     script = (
-        "import sys; from eureka_agent import cli; import eureka_agent.ui.render; "
+        "import sys; from eureka_agent import cli; import eureka_agent.views.terminal.run; "
         "print([m for m in ('torch', 'mujoco', 'numpy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -15,11 +15,11 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines
 
 import eureka_agent.gym
+from eureka_agent.common.errors import MissingError, UsageError
 from eureka_agent.environment import find_environment, list_environments, load_fitness
-from eureka_agent.environment.stepping import ActionError
-from eureka_agent.errors import MissingError, UsageError
+from eureka_agent.environment.worlds_base import ActionError
 from eureka_agent.reward import RewardRejected
-from eureka_agent.training.vec_env import RewardedVecEnv
+from eureka_agent.training.sb3 import RewardedVecEnv
 
 LIMIT = find_environment("cartpole").episode_steps
 PROGRAM = '''"""Up."""

@@ -68,7 +68,7 @@ def test_an_installed_wheel_finds_its_environments_from_any_directory(
 ) -> None:
     code = (
         "from eureka_agent.environment import find_environment\n"
-        "from eureka_agent.paths import data_folder\n"
+        "from eureka_agent.common.paths import data_folder\n"
         "print(find_environment('cartpole').folder)\n"
         "print(data_folder('prompts'))"
     )

@@ -9,7 +9,7 @@ import pytest
 from sledge import sledge
 from support import command
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 from eureka_agent.search.arguments import require_evaluable
 from eureka_agent.store import RunReader, find_run
 

@@ -25,10 +25,10 @@ from benchmarks.pool.comparison import compared
 from benchmarks.pool.guesses import guesses
 from benchmarks.pool.members import ENVIRONMENTS, PROGRAMS, complete, fill, load
 from benchmarks.pool.training import STEPS, Cell, train_cell
+from eureka_agent.common.errors import EurekaError
 from eureka_agent.environment import find_environment
-from eureka_agent.errors import EurekaError
-from eureka_agent.search.probing import Prober
 from eureka_agent.store.files import write_atomically
+from eureka_agent.workers.probe_client import Prober
 
 RUNS = Path(__file__).resolve().parents[2] / "runs" / "pool"
 """Where the runs lie; git ignores it."""

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.pool.training import Cell
-from eureka_agent.analysis.distance import clusters
+from eureka_agent.analysis.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank
+from eureka_agent.analysis.rewards.agreement import Peers
+from eureka_agent.analysis.rewards.comparison import TWIN, Insight
+from eureka_agent.analysis.rewards.distance import clusters
+from eureka_agent.analysis.rewards.scores import Scorer
+from eureka_agent.critic.exam.examiner import Examiner
 from eureka_agent.environment import Environment
-from eureka_agent.search.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank
-from eureka_agent.search.examining import Examiner
-from eureka_agent.search.insight import TWIN, Insight
-from eureka_agent.search.peers import Peers
-from eureka_agent.search.probing import Prober
-from eureka_agent.search.scoring import Scorer
 from eureka_agent.store import Run
+from eureka_agent.workers.probe_client import Prober
 
 FIRST = 0
 """The generation of the first offline programs, after which a search knows its first policies."""

@@ -13,12 +13,13 @@ from hashlib import sha256
 from itertools import count, islice
 from pathlib import Path
 
-from eureka_agent.designer import Broken, OfflineDesigner, Proposal
+from eureka_agent.common.errors import EurekaError, UsageError
+from eureka_agent.designer.base import Broken, Proposal
+from eureka_agent.designer.offline.designer import OfflineDesigner
 from eureka_agent.environment import Environment
-from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.reward import Finding, parse
-from eureka_agent.search.probing import Prober
 from eureka_agent.store.files import write_atomically
+from eureka_agent.workers.probe_client import Prober
 
 ENVIRONMENTS = ("cartpole", "half_cheetah", "hopper", "walker2d")
 PROGRAMS = Path(__file__).resolve().parent / "programs"

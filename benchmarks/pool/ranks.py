@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 
 Values: TypeAlias = NDArray[np.float64]
 Statistic: TypeAlias = Callable[[Values, Values], float]

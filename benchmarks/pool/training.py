@@ -15,16 +15,16 @@ from pathlib import Path
 from stable_baselines3 import PPO
 
 from benchmarks.pool.members import Member
+from eureka_agent.analysis.bank import FOLDER, Bank, enter_references
+from eureka_agent.common.errors import UsageError
+from eureka_agent.config import SearchConfig
+from eureka_agent.critic.critic import thought_of
 from eureka_agent.environment import Environment, pools
-from eureka_agent.errors import UsageError
-from eureka_agent.sandbox.isolation import demand
-from eureka_agent.search import SearchConfig
-from eureka_agent.search.bank import FOLDER, Bank, enter_references
-from eureka_agent.search.children import Judge
-from eureka_agent.search.criticism import thought_of
 from eureka_agent.search.loop import train_and_judge
 from eureka_agent.search.trainer import Trainer
 from eureka_agent.store import CandidateRow, Run, RunReader, list_runs
+from eureka_agent.workers.clients import Judge
+from eureka_agent.workers.levels import demand
 
 LANES, WORLDS, STEPS = 8, 64, 300_000
 UNTRAINED = ("accepted", "training")

@@ -2,9 +2,9 @@
 
 import torch
 
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Episodes, SignalLayout, find_environment
-from eureka_agent.search import SearchConfig
-from eureka_agent.search.children import Worker
+from eureka_agent.workers.clients import Worker
 from rates.setting import human_reward_text, peak_memory_mb
 
 ROLLOUTS = 3

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import torch
 
-from eureka_agent.errors import EurekaError
+from eureka_agent.common.errors import EurekaError
 from eureka_agent.simulation import CpuSimulator, Simulator
 from rates.recording import Recording
 from rates.setting import Cell, Measurement, Setting, peak_memory_mb

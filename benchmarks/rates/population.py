@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eureka_agent.errors import EurekaError
+from eureka_agent.common.errors import EurekaError
 from eureka_agent.training import Population
 from rates.phases import (
     ENVIRONMENT,

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from eureka_agent.errors import EurekaError
+from eureka_agent.common.errors import EurekaError
 from rates.peers import measure_sb3
 from rates.physics import measure_limit
 from rates.population import measure_population

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eureka_agent.common.errors import EurekaError
 from eureka_agent.environment import Step, Worlds, pools, under
-from eureka_agent.errors import EurekaError
 from eureka_agent.simulation import Simulator
 from eureka_agent.training import Population
 from eureka_agent.training.networks import make_policy

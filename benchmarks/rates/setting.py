@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import eureka_agent
+from eureka_agent.common.errors import EurekaError, UsageError
 from eureka_agent.environment import Environment, find_environment
-from eureka_agent.errors import EurekaError, UsageError
 from eureka_agent.reward import RewardFunction, parse
 
 ENVIRONMENTS = ("half_cheetah", "hopper", "ant", "humanoid")

@@ -1,6 +1,6 @@
 """What a reward for running forward must tell apart."""
 
-from eureka_agent.reward.contrasts import Contrast, frozen, harder, mirrored
+from eureka_agent.environment.contrasts import Contrast, frozen, harder, mirrored
 
 CONTRASTS = (
     Contrast(

@@ -1,6 +1,6 @@
 """What a reward for swinging a pole up must tell apart."""
 
-from eureka_agent.reward.contrasts import Contrast, harder, mirrored
+from eureka_agent.environment.contrasts import Contrast, harder, mirrored
 
 CONTRASTS = (
     Contrast(

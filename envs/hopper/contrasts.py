@@ -1,6 +1,6 @@
 """What a reward for hopping forward must tell apart."""
 
-from eureka_agent.reward.motions import travelling
+from eureka_agent.environment.contrasts import travelling
 
 CONTRASTS = travelling(
     "hops",

@@ -3,10 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from eureka_agent.analysis.components import component_remarks
-from eureka_agent.analysis.curves import Component, Course, Curve, known, read_course
-from eureka_agent.analysis.layout import number, percent, plain, steps, table
-from eureka_agent.analysis.progress import course_remarks
+import numpy as np
+
+from eureka_agent.analysis.component_curves import component_remarks
+from eureka_agent.analysis.training_curves import (
+    Component,
+    Course,
+    Curve,
+    course_remarks,
+    known,
+    read_course,
+)
+from eureka_agent.common.plain_text import number, percent, plain, steps, table
 from eureka_agent.store.rows import CandidateRow, EvaluationRow, TrainingRow
 
 MAX_POINTS = 10
@@ -192,3 +200,30 @@ def _training_line(course: Course) -> str:
         if curve:
             words.append(f"{name} {number(curve[0])} to {number(curve[-1])}")
     return f"Trainer, first to last point: {', '.join(words)}." if words else ""
+
+
+MOST = 24
+"""Columns that are told of; a program can hardly use more."""
+
+
+def behaviour(columns: Sequence[str], states: np.ndarray, lengths: np.ndarray) -> str:
+    """A line per column of the signals: how it begins, how it goes on, and how far it gets.
+
+    Args:
+        columns: names of the `S` columns.
+        states: signals at the reset and after each step `[L + 1, E, S]`.
+        lengths: steps of each episode `[E]`.
+    """
+    steps = np.arange(len(states))[:, None]
+    lived = steps <= lengths
+    halves = (lived & (steps * 2 <= lengths), lived & (steps * 2 > lengths))
+    rows = [("", ["1st half", "2nd half", "spread", "from", "to"])]
+    for index, name in enumerate(columns[:MOST]):
+        column = states[:, :, index].astype(np.float64)
+        first, second = (column[half].mean() for half in halves)
+        values = column[lived]
+        figures = (first, second, column[halves[1]].std(), values.min(), values.max())
+        rows.append((name, [number(float(figure)) for figure in figures]))
+    count = len(lengths)
+    title = f"What the policy does in {count} episode{'s' if count != 1 else ''} without noise"
+    return "\n".join([f"{title} (means over each half, spread over the second):", *table(rows)])

@@ -21,13 +21,13 @@ from eureka_agent.cli.streams import (
     refusal,
     require_working_folder,
 )
-from eureka_agent.errors import EurekaError
+from eureka_agent.common.errors import EurekaError
 
 # isort: off
 # Commands are listed in the order in which they are imported.
-from eureka_agent.cli import searching as searching
-from eureka_agent.cli import looking as looking
-from eureka_agent.cli import describing as describing
+from eureka_agent.cli import search as search
+from eureka_agent.cli import runs as runs
+from eureka_agent.cli import environments as environments
 # isort: on
 
 __all__ = ["INTERRUPTED", "app", "main"]

@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from eureka_agent.choices import whole_number
-from eureka_agent.errors import UsageError
-from eureka_agent.paths import expanded
-from eureka_agent.ui.format import clean
+from eureka_agent.common.choices import whole_number
+from eureka_agent.common.errors import UsageError
+from eureka_agent.common.paths import expanded
+from eureka_agent.common.text import clean
 
 RUNS = Path("runs")
 LONGEST_FILE = 1_000_000

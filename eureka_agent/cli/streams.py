@@ -6,8 +6,8 @@ import sqlite3
 import sys
 from contextlib import suppress
 
-from eureka_agent.errors import EurekaError, StorageError, UsageError
-from eureka_agent.ui.format import clean
+from eureka_agent.common.errors import EurekaError, StorageError, UsageError
+from eureka_agent.common.text import clean
 
 CLOSED = 141
 """Exit code where nobody reads the output any more, as with `| head`: what a shell reports."""

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from eureka_agent.errors import EurekaError
 from eureka_agent.reward import Finding
 from eureka_agent.store.ranking import merit
 
@@ -15,10 +14,6 @@ DECLINED = "question-declined"
 """Rule of the finding that a program was never written: its question would be declined again."""
 OBJECTION = "review"
 """Rule of the findings in which a reviewer objects to a program that is sound."""
-
-
-class BudgetSpent(EurekaError):
-    """Raised when a designer may not spend what the next programs would cost."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eureka_agent.analysis.layout import plain
+from eureka_agent.common.plain_text import plain
 from eureka_agent.reward import Finding
 from eureka_agent.reward.language import MAX_BYTES
-from eureka_agent.reward.source import PARSER_ERRORS, bounded_tree, parse_text
+from eureka_agent.reward.parser import PARSER_ERRORS, bounded_tree, parse_text
 
 ENTRY = "compute_reward"
 REPLY_LIMIT = 400_000

@@ -1,25 +1,19 @@
 """Environments: the base class, discovery, and worlds that run one in many copies."""
 
+from eureka_agent.common.environments import list_environments
 from eureka_agent.environment import pools
 from eureka_agent.environment.base import Environment, signal
-from eureka_agent.environment.description import TaskDescription
-from eureka_agent.environment.discovery import (
-    find_environment,
-    load_environment,
-    load_module,
-    variant_of,
-)
-from eureka_agent.environment.episodes import Episodes
+from eureka_agent.environment.description import TaskDescription, TrainingSettings
+from eureka_agent.environment.discovery import find_environment, load_environment, variant_of
+from eureka_agent.environment.episodes import Act, Episodes, record
 from eureka_agent.environment.fitness import Fitness, load_fitness
+from eureka_agent.environment.load import load_module
 from eureka_agent.environment.random import ResetNoise, mix
-from eureka_agent.environment.recording import Act, record
-from eureka_agent.environment.settings import TrainingSettings
 from eureka_agent.environment.state import State
-from eureka_agent.environment.stateful import Stateful, under
-from eureka_agent.environment.stepping import AnyWorlds, Step
+from eureka_agent.environment.task_state import Stateful, under
 from eureka_agent.environment.transitions import Memory, SignalLayout, Transitions
 from eureka_agent.environment.worlds import Worlds, make_worlds
-from eureka_agent.finding import list_environments
+from eureka_agent.environment.worlds_base import AnyWorlds, Step
 
 __all__ = [
     "Act",

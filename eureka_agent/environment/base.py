@@ -11,14 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.environment.description import TaskDescription
-from eureka_agent.environment.facts import actuator_facts, compiled, controls, joint_facts, mass
+from eureka_agent.common.errors import UsageError
+from eureka_agent.environment.description import TaskDescription, TrainingSettings
+from eureka_agent.environment.model_facts import (
+    actuator_facts,
+    compiled,
+    controls,
+    joint_facts,
+    mass,
+)
 from eureka_agent.environment.placeholder import marked_lines
 from eureka_agent.environment.random import ResetNoise
-from eureka_agent.environment.settings import TrainingSettings
 from eureka_agent.environment.state import State
 from eureka_agent.environment.transitions import SignalLayout
-from eureka_agent.errors import UsageError
 from eureka_agent.reward import Signal
 from eureka_agent.reward.signals import Kind
 

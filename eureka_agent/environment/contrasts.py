@@ -1,14 +1,226 @@
-"""What an environment declares for the exam of rewards: `contrasts.py` beside its fitness.
+"""Contrasts: pairs of episodes of which a task knows the better one, without a number for either.
 
-It lies in a file of its own, as no designer of rewards may know it and no training reads it.
+A robot that is to run forward must not earn as much when the recording of its run is mirrored.
+Such pairs find wrong signs, axes and frames of reference before any training.
 """
 
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment.base import Environment
-from eureka_agent.environment.discovery import load_module
-from eureka_agent.errors import UsageError
-from eureka_agent.reward.contrasts import Contrast
+from eureka_agent.environment.load import load_module
+
+GOOD = "good"
+"""The kind of episodes that do the task well."""
+
+Recorded: TypeAlias = Mapping[str, NDArray[Any]]
+"""Signals by name, at the reset and after each step `[L + 1, E]` or `[L + 1, E, d]`, and `action`
+`[L, E, A]` in [-1, 1]."""
+Change: TypeAlias = Callable[[Recorded], dict[str, NDArray[Any]]]
+Expectation = Literal["less", "more", "no more", "no less"]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What an environment declares: how a reward must move from some episodes to others.
+
+    Either the same episodes are compared with themselves after a change, or one kind of episodes
+    with another kind.
+
+    Attributes:
+        name: a short word, such as "mirrored".
+        meaning: what the others are, such as "runs that go backward".
+        expect: how much the others must earn, compared with the first.
+        kind: of the episodes that it begins with.
+        change: makes the others out of these; None if they are another kind.
+        other: that kind, where nothing is changed.
+    """
+
+    name: str
+    meaning: str
+    expect: Expectation
+    kind: str = GOOD
+    change: Change | None = None
+    other: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.change is None) == (not self.other):
+            raise UsageError(
+                f'The contrast "{self.name}" says neither or both of what its episodes are '
+                "compared with.",
+                "Give it either a change or another kind of episodes.",
+            )
+
+
+def mirrored(columns: Mapping[str, Sequence[int] | None]) -> Change:
+    """A change that turns quantities to the other side.
+
+    Args:
+        columns: which columns of which signals change their sign; None for all of them.
+    """
+
+    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
+        result = dict(recorded)
+        for name, which in columns.items():
+            if which is not None and recorded[name].ndim == 2:
+                raise UsageError(
+                    f'The signal "{name}" has no columns to mirror.', "Give None in their place."
+                )
+            result[name] = recorded[name].copy()
+            result[name][..., slice(None) if which is None else list(which)] *= -1
+        return result
+
+    return change
+
+
+def frozen(rates: Sequence[str]) -> Change:
+    """A change after which the robot stays as it was reset, and does nothing.
+
+    Args:
+        rates: signals that are velocities of any kind: they become 0.
+    """
+
+    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
+        result = {name: np.broadcast_to(v[:1], v.shape).copy() for name, v in recorded.items()}
+        for name in ("action", *rates):
+            result[name] = np.zeros_like(recorded[name])
+        return result
+
+    return change
+
+
+def harder(factor: float = 2.0) -> Change:
+    """A change after which the same happens with larger actions, within [-1, 1]."""
+
+    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
+        return {**recorded, "action": np.clip(recorded["action"] * factor, -1.0, 1.0)}
+
+    return change
+
+
+Course: TypeAlias = tuple[str, str, int | None]
+"""A quantity that changes steadily: the signal of its value, that of its rate, and which column of
+both is meant; None if they have none."""
+UNTRAINED = "untrained"
+"""The kind of episodes that go on, to the time limit, as untrained policies begin them. A contrast
+of this kind that must earn more is a picture of success, for as long as no good episode is known.
+"""
+HELD = "held"
+"""The kind of robots that hold still for ever in the posture that pays best, of those that an
+untrained one got into. It can only be what good episodes are compared with.
+"""
+TUMBLE = 3.0
+"""Speed of turning over, rad/s."""
+
+
+def travelling(
+    what: str,
+    *,
+    way: Course,
+    turn: Course,
+    rates: Sequence[str],
+    speed: float,
+    control_step: float,
+) -> tuple[Contrast, ...]:
+    """The contrasts of a robot that has to get forward, and not to turn over.
+
+    Args:
+        what: what good episodes are, such as "strides".
+        way: how far it is.
+        turn: how far it is turned, rad.
+        rates: the other signals that are velocities of any kind.
+        speed: at which an untrained robot would do well, m/s.
+        control_step: duration of a step, s.
+    """
+    column = None if way[2] is None else [way[2]]
+    forward = {way[0]: column, way[1]: column}
+    over = f"{what} that turn over and over"
+    return (
+        Contrast("mirrored", f"{what} that go backward", "less", change=mirrored(forward)),
+        Contrast("slower", f"{what} that get half as far", "less", change=slowed(forward)),
+        Contrast(
+            "frozen",
+            "a robot that stays where it stood",
+            "less",
+            change=frozen([way[1], turn[1], *rates]),
+        ),
+        Contrast("held", "a robot that keeps still in any posture", "less", other=HELD),
+        Contrast("harder", f"the same {what} with twice the effort", "no more", change=harder()),
+        Contrast("easier", f"the same {what} with half the effort", "no less", change=harder(0.5)),
+        Contrast("shaken", f"the same {what} with motors that tremble", "no more", change=shaken()),
+        Contrast("tumbling forward", over, "no more", change=carried(turn, TUMBLE, control_step)),
+        Contrast("tumbling backward", over, "no more", change=carried(turn, -TUMBLE, control_step)),
+        Contrast(
+            "carried",
+            f"an untrained robot that gets forward at {speed:g} m/s",
+            "more",
+            kind=UNTRAINED,
+            change=carried(way, speed, control_step),
+        ),
+    )
+
+
+def carried(course: Course, speed: float, control_step: float) -> Change:
+    """A change after which the robot as a whole moves or turns at a steady speed from the reset on.
+
+    Args:
+        course: where it is, or how it is turned.
+        speed: in the unit of its rate.
+        control_step: duration of a step, s.
+    """
+    position, velocity, axis = course
+
+    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
+        place, rate = recorded[position].copy(), recorded[velocity].copy()
+        column = ... if axis is None else (..., axis)
+        time = control_step * np.arange(len(place), dtype=place.dtype)
+        place[column] = place[:1][column] + speed * time[:, None]
+        rate[1:][column] = speed
+        return {**recorded, position: place, velocity: rate}
+
+    return change
+
+
+def slowed(columns: Mapping[str, Sequence[int] | None], factor: float = 0.5) -> Change:
+    """A change after which quantities get less far from where they were at the reset.
+
+    Args:
+        columns: which columns of which signals; None for all of them.
+        factor: how much of the way is left.
+    """
+
+    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
+        result = dict(recorded)
+        for name, which in columns.items():
+            value = recorded[name].copy()
+            chosen = (..., slice(None) if which is None else list(which))
+            first = value[:1][chosen]
+            value[chosen] = first + factor * (value[chosen] - first)
+            result[name] = value
+        return result
+
+    return change
+
+
+def shaken(size: float = 0.5) -> Change:
+    """A change after which the same happens while each motor trembles, within [-1, 1].
+
+    Args:
+        size: what is added to actions at every other step, and taken from them at the rest.
+    """
+
+    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
+        action = recorded["action"]
+        sign = np.where(np.arange(len(action)) % 2, -1.0, 1.0).astype(action.dtype)
+        return {**recorded, "action": np.clip(action + size * sign[:, None, None], -1.0, 1.0)}
+
+    return change
+
 
 FILE = "contrasts.py"
 
@@ -26,6 +238,6 @@ def contrasts_of(environment: Environment) -> tuple[Contrast, ...]:
     if not isinstance(declared, tuple) or not all(isinstance(c, Contrast) for c in declared):
         raise UsageError(
             f"{path} defines no contrasts.",
-            "Write CONTRASTS = (Contrast(...), ...), see eureka_agent.reward.contrasts.",
+            "Write CONTRASTS = (Contrast(...), ...), see eureka_agent.environment.contrasts.",
         )
     return declared

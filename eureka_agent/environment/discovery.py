@@ -1,17 +1,12 @@
 """Loading environments: by name, by path, and on the search path."""
 
-import importlib.util
 import inspect
-import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from types import ModuleType
 
+from eureka_agent.common.environments import GYMNASIUM, environment_folder
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment.base import Environment
-from eureka_agent.errors import EurekaError, UsageError, describe
-from eureka_agent.finding import GYMNASIUM, environment_folder
+from eureka_agent.environment.load import foreign_code, load_module
 
 _ATTRIBUTES = {
     "task": 'task = "...": the task in one sentence',
@@ -104,51 +99,3 @@ def _require_parts(cls: type[Environment], path: Path) -> None:
     for name, example in _METHODS.items():
         if getattr(cls, name) is getattr(Environment, name):
             raise UsageError(f"{path}: {cls.__name__} has no `{name}`.", f"Write {example}.")
-
-
-def load_module(path: Path) -> ModuleType:
-    """Execute a Python file of an environment as a module of its own, under no importable name.
-
-    Raises:
-        UsageError: the file cannot be executed; the message names the line.
-    """
-    name = f"_eureka_environment_{path.parent.name}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with foreign_code(path):
-        spec.loader.exec_module(module)
-    return module
-
-
-@contextmanager
-def foreign_code(path: Path) -> Iterator[None]:
-    """Run code of an environment: whatever breaks in it becomes an error that names file and line.
-
-    What it prints goes to stderr, as stdout may be a document that somebody parses.
-
-    Args:
-        path: the file that the code comes from.
-
-    Raises:
-        UsageError: the code raised anything, or would end the program.
-    """
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    except EurekaError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise UsageError(
-            f"{path}{_line_in(path, error)} cannot be used: {describe(error)}",
-            "Mend that file.",
-        ) from error
-
-
-def _line_in(path: Path, error: BaseException) -> str:
-    """The line of a file at which an error came up, in words; empty if it was elsewhere."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        lines.append(error.lineno)
-    return f", line {lines[-1]}," if lines else ""

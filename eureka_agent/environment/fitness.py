@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from eureka_agent.environment.discovery import foreign_code, load_module
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
+from eureka_agent.environment.load import foreign_code, load_module
 from eureka_agent.reward import Evaluation, Signal, did_you_mean
-from eureka_agent.reward.parameters import parameter_names
+from eureka_agent.reward.signals import parameter_names
 
 Reduce = Literal["mean", "sum", "last", "max", "any"]
 Bounds = tuple[float | None, float | None]

@@ -15,6 +15,8 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
+from eureka_agent.common.environments import GYMNASIUM
+from eureka_agent.common.errors import MissingError, UsageError
 from eureka_agent.environment.base import Environment
 from eureka_agent.environment.description import TaskDescription
 from eureka_agent.environment.gymnasium_interface import (
@@ -30,8 +32,6 @@ from eureka_agent.environment.gymnasium_task import (
     task_of,
 )
 from eureka_agent.environment.transitions import SignalLayout
-from eureka_agent.errors import MissingError, UsageError
-from eureka_agent.finding import GYMNASIUM
 from eureka_agent.reward import Signal
 
 _SUFFIX = ".toml"

@@ -11,8 +11,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from eureka_agent.errors import EnvironmentFailed, EurekaError, describe
-from eureka_agent.paths import telling_frame
+from eureka_agent.common.errors import EnvironmentFailed, EurekaError, describe
+from eureka_agent.common.paths import telling_frame
 
 LOCKED = (
     "The process that trains is locked: it may open no file and no connection and start no thread "

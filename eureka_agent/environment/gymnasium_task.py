@@ -9,12 +9,11 @@ from typing import Any, Literal
 
 import pydantic
 
-from eureka_agent.environment.settings import TrainingSettings
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
+from eureka_agent.environment.description import TrainingSettings
 from eureka_agent.reward import Signal, parse_parameter
 from eureka_agent.reward.language import NAME_PATTERN
-from eureka_agent.reward.parameters import PLAIN_NAMES
-from eureka_agent.reward.signals import Kind
+from eureka_agent.reward.signals import PLAIN_NAMES, Kind
 
 FOLDER = Path(__file__).parent / "gymnasium_tasks"
 """Task files of well-known environments, `<id>.toml`, and the fitnesses of all."""

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment.gymnasium_environment import GymnasiumEnvironment
 from eureka_agent.environment.gymnasium_interface import Interface, foreign_environment
 from eureka_agent.environment.random import mix
-from eureka_agent.environment.stepping import AnyWorlds, Step
-from eureka_agent.errors import UsageError
+from eureka_agent.environment.worlds_base import AnyWorlds, Step
 
 _SEEDS = 0x7FFFFFFF
 """What episodes are seeded with is not beyond this: some environments take 32 bits only."""

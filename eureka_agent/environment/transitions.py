@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from eureka_agent.environment.stateful import Stateful
+from eureka_agent.environment.task_state import Stateful
 from eureka_agent.reward import Signal, parse_parameter
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from eureka_agent.environment.base import Environment
 from eureka_agent.environment.random import ResetNoise, mix
 from eureka_agent.environment.state import State
-from eureka_agent.environment.stepping import AnyWorlds, Step
 from eureka_agent.environment.task_state import TaskState
+from eureka_agent.environment.worlds_base import AnyWorlds, Step
 from eureka_agent.simulation import CpuSimulator
 from eureka_agent.simulation.devices import CPU, make_simulator
 

@@ -4,7 +4,7 @@ import os
 import re
 from urllib.parse import urlsplit
 
-from eureka_agent.errors import MissingError, UsageError
+from eureka_agent.common.errors import MissingError, UsageError
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"

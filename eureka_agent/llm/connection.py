@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import openai
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 from eureka_agent.llm.failures import Server, Transient
 from eureka_agent.llm.messages import ChatMessage, ModelSettings, Reply, without_system
 from eureka_agent.llm.parameters import Parameters, asked_length

@@ -1,6 +1,6 @@
 """Errors of a conversation with a model."""
 
-from eureka_agent.errors import EurekaError, MissingError
+from eureka_agent.common.errors import EurekaError, MissingError
 
 
 class ModelError(EurekaError):

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 from eureka_agent.llm.access import ENDPOINT
 from eureka_agent.llm.censor import Censor
 from eureka_agent.llm.errors import ModelDeclined, ModelRefused, ModelUnavailable

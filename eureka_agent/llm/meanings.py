@@ -10,7 +10,7 @@ failures on under another one, or under none.
 import re
 from dataclasses import dataclass
 
-from eureka_agent.errors import MissingError, UsageError
+from eureka_agent.common.errors import MissingError, UsageError
 from eureka_agent.llm.access import AZURE, KEY_VARIABLE, OPENAI_HEADERS
 from eureka_agent.llm.limits import LARGER_WINDOW, PROMPT_TOO_LONG
 from eureka_agent.llm.reading import Failed

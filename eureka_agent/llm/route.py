@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from eureka_agent.errors import MissingError, UsageError
+from eureka_agent.common.errors import MissingError, UsageError
 
 FILE_VARIABLE = "SSL_CERT_FILE"
 FOLDER_VARIABLE = "SSL_CERT_DIR"

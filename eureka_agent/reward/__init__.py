@@ -2,11 +2,15 @@
 
 from eureka_agent.reward.check import check
 from eureka_agent.reward.findings import Finding, RewardRejected
-from eureka_agent.reward.function import Evaluation, RewardFailed, RewardFunction
 from eureka_agent.reward.helpers import LIBRARY
-from eureka_agent.reward.parameters import PREFIXES, did_you_mean, parse_parameter
-from eureka_agent.reward.program import RewardProgram, parse
-from eureka_agent.reward.signals import KINDS, Signal
+from eureka_agent.reward.program import (
+    Evaluation,
+    RewardFailed,
+    RewardFunction,
+    RewardProgram,
+    parse,
+)
+from eureka_agent.reward.signals import KINDS, PREFIXES, Signal, did_you_mean, parse_parameter
 
 __all__ = [
     "KINDS",

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 
 from eureka_agent.reward.helpers import LIBRARY
-from eureka_agent.reward.kinds import is_tensor, kind_of, operation, reduces_rows
 from eureka_agent.reward.language import (
     BUILTINS,
     EQUATION_PATTERN,
@@ -21,9 +20,9 @@ from eureka_agent.reward.language import (
     RANDOMNESS,
     TENSOR_METHODS,
 )
-from eureka_agent.reward.parameters import did_you_mean
-from eureka_agent.reward.rewrite import dotted_path
-from eureka_agent.reward.scope import Scope
+from eureka_agent.reward.rewriter import dotted_path
+from eureka_agent.reward.scope import Scope, is_tensor, kind_of, operation, reduces_rows
+from eureka_agent.reward.signals import did_you_mean
 
 CheckExpression = Callable[[ast.expr, Scope], None]
 

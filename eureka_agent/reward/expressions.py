@@ -5,7 +5,6 @@ import math
 import re
 
 from eureka_agent.reward.calls import check_call
-from eureka_agent.reward.kinds import is_tensor, literal_integer
 from eureka_agent.reward.language import (
     BUILTINS,
     COMPARISONS,
@@ -20,9 +19,9 @@ from eureka_agent.reward.language import (
     TABLES,
     TENSOR_ATTRIBUTES,
 )
-from eureka_agent.reward.parameters import did_you_mean
-from eureka_agent.reward.rewrite import dotted_path
-from eureka_agent.reward.scope import Scope
+from eureka_agent.reward.rewriter import dotted_path
+from eureka_agent.reward.scope import Scope, is_tensor, literal_integer
+from eureka_agent.reward.signals import did_you_mean
 
 
 def refuse_syntax(node: ast.AST, scope: Scope, where: ast.AST | None = None) -> None:

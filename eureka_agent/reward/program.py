@@ -3,14 +3,225 @@
 import ast
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType, TracebackType
+from typing import Any
 
+import torch
+from torch import Tensor
+
+from eureka_agent.common.errors import EurekaError, describe
 from eureka_agent.reward.check import outline
 from eureka_agent.reward.findings import RewardRejected
-from eureka_agent.reward.function import RewardFunction
+from eureka_agent.reward.namespace import Components, TorchState, namespace
+from eureka_agent.reward.rewriter import FILE, compile_tree
 from eureka_agent.reward.signals import Signal
+
+_MAX_MESSAGE = 300
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
+_PATH = re.compile(r"(?:/[\w.+-]+){2,}/?")
+
+
+class RewardFailed(EurekaError):
+    """Raised when a program raises, or returns what the contract does not allow.
+
+    Attributes:
+        line: the line of the program's text that is to blame.
+    """
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass
+class Evaluation:
+    """What a reward pays for `M` transitions.
+
+    Attributes:
+        total: weighted sum of the components `[M]` float32.
+        components: each without its weight `[M]` float32.
+    """
+
+    total: Tensor
+    components: dict[str, Tensor]
+
+
+class RewardFunction:
+    """A compiled reward program; made by `RewardProgram.compile`.
+
+    Attributes:
+        weights: weight of each component.
+        parameters: names of the arguments that it reads, without the keys of SCALES.
+    """
+
+    def __init__(
+        self,
+        tree: ast.Module,
+        weights: Mapping[str, float],
+        scales: Mapping[str, float],
+        parameters: tuple[str, ...],
+    ) -> None:
+        self.weights: Mapping[str, float] = MappingProxyType(dict(weights))
+        self.parameters = tuple(name for name in parameters if name not in scales)
+        self._scales = {name: scales[name] for name in parameters if name in scales}
+        self._lines = _component_lines(tree, weights)
+        scope: dict[str, Any] = namespace()
+        exec(compile_tree(tree), scope)
+        self._compute = scope["compute_reward"]
+
+    def __call__(self, arguments: Mapping[str, Tensor]) -> Evaluation:
+        """Evaluate `M` transitions; the arguments stay as they are.
+
+        Whatever a program does, and whatever it returns, ends in its evaluation or in
+        `RewardFailed`: nothing else that it brings about reaches the caller.
+
+        Args:
+            arguments: a tensor `[M]` or `[M, d]` for each of `parameters`; others are ignored.
+
+        Raises:
+            RewardFailed: the program raised, or broke the contract.
+            ValueError: an argument is missing, or numbers of rows differ.
+        """
+        missing = [name for name in self.parameters if name not in arguments]
+        if missing:
+            raise ValueError(f"missing arguments: {', '.join(missing)}")
+        # Copies: whatever a program does, nobody else's data changes.
+        asked = {name: arguments[name].clone() for name in self.parameters}
+        rows = {len(value) for value in asked.values()}
+        if len(rows) != 1:
+            raise ValueError(f"the arguments have different numbers of rows: {sorted(rows)}")
+        before = TorchState.now()
+        try:
+            with torch.no_grad():
+                result = self._compute(**asked, **self._scales)
+                evaluation = self._evaluate(result, next(iter(asked.values())))
+        except (RewardFailed, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            line = _line(error.__traceback__) or self._lines[""]
+            raise RewardFailed(_clean(describe(error)), line) from None
+        finally:
+            changed = before.restore()
+        if changed:
+            raise RewardFailed(f"The program changed torch's {changed}.", self._lines[""])
+        return evaluation
+
+    def _evaluate(self, result: object, like: Tensor) -> Evaluation:
+        """Hold what the program returned to the contract, and weigh it.
+
+        Args:
+            result: what `compute_reward` returned.
+            like: an argument: it has the number of rows and the device that components must have.
+        """
+        if type(result) is not Components:
+            message = f"compute_reward returned a {_type_name(result)}; expected a dict."
+            raise RewardFailed(message, self._lines[""])
+        self._check_names(result.entries)
+        components = {
+            name: self._component(name, result.entries[name], like) for name in self.weights
+        }
+        self._check_finite(components)
+        total = torch.zeros_like(next(iter(components.values())))
+        # One after the other in the order of WEIGHTS: scaling all weights by a power of two then
+        # scales every intermediate result, and so the total, exactly.
+        for name, weight in self.weights.items():
+            total = total + components[name] * weight
+        if not bool(total.isfinite().all()):
+            message = "The weighted sum of the components is too large for float32."
+            raise RewardFailed(message, self._lines[""])
+        return Evaluation(total, components)
+
+    def _check_names(self, result: dict[Any, Any]) -> None:
+        missing = [name for name in self.weights if name not in result]
+        extra = [name for name in result if name not in self.weights]
+        if missing:
+            message = f'The component "{missing[0]}" of WEIGHTS was not returned.'
+            raise RewardFailed(message, self._lines[missing[0]])
+        if extra:
+            # What is no text may have none: see `describe`.
+            name = _clean(extra[0]) if type(extra[0]) is str else _type_name(extra[0])
+            message = f'The returned component "{name}" has no weight in WEIGHTS.'
+            raise RewardFailed(message, self._lines[""])
+
+    def _component(self, name: str, value: object, like: Tensor) -> Tensor:
+        """A component as float32 `[M]`, in memory of its own."""
+        line, rows = self._lines[name], len(like)
+        if type(value) is not Tensor:
+            message = (
+                f'The component "{name}" is a {_type_name(value)}; expected a tensor [{rows}].'
+            )
+            raise RewardFailed(message, line)
+        if tuple(value.shape) != (rows,):
+            message = f'The component "{name}" has shape {list(value.shape)}; expected [{rows}]'
+            raise RewardFailed(f"{message}{_shape_advice(value, rows)}.", line)
+        if value.device != like.device or value.layout is not torch.strided:
+            message = f'The component "{name}" is on {value.device}; expected {like.device}.'
+            raise RewardFailed(message, line)
+        if value.is_complex():
+            raise RewardFailed(f'The component "{name}" is complex; expected real numbers.', line)
+        return value.to(torch.float32).clone(memory_format=torch.contiguous_format)
+
+    def _check_finite(self, components: Mapping[str, Tensor]) -> None:
+        finite = torch.stack(list(components.values())).isfinite()
+        if bool(finite.all()):  # the only wait for a GPU
+            return
+        name, good = next((n, g) for n, g in zip(components, finite, strict=True) if not g.all())
+        first = int((~good).nonzero()[0])
+        value, count = float(components[name][first]), int((~good).sum())
+        message = f'The component "{name}" is not finite in {count} of {len(good)} rows'
+        raise RewardFailed(f"{message}: row {first} is {value}.", self._lines[name])
+
+
+def _component_lines(tree: ast.Module, weights: Mapping[str, float]) -> dict[str, int]:
+    """The line on which each component is returned; "" stands for the return itself."""
+    entry = next(
+        f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "compute_reward"
+    )
+    returns = [node.lineno for node in ast.walk(entry) if isinstance(node, ast.Return)]
+    lines = dict.fromkeys((*weights, ""), returns[-1])
+    for node in ast.walk(entry):
+        if isinstance(node, ast.Constant) and node.value in weights and isinstance(node.value, str):
+            lines[node.value] = node.lineno
+    return lines
+
+
+def _line(traceback: TracebackType | None) -> int:
+    """The innermost line of the program in a traceback; 0 if it has none."""
+    line = 0
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == FILE:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _shape_advice(value: Tensor, rows: int) -> str:
+    """What to do about a wrong shape."""
+    if value.dim() == 0:
+        return ": it is one number for all rows"
+    if tuple(value.shape) == (rows, 1):
+        return ": squeeze or index it, as in x[:, 0]"
+    if value.dim() == 2 and value.shape[0] == rows:
+        return ": choose one of its columns, as in x[:, 0], or reduce them, as in x.sum(-1)"
+    return ""
+
+
+def _type_name(value: object) -> str:
+    if isinstance(value, Components):
+        return "dict"
+    return "tensor" if isinstance(value, Tensor) else type(value).__name__
+
+
+def _clean(message: str) -> str:
+    """The first sentence of an error, safe to print and to show to a language model."""
+    first = message.strip().split("\n")[0]
+    plain = "".join(c if " " <= c <= "~" else " " for c in first)
+    plain = _PATH.sub("(path)", _ADDRESS.sub("(address)", plain))
+    return " ".join(plain.split())[:_MAX_MESSAGE] or "no reason given"
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Iterable, Mapping
 
 from eureka_agent.reward import language
+from eureka_agent.reward.findings import RULES
 from eureka_agent.reward.helpers import LIBRARY
-from eureka_agent.reward.parameters import PLAIN_NAMES, PREFIXES
-from eureka_agent.reward.rules import RULES
+from eureka_agent.reward.signals import PLAIN_NAMES, PREFIXES
 
 _INTRODUCTION = """\
 # The reward language

@@ -1,12 +1,156 @@
 """What the check knows at one place of a function."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from eureka_agent.reward.findings import Report
-from eureka_agent.reward.kinds import Kind
-from eureka_agent.reward.language import MODULES, TABLES
+from eureka_agent.reward.language import ELEMENTWISE, MODULES, REDUCTIONS, TABLES
+from eureka_agent.reward.rewriter import dotted_path
+
+Kind = Literal["rows", "tensor", "number", "unknown"]
+"""A tensor whose first dimension are the rows; some other tensor; a plain number; or not known."""
+
+_NUMBER_ATTRIBUTES = frozenset({"shape", "ndim", "device", "dtype"})
+_ROW_KEEPING_METHODS = frozenset({"clone", "float", "double", "long", "int", "bool", "detach"})
+
+
+def kind_of(node: ast.AST, names: Mapping[str, Kind]) -> Kind:
+    """The kind of an expression, given the kinds of the local names. It never guesses."""
+    match node:
+        case ast.Constant(value=bool() | int() | float()):
+            return "number"
+        case ast.Name():
+            return names.get(node.id, "unknown")
+        case ast.UnaryOp(op=ast.Not()):
+            return "number"
+        case ast.UnaryOp():
+            return kind_of(node.operand, names)
+        case ast.BinOp(op=ast.MatMult()):
+            return "unknown"
+        case ast.BinOp():
+            return join(kind_of(part, names) for part in (node.left, node.right))
+        case ast.Compare():
+            return join(kind_of(part, names) for part in (node.left, *node.comparators))
+        case ast.Subscript():
+            return _kind_of_subscript(node, names)
+        case ast.Attribute():
+            return _kind_of_attribute(node, names)
+        case ast.Call():
+            return _kind_of_call(node, names)
+    return "unknown"
+
+
+def join(operands: Iterable[Kind]) -> Kind:
+    """The kind of an element-wise operation on several operands."""
+    kinds = set(operands)
+    if kinds == {"number"}:
+        return "number"
+    if kinds <= {"number", "rows"}:
+        return "rows"
+    return "tensor" if kinds & {"rows", "tensor"} else "unknown"
+
+
+def is_tensor(node: ast.AST, names: Mapping[str, Kind]) -> bool:
+    """Whether an expression certainly is a tensor."""
+    return kind_of(node, names) in ("rows", "tensor")
+
+
+def operation(call: ast.Call) -> tuple[str, list[ast.expr]]:
+    """Name and operands of a torch function or method, the tensor first: ("sum", [x, 0])."""
+    path = dotted_path(call.func)
+    root, _, name = path.partition(".") if path else ("", "", "")
+    if root == "torch":
+        return name, call.args
+    if isinstance(call.func, ast.Attribute) and root not in MODULES:
+        return call.func.attr, [call.func.value, *call.args]
+    return "", call.args
+
+
+def reduced_dimension(call: ast.Call) -> ast.expr | Literal["all"] | None:
+    """What a reduction works on: an expression, "all", or None if it is no reduction."""
+    name, operands = operation(call)
+    if name not in REDUCTIONS:
+        return None
+    for keyword in call.keywords:
+        if keyword.arg in ("dim", "axis"):
+            return keyword.value
+        if keyword.arg == "other":
+            return None
+    position = REDUCTIONS[name] + 1
+    if len(operands) <= position:
+        return "all"
+    dimension = operands[position]
+    # max(a, b) and min(a, b) of two tensors are element-wise.
+    if name in ("max", "min") and literal_integer(dimension) is None:
+        return None
+    return dimension
+
+
+def reduces_rows(call: ast.Call) -> bool:
+    """Whether a reduction certainly works on dimension 0, alone or among others."""
+    dimension = reduced_dimension(call)
+    if isinstance(dimension, ast.Tuple | ast.List):
+        return any(literal_integer(element) == 0 for element in dimension.elts)
+    is_none = isinstance(dimension, ast.Constant) and dimension.value is None
+    if is_none or dimension == "all":
+        return True
+    return isinstance(dimension, ast.expr) and literal_integer(dimension) == 0
+
+
+def literal_integer(node: ast.AST) -> int | None:
+    """The value of an integer with or without a minus; None for anything else."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = literal_integer(node.operand)
+        return None if inner is None else -inner
+    return node.value if isinstance(node, ast.Constant) and type(node.value) is int else None
+
+
+def _kind_of_subscript(node: ast.Subscript, names: Mapping[str, Kind]) -> Kind:
+    base = kind_of(node.value, names)
+    if base != "rows":
+        return base
+    first = (
+        node.slice.elts[0] if isinstance(node.slice, ast.Tuple) and node.slice.elts else node.slice
+    )
+    whole = isinstance(first, ast.Slice) and not (first.lower or first.upper or first.step)
+    ellipsis = isinstance(first, ast.Constant) and first.value is Ellipsis
+    return "rows" if whole or ellipsis else "tensor"
+
+
+def _kind_of_attribute(node: ast.Attribute, names: Mapping[str, Kind]) -> Kind:
+    path = dotted_path(node)
+    if path and path.split(".")[0] in ("torch", "math"):
+        return "number"  # a constant such as math.pi
+    if node.attr in _NUMBER_ATTRIBUTES:
+        return "unknown"
+    return "tensor" if is_tensor(node.value, names) else "unknown"
+
+
+def _kind_of_call(node: ast.Call, names: Mapping[str, Kind]) -> Kind:
+    name, operands = operation(node)
+    path = dotted_path(node.func) or ""
+    if path.startswith("math.") or path in ("float", "int", "len"):
+        return "number"
+    if path in ("abs", "round"):
+        return join(kind_of(argument, names) for argument in node.args)
+    if name in ELEMENTWISE or name in _ROW_KEEPING_METHODS:
+        return join(kind_of(operand, names) for operand in operands) if operands else "unknown"
+    reduced = reduced_dimension(node)
+    if reduced is not None and operands:
+        # max(dim) and its like return a pair; cumsum and softmax keep the shape.
+        if name in ("max", "min", "median") and reduced != "all":
+            return "unknown"
+        certain = kind_of(operands[0], names) == "rows" and _not_zero(reduced)
+        return "rows" if certain else "tensor"
+    if path.startswith("torch."):
+        return "unknown" if name in ("unbind", "chunk", "split", "sort", "topk") else "tensor"
+    return "unknown"
+
+
+def _not_zero(dimension: ast.expr | str) -> bool:
+    return isinstance(dimension, ast.expr) and literal_integer(dimension) not in (None, 0)
 
 
 @dataclass

@@ -10,10 +10,9 @@ from eureka_agent.reward.expressions import (
     check_key,
     refuse_syntax,
 )
-from eureka_agent.reward.kinds import Kind, join, kind_of
 from eureka_agent.reward.language import MAX_ITEM_DEPTH, MAX_TRIPS, MAX_WORK, OPERATORS
-from eureka_agent.reward.parameters import did_you_mean
-from eureka_agent.reward.scope import Scope, check_new_name
+from eureka_agent.reward.scope import Kind, Scope, check_new_name, join, kind_of
+from eureka_agent.reward.signals import did_you_mean
 
 
 def check_block(statements: list[ast.stmt], scope: Scope) -> None:

@@ -3,10 +3,9 @@
 import shutil
 from dataclasses import replace
 
-from eureka_agent.designer import Past
-from eureka_agent.designer.base import by_merit
-from eureka_agent.search.config import SearchConfig
-from eureka_agent.store import CandidateRow, Run, RunReader, ranking
+from eureka_agent.config import SearchConfig
+from eureka_agent.designer.base import Past, by_merit
+from eureka_agent.store import CandidateRow, Run, ranking
 from eureka_agent.store.files import draft_of
 
 POLICY_FILES = ("policy.zip", "policy.json")
@@ -51,11 +50,6 @@ def remembered(past: list[Past], config: SearchConfig) -> list[Past]:
     latest = max((p.generation for p in fit), default=None)
     of_it = [p for p in fit if p.generation == latest]
     return sorted(of_it, key=by_merit)[:1]
-
-
-def leader(run: RunReader) -> CandidateRow | None:
-    """The candidate that ranks first."""
-    return next((standing.row for standing in ranking(run)), None)
 
 
 def ship(run: Run, candidate: CandidateRow) -> None:

@@ -3,9 +3,14 @@
 import ast
 from pathlib import Path
 
-from eureka_agent.errors import UsageError
-from eureka_agent.finding import CODE, GYMNASIUM, environment_folder, require_environment
-from eureka_agent.paths import command
+from eureka_agent.common.environments import (
+    CODE,
+    GYMNASIUM,
+    environment_folder,
+    require_environment,
+)
+from eureka_agent.common.errors import UsageError
+from eureka_agent.common.paths import command
 from eureka_agent.store import RunReader
 
 FITNESS = "fitness"

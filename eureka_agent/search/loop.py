@@ -14,35 +14,36 @@ training, as the program's own return on them decides which checkpoint ships.
 
 Everything that happens is written to the store before the next thing begins, and every stage asks
 the store what is left to do. So a search that was killed goes on when the same function runs again.
-`search.launch` builds the stages.
+`search.setup` builds the stages.
 """
 
 import dataclasses
 
 import numpy as np
 
-from eureka_agent.designer import BudgetSpent, Proposal
+from eureka_agent.analysis.bank import Bank, Entry, Record, enter_references
+from eureka_agent.analysis.feedback import keep_reflection
+from eureka_agent.analysis.trajectories.frames import picture_winner
+from eureka_agent.common.text import number, things
+from eureka_agent.config import SearchConfig
+from eureka_agent.critic.critic import thought_of
+from eureka_agent.designer.base import Proposal
 from eureka_agent.environment import Environment
-from eureka_agent.playback.winners import WinnerFilms
+from eureka_agent.llm.budget import BudgetSpent
 from eureka_agent.search.archive import past_candidates, remembered, ship
 from eureka_agent.search.arguments import require_evaluable
-from eureka_agent.search.bank import Bank, Entry, Record, enter_references
-from eureka_agent.search.children import Judge
-from eureka_agent.search.comparison import compare, enter_baselines
-from eureka_agent.search.config import SearchConfig
-from eureka_agent.search.criticism import EPISODES, thought_of
-from eureka_agent.search.launch import Launch, Stages, build_stages, running
+from eureka_agent.search.final_comparison import compare, enter_baselines, settle
 from eureka_agent.search.measuring import note_measure, note_one_function
-from eureka_agent.search.picturing import picture_winner
-from eureka_agent.search.reflecting import keep_reflection
-from eureka_agent.search.settling import settle
+from eureka_agent.search.setup import Launch, Stages, build_stages, running
 from eureka_agent.search.trainer import Job, Outcome, Trainer
-from eureka_agent.search.transcript import write_transcript
 from eureka_agent.store import CandidateRow, Run, ranking, solved
 from eureka_agent.store.files import draft_of
+from eureka_agent.store.folder import EPISODES_FILE
+from eureka_agent.store.transcript import write_transcript
 from eureka_agent.training import save_policy
-from eureka_agent.ui.format import number, things
-from eureka_agent.ui.verdict import why
+from eureka_agent.video.winners import WinnerFilms
+from eureka_agent.views.verdict import why
+from eureka_agent.workers.clients import Judge
 
 
 def search(launch: Launch) -> None:
@@ -189,7 +190,7 @@ def keep_result(
         return
     folder = run.candidate_folder(row.id)
     save_policy(folder / "policy.zip", best.weights, environment)
-    with draft_of(folder / EPISODES) as draft:
+    with draft_of(folder / EPISODES_FILE) as draft:
         np.savez_compressed(draft, allow_pickle=False, **best.episodes.arrays())
     with run.transaction():
         run.set_result(

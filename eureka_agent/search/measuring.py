@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from eureka_agent.analysis.bank import Bank
+from eureka_agent.analysis.rewards.agreement import SAMPLE
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, pools
-from eureka_agent.environment.roaming import ROAMING
-from eureka_agent.sandbox.failures import ChildFailed, JobFailed
-from eureka_agent.search.bank import Bank
-from eureka_agent.search.children import Judge
-from eureka_agent.search.comparison import human_reward
-from eureka_agent.search.config import SearchConfig
-from eureka_agent.search.peers import SAMPLE
-from eureka_agent.search.probing import Prober
-from eureka_agent.search.replies import Judgement
+from eureka_agent.environment.scripted_policies import ROAMING
+from eureka_agent.search.final_comparison import human_reward
 from eureka_agent.store import Run
+from eureka_agent.workers.clients import Judge
+from eureka_agent.workers.probe_client import Prober
+from eureka_agent.workers.protocol import ChildFailed, JobFailed
+from eureka_agent.workers.replies import Judgement
 
 
 def note_measure(run: Run, judge: Judge, config: SearchConfig, bank: Bank | None) -> None:

@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from eureka_agent.errors import UsageError
-from eureka_agent.paths import data_folder, expanded
-from eureka_agent.search.config import KINDS, SearchConfig, unknown_setting
+from eureka_agent.common.errors import UsageError
+from eureka_agent.common.paths import data_folder, expanded
+from eureka_agent.config import KINDS, SearchConfig, unknown_setting
 from eureka_agent.store import RunReader, find_run
 
 SUFFIX = ".toml"

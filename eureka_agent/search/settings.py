@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from eureka_agent.search.config import BY_ENVIRONMENT, SearchConfig
+from eureka_agent.config import BY_ENVIRONMENT, SearchConfig
 
 HIDDEN = ("preset",)
 """What a configuration keeps beside its settings."""

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from eureka_agent.common.errors import EnvironmentFailed
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, Episodes, pools
-from eureka_agent.errors import EnvironmentFailed
-from eureka_agent.sandbox.failures import ChildFailed, JobFailed
-from eureka_agent.sandbox.spare import Spare
-from eureka_agent.search.children import Judge, Worker
-from eureka_agent.search.config import SearchConfig
-from eureka_agent.search.replies import Judgement, Report, Weights
 from eureka_agent.store import Run
+from eureka_agent.workers.clients import Judge, Worker
+from eureka_agent.workers.process import Spare
+from eureka_agent.workers.protocol import ChildFailed, JobFailed
+from eureka_agent.workers.replies import Judgement, Report, Weights
 
 SPARE_AFTER_S = 30.0
 """Seconds into a training from which a worker is kept ready: they outweigh what it costs."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 from eureka_agent.simulation.simulator import LATE_FIELDS, late_sensors, out_of_bounds
 
 

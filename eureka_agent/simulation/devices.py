@@ -7,8 +7,8 @@ import warnings
 import mujoco
 import torch
 
-from eureka_agent.choices import require_device_name
-from eureka_agent.errors import MissingError
+from eureka_agent.common.choices import require_device_name
+from eureka_agent.common.errors import MissingError
 from eureka_agent.simulation.cpu import CpuSimulator, cores
 from eureka_agent.simulation.simulator import Simulator
 

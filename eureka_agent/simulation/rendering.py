@@ -19,7 +19,7 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eureka_agent.errors import MissingError, UsageError
+from eureka_agent.common.errors import MissingError, UsageError
 
 REMEDY = "on Debian and Ubuntu, apt install libegl1 libgl1-mesa-dri"
 BACKENDS = ("egl", "glfw", "osmesa") if sys.platform == "linux" else ("cgl", "glfw")

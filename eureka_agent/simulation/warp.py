@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 from eureka_agent.simulation.capacity import measure_capacity
 from eureka_agent.simulation.simulator import LATE_FIELDS, late_sensors, out_of_bounds
 from eureka_agent.simulation.warp_setup import (

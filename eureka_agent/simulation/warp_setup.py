@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import warp as wp
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 from eureka_agent.simulation.capacity import Capacity
 
 wp.config.log_level = wp.LOG_ERROR  # before the next import: its greeting would go to stdout

@@ -17,7 +17,7 @@ from eureka_agent.store.rows import (
     TrainingRow,
     UsageRow,
 )
-from eureka_agent.store.run import Run
+from eureka_agent.store.writing import Run
 
 __all__ = [
     "AnalysisRow",

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from eureka_agent.errors import UsageError
-from eureka_agent.paths import PACKAGE, data_folder
+from eureka_agent.common.errors import UsageError
+from eureka_agent.common.paths import PACKAGE, data_folder
 from eureka_agent.store.files import read_plain
 
 FILE = "baselines.json"

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from eureka_agent.errors import EurekaError, UsageError
-from eureka_agent.store import lock
+from eureka_agent.common.errors import EurekaError, UsageError
+from eureka_agent.store import folder
 from eureka_agent.store.files import is_plain
 from eureka_agent.store.folder import list_runs
 from eureka_agent.store.reading import LOCK, RunReader
@@ -99,7 +99,7 @@ def plan_cleaning(directory: Path, *, days: float = 30.0, losers: bool = False) 
 
 def _removal(run: RunReader, before: float, losers: bool) -> Removal | None:
     row, status = run.row(), run.status()
-    if status == "running" or row.updated > before or lock.held(run.path / LOCK):
+    if status == "running" or row.updated > before or folder.held(run.path / LOCK):
         return None
     generations = run.generations()
     best = max((g.best for g in generations if g.best is not None), default=None)
@@ -155,7 +155,7 @@ def remove(removal: Removal) -> None:
         if path.name.startswith("."):
             shutil.rmtree(path)
             return
-        with lock.exclusive(path / LOCK):
+        with folder.exclusive(path / LOCK):
             _require_unchanged(removal)
             if removal.files:
                 for file in removal.files:

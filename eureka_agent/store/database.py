@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from eureka_agent.errors import EurekaError, UsageError
+from eureka_agent.common.errors import EurekaError, UsageError
 from eureka_agent.store import guard
 from eureka_agent.store.decoding import decode, encode
 from eureka_agent.store.schema import MIGRATIONS, SCHEMA, VERSION

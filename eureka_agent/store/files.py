@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 
 DRAFTS = ".*.tmp*"
 """Pattern of the names of drafts, which a killed process leaves behind."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from eureka_agent.errors import StorageError, UsageError
+from eureka_agent.common.errors import StorageError, UsageError
 from eureka_agent.store.schema import INDEXES, TABLES
 
 STRANGE = "No version of this program wrote that: the run is damaged, or somebody made it up."

@@ -105,3 +105,8 @@ def _by_peers(run: RunReader, known: Sequence[Standing]) -> list[Standing]:
 
 def _rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
+
+
+def leader(run: RunReader) -> CandidateRow | None:
+    """The candidate that ranks first."""
+    return next((standing.row for standing in ranking(run)), None)

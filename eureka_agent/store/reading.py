@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from eureka_agent.errors import UsageError
-from eureka_agent.store import lock, trust
+from eureka_agent.common.errors import UsageError
+from eureka_agent.store import folder, trust
 from eureka_agent.store.database import Database
 from eureka_agent.store.decoding import load
 from eureka_agent.store.folder import DATABASE
@@ -161,7 +161,7 @@ class RunReader:
     def status(self) -> RunStatus:
         """The status as it is now: a run whose process was killed is interrupted."""
         stored = self.row().status
-        gone = stored == "running" and not lock.held(self.path / LOCK)
+        gone = stored == "running" and not folder.held(self.path / LOCK)
         return "interrupted" if gone else stored
 
     def candidate_folder(self, candidate: int) -> Path:

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from eureka_agent.errors import UsageError
-from eureka_agent.paths import data_folder
+from eureka_agent.common.errors import UsageError
+from eureka_agent.common.paths import data_folder
 from eureka_agent.store.files import open_plain, read_plain, write_atomically
 from eureka_agent.store.rows import RunRow
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eureka_agent.common.errors import EurekaError
 from eureka_agent.environment import (
     Environment,
     Memory,
@@ -18,15 +19,13 @@ from eureka_agent.environment import (
     pools,
     under,
 )
-from eureka_agent.errors import EurekaError
 from eureka_agent.training import ppo
 from eureka_agent.training.export import folded
-from eureka_agent.training.lane import Lane, LaneReport, Reward
+from eureka_agent.training.lane import Lane, LaneReport, Reward, RolloutBuffer
 from eureka_agent.training.metered import Elsewhere
 from eureka_agent.training.networks import PolicyStack, fresh_weights
 from eureka_agent.training.normalise import ObservationNormaliser, ValueNormaliser
-from eureka_agent.training.optimiser import LaneAdam
-from eureka_agent.training.rollout import RolloutBuffer
+from eureka_agent.training.ppo import LaneAdam
 
 DIVERGENCE_LIMIT = 0.02
 """Share of a rollout's steps that may end in failed physics; beyond it the lane is evicted."""

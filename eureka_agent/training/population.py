@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import Environment, SignalLayout, under
-from eureka_agent.errors import UsageError
 from eureka_agent.simulation.cpu import cores
 from eureka_agent.simulation.devices import CPU
 from eureka_agent.training.group import LaneGroup

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.analysis.cases import GOOD
-from eureka_agent.analysis.recordings import Recordings
+from eureka_agent.analysis.trajectories.episodes import Recordings
 from eureka_agent.environment import (
     Environment,
     Episodes,
@@ -17,6 +16,7 @@ from eureka_agent.environment import (
     load_fitness,
     make_worlds,
 )
+from eureka_agent.environment.contrasts import GOOD
 
 EACH = 5
 """Episodes of each controller."""

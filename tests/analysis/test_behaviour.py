@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eureka_agent.analysis import behaviour
+from eureka_agent.analysis.reflection import behaviour
 
 
 def test_halves_spread_and_range_are_those_of_the_living_steps() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eureka_agent.analysis.arrays import BoolArray, FloatArray
-from eureka_agent.analysis.distance import (
+from eureka_agent.analysis.rewards.distance import (
     Features,
     RewardDistances,
     clusters,
@@ -15,11 +15,11 @@ from eureka_agent.analysis.distance import (
     diversity,
     opposites,
 )
-from eureka_agent.critic import sample_transitions, sampled_batch
+from eureka_agent.common.errors import UsageError
+from eureka_agent.common.paths import data_folder
 from eureka_agent.environment import SignalLayout, Transitions, find_environment
-from eureka_agent.errors import UsageError
-from eureka_agent.paths import data_folder
 from eureka_agent.reward import Evaluation, parse
+from eureka_agent.workers.probe.samples import sample_transitions, sampled_batch
 
 DISCOUNT = 0.99
 ENVIRONMENTS = ("half_cheetah", "hopper")

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eureka_agent.analysis.excerpt import (
+from eureka_agent.analysis.trajectories.episodes import Recordings
+from eureka_agent.analysis.trajectories.excerpt import (
     BEFORE_END,
     MOST_COLUMNS,
     MOST_COMPONENTS,
@@ -15,8 +16,7 @@ from eureka_agent.analysis.excerpt import (
     chosen_steps,
     excerpt,
 )
-from eureka_agent.analysis.failures import diagnose
-from eureka_agent.analysis.recordings import Recordings
+from eureka_agent.analysis.trajectories.failures import diagnose
 from eureka_agent.reward import Signal
 
 PLACE = Signal("place", 2, "m", "Position of the cart", "position", ("right (x)", "up (z)"))

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from analysis.controllers import EACH, SETS, Set, of_case, recorded
 
-from eureka_agent.analysis.cases import EXPLOIT, GOOD
-from eureka_agent.analysis.failures import Diagnosis, diagnose
-from eureka_agent.analysis.phases import Phase, cut
-from eureka_agent.analysis.recordings import Recordings, below, columns_of
-from eureka_agent.analysis.symptoms import RULES
-from eureka_agent.errors import UsageError
+from eureka_agent.analysis.trajectories.episodes import Recordings, below, columns_of
+from eureka_agent.analysis.trajectories.failure_rules import RULES
+from eureka_agent.analysis.trajectories.failures import Diagnosis, diagnose
+from eureka_agent.analysis.trajectories.features import Phase, cut
+from eureka_agent.analysis.trajectories.labelled import EXPLOIT
+from eureka_agent.common.errors import UsageError
+from eureka_agent.environment.contrasts import GOOD
 from eureka_agent.reward import Signal
 
 BAR = 0.8

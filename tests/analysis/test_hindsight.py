@@ -2,7 +2,8 @@
 
 import pytest
 
-from eureka_agent.analysis.hindsight import Hindsight, Reviewed, Share, hindsight
+from eureka_agent.analysis.review_accuracy import Hindsight, Reviewed, hindsight
+from eureka_agent.common.statistics import Share
 
 
 def reviewed(*cases: tuple[bool, float | None], generation: int = 0) -> list[Reviewed]:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from eureka_agent.analysis.lens import HEADING, Lens, profile, read_spreads, read_view
-from eureka_agent.analysis.sweeps import Arguments, Swept, plan, propose, typical_row
-from eureka_agent.errors import UsageError
+from eureka_agent.analysis.rewards.profile import HEADING, Lens, profile, read_spreads, read_view
+from eureka_agent.analysis.rewards.sweeps import Arguments, Swept, plan, propose, typical_row
+from eureka_agent.common.errors import UsageError
 from eureka_agent.reward import Signal
 
 SIGNALS = (

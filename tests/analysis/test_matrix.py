@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from eureka_agent.analysis.arrays import FloatArray
-from eureka_agent.analysis.matrix import (
+from eureka_agent.analysis.rewards.agreement import (
     NOBODY,
     Alarm,
     Opinions,
@@ -10,7 +10,7 @@ from eureka_agent.analysis.matrix import (
     opinions,
     rank_by_peers,
 )
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 
 POLICIES = 12
 PROGRAMS = 8

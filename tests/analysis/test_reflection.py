@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eureka_agent.analysis import reflect
+from eureka_agent.analysis.reflection import reflect
 from eureka_agent.environment import find_environment
 from eureka_agent.reward import parse
 from eureka_agent.store import CandidateRow, EvaluationRow, TrainingRow

@@ -9,10 +9,10 @@ import pytest
 from sledge import FITNESS, REWARD, sledge
 
 from eureka_agent.environment import Environment
-from eureka_agent.search.children import Judge
-from eureka_agent.search.comparison import compare
+from eureka_agent.search.final_comparison import compare
 from eureka_agent.search.trainer import Trainer
 from eureka_agent.store import Run, fingerprint, read_baselines
+from eureka_agent.workers.clients import Judge
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PROGRESS = '''

@@ -10,10 +10,10 @@ from sledge import REWARD, sledge
 from benchmarks.exam import BANKS, examined, part_of_bank, truth
 from benchmarks.exam_report import report, task_bar
 from benchmarks.pool.members import Member
+from eureka_agent.analysis.bank import FOLDER, Entry, Record
+from eureka_agent.common.errors import MissingError
 from eureka_agent.environment import Environment
-from eureka_agent.environment.roaming import ROAMING
-from eureka_agent.errors import MissingError
-from eureka_agent.search.bank import FOLDER, Entry, Record
+from eureka_agent.environment.scripted_policies import ROAMING
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from sledge import REWARD, sledge
 
 from benchmarks.pool import comparison, members, ranks, results, table, training
+from eureka_agent.common.errors import EurekaError, UsageError
 from eureka_agent.environment import Environment
-from eureka_agent.errors import EurekaError, UsageError
-from eureka_agent.search.probing import Prober
+from eureka_agent.workers.probe_client import Prober
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from rates.report import report  # noqa: E402
 from rates.setting import PEERS, Cell, Measurement, Setting, human_reward, plan  # noqa: E402
 from throughput import Results  # noqa: E402
 
-from eureka_agent.errors import EurekaError, UsageError  # noqa: E402
+from eureka_agent.common.errors import EurekaError, UsageError  # noqa: E402
 from eureka_agent.simulation import CpuSimulator  # noqa: E402
 from eureka_agent.training import Population  # noqa: E402
 

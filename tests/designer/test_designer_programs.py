@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from eureka_agent.designer import OfflineDesigner
-from eureka_agent.designer.breeding import Breeder
-from eureka_agent.designer.program import read, write
-from eureka_agent.designer.terms import Spec, Term, canonical
+from eureka_agent.designer.offline.designer import OfflineDesigner
+from eureka_agent.designer.offline.mutation import Breeder
+from eureka_agent.designer.offline.program_text import read, write
+from eureka_agent.designer.offline.terms import Spec, Term, canonical
 from eureka_agent.environment import TaskDescription
 from eureka_agent.reward import check, parse
 

@@ -4,12 +4,12 @@ from typing import Literal
 
 import pytest
 
-from eureka_agent.designer import OfflineDesigner, Past
-from eureka_agent.designer.directions import poles_of, read_asks
-from eureka_agent.designer.menu import Menu
-from eureka_agent.designer.program import read
-from eureka_agent.designer.sight import see
-from eureka_agent.designer.terms import Factor, canonical
+from eureka_agent.designer.base import Past
+from eureka_agent.designer.offline.designer import OfflineDesigner
+from eureka_agent.designer.offline.directions import poles_of, read_asks
+from eureka_agent.designer.offline.program_text import read
+from eureka_agent.designer.offline.quantities import see
+from eureka_agent.designer.offline.terms import Factor, Menu, canonical
 from eureka_agent.environment import TaskDescription, find_environment
 from eureka_agent.reward import Signal
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from eureka_agent.common.choices import SIGNS
 from eureka_agent.designer.extraction import LESSON_LIMIT, TEXT_LIMIT, TRIES, Extract, extract
-from eureka_agent.designer.parts import SIGNS, parts_findings
+from eureka_agent.designer.reward_structure import parts_findings
 from eureka_agent.reward.language import MAX_BYTES
 
 BODY = """WEIGHTS = {"fast": 1.0}

@@ -2,10 +2,10 @@
 
 import pytest
 
-from eureka_agent.designer.grounding import Grounded, ground
-from eureka_agent.designer.lexicon import stem
-from eureka_agent.designer.menu import Menu
-from eureka_agent.designer.sight import see
+from eureka_agent.designer.offline.grounding import Grounded, ground
+from eureka_agent.designer.offline.lexicon import stem
+from eureka_agent.designer.offline.quantities import see
+from eureka_agent.designer.offline.terms import Menu
 from eureka_agent.environment import TaskDescription
 from eureka_agent.reward import Signal
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from eureka_agent.designer.base import Past
-from eureka_agent.designer.history import LESSONS, LINE, best_of, history
+from eureka_agent.designer.prompts import LESSONS, LINE, best_of, history
 
 
 def past(

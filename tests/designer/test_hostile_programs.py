@@ -5,14 +5,14 @@ import re
 
 import pytest
 
+from eureka_agent.common.text import is_hidden
 from eureka_agent.designer.base import Past
 from eureka_agent.designer.extraction import extract
-from eureka_agent.designer.history import history
-from eureka_agent.designer.prompting import fenced, repair_messages, system_message, task_message
+from eureka_agent.designer.prompts import history, repair_messages, system_message, task_message
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import ChatMessage
+from eureka_agent.llm.templates import fenced
 from eureka_agent.reward import Finding, RewardRejected, Signal, check, parse
-from eureka_agent.reward.characters import is_hidden
 
 SIGNALS = (Signal("x", None, "1", "A number", "other"),)
 BODY = 'WEIGHTS = {"a": 1.0}\n\n\ndef compute_reward(x):\n    return {"a": x}\n'

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eureka_agent.designer import OfflineDesigner, Past, Proposal
-from eureka_agent.designer.attribution import Attribution, ranks
-from eureka_agent.designer.base import Broken
-from eureka_agent.designer.program import read
-from eureka_agent.designer.terms import canonical
+from eureka_agent.designer.base import Broken, Past, Proposal
+from eureka_agent.designer.offline.credit import Attribution, ranks
+from eureka_agent.designer.offline.designer import OfflineDesigner
+from eureka_agent.designer.offline.program_text import read
+from eureka_agent.designer.offline.terms import canonical
 from eureka_agent.environment import TaskDescription
 from eureka_agent.reward import Finding, Signal, parse
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from eureka_agent.choices import FREE, SIGNS, TWO_KINDS
-from eureka_agent.designer.parts import parts_findings
+from eureka_agent.common.choices import FREE, SIGNS, TWO_KINDS
+from eureka_agent.designer.reward_structure import parts_findings
 
 
 def program(weights: str, body: str) -> str:

@@ -10,20 +10,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from eureka_agent.common.paths import data_folder
 from eureka_agent.designer.base import Past
 from eureka_agent.designer.extraction import extract
-from eureka_agent.designer.history import history
-from eureka_agent.designer.prompting import (
-    ECHO_LIMIT,
-    fenced,
-    render,
-    repair_messages,
-    system_message,
-    task_message,
-)
+from eureka_agent.designer.prompts import history, repair_messages, system_message, task_message
 from eureka_agent.environment import Environment, TaskDescription, find_environment
 from eureka_agent.llm import ChatMessage
-from eureka_agent.paths import data_folder
+from eureka_agent.llm.templates import ECHO_LIMIT, fenced, render
 from eureka_agent.reward import LIBRARY, Finding, Signal, check
 from eureka_agent.reward.language import MAX_BYTES
 

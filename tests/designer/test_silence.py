@@ -7,12 +7,12 @@ import pytest
 from loopback import Answer, Completion, Loopback, Received, Status
 from scripted import fenced, place, program, sound
 
-from eureka_agent.designer.asking import Asking
-from eureka_agent.designer.author import AuthorSettings, LanguageModelDesigner
 from eureka_agent.designer.base import DECLINED, Broken, Proposal
-from eureka_agent.designer.budget import Budget
+from eureka_agent.designer.llm_designer import AuthorSettings, LanguageModelDesigner
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import Client, ModelRefused, ModelSettings
+from eureka_agent.llm.budget import Budget
+from eureka_agent.llm.conversation import Asking
 from eureka_agent.store import Run
 
 FILTER = Status(400, "The prompt was filtered.", error_code="content_filter")

@@ -5,15 +5,13 @@ import pytest
 import torch
 from recorded import roamed
 
-from eureka_agent.analysis.contrasts import contrast_result
-from eureka_agent.critic import score
+from eureka_agent.common.paths import data_folder
+from eureka_agent.critic.exam.contrast_results import contrast_result
+from eureka_agent.critic.exam.examiner import sustained
 from eureka_agent.environment import Environment, Episodes, find_environment
-from eureka_agent.environment.contrasts import FILE, contrasts_of
-from eureka_agent.paths import data_folder
+from eureka_agent.environment.contrasts import FILE, UNTRAINED, Change, contrasts_of
 from eureka_agent.reward import parse
-from eureka_agent.reward.contrasts import Change
-from eureka_agent.reward.motions import UNTRAINED
-from eureka_agent.search.imagining import sustained
+from eureka_agent.workers.probe.score import score
 
 SPEED = 3.0
 NAMES = sorted(path.parent.name for path in data_folder("envs").glob(f"*/{FILE}"))

@@ -7,6 +7,8 @@ import pytest
 import torch
 from sledge import sledge
 
+from eureka_agent.cli.environments import environments_document
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import (
     ResetNoise,
     Worlds,
@@ -16,8 +18,6 @@ from eureka_agent.environment import (
     mix,
     pools,
 )
-from eureka_agent.environment.catalogue import environments_document
-from eureka_agent.errors import UsageError
 from eureka_agent.reward import parse
 
 

@@ -3,7 +3,7 @@
 import mujoco
 import pytest
 
-from eureka_agent.environment.facts import actuator_facts, joint_facts, mass
+from eureka_agent.environment.model_facts import actuator_facts, joint_facts, mass
 
 
 def model(joint: str, actuator: str = "") -> mujoco.MjModel:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import Fitness, load_fitness
 from eureka_agent.environment.fitness import Reduce
-from eureka_agent.errors import UsageError
 
 
 def fitness(reduce: Reduce, after_end: float = 0.0) -> Fitness:

@@ -19,7 +19,7 @@ from eureka_agent.environment import (
     pools,
 )
 from eureka_agent.environment.state import State
-from eureka_agent.environment.worlds import Step
+from eureka_agent.environment.worlds_base import Step
 from eureka_agent.reward import parse
 from eureka_agent.simulation import CpuSimulator
 

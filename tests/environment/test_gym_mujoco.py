@@ -8,13 +8,7 @@ import pytest
 import torch
 from peers import TOLERANCE, paid, peer_of, put, started
 
-from eureka_agent.environment import (
-    Episodes,
-    SignalLayout,
-    State,
-    find_environment,
-    load_fitness,
-)
+from eureka_agent.environment import Episodes, SignalLayout, State, find_environment, load_fitness
 
 # What ours leave out: see the docstrings of the environments.
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -13,6 +13,9 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete
 from support import command
 
+from eureka_agent.cli.environments import environments_document
+from eureka_agent.common.errors import EurekaError, MissingError, UsageError
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import (
     AnyWorlds,
     Environment,
@@ -23,13 +26,10 @@ from eureka_agent.environment import (
     mix,
     pools,
 )
-from eureka_agent.environment.catalogue import environments_document
 from eureka_agent.environment.gymnasium_task import FOLDER, read_task
-from eureka_agent.errors import EurekaError, MissingError, UsageError
 from eureka_agent.reward import RewardRejected, parse
-from eureka_agent.search import SearchConfig
-from eureka_agent.search.children import Worker
 from eureka_agent.store import RunReader, find_run
+from eureka_agent.workers.clients import Worker
 
 WALK = "tests/Walk-v0"
 LIMIT = 6

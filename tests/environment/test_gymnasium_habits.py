@@ -14,11 +14,11 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 from support import command
 
+from eureka_agent.common.errors import EnvironmentFailed, EurekaError, MissingError, UsageError
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import AnyWorlds, find_environment, make_worlds
-from eureka_agent.errors import EnvironmentFailed, EurekaError, MissingError, UsageError
-from eureka_agent.sandbox.failures import JobFailed
-from eureka_agent.search import SearchConfig
-from eureka_agent.search.children import Worker
+from eureka_agent.workers.clients import Worker
+from eureka_agent.workers.protocol import JobFailed
 
 FILE = Path(__file__).name
 

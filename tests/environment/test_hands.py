@@ -18,7 +18,7 @@ from eureka_agent.environment import (
     mix,
     pools,
 )
-from eureka_agent.environment.worlds import Step
+from eureka_agent.environment.worlds_base import Step
 from eureka_agent.reward import parse
 
 HANDS = {"allegro_hand": 69, "shadow_hand": 154}

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import (
     Environment,
     Episodes,
@@ -17,7 +18,6 @@ from eureka_agent.environment import (
     pools,
     variant_of,
 )
-from eureka_agent.errors import UsageError
 
 TASK = """
     import torch

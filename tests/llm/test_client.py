@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from loopback import Answer, Completion, Drop, Late, Loopback, Raw, Received, Status, sequence
 
-from eureka_agent.errors import MissingError, UsageError
+from eureka_agent.common.errors import MissingError, UsageError
 from eureka_agent.llm import (
     ChatMessage,
     Client,

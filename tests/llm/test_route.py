@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from loopback import Loopback
 
-from eureka_agent.errors import EurekaError, MissingError, UsageError
+from eureka_agent.common.errors import EurekaError, MissingError, UsageError
 from eureka_agent.llm import ChatMessage, Client, ModelSettings
 from eureka_agent.llm.access import held_back
 from eureka_agent.llm.route import find_route, is_loopback

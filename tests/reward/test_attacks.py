@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from eureka_agent.critic import Batch, dry_run
 from eureka_agent.reward import Evaluation, Finding, RewardFailed, Signal, check, parse
+from eureka_agent.workers.probe.dry_run import dry_run
+from eureka_agent.workers.probe.samples import Batch
 
 FOLDER = Path(__file__).parent / "attacks"
 SIGNALS = (

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from eureka_agent.critic import dry_run, sample_transitions, sampled_batch
 from eureka_agent.designer.extraction import extract
 from eureka_agent.environment import (
     Environment,
@@ -16,6 +15,8 @@ from eureka_agent.environment import (
     list_environments,
 )
 from eureka_agent.reward import Finding, check, parse
+from eureka_agent.workers.probe.dry_run import dry_run
+from eureka_agent.workers.probe.samples import sample_transitions, sampled_batch
 
 FOLDER = Path(__file__).parent / "honest"
 RECORDING = Path(__file__).parents[1] / "search" / "exchange.json"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eureka_agent.reward import RewardFailed, Signal, parse, parse_parameter
-from eureka_agent.reward.facade import namespace
+from eureka_agent.reward.namespace import namespace
 
 MakeArguments = Callable[[int], dict[str, Tensor]]
 SIGNALS = (

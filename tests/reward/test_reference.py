@@ -6,8 +6,8 @@ from pathlib import Path
 
 import eureka_agent.reward
 from eureka_agent.reward import LIBRARY, Signal, check, language
+from eureka_agent.reward.findings import RULES
 from eureka_agent.reward.reference import library_lines, reference
-from eureka_agent.reward.rules import RULES
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reward-language.md"
 SOURCES = sorted(Path(eureka_agent.reward.__file__).parent.glob("*.py"))

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from eureka_agent.reward import RewardFailed, RewardFunction
-from eureka_agent.reward.rewrite import lower
-from eureka_agent.reward.state import TorchState
+from eureka_agent.reward.namespace import TorchState
+from eureka_agent.reward.rewriter import lower
 
 
 def unchecked(body: str) -> RewardFunction:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from sledge import sledge
 
-from eureka_agent.errors import UsageError
-from eureka_agent.finding import environment_folder, require_environment
+from eureka_agent.common.environments import environment_folder, require_environment
+from eureka_agent.common.errors import UsageError
+from eureka_agent.config import SearchConfig
 from eureka_agent.search.arguments import check_arguments, read_fitness, read_goal, same_sentence
-from eureka_agent.search.config import SearchConfig
-from eureka_agent.search.launch import new_search
+from eureka_agent.search.setup import new_search
 
 SOUND = "def fitness(place): return -place"
 

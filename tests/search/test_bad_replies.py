@@ -11,7 +11,7 @@ import pytest
 from loopback import Answer, Completion, Loopback, Received
 from scripted import author_search, fenced, place, program, sound
 
-from eureka_agent.search import search
+from eureka_agent.search.loop import search
 from eureka_agent.store import CandidateRow, RunReader
 
 pytestmark = pytest.mark.slow

@@ -10,13 +10,13 @@ import pytest
 import torch
 from sledge import REWARD, policy, sledge
 
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, Episodes
-from eureka_agent.search import SearchConfig
-from eureka_agent.search.children import Judge
-from eureka_agent.search.comparison import compare, enter_baselines
-from eureka_agent.search.replies import Judgement
+from eureka_agent.search.final_comparison import compare, enter_baselines
 from eureka_agent.search.trainer import Checkpoint, Job, Outcome
 from eureka_agent.store import Run
+from eureka_agent.workers.clients import Judge
+from eureka_agent.workers.replies import Judgement
 
 CONFIG = SearchConfig(
     candidates=2, worlds=4, steps=64, threads=1, retrainings=4, reporting_episodes=2

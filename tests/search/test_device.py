@@ -7,13 +7,13 @@ import pytest
 import torch
 from support import TINY
 
+from eureka_agent.common.errors import MissingError, UsageError
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import find_environment
-from eureka_agent.errors import MissingError, UsageError
-from eureka_agent.sandbox.failures import Garbled
-from eureka_agent.sandbox.protocol import Message
-from eureka_agent.search import SearchConfig, new_search, resumed_search
-from eureka_agent.search.replies import read_overflow
+from eureka_agent.search.setup import new_search, resumed_search
 from eureka_agent.simulation import devices
+from eureka_agent.workers.protocol import Garbled, Message
+from eureka_agent.workers.replies import read_overflow
 
 
 def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

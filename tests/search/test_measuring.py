@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from sledge import REWARD, paying, sledge
 
+from eureka_agent.analysis.bank import FOLDER, Bank, enter_references
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment
-from eureka_agent.search import SearchConfig
-from eureka_agent.search.bank import FOLDER, Bank, enter_references
-from eureka_agent.search.children import Judge
 from eureka_agent.search.measuring import note_measure, note_one_function
-from eureka_agent.search.probing import Prober
 from eureka_agent.store import Run
+from eureka_agent.workers.clients import Judge
+from eureka_agent.workers.probe_client import Prober
 
 CONFIG = SearchConfig(candidates=2, worlds=4, steps=64, threads=1, ranking_episodes=3)
 FITNESS = (

@@ -8,9 +8,10 @@ import pytest
 from loopback import Answer, Completion, Drop, Late, Loopback, Raw, Received, Status
 from scripted import author_search, place, program, sound
 
-from eureka_agent.errors import EurekaError
+from eureka_agent.common.errors import EurekaError
 from eureka_agent.llm import ModelRefused
-from eureka_agent.search import Launch, resumed_search, search
+from eureka_agent.search.loop import search
+from eureka_agent.search.setup import Launch, resumed_search
 from eureka_agent.store import RunReader
 
 pytestmark = pytest.mark.slow

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from eureka_agent.analysis.trajectories.frames import picture_winner
+from eureka_agent.common.paths import command
 from eureka_agent.environment import Environment, find_environment, make_worlds, pools, record
-from eureka_agent.paths import command
-from eureka_agent.report.page import report_page
-from eureka_agent.search.criticism import EPISODES
-from eureka_agent.search.picturing import picture_winner
 from eureka_agent.simulation.rendering import describe_rendering
 from eureka_agent.store import Run
-from eureka_agent.ui.videos import PICTURE
+from eureka_agent.store.folder import EPISODES_FILE
+from eureka_agent.views.films import PICTURE
+from eureka_agent.views.html.page import report_page
 
 CAN_DRAW = describe_rendering().startswith("works")
 SEED = 3
@@ -36,7 +36,7 @@ def run(tmp_path: Path, environment: Environment) -> Iterator[Run]:
         row = run.add_candidate(0, 0, "x = 1", designer="test")
         run.set_result(row.id, fitness=1.0, own_return=0.0, checkpoint_step=1)
         run.set_best(row.id)
-        np.savez_compressed(run.candidate_folder(1) / EPISODES, **episodes.arrays())
+        np.savez_compressed(run.candidate_folder(1) / EPISODES_FILE, **episodes.arrays())
         yield run
 
 
@@ -59,7 +59,7 @@ def test_a_winner_is_drawn_once_and_stands_in_the_report(
 def test_what_cannot_be_drawn_is_an_event_and_a_line_of_the_report(
     run: Run, environment: Environment
 ) -> None:
-    (run.candidate_folder(1) / EPISODES).write_bytes(b"PK broken")
+    (run.candidate_folder(1) / EPISODES_FILE).write_bytes(b"PK broken")
     picture_winner(run, environment, SEED)
     (event,) = run.events()
     assert (event.kind, event.candidate_id) == ("picture", 1)

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from eureka_agent.designer import Past
+from eureka_agent.common.errors import UsageError
+from eureka_agent.common.paths import data_folder
+from eureka_agent.config import BY_ENVIRONMENT, SearchConfig, parse_setting
+from eureka_agent.designer.base import Past
 from eureka_agent.environment import find_environment
-from eureka_agent.errors import UsageError
-from eureka_agent.paths import data_folder
-from eureka_agent.search import SearchConfig, parse_setting
 from eureka_agent.search.archive import remembered
-from eureka_agent.search.config import BY_ENVIRONMENT
 from eureka_agent.search.presets import all_presets, difference, find_preset
 from eureka_agent.search.settings import all_settings
 

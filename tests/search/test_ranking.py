@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from sledge import REWARD, sledge
 
-from eureka_agent.errors import UsageError
-from eureka_agent.search import SearchConfig
-from eureka_agent.search.archive import leader, past_candidates
+from eureka_agent.analysis.feedback import NO_FITNESS, keep_reflection
+from eureka_agent.common.errors import UsageError
+from eureka_agent.config import SearchConfig
+from eureka_agent.search.archive import past_candidates
+from eureka_agent.search.final_comparison import settle
 from eureka_agent.search.loop import select
-from eureka_agent.search.reflecting import NO_FITNESS, keep_reflection
-from eureka_agent.search.settling import settle
 from eureka_agent.search.trainer import EARLY, Checkpoint, Job, Outcome
 from eureka_agent.store import Run, ranking
+from eureka_agent.store.ranking import leader
 
 PEERS = SearchConfig(candidates=3, rank_by="peers")
 SECRET = 987.25

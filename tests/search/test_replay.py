@@ -13,7 +13,7 @@ import pytest
 from loopback import Answer, Completion, Loopback, Received
 from scripted import author_search, place
 
-from eureka_agent.search import search
+from eureka_agent.search.loop import search
 from eureka_agent.store import RunReader
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]

@@ -13,13 +13,15 @@ from sledge import sledge
 from stable_baselines3 import PPO
 from support import TINY, command, start
 
+from eureka_agent.common.errors import UsageError
+from eureka_agent.config import SearchConfig, parse_setting
 from eureka_agent.environment import Episodes, SignalLayout, find_environment, load_fitness
-from eureka_agent.errors import UsageError
-from eureka_agent.search import SearchConfig, new_search, parse_setting, resumed_search, search
-from eureka_agent.search.archive import leader
+from eureka_agent.search.loop import search
+from eureka_agent.search.setup import new_search, resumed_search
 from eureka_agent.store import RunReader, ranking
-from eureka_agent.ui.documents import run_document
-from eureka_agent.ui.published import OWN_FITNESS
+from eureka_agent.store.ranking import leader
+from eureka_agent.store.trust import OWN_FITNESS
+from eureka_agent.views.documents import run_document
 
 pytestmark = pytest.mark.slow
 

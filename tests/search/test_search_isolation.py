@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from support import TINY
 
-from eureka_agent.errors import MissingError, UsageError
-from eureka_agent.sandbox import isolation
-from eureka_agent.sandbox.isolation import Isolation, survey
-from eureka_agent.search import SearchConfig, new_search
+from eureka_agent.common.errors import MissingError, UsageError
+from eureka_agent.config import SearchConfig
+from eureka_agent.search.setup import new_search
 from eureka_agent.store import RunReader
+from eureka_agent.workers import levels
+from eureka_agent.workers.levels import Isolation, survey
 
 
 def begin(runs: Path, **changes: str) -> None:
@@ -22,7 +23,7 @@ def test_a_machine_that_cannot_keep_programs_in_is_refused_before_there_is_a_run
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weak = Isolation("weak", ("landlock",), {"seccomp": "missing"}, None, "Elsewhere")
-    monkeypatch.setattr(isolation, "survey", lambda: weak)
+    monkeypatch.setattr(levels, "survey", lambda: weak)
     for policy in ("required", "auto"):
         with pytest.raises(MissingError, match="seccomp missing") as caught:
             begin(tmp_path, sandbox=policy)

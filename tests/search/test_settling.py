@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eureka_agent.search import SearchConfig
-from eureka_agent.search.archive import POLICY_FILES, leader, ship
-from eureka_agent.search.settling import CLOSE, finalists, settle
+from eureka_agent.config import SearchConfig
+from eureka_agent.search.archive import POLICY_FILES, ship
+from eureka_agent.search.final_comparison import CLOSE, finalists, settle
 from eureka_agent.search.trainer import Job
 from eureka_agent.store import Run, solved
+from eureka_agent.store.ranking import leader
 
 CONFIG = SearchConfig(candidates=3)
 

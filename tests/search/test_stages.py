@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from sledge import REWARD, sledge
 
+from eureka_agent.common.errors import UsageError
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment.contrasts import FILE
-from eureka_agent.errors import UsageError
-from eureka_agent.search import Launch, SearchConfig, new_search, search
-from eureka_agent.search.launch import build_stages
+from eureka_agent.search.loop import search
+from eureka_agent.search.setup import Launch, build_stages, new_search
 
 
 def launched(folder: Path, given: str | None = None, **changes: Any) -> Launch:

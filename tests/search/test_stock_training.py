@@ -9,8 +9,8 @@ from sledge import REWARD, sledge
 from stable_baselines3 import PPO
 from support import command
 
-from eureka_agent.errors import UsageError
-from eureka_agent.search import SearchConfig
+from eureka_agent.common.errors import UsageError
+from eureka_agent.config import SearchConfig
 from eureka_agent.store import RunReader, find_run
 
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 GENERATIONS, STEPS = 2, 4096
 PATIENCE_S = 300.0
-WORKER, JUDGE = "eureka_agent.sandbox.worker", "eureka_agent.judge"
+WORKER, JUDGE = "eureka_agent.workers.trainer_server", "eureka_agent.workers.judge_server"
 Found = TypeVar("Found")
 
 

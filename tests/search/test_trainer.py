@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from support import TINY, processes_of, start, tiny_search
 
-from eureka_agent.designer import Past, Proposal
-from eureka_agent.designer.base import Broken
-from eureka_agent.search import SearchConfig, new_search, search
-from eureka_agent.search.launch import Launch
+from eureka_agent.config import SearchConfig
+from eureka_agent.designer.base import Broken, Past, Proposal
+from eureka_agent.search.loop import search
+from eureka_agent.search.setup import Launch, new_search
 from eureka_agent.search.trainer import planned_looks
 from eureka_agent.store import RunReader
 
-CHILDREN = {"eureka_agent.sandbox.worker", "eureka_agent.judge"}
+CHILDREN = {"eureka_agent.workers.trainer_server", "eureka_agent.workers.judge_server"}
 
 SOUND = '''"""Keep the pole up."""
 WEIGHTS = {"up": 1.0}

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from eureka_agent.cli.options import agreement
+from eureka_agent.common.errors import UsageError
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import find_environment
-from eureka_agent.errors import UsageError
-from eureka_agent.search import SearchConfig, resumed_search
+from eureka_agent.search.setup import resumed_search
 from eureka_agent.store import Run
 
 ADDRESS = "http://127.0.0.1:9/v1"

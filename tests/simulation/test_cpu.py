@@ -4,8 +4,8 @@ import mujoco
 import pytest
 import torch
 
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import find_environment
-from eureka_agent.errors import UsageError
 from eureka_agent.simulation import CpuSimulator
 
 

@@ -4,7 +4,7 @@ import mujoco
 import pytest
 import torch
 
-from eureka_agent.errors import MissingError, UsageError
+from eureka_agent.common.errors import MissingError, UsageError
 from eureka_agent.simulation import (
     CpuSimulator,
     devices,

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 from eureka_agent.simulation.rendering import Renderer, describe_rendering
 
 ROBOT = """

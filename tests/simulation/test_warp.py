@@ -4,7 +4,7 @@ import mujoco
 import pytest
 import torch
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 from eureka_agent.simulation import Simulator, make_simulator, warp
 from eureka_agent.simulation.capacity import Capacity
 from eureka_agent.simulation.warp import WarpSimulator

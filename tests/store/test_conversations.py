@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from support import UNTO_SCHEMA_4
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 from eureka_agent.store import DraftRow, ExchangeRow, Run, RunReader, UsageRow
-from eureka_agent.store.database import VERSION
 from eureka_agent.store.folder import DATABASE
+from eureka_agent.store.schema import VERSION
 
 FINDINGS = [{"rule": "no-weights", "severity": "error", "line": 1}]
 ANSWER: dict[str, Any] = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 from eureka_agent.store import Run, find_run, list_runs
 
 

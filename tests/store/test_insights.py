@@ -6,8 +6,8 @@ from typing import Any
 from support import UNTO_SCHEMA_4
 
 from eureka_agent.store import Run, RunReader
-from eureka_agent.store.database import VERSION
 from eureka_agent.store.folder import DATABASE
+from eureka_agent.store.schema import VERSION
 
 KNOWN: dict[str, Any] = {
     "distances": {"candidates": [1, 2], "matrix": [[0.0, 0.5], [0.5, 0.0]], "human": None},

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from eureka_agent.errors import StorageError, UsageError
+from eureka_agent.common.errors import StorageError, UsageError
 from eureka_agent.store import Run, RunReader, database
-from eureka_agent.store.database import VERSION, Database
+from eureka_agent.store.database import Database
+from eureka_agent.store.schema import VERSION
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eureka_agent.errors import StorageError
+from eureka_agent.common.errors import StorageError
 from eureka_agent.store import Run, RunReader, find_run, list_runs
 from eureka_agent.store.database import Database
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from eureka_agent.errors import EurekaError, UsageError
-from eureka_agent.report import write_report
+from eureka_agent.common.errors import EurekaError, UsageError
 from eureka_agent.store import Run, RunReader, find_run, guard, list_runs
 from eureka_agent.store.cleaning import plan_cleaning, remove
 from eureka_agent.store.files import draft_of, is_plain, read_plain, require_replaceable
 from eureka_agent.store.trust import SIGNATURE
-from eureka_agent.ui.documents import run_document
+from eureka_agent.views.documents import run_document
+from eureka_agent.views.html.page import write_report
 
 ELSEWHERE = {"designer": "openai", "model": "m", "base_url": "http://evil.example/v1"}
 

@@ -11,7 +11,7 @@ from eureka_agent.environment import Environment
 from eureka_agent.reward import RewardFailed, RewardFunction, parse
 from eureka_agent.training import Population
 from eureka_agent.training.metered import GRACE_S, TIMES, Elsewhere, Metered
-from eureka_agent.training.stock import StockTrainer
+from eureka_agent.training.sb3 import StockTrainer
 
 ARGUMENTS = {"place": torch.ones(3)}
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import find_environment
-from eureka_agent.errors import UsageError
 from eureka_agent.reward import RewardFunction, parse
 from eureka_agent.training import Population
 from eureka_agent.training import population as population_module

@@ -9,7 +9,7 @@ from eureka_agent.environment import TrainingSettings
 from eureka_agent.training import PolicyStack, ppo
 from eureka_agent.training.networks import fresh_weights
 from eureka_agent.training.normalise import ObservationNormaliser, ValueNormaliser
-from eureka_agent.training.optimiser import LaneAdam
+from eureka_agent.training.ppo import LaneAdam
 
 
 def advantages(

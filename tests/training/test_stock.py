@@ -8,11 +8,11 @@ import torch
 from sledge import REWARD, sledge
 from stable_baselines3 import PPO
 
-from eureka_agent.errors import UsageError
+from eureka_agent.common.errors import UsageError
 from eureka_agent.reward import RewardFunction, parse
 from eureka_agent.training import save_policy
 from eureka_agent.training.networks import fresh_weights
-from eureka_agent.training.stock import StockTrainer
+from eureka_agent.training.sb3 import StockTrainer
 
 BROKEN_LATER = '''"""Fails once a sledge has been somewhere."""
 WEIGHTS = {"right": 1.0}

@@ -12,10 +12,10 @@ from stable_baselines3 import A2C, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import Episodes, Memory, Step, Transitions, Worlds, pools
-from eureka_agent.errors import UsageError
 from eureka_agent.reward import RewardFunction, parse
-from eureka_agent.training.vec_env import RewardedVecEnv
+from eureka_agent.training.sb3 import RewardedVecEnv
 
 WORLDS, SEED, STEPS = 3, 5, 70
 MEMORY = '''"""Reads everything that an episode remembers."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from eureka_agent.reward import Evaluation, RewardFunction, RewardProgram, parse
-from eureka_agent.sandbox import worker
+from eureka_agent.workers import trainer_server
 
 
 class Deadly(RewardFunction):
@@ -26,5 +26,5 @@ class Program(RewardProgram):
 
 
 if __name__ == "__main__":
-    worker.parse = lambda text, signals: Program(**vars(parse(text, signals)))
-    worker.main()
+    trainer_server.parse = lambda text, signals: Program(**vars(parse(text, signals)))
+    trainer_server.main()

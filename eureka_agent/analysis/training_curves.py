@@ -1,0 +1,346 @@
+"""The course of a training as curves over its evaluations, and what can be said of a curve."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, variance
+
+from eureka_agent.common.plain_text import number, percent, steps
+from eureka_agent.reward.check import outline
+from eureka_agent.store.rows import EvaluationRow
+
+Curve = tuple[float | None, ...]
+
+FEWEST_POINTS = 6
+"""A trend compares the first third of the points with the last; one point is no third."""
+CLEAR = 2.0
+"""Standard errors by which the thirds must differ before a trend is more than noise."""
+CHANGED = 0.05
+"""Part of a curve's largest size by which it must change before anyone should care."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component of a reward over a training; values are weighted and per step.
+
+    Attributes:
+        name: as the program calls it.
+        weight: what its values were multiplied by; None if the program does not tell.
+        means: mean value in the stretch of training before each point.
+        shares: its part of the sum of all components' absolute means, 0 to 1.
+        low: the lowest value at any step; None without any.
+        high: the highest value at any step; None without any.
+    """
+
+    name: str
+    weight: float | None
+    means: Curve
+    shares: Curve
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Course:
+    """A training point by point: every curve has one entry for each of `steps`.
+
+    Attributes:
+        steps: environment steps trained, growing.
+        fitness: mean over the ranking episodes.
+        own_return: what the reward itself pays per episode.
+        length: mean length of the episodes, in control steps.
+        ended_early: share of the episodes that ended before the time limit.
+        components: in the order of the program.
+        diagnostics: of the trainer, by name.
+    """
+
+    steps: tuple[int, ...]
+    fitness: Curve
+    own_return: Curve
+    length: Curve
+    ended_early: Curve
+    components: tuple[Component, ...]
+    diagnostics: Mapping[str, Curve]
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How a curve moved between the first and the last third of its points.
+
+    Attributes:
+        early: mean of the first third.
+        late: mean of the last third.
+        direction: 1 if it rose, -1 if it fell, 0 if neither is clear.
+    """
+
+    early: float
+    late: float
+    direction: int
+
+
+def read_course(text: str, evaluations: Sequence[EvaluationRow]) -> Course:
+    """The curves of one training.
+
+    Args:
+        text: the reward program, from which the weights come; nothing of it is executed.
+        evaluations: at least one, in any order. Of two at the same step the later one counts.
+    """
+    by_step = {row.step: row for row in sorted(evaluations, key=lambda row: row.id)}
+    rows = [by_step[step] for step in sorted(by_step)]
+    weights = outline(text, ()).weights
+    measured = dict.fromkeys(name for row in rows for name in row.components)
+    names = [name for name in {**weights, **measured} if name in measured]
+    diagnostics = sorted({name for row in rows for name in row.diagnostics})
+    return Course(
+        steps=tuple(row.step for row in rows),
+        fitness=_curve([row.fitness for row in rows]),
+        own_return=_curve([row.own_return for row in rows]),
+        length=_curve([row.episode_length for row in rows]),
+        ended_early=_curve([row.ended_early for row in rows]),
+        components=tuple(_component(name, weights.get(name), rows) for name in names),
+        diagnostics={
+            name: _curve([row.diagnostics.get(name) for row in rows]) for name in diagnostics
+        },
+    )
+
+
+def _component(name: str, weight: float | None, rows: Sequence[EvaluationRow]) -> Component:
+    def curve(key: str) -> Curve:
+        return _curve([row.components.get(name, {}).get(key) for row in rows])
+
+    return Component(
+        name,
+        weight,
+        means=curve("mean"),
+        shares=curve("share"),
+        low=min(known(curve("min")), default=None),
+        high=max(known(curve("max")), default=None),
+    )
+
+
+def _curve(values: Sequence[float | None]) -> Curve:
+    return tuple(
+        None if value is None or not math.isfinite(value) else float(value) for value in values
+    )
+
+
+def known(curve: Curve) -> list[float]:
+    """The values of a curve that are there."""
+    return [value for value in curve if value is not None]
+
+
+def size(curve: Curve) -> float:
+    """The largest absolute value of a curve; 0 without any."""
+    return max(map(abs, known(curve)), default=0.0)
+
+
+def thirds(curve: Curve) -> tuple[list[float], list[float]] | None:
+    """The first and the last third of a curve's values; None where too few are there."""
+    values = known(curve)
+    if len(values) < FEWEST_POINTS:
+        return None
+    part = len(values) // 3
+    return values[:part], values[-part:]
+
+
+def trend(curve: Curve) -> Trend | None:
+    """How a curve moved; None where too few values are there to tell."""
+    parts = thirds(curve)
+    if parts is None:
+        return None
+    early, late = map(fmean, parts)
+    error = math.sqrt(sum(variance(part) / len(part) for part in parts))
+    clear = abs(late - early) > max(CLEAR * error, CHANGED * size(curve))
+    return Trend(early, late, (1 if late > early else -1) if clear else 0)
+
+
+LEARNED = 0.2
+"""Part of its size by which the own return must rise before the policy has learned to earn it."""
+STAYED = 0.1
+"""Part of its size by which a fitness may rise and still count as staying."""
+LOST = 0.3
+"""Part of the peak that must be lost before a fitness is past its best."""
+STILL_RISING = 0.25
+"""Part of the whole rise that the last third of training must still bring."""
+MOST_ENDED = 0.5
+"""Share of episodes ending early from which staying alive is the first problem."""
+LOW_EXPLAINED = 0.3
+"""Explained variance below which the value network is of little use; healthy trainings pass 0.8."""
+NARROW_SPREAD = 0.1
+"""Action spread (it starts at 1 in the usual settings) that explores hardly any longer."""
+WIDE_SPREAD = 1.5
+"""Action spread that says that more noise does not hurt: the reward does not tell actions apart."""
+LARGE_KL, TINY_KL = 0.1, 1e-4
+"""Divergence per update far beyond, or far below, the usual targets of 0.01 to 0.05."""
+
+
+def course_remarks(course: Course, episode_steps: int) -> list[str]:
+    """Sentences about the training as a whole, the most important first.
+
+    Args:
+        course: the training.
+        episode_steps: control steps until an episode's time limit.
+    """
+    found = [
+        _not_computable(course),
+        _misleading(course),
+        _unlearned(course),
+        _past_best(course),
+        _still_rising(course),
+        _ended_early(course, episode_steps),
+        _diverged(course),
+        _unpredictable(course),
+        _spread(course),
+        _updates(course),
+    ]
+    return [remark for remark in found if remark]
+
+
+def _not_computable(course: Course) -> str | None:
+    missing = sum(value is None for value in course.own_return)
+    if not missing:
+        return None
+    return (
+        f"The own return was not a finite number at {missing} of {len(course.steps)} points: "
+        "the program breaks on some states; guard its divisions, roots and logarithms."
+    )
+
+
+def _misleading(course: Course) -> str | None:
+    own, fitness = trend(course.own_return), trend(course.fitness)
+    if own is None or fitness is None or not _learned(own, course):
+        return None
+    rose = f"Own return rose from {number(own.early)} to {number(own.late)} while fitness"
+    if fitness.direction < 0:
+        return (
+            f"{rose} fell from {number(fitness.early)} to {number(fitness.late)}: "
+            "the reward misleads; what it pays for is not the task."
+        )
+    late = known(course.fitness)[-2:]  # a task may be solved all at once, at the very end
+    if max(fitness.late, *late) - fitness.early > STAYED * size(course.fitness):
+        return None
+    return (
+        f"{rose} stayed (from {number(fitness.early)} to {number(fitness.late)}): "
+        "what was learned last did not help the task."
+    )
+
+
+def _learned(own: Trend, course: Course) -> bool:
+    return own.direction > 0 and own.late - own.early > LEARNED * size(course.own_return)
+
+
+def _unlearned(course: Course) -> str | None:
+    own = trend(course.own_return)
+    if own is None or own.direction > 0 or own.late - own.early > LEARNED * size(course.own_return):
+        return None
+    ends = f"from {number(own.early)} in the first third to {number(own.late)} in the last"
+    if own.direction < 0 and own.early - own.late > LEARNED * size(course.own_return):
+        return f"Own return fell ({ends}): training failed on this reward."
+    values = known(course.own_return)
+    if max(values) - own.early > LEARNED * size(course.own_return):
+        return None  # it went up and down: noise, or learned and lost
+    return (
+        f"Own return did not rise ({ends}): after the first points nothing more was learned "
+        "from this reward."
+    )
+
+
+def _past_best(course: Course) -> str | None:
+    """Compare the best third of neighbouring points with the last third."""
+    parts, values = thirds(course.fitness), known(course.fitness)
+    if parts is None:
+        return None
+    last = parts[1]
+    count = len(last)
+    stretches = [values[i : i + count] for i in range(len(values) - 2 * count + 1)]
+    best = max(stretches, key=fmean)
+    lost = fmean(best) - fmean(last)
+    if min(best) <= max(last) or lost <= LOST * abs(fmean(best)):
+        return None
+    peak = max(best)
+    when, late = steps(course.steps[course.fitness.index(peak)]), number(fmean(last))
+    return (
+        f"Fitness was best well before the end ({number(peak)} at {when} steps, {late} over the "
+        "last third): later training earned the reward in another way."
+    )
+
+
+def _still_rising(course: Course) -> str | None:
+    values, moved = known(course.fitness), trend(course.fitness)
+    if moved is None or values[-1] < max(values) or moved.direction < 0:
+        return None
+    rise, before = values[-1] - min(values), values[: -max(len(values) // 3, 1)]
+    gained = values[-1] - max(before)
+    if rise <= LEARNED * size(course.fitness) or gained < STILL_RISING * rise:
+        return None
+    return (
+        f"Fitness was still rising at the end ({number(max(before))} was the best before the last "
+        f"third, {number(values[-1])} at the end): it was still learning."
+    )
+
+
+def _ended_early(course: Course, episode_steps: int) -> str | None:
+    ended, length = course.ended_early[-1], course.length[-1]
+    if ended is None or length is None or ended < MOST_ENDED:
+        return None
+    return (
+        f"At the end {percent(ended)} of the episodes still ended early, after {number(length)} "
+        f"of {episode_steps} steps on average."
+    )
+
+
+def _diverged(course: Course) -> str | None:
+    most = size(course.diagnostics.get("diverged", ()))
+    if most == 0:
+        return None
+    return (
+        f"The physics diverged in up to {100 * most:.2g}% of the steps: "
+        "the policy found violent motions; charge for speed or effort."
+    )
+
+
+def _unpredictable(course: Course) -> str | None:
+    late = _late(course, "explained_variance")
+    varies = any(c.low != c.high for c in course.components)
+    if late is None or late >= LOW_EXPLAINED or not varies:
+        return None
+    return (
+        f"The value network explains only {number(late)} of the returns' variance (1 is all): "
+        "it cannot predict this reward, which may be too rare, too noisy or jump."
+    )
+
+
+def _spread(course: Course) -> str | None:
+    curve = known(course.diagnostics.get("action_spread", ()))
+    if len(curve) < 2:
+        return None
+    middle, end = curve[(len(curve) - 1) // 2], curve[-1]
+    if middle < NARROW_SPREAD:
+        return (
+            f"The action spread had shrunk to {number(middle)} by half of the training: "
+            "exploration ended early; an early, easy gain may hide a better one."
+        )
+    if end > WIDE_SPREAD and end == max(curve):
+        return (
+            f"The action spread grew to {number(end)}: noise costs this reward nothing; "
+            "it hardly tells actions apart, or charges too little for them."
+        )
+    return None
+
+
+def _updates(course: Course) -> str | None:
+    kl = _late(course, "kl")
+    if kl is None or TINY_KL <= kl <= LARGE_KL:
+        return None
+    if kl > LARGE_KL:
+        return (
+            f"Updates were far too large (KL {number(kl)}): training itself was unstable; "
+            "smaller or smoother rewards may help."
+        )
+    return f"The policy hardly moved (KL {number(kl)}): the reward gives it no direction."
+
+
+def _late(course: Course, name: str) -> float | None:
+    """A diagnostic's mean over the last third of training."""
+    parts = thirds(course.diagnostics.get(name, ()))
+    return None if parts is None else fmean(parts[1])

@@ -1,0 +1,309 @@
+"""An excerpt of episodes: what a policy did, in so few numbers that a reader can take them in.
+
+A few episodes are chosen, the worst, the middle and the best, and of each a few steps: what the
+robot was like after the step, in units, and what each component of the program paid for it.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from eureka_agent.analysis.arrays import BoolArray, FloatArray
+from eureka_agent.analysis.trajectories.episodes import Recordings
+from eureka_agent.analysis.trajectories.failures import Diagnosis
+from eureka_agent.analysis.trajectories.task_progress import WIDEST
+from eureka_agent.common.plain_text import number, plain
+from eureka_agent.reward import Signal
+
+ROWS, OTHERS = 20, 12
+"""Steps that are shown of an episode, and of one of another policy."""
+BEFORE_END = (45, 25, 12, 5, 2, 0)
+"""Steps before the last one that are among them where an episode ended early: what ends it begins
+some tenths of a second before."""
+MOST_COLUMNS, MOST_COMPONENTS = 14, 8
+"""Columns of signals that are shown, and components, the largest ones."""
+QUATERNION = 4
+"""Columns of an orientation that is shown whole at most."""
+WORST = 2
+"""Episodes that are shown of the worst ones."""
+ALIKE = 0.05
+"""Part of the range of all known episodes within which those of one policy are alike."""
+MOST_PHASES = 6
+"""Phases of an episode that are told."""
+DIGITS, MOST_DECIMALS = 4, 6
+"""Digits of the largest number of a column; the others of it have as many decimals."""
+_KINDS = (
+    *("position", "orientation", "angle", "velocity", "distance", "goal"),
+    *("contact", "angular_velocity", "force", "other"),
+)
+"""Kinds of signals, those first that tell most of what a robot does."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One episode of an excerpt.
+
+    Attributes:
+        label: which it is, in words: "the worst episode".
+        episode: its index into the recordings.
+        steps: those that are shown, from 0, growing.
+        length: its steps.
+        place: which of the policy's own episodes it is, from 0; None of another policy's.
+        head: all of it in a sentence or two.
+        rows: a table of the steps.
+    """
+
+    label: str
+    episode: int
+    steps: tuple[int, ...]
+    length: int
+    place: int | None
+    head: str
+    rows: tuple[str, ...]
+
+    @property
+    def own(self) -> bool:
+        """Whether it is one of the policy in question."""
+        return self.place is not None
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """What is shown of some episodes.
+
+    Attributes:
+        legend: what each column is that is none of a signal's, a line each.
+        shown: the episodes.
+    """
+
+    legend: tuple[str, ...]
+    shown: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column of the tables: its head, its values `[L, E]`, and what it is if no signal."""
+
+    head: str
+    values: FloatArray
+    meaning: str = ""
+
+
+def excerpt(
+    recordings: Recordings,
+    own: BoolArray,
+    reads: Collection[str] = (),
+    diagnosis: Diagnosis | None = None,
+) -> Excerpt:
+    """Choose what to show of a policy's episodes.
+
+    Args:
+        recordings: all episodes that are known, with the incomes under the program in question.
+        own: which of them are of the policy in question `[E]`, at least one.
+        reads: names of the signals that the program reads, which are shown before others.
+        diagnosis: what the rules know about these recordings.
+    """
+    columns = [
+        *_progress(diagnosis),
+        *_signals(recordings, reads, diagnosis),
+        *_actions(recordings),
+        *_incomes(recordings, own),
+    ]
+    chosen = dict(_chosen(recordings, own))
+    decimals = [_decimals(column, recordings, list(chosen.values())) for column in columns]
+    shown = []
+    for label, episode in chosen.items():
+        length = int(recordings.lengths[episode])
+        rows_shown = ROWS if own[episode] else OTHERS
+        steps = chosen_steps(length, bool(recordings.terminated[episode]), rows_shown)
+        head = _head(recordings, episode, diagnosis)
+        values = np.stack([column.values[:length, episode] for column in columns], axis=1)
+        rows = tuple(_table([column.head for column in columns], values, steps, decimals))
+        place = int(own[:episode].sum()) if own[episode] else None
+        shown.append(Shown(label, episode, steps, length, place, head, rows))
+    legend = tuple(f"`{c.head}`: {c.meaning}" for c in columns if c.meaning)
+    return Excerpt(legend, tuple(shown))
+
+
+def chosen_steps(length: int, terminated: bool, rows: int = ROWS) -> tuple[int, ...]:
+    """At most so many steps of an episode: spread evenly, and the closer the nearer an early end.
+
+    Args:
+        length: of the episode.
+        terminated: whether it ended early.
+        rows: how many, more than `BEFORE_END` has.
+    """
+    if length <= rows:
+        return tuple(range(length))
+    ends = [step for step in BEFORE_END if step < length // 2] if terminated else [0]
+    last = [length - 1 - step for step in ends]
+    others = [step for step in range(length) if step not in last]
+    spread = np.linspace(0, len(others), rows - len(last), endpoint=False).astype(int)
+    return tuple(sorted([*last, *(others[place] for place in spread)]))
+
+
+def _chosen(recordings: Recordings, own: BoolArray) -> Iterator[tuple[str, int]]:
+    """The worst, the middle and the best of a policy's episodes, and a better one of another."""
+    quality = _quality(recordings)
+    ranked = sorted(np.flatnonzero(own).tolist(), key=lambda e: (quality[e], e))
+    lowest, highest = quality[ranked[0]], quality[ranked[-1]]
+    clear = ALIKE * np.ptp(quality[np.isfinite(quality)])
+    if highest - lowest < clear:
+        del ranked[1:-1]  # those between would say it all again
+    worst = ranked[: min(WORST, len(ranked) - 1)]
+    for place, episode in enumerate(worst):
+        yield ("the worst episode", "the second worst episode")[place], episode
+    if len(ranked) > WORST + 1:
+        yield "the median episode", ranked[(len(ranked) + 1) // 2]
+    yield ("the best episode" if worst else "the only episode"), ranked[-1]
+    others = np.where(own, np.nan, recordings.fitness)
+    if np.isfinite(others).any() and np.nanmax(others) > highest + clear:
+        yield "the best known episode, of another policy", int(np.nanargmax(others))
+
+
+def _quality(recordings: Recordings) -> FloatArray:
+    """Fitness of each episode `[E]`, or what the program pays it where that is unknown."""
+    if np.isfinite(recordings.fitness).any():
+        return np.nan_to_num(recordings.fitness, nan=-np.inf)
+    return _returns(recordings)
+
+
+def _returns(recordings: Recordings) -> FloatArray:
+    """What the program pays each episode in all `[E]`; 0 where nobody knows."""
+    total = np.sum(list(recordings.incomes.values()) or [np.zeros(recordings.alive.shape)], axis=0)
+    return np.where(recordings.alive, total, 0.0).sum(axis=0)
+
+
+def _head(recordings: Recordings, episode: int, diagnosis: Diagnosis | None) -> str:
+    """The whole of an episode in a sentence or two."""
+    end = "ended early" if recordings.terminated[episode] else "ran to the end"
+    parts = [f"{recordings.lengths[episode]} steps, {end}"]
+    if np.isfinite(recordings.fitness[episode]):
+        parts.append(f"fitness {number(float(recordings.fitness[episode]))}")
+    if recordings.incomes:
+        parts.append(f"the program pays {number(float(_returns(recordings)[episode]))} in all")
+    phases = diagnosis.phases.get(episode, ()) if diagnosis else ()
+    phases = phases if len(phases) > 1 else ()  # one phase tells nothing
+    said = ", ".join(
+        [
+            *(f"{p.regime} in steps {p.start} to {p.stop - 1}" for p in phases[:MOST_PHASES]),
+            *(["and so on"] if len(phases) > MOST_PHASES else []),
+        ]
+    )
+    return f"{'; '.join(parts)}.{f' In phases: {said}.' if said else ''}"
+
+
+def _table(
+    heads: Sequence[str], values: FloatArray, steps: Sequence[int], decimals: Sequence[int]
+) -> Iterator[str]:
+    """A table of the chosen steps, and of the mean over all of them.
+
+    Args:
+        heads: of the columns.
+        values: of all steps of the episode `[T, C]`.
+        steps: those to show; those that look alike one after the other share a row.
+        decimals: of each column.
+    """
+    yield _row("step", heads)
+    yield "|---" * (len(heads) + 1) + "|"
+    rows = [tuple(map(_written, values[step], decimals)) for step in steps]
+    for row, alike in groupby(zip(rows, steps, strict=True), key=lambda pair: pair[0]):
+        same = [str(step) for _, step in alike]
+        yield _row(same[0] if len(same) == 1 else f"{same[0]} to {same[-1]}", row)
+    yield _row(f"mean of {len(values)}", list(map(_written, values.mean(axis=0), decimals)))
+
+
+def _decimals(column: _Column, recordings: Recordings, episodes: Sequence[int]) -> int:
+    """Decimals that suit the largest number of a column in some episodes."""
+    values = np.abs(column.values[:, episodes][recordings.alive[:, episodes]])
+    largest = float(values[np.isfinite(values)].max(initial=0.0))
+    before = math.floor(math.log10(largest)) + 1 if largest > 0 else DIGITS
+    return min(max(DIGITS - before, 0), MOST_DECIMALS)
+
+
+def _written(value: float, decimals: int) -> str:
+    """A number with at most so many decimals."""
+    text = f"{round(float(value), decimals) + 0.0:.{decimals}f}"  # adding 0: no minus zero
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _row(first: str, cells: Sequence[str]) -> str:
+    return f"| {' | '.join([first, *cells])} |"
+
+
+def _progress(diagnosis: Diagnosis | None) -> Iterator[_Column]:
+    """What the rules take for progress, where it is no column that is shown anyway."""
+    measure = diagnosis and diagnosis.measure
+    if measure and measure.column is None:
+        meaning = f"{plain(measure.phrase)}, which the rules take for progress; higher is better"
+        yield _Column("progress", measure.progress[1:], meaning)
+
+
+def _signals(
+    recordings: Recordings, reads: Collection[str], diagnosis: Diagnosis | None
+) -> list[_Column]:
+    """Signals after the step, in their own order, as many as there is room for."""
+    measured = diagnosis and diagnosis.measure and diagnosis.measure.column
+    name = measured.signal.name if measured else ""
+
+    def rank(signal: Signal) -> tuple[bool, bool, int]:
+        return signal.name != name, signal.name not in reads, _KINDS.index(signal.kind)
+
+    room, kept = MOST_COLUMNS, set[str]()
+    for signal in sorted(recordings.signals, key=rank):
+        width = 1 if _is_wide(signal) else signal.size or 1
+        if width <= room:
+            kept.add(signal.name)
+            room -= width
+    return [c for s in recordings.signals if s.name in kept for c in _of_signal(recordings, s)]
+
+
+def _is_wide(signal: Signal) -> bool:
+    """Whether only the size of a signal is shown; that of a quaternion would always be the same."""
+    return (signal.size or 1) > (QUATERNION if signal.kind == "orientation" else WIDEST)
+
+
+def _of_signal(recordings: Recordings, signal: Signal) -> list[_Column]:
+    """The columns of a signal, or how large a wide one is."""
+    mine = [column for column in recordings.columns if column.signal is signal]
+    values = recordings.states[1:, :, [column.index for column in mine]]
+    if _is_wide(signal):
+        what = f"root mean square of the {len(mine)} columns of `{signal.name}`"
+        return [_Column(f"rms({signal.name})", _rms(values), what)]
+    return [_Column(column.name, values[:, :, i]) for i, column in enumerate(mine)]
+
+
+def _actions(recordings: Recordings) -> Iterator[_Column]:
+    """The actions or how large many are, and how much they change from step to step."""
+    actions = recordings.actions
+    if actions.shape[2] <= WIDEST:
+        for i in range(actions.shape[2]):
+            yield _Column(f"action[:, {i}]", actions[:, :, i])
+    else:
+        yield _Column("rms(action)", _rms(actions), "root mean square of the action's columns")
+    change = np.diff(actions, axis=0, prepend=np.zeros_like(actions[:1]))
+    meaning = "root mean square of what the action's columns changed by since the step before"
+    yield _Column("action change", _rms(change), meaning)
+
+
+def _rms(values: FloatArray) -> FloatArray:
+    return np.sqrt(np.square(values).mean(axis=2))
+
+
+def _incomes(recordings: Recordings, own: BoolArray) -> Iterator[_Column]:
+    """What the largest components pay, one by one, and what all of them pay."""
+    incomes = recordings.incomes
+    if not incomes:
+        return
+    mine = recordings.alive & own
+    sizes = {name: float(np.abs(paid[mine]).mean()) for name, paid in incomes.items()}
+    largest = sorted(sizes, key=lambda name: -sizes[name])[:MOST_COMPONENTS]
+    for name, paid in incomes.items():
+        if name in largest:
+            meaning = f"what the component {plain(name)} pays for the step, times its weight"
+            yield _Column(f"pays {plain(name)}", paid, meaning)
+    total = np.sum(list(incomes.values()), axis=0)
+    yield _Column("pays in all", total, "the reward of the step, all components together")

@@ -1,0 +1,204 @@
+"""Numbers, durations, curves and foreign text in the form in which people read them."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+
+BARS = "▁▂▃▄▅▆▇█"
+NOTHING = "-"
+LONGEST_LINE = 10_000
+"""Characters of foreign text that are shown on one line."""
+LONGEST = 200_000
+"""Characters of a text that are shown: a run may hold longer ones, which no reader wants."""
+LONGEST_PROGRAM, MOST_LINES = 40_000, 1000
+"""Characters and lines of a program that are shown, coloured and compared: no sound one is half as
+long, and comparing lines takes time that grows with the square of their number."""
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+# They choose a glyph, say nothing, and make what is drawn wider than what was measured.
+_VARIATION_SELECTOR = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_NOT_SHOWN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
+
+
+def clean(text: str) -> str:
+    """Foreign text (a program, a traceback) made safe for a terminal.
+
+    Escape sequences and variation selectors go; other control characters, line and paragraph
+    separators, direction overrides and lone surrogates become the replacement character. Line
+    breaks stay, tabs become spaces; of a very long text the beginning stays.
+    """
+    text = _beginning(text, LONGEST)
+    if text.isascii() and text.isprintable():
+        return text
+    text = _ESCAPE_SEQUENCE.sub("", text.replace("\r\n", "\n").expandtabs(4))
+    return "".join(
+        character
+        if character == "\n" or unicodedata.category(character) not in _NOT_SHOWN
+        else "\ufffd"
+        for character in _VARIATION_SELECTOR.sub("", text)
+    )
+
+
+def program_text(text: str) -> str:
+    """A program made safe; the beginning of one that is far too long, which says so."""
+    lines = clean(_beginning(text, LONGEST_PROGRAM)).strip("\n").split("\n")
+    if len(lines) > MOST_LINES:
+        lines = [*lines[:MOST_LINES], f"... ({len(lines) - MOST_LINES:,} lines more)"]
+    return "\n".join(lines)
+
+
+def _beginning(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return f"{text[:most]}\n... ({len(text) - most:,} characters more)"
+
+
+def one_line(text: str) -> str:
+    """Foreign text made safe, on one line, which ends where nobody reads on."""
+    shown = text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…"
+    return " ".join(clean(shown).split())
+
+
+def idea(thought: str, goal: str) -> str:
+    """A design thought on one line, without the goal with which many begin."""
+    line, aim = one_line(thought), one_line(goal).rstrip(".")
+    rest = line[len(aim) :].lstrip(" .:;,-")
+    return rest if aim and rest and line.casefold().startswith(aim.casefold()) else line
+
+
+def last_line(text: str) -> str:
+    """The last line of foreign text that says something: of a traceback, what was raised."""
+    lines = [line for line in clean(text).splitlines() if line.strip()]
+    return one_line(lines[-1]) if lines else ""
+
+
+def number(value: float | None) -> str:
+    """A measured number with about four significant digits."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    size = abs(value)
+    if size >= 1e7:
+        return f"{value:.2e}"
+    if 0 < size < 1e-3:
+        return f"{value:.2g}"
+    if size >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{1 if size >= 100 else 2 if size >= 10 else 3}f}"
+
+
+def extent(low: float | None, high: float | None) -> str:
+    """An interval."""
+    return NOTHING if low is None else f"{number(low)} to {number(high)}"
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 in percent."""
+    return NOTHING if share is None else f"{100 * share:.0f} %"
+
+
+def count(value: float) -> str:
+    """A large count, such as environment steps, in thousands or millions."""
+    if value >= 999_500:
+        return f"{value / 1e6:.2f} M"
+    return f"{value / 1e3:.0f} k" if value >= 10_000 else f"{value:,.0f}"
+
+
+def tokens(asked: float, answered: float) -> str:
+    """Tokens of questions and of answers."""
+    return f"{count(asked)} + {count(answered)}"
+
+
+def money(cost: float | None) -> str:
+    """US dollars, where they are known."""
+    return "cost unknown" if cost is None else f"{cost:.2f} USD"
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time in its two largest units."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86_400} days {whole % 86_400 // 3600} h"
+
+
+def things(amount: int, noun: str) -> str:
+    """`1 candidate`, `2 candidates`."""
+    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
+
+
+def sparkline(values: Sequence[float | None], low: float, high: float) -> str:
+    """A curve in block characters between `low` and `high`; a gap where there is no value."""
+    span = high - low
+    return "".join(
+        " "
+        if value is None
+        else BARS[min(len(BARS) - 1, int((value - low) / span * len(BARS)))]
+        if span > 0
+        else BARS[len(BARS) // 2]
+        for value in values
+    )
+
+
+def limits(curves: Sequence[Sequence[float | None]]) -> tuple[float, float]:
+    """The lowest and the highest value in several curves, so that they can share a scale."""
+    values = [value for curve in curves for value in curve if value is not None]
+    return (min(values), max(values)) if values else (0.0, 0.0)
+
+
+_ELLIPSIS = "..."
+
+
+def clean_text(text: str, limit: int = 300, *, newlines: bool = False) -> str:
+    """Return `text` as printable ASCII of at most `limit` characters.
+
+    Everything else is dropped, control characters and escape sequences' ESC among them; white
+    space becomes a blank, so that words do not grow together.
+
+    Args:
+        text: anything.
+        limit: length of the longest result; a longer text ends in "...".
+        newlines: keep line breaks.
+    """
+    kept = "".join(_clean_character(character, newlines) for character in text).strip()
+    if len(kept) <= limit:
+        return kept
+    return kept[: max(limit - len(_ELLIPSIS), 0)] + _ELLIPSIS[:limit]
+
+
+def _clean_character(character: str, newlines: bool) -> str:
+    if " " <= character <= "~" or (newlines and character == "\n"):
+        return character
+    return " " if character in "\t\n\r\v\f" else ""
+
+
+# Beyond the control and format categories: what is drawn as nothing, letters and marks among it.
+# The variation selectors can spell out a whole text that only a language model reads; the one
+# that makes an emoji coloured may stay.
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+_SELECTORS = (range(0xFE00, 0xFE0F), range(0xE0100, 0xE01F0))
+
+
+def is_hidden(character: str) -> bool:
+    """Whether a character is drawn as nothing, or moves others about.
+
+    Control, format (bidirectional, zero-width), surrogate, private and unassigned characters, line
+    separators and blank letters are hidden; tabs are not, line breaks are.
+    """
+    if " " <= character <= "~" or character == "\t":
+        return False
+    category = unicodedata.category(character)
+    return (
+        category.startswith("C")
+        or category in ("Zl", "Zp")
+        or character in _BLANKS
+        or any(ord(character) in selectors for selectors in _SELECTORS)
+    )
+
+
+def without_hidden(text: str) -> str:
+    """A text with a blank for each hidden character."""
+    return "".join(" " if is_hidden(character) else character for character in text)

@@ -1,0 +1,1 @@
+"""The exam: what a program returns on recorded episodes of known quality."""

@@ -1,0 +1,181 @@
+"""The designer that asks a language model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from eureka_agent.common.choices import FREE
+from eureka_agent.designer.base import DECLINED, Broken, Past, Proposal, by_merit
+from eureka_agent.designer.extraction import Extract, extract
+from eureka_agent.designer.prompts import (
+    best_of,
+    history,
+    repair_messages,
+    system_message,
+    task_message,
+)
+from eureka_agent.designer.reward_structure import parts_findings
+from eureka_agent.llm import ChatMessage, ModelDeclined, ModelRefused
+from eureka_agent.llm.budget import BudgetSpent
+from eureka_agent.llm.conversation import Asking, Place
+from eureka_agent.llm.silence import finding_of
+from eureka_agent.reward import Finding
+from eureka_agent.store import ExchangeRow, Run
+
+if TYPE_CHECKING:
+    from eureka_agent.environment import TaskDescription
+
+FIRST, REPAIR = "designer", "repair"
+"""Roles under which the model's answers are accounted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorSettings:
+    """How the language model is asked.
+
+    Attributes:
+        name: what the run calls this designer.
+        turns: earlier programs that are shown in full, besides the best.
+        training_steps: how long each was trained.
+        repairs: how often one program goes back at most.
+        with_source: show the environment's source, too.
+        reflect: show what became of earlier programs; without it every generation starts blind.
+        strategies: ask for the programs of a generation in different ways, or for all in one.
+        forgetful: whether only the best program of the last generation is known.
+        parts: what programs are made of, see `parts_findings`.
+        initial: a person's program to start from; may be empty.
+    """
+
+    name: str
+    turns: int
+    training_steps: int
+    repairs: int
+    with_source: bool = False
+    reflect: bool = True
+    strategies: bool = True
+    forgetful: bool = False
+    parts: str = FREE
+    initial: str = ""
+
+
+class LanguageModelDesigner:
+    """Asks a language model for programs, several at once.
+
+    Every answer is in the store before anything is made of it, and an answer that is there is not
+    asked for again: a search that was killed goes on without paying twice.
+
+    Args:
+        task: what the model may know of the environment.
+        asking: asks the model and remembers.
+        run: where it keeps questions and answers.
+        settings: how to ask.
+    """
+
+    def __init__(
+        self,
+        task: "TaskDescription",
+        asking: Asking,
+        run: Run,
+        settings: AuthorSettings,
+    ) -> None:
+        self.name = settings.name
+        self._task, self._run, self._settings = task, run, settings
+        self._asking = asking
+
+    def propose(self, generation: int, count: int, past: Sequence[Past]) -> list[Proposal]:
+        """See `Designer.propose`; one question per program, all at the same time.
+
+        Raises:
+            ModelError: the model cannot be asked, or declines every question.
+        """
+        seen = past if self._settings.reflect else ()
+        first = self._settings.initial != "" and generation == 0
+        slots = range(1 if first else 0, count)
+        questions = {
+            (generation, slot, 0): self._question(generation, slot, count, seen) for slot in slots
+        }
+        answers = self._asking.ask(FIRST, questions)
+        if questions.keys() == answers.declined.keys() != set():
+            first = next(iter(answers.declined.values()))
+            raise ModelRefused(
+                f"Every question of generation {generation} was declined. {first.message}",
+                first.remedy,
+                first.exit_code,
+            )
+        return [
+            self._proposal(place, answers.rows[place], seen)
+            if place in answers.rows
+            else _declined(place, answers.declined[place])
+            for place in questions
+            if place in answers.rows or place in answers.declined
+        ]
+
+    def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
+        """See `Designer.repair`; the model sees its own program and what the critic found in it."""
+        questions = {(b.generation, b.slot, b.attempt): self._again(b) for b in broken}
+        try:
+            answers = self._asking.ask(REPAIR, {p: m for p, m in questions.items() if m}).rows
+        except BudgetSpent as error:
+            self._run.event("budget", error.message)
+            return [None] * len(broken)
+        return [
+            self._proposal(place, answers[place], ()) if place in answers else None
+            for place in questions
+        ]
+
+    def _question(
+        self, generation: int, slot: int, count: int, past: Sequence[Past]
+    ) -> list[ChatMessage]:
+        best = best_of(past)
+        message = task_message(
+            self._task,
+            generation=generation,
+            slot=slot,
+            count=count,
+            best=best.id if best else None,
+            history=history(
+                past,
+                self._settings.turns,
+                self._settings.training_steps,
+                forgetful=self._settings.forgetful,
+                measured=self._task.measured,
+            ),
+            initial=self._settings.initial if generation == 0 else "",
+            with_source=self._settings.with_source,
+            strategies=self._settings.strategies,
+            parts=self._settings.parts,
+        )
+        return [system_message(self._task), message]
+
+    def _again(self, broken: Broken) -> list[ChatMessage]:
+        """The question for a repair; empty if nobody asked for the program in the first place."""
+        earlier = self._run.exchanges(broken.generation, broken.slot)
+        if not earlier or earlier[0].attempt != 0:
+            return []
+        asked = [ChatMessage(m["role"], m["content"]) for m in earlier[0].messages]  # pyright: ignore[reportArgumentType]
+        reply = next((e.reply for e in earlier if e.attempt == broken.attempt - 1), "")
+        attempts = self._settings.repairs
+        return repair_messages(asked, broken.text, reply, broken.findings, broken.attempt, attempts)
+
+    def _proposal(self, place: Place, answer: ExchangeRow, past: Sequence[Past]) -> Proposal:
+        found: Extract = extract(answer.reply, answer.finish_reason)
+        silence = finding_of(answer)
+        if silence and not found.text:
+            found = replace(found, findings=(silence,))
+        generation, slot, _ = place
+        parents = _parents(slot if self._settings.strategies else 0, past) if generation else ()
+        note = f"written by {answer.model}"
+        findings = (*found.findings, *parts_findings(found.text, self._settings.parts))
+        return Proposal(found.text, parents, note, found.lesson, findings, slot)
+
+
+def _declined(place: Place, error: ModelDeclined) -> Proposal:
+    """What stands in the place of a program that the model will never be asked for again."""
+    finding = Finding(DECLINED, "error", 1, 1, error.message, error.remedy)
+    return Proposal("", (), "the question was declined", findings=(finding,), slot=place[1])
+
+
+def _parents(slot: int, past: Sequence[Past]) -> tuple[int, ...]:
+    """Whom `turn.md.j2` tells the designer of a slot to build on."""
+    fit = sorted((p for p in past if p.fitness is not None), key=by_merit)
+    return tuple(p.id for p in fit[: (1, 1, 2, 0)[slot % 4]])

@@ -1,0 +1,1 @@
+"""The offline designer: composes, learns and mutates, with no language model and no network."""

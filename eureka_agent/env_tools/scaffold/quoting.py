@@ -1,0 +1,61 @@
+"""Foreign text on its way into files: what a model or a person wrote never becomes code there.
+
+Whatever is written into Python or Markdown passes through one of these functions.
+"""
+
+import re
+import textwrap
+from collections.abc import Sequence
+
+from eureka_agent.common.text import one_line
+
+LONGEST_NAME = 60
+"""Characters of a name that sentences show."""
+LISTED = 8
+"""Names that a sentence lists."""
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\"}
+_MARKUP = re.compile(r"([\\`*\[\]<>|])")
+
+
+def literal(text: str) -> str:
+    """A Python string literal in double quotes, on one line."""
+    return f'"{_escaped(text)}"'
+
+
+def docstring(text: str, width: int) -> str:
+    """A Python docstring, wrapped: nothing in it ends it, and no escape is cut in two."""
+    body = f'"""{_escaped(one_line(text))}."""'
+    return textwrap.fill(body, width, break_long_words=False, break_on_hyphens=False)
+
+
+def shown(name: str) -> str:
+    """A name for a sentence: on one line, without control characters, not too long."""
+    line = one_line(name)
+    return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 3]}..."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence; of many the first ones, and how many more there are."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(shown(name) for name in names[:LISTED]) + more
+
+
+def markdown(text: str) -> str:
+    """Text for a paragraph of Markdown, where none of it is markup."""
+    escaped = _MARKUP.sub(r"\\\1", one_line(text))
+    return f"\\{escaped}" if escaped.startswith("#") else escaped
+
+
+def code_span(text: str) -> str:
+    """Text for a cell of a table in Markdown, in code type."""
+    line = one_line(text).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
+    return f"{fence}{line}{fence}" if len(fence) == 1 else f"{fence} {line} {fence}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(
+        _ESCAPES.get(c) or (c if c.isprintable() else c.encode("unicode_escape").decode())
+        for c in text
+    )

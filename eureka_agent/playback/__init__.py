@@ -1,1 +1,0 @@
-"""Playing trained policies: their numbers, and films of what they do."""

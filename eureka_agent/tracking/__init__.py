@@ -1,1 +1,0 @@
-"""Runs for other people's tools: event files that TensorBoard shows."""

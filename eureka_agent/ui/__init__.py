@@ -1,1 +1,0 @@
-"""What people see of a run: the live view, `runs` and `show`. It knows nothing but the store."""

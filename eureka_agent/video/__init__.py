@@ -1,0 +1,1 @@
+"""Playing trained policies, and films of what they do."""

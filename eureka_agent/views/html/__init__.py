@@ -1,0 +1,1 @@
+"""`report RUN`: everything worth showing of a run in one HTML file that needs no network."""

@@ -1,0 +1,233 @@
+"""The report's page, put together from a run's documents, a template, a style and a script."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from eureka_agent import __version__
+from eureka_agent.common import text as forms
+from eureka_agent.common.errors import UsageError
+from eureka_agent.common.paths import command
+from eureka_agent.store import RunReader
+from eureka_agent.store.files import require_replaceable, write_atomically
+from eureka_agent.views.documents import (
+    Document,
+    best_first,
+    candidate_document,
+    exchange_name,
+    run_document,
+)
+from eureka_agent.views.films import videos
+from eureka_agent.views.html import figures, words
+from eureka_agent.views.html.analysis import insights, lens_figures
+from eureka_agent.views.html.contents import (
+    Passages,
+    pack,
+    pack_data,
+    questions,
+    winner_picture,
+    winner_video,
+)
+from eureka_agent.views.html.figures import Figure, children
+from eureka_agent.views.html.words import highlighted
+from eureka_agent.views.notes import ranking_words, standing_words
+from eureka_agent.views.terminal.results import compared, mean_title, trainings_text, winner_name
+
+NAME = "report.html"
+FEW = 40
+"""Candidates that a printed report lists; on a screen all are there."""
+ALL_SHOWN = 20
+"""Candidates that the page lists without scrolling of its own."""
+LONGEST_REPLY = 20_000
+"""Characters of one reply of the language model; the run folder holds the rest."""
+
+
+def write_report(run: RunReader, path: Path | None = None) -> Path:
+    """Write the report of a run, and say where.
+
+    Args:
+        run: at any moment of its life.
+        path: the file, or a folder for `report.html`; without one, the run folder.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    named = path is not None
+    path = path or run.path
+    path = path / NAME if path.is_dir() else path
+    try:
+        if named:
+            require_replaceable(path)
+        text = report_page(run)
+        write_atomically(path, text)
+    except OSError as error:
+        raise UsageError(
+            f"The report cannot be written to {path}: {error.strerror}.",
+            "Name a file in a folder that is there and that you may write to: --out FILE.",
+        ) from error
+    return path
+
+
+def report_page(run: RunReader) -> str:
+    """The report of a run as it is at one moment, as HTML."""
+    with run.transaction():
+        document = run_document(run)
+        config = run.row().config
+        passages = Passages()
+        document["candidates"] = best_first(document["candidates"])
+        candidates = [_candidate(run, row, passages) for row in document["candidates"]]
+        human = _human_trainings(run)
+        found = insights(run.insight(), document["generations"])
+    environment = _environment()
+    plots = _run_plots(document, human)
+    opened = _opened(environment, candidates, human)
+    best = (document["best"] or {}).get("candidate")
+    plots |= {insight.key: insight.figure for insight in found}
+    return environment.get_template("report.html.j2").render(
+        run=document,
+        config=config,
+        winner=next((entry for entry in candidates if entry["id"] == best), None),
+        winner_plots=opened[str(best)]["plots"] if best is not None else {},
+        video=winner_video(run, best),
+        picture=winner_picture(run, best),
+        films=_films(run, candidates),
+        few=ALL_SHOWN,
+        dense=any(row["ranking_progress"] is not None for row in candidates),
+        insights=found,
+        plots=plots,
+        printed=_printed(document),
+        nonce=secrets.token_urlsafe(16),
+        library=pack(get_plotlyjs()),
+        data=pack_data(
+            {"plots": plots, "candidates": opened, "winner": best, "passages": passages.texts}
+        ),
+    )
+
+
+def _candidate(run: RunReader, row: Document, passages: Passages) -> Document:
+    """A candidate in full, with what the language model was asked about it."""
+    exchanges = run.exchanges_about(row["generation"], row["slot"])
+    return candidate_document(run, row["id"]) | {"asked": questions(exchanges, passages)}
+
+
+def _opened(
+    environment: Environment, candidates: Sequence[Document], human: list[Document]
+) -> dict[str, Document]:
+    """What each candidate shows when it is opened, by its number."""
+    template = environment.get_template("candidate.html.j2")
+    offspring = children(candidates)
+    return {
+        str(row["id"]): {
+            "html": template.render(candidate=row, children=offspring.get(row["id"], [])),
+            "plots": _candidate_plots(row, human),
+        }
+        for row in candidates
+    }
+
+
+def _environment() -> Environment:
+    """Templates that escape everything, and make control characters of foreign text visible."""
+    loader = PackageLoader("eureka_agent.views.html", "page")
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: forms.clean(value) if type(value) is str else value,
+    )
+    environment.filters |= {
+        "number": forms.number,
+        "percent": forms.percent,
+        "count": forms.count,
+        "duration": forms.duration,
+        "one_line": forms.one_line,
+        "last_line": forms.last_line,
+        "idea": forms.idea,
+        "moment": words.moment,
+        "extent": words.extent,
+        "shown": words.shown,
+        "code": highlighted,
+    }
+    environment.globals |= {
+        "version": __version__,
+        "things": forms.things,
+        "command": command,
+        "compared": compared,
+        "exchange_name": exchange_name,
+        "published": words.published,
+        "notes": words.notes,
+        "ranking_words": ranking_words,
+        "standing_words": standing_words,
+        "trainings_text": trainings_text,
+        "mean_title": mean_title,
+        "winner_name": winner_name,
+        "states": words.STATES,
+        "style": _file("report.css"),
+        "script": _file("report.js"),
+        "longest_reply": LONGEST_REPLY,
+    }
+    return environment
+
+
+def _file(name: str) -> Markup:
+    return Markup((Path(__file__).parent / "page" / name).read_text(encoding="utf-8"))
+
+
+def _human_trainings(run: RunReader) -> list[Document]:
+    """The trainings of the human reward with what a plot needs of them."""
+    return [
+        {
+            "role": training.role,
+            "seed": training.seed,
+            "ranking_fitness": training.ranking_fitness,
+            "evaluations": [
+                {"step": row.step, "fitness": row.fitness} for row in run.evaluations(training.id)
+            ],
+        }
+        for training in run.trainings("human")
+    ]
+
+
+def _run_plots(document: Document, human: list[Document]) -> dict[str, Figure]:
+    """The plots of the run as a whole, those that have something to show."""
+    known = [t["ranking_fitness"] for t in human if t["ranking_fitness"] is not None]
+    plots = {"comparison": figures.comparison_figure(document)}
+    if document["candidates"]:
+        level = fmean(known) if known else None
+        if document["measured"]:
+            plots["generations"] = figures.generations_figure(document, level)
+        plots["lineage"] = figures.lineage_figure(document)
+        outcomes = figures.outcomes_figure(document)
+        plots |= {"outcomes": outcomes} if len(outcomes["data"]) > 1 else {}
+    return {key: figure for key, figure in plots.items() if figure["data"]}
+
+
+def _candidate_plots(candidate: Mapping[str, Any], human: list[Document]) -> dict[str, Figure]:
+    """The plots of one candidate: its trainings, what its components paid, and its lens."""
+    trainings = [training for training in candidate["trainings"] if training["evaluations"]]
+    lens = lens_figures(candidate["lens"])
+    if not trainings:
+        return lens
+    training = figures.training_figure(trainings, human)
+    plots = lens | ({"training": training} if training["data"] else {})
+    if any(row["components"] for row in trainings[0]["evaluations"]):
+        plots["components"] = figures.components_figure(trainings[0]["evaluations"])
+    return plots
+
+
+def _films(run: RunReader, candidates: Sequence[Document]) -> list[str]:
+    """The films that lie in the run folder, in the order of candidates."""
+    found = [path for row in candidates for path in videos(run.candidate_folder(row["id"]))]
+    return [str(path.relative_to(run.path)) for path in found]
+
+
+def _printed(document: Document) -> set[int]:
+    """Candidates that a printed report lists: all of few, of many the first."""
+    return {row["id"] for row in document["candidates"][:FEW]}

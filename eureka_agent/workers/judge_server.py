@@ -1,0 +1,244 @@
+"""The judge: evaluates policies on held-out episodes against the fitness, which it alone holds.
+
+It runs as a child process of its own, on the CPU, and never loads a reward program: what a policy
+is worth cannot be touched by the code that trained it. See `serve` for the conversation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eureka_agent.common.errors import UsageError
+from eureka_agent.environment import (
+    Act,
+    AnyWorlds,
+    Environment,
+    Episodes,
+    Fitness,
+    find_environment,
+    load_fitness,
+    make_worlds,
+    pools,
+    record,
+)
+from eureka_agent.environment.load import foreign_code
+from eureka_agent.environment.scripted_policies import roaming_actions
+from eureka_agent.training import PolicyStack
+from eureka_agent.workers.protocol import Message
+from eureka_agent.workers.serve import Reporter, serve, watch_steps
+
+TRIED = 3
+"""Rows on which a fitness is tried: of a single one, its sum over rows would look right."""
+
+
+@dataclass
+class Recording:
+    """What one policy did.
+
+    Attributes:
+        episodes: as they went.
+        diverged: which of them ended because the physics failed `[E]` bool.
+    """
+
+    episodes: Episodes
+    diverged: Tensor
+
+
+class Judge:
+    """Answers the parent's requests about one environment."""
+
+    def __init__(self) -> None:
+        self._environment: Environment
+        self._fitness: Fitness | None = None
+        self._lanes = 0
+        self._threads = 0
+        self._worlds: dict[int, AnyWorlds] = {}
+
+    def open(self, request: Message, reporter: Reporter) -> Message:
+        """Load the task and try the fitness on one step.
+
+        Fields: `environment` (its source), `fitness` (file; None where nothing measures the task),
+        `lanes` (K of the run), `threads`.
+        """
+        fields = request.fields
+        self._lanes, self._threads = fields["lanes"], fields["threads"]
+        self._environment = find_environment(fields["environment"])
+        watch_steps(self._environment, reporter)
+        if self._environment.reads_files:
+            make_worlds(self._environment, 1, self._threads).try_out()
+        if fields["fitness"] is None:
+            return Message("opened", {})
+        fitness = self._fitness = load_fitness(Path(fields["fitness"]))
+        fitness.require_signals(self._environment.layout.signals)
+        boolean = self._try_fitness(fitness)
+        said = {
+            "meaning": fitness.meaning,
+            "range": list(fitness.bounds(boolean=boolean, steps=self._environment.episode_steps)),
+            "progress": fitness.progress.meaning if fitness.progress else None,
+        }
+        return Message("opened", said)
+
+    def judge(self, request: Message, reporter: Reporter) -> Message:
+        """Run policies without action noise, all of them on the same episodes of a pool.
+
+        Fields: `policies` (P, at most K), `episodes` (E), `pool`, `seed`. Arrays: `<p>/<name>`,
+        folded state dicts. Replies with `diverged [P, E]`, `fitness [P, E]` if there is one,
+        `progress [P, E]` where the environment has a dense measure, and, per policy, arrays
+        `<p>/<field of Episodes>`.
+        """
+        fields = request.fields
+        count, each = fields["policies"], fields["episodes"]
+        policies = [
+            {
+                name.partition("/")[2]: torch.from_numpy(value)
+                for name, value in request.arrays.items()
+                if name.startswith(f"{p}/")
+            }
+            for p in range(count)
+        ]
+        streams = pools.streams(fields["pool"], fields["seed"], each)
+        return self._measured(self._run(policies, streams, reporter))
+
+    def roam(self, request: Message, reporter: Reporter) -> Message:
+        """Run policies that nobody trained, all of them on the same episodes of a pool.
+
+        Fields: `kinds` (of `ROAMING`, P of them), `episodes` (E), `pool`, `seed`. Replies as
+        `judge` does, with a policy of each kind.
+        """
+        fields = request.fields
+        kinds, each, seed = fields["kinds"], fields["episodes"], fields["seed"]
+        streams = pools.streams(fields["pool"], seed, each)
+        worlds = make_worlds(self._environment, len(kinds) * each, self._threads)
+        limit, step = self._environment.episode_steps, self._environment.control_step
+        size = worlds.action_size
+        actions = [roaming_actions(kind, limit, each, size, step, seed) for kind in kinds]
+        side_by_side = torch.cat(actions, dim=1)
+        return self._measured(
+            self._record(worlds, streams, len(kinds), lambda t, seen: side_by_side[t], reporter)
+        )
+
+    def steps(self, request: Message, reporter: Reporter) -> Message:
+        """The fitness of each step of recorded episodes: replies with `steps [L, E]`.
+
+        Arrays: the fields of `Episodes`.
+        """
+        episodes = Episodes.from_arrays(request.arrays)
+        if self._fitness is None:
+            raise UsageError("The judge was opened without a fitness.")
+        return Message("measured", {}, {"steps": self._steps(self._fitness, episodes).numpy()})
+
+    def _measured(self, recordings: Sequence[Recording]) -> Message:
+        """The reply about what policies did."""
+        diverged = np.stack([recording.diverged.numpy() for recording in recordings])
+        arrays: dict[str, np.ndarray] = {"diverged": diverged}
+        fitness = self._fitness
+        if fitness is not None:
+            values = [self._measure(fitness, recording) for recording in recordings]
+            arrays["fitness"] = np.stack(values).astype(np.float64)
+            if fitness.progress is not None:
+                arrays["progress"] = np.stack([self._progress(fitness, r) for r in recordings])
+        for p, recording in enumerate(recordings):
+            arrays |= {f"{p}/{name}": value for name, value in recording.episodes.arrays().items()}
+        return Message("judged", {}, arrays)
+
+    def _try_fitness(self, fitness: Fitness) -> bool:
+        """Measure steps that stand still: what is wrong with a fitness shows at once.
+
+        Returns:
+            Whether the fitness is a truth value.
+        """
+        worlds = make_worlds(self._environment, TRIED, self._threads)
+        still = Episodes(
+            states=torch.stack([worlds.signals, worlds.signals]),
+            actions=torch.zeros(1, TRIED, worlds.action_size),
+            lengths=torch.ones(TRIED, dtype=torch.int64),
+            terminated=torch.zeros(TRIED, dtype=torch.bool),
+        )
+        recording = Recording(still, torch.zeros(TRIED, dtype=torch.bool))
+        self._measure(fitness, recording)
+        self._progress(fitness, recording)
+        arguments = still.arguments(self._environment.layout, fitness.parameters)
+        return fitness.function(**arguments).dtype == torch.bool
+
+    def _measure(self, fitness: Fitness, recording: Recording) -> np.ndarray:
+        """Fitness of each episode `[E]`."""
+        episodes = recording.episodes
+        steps = self._steps(fitness, episodes)
+        values = fitness.episode(steps, episodes.lengths, recording.diverged)
+        bad = int((~values.isfinite()).sum())
+        if bad:
+            raise UsageError(
+                f"{fitness.path}: the fitness of {bad} of {len(values)} episodes is not a "
+                "finite number.",
+                "Guard its divisions, roots and logarithms.",
+            )
+        return values.numpy()
+
+    def _steps(self, fitness: Fitness, episodes: Episodes) -> Tensor:
+        """Fitness of each step `[L, E]` float64."""
+        arguments = episodes.arguments(self._environment.layout, fitness.parameters)
+        return fitness.steps(arguments, *episodes.actions.shape[:2])
+
+    def _progress(self, fitness: Fitness, recording: Recording) -> np.ndarray:
+        """Each episode by the dense measure `[E]` float64; NaN where it says nothing."""
+        progress, episodes = fitness.progress, recording.episodes
+        if progress is None:
+            return np.full(len(episodes.lengths), np.nan)
+        arguments = episodes.arguments(self._environment.layout, progress.parameters)
+        with foreign_code(fitness.path):
+            values = progress.episode(arguments, episodes.lengths)
+        # An episode whose physics failed came near to nothing.
+        return torch.where(recording.diverged, torch.nan, values).numpy()
+
+    def _run(
+        self, policies: Sequence[Mapping[str, Tensor]], streams: Tensor, reporter: Reporter
+    ) -> list[Recording]:
+        """Run policies on the same episodes, side by side.
+
+        The stack always has K lanes, as its results differ in the last bit between K = 1 and K = 2:
+        what a policy is worth must not depend on how many others are still there. The worlds of
+        empty lanes stand still.
+        """
+        count, each, lanes = len(policies), len(streams), self._lanes
+        if not 1 <= count <= lanes:
+            raise UsageError(f"The judge was opened for 1 to {lanes} policies, not {count}.")
+        activation = self._environment.training.activation
+        stack = PolicyStack(policies[0], lanes, activation)
+        for lane, weights in enumerate(policies):
+            stack.load(lane, weights)
+        if each not in self._worlds:
+            self._worlds[each] = make_worlds(self._environment, lanes * each, self._threads)
+
+        def act(t: int, seen: Tensor) -> Tensor:
+            actions = stack.actor(seen.view(lanes, each, -1))
+            return actions.reshape(lanes * each, -1).clamp(-1.0, 1.0)
+
+        return self._record(self._worlds[each], streams, count, act, reporter)
+
+    def _record(
+        self, worlds: AnyWorlds, streams: Tensor, count: int, act: Act, reporter: Reporter
+    ) -> list[Recording]:
+        """Let `count` policies act, each in a world for every stream; other worlds stand still."""
+
+        def watch(t: int, ended: Tensor) -> None:
+            reporter.heartbeat(step=t)
+
+        each = len(streams)
+        everyone = streams.repeat(worlds.n // each)
+        episodes, diverged = record(worlds, everyone, act, living=count * each, watch=watch)
+        parts = (slice(p * each, (p + 1) * each) for p in range(count))
+        return [Recording(episodes.part(part), diverged[part]) for part in parts]
+
+
+def main() -> None:
+    """Serve until the parent hangs up."""
+    judge = Judge()
+    serve({job.__name__: job for job in (judge.open, judge.judge, judge.roam, judge.steps)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Probing: a reward program is called on real transitions before it costs any training."""

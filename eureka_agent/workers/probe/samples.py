@@ -1,0 +1,143 @@
+"""Rows that a reward program is tried on, and how to speak of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from eureka_agent.environment import (
+    Environment,
+    Episodes,
+    Memory,
+    SignalLayout,
+    Step,
+    Transitions,
+    make_worlds,
+    pools,
+)
+from eureka_agent.environment.scripted_policies import hold
+
+BLOCK = 128
+"""Rows come in multiples of this: see `join`."""
+MAX_RECORDED = 32_768
+"""Rows of recorded episodes, evenly spread, that are tried at most; more would find no more."""
+
+_SHOWN_INPUTS = 4
+_SHOWN_COLUMNS = 6
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Arguments of a program for `M` transitions, and where these come from.
+
+    Attributes:
+        arguments: `[M]` or `[M, d]` by parameter.
+        where: completes "on 10 transitions ...", such as "under random actions".
+    """
+
+    arguments: Mapping[str, Tensor]
+    where: str
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arguments.values())))
+
+    def rows(self, chosen: Tensor) -> dict[str, Tensor]:
+        """The arguments of some rows, copied."""
+        return {name: value[chosen] for name, value in self.arguments.items()}
+
+    def describe(self, row: int, names: Sequence[str]) -> str:
+        """One row's inputs in words: `pole_up = -1, action = [0.3, 0.25]`."""
+        words = [f"{name} = {_said(self.arguments[name][row])}" for name in names[:_SHOWN_INPUTS]]
+        return ", ".join(words)
+
+
+def sampled_batch(
+    transitions: Transitions, layout: SignalLayout, parameters: Sequence[str]
+) -> Batch:
+    """What a program reads of sampled transitions."""
+    memory = Memory.empty(transitions.action.shape[1], layout)
+    return Batch(transitions.arguments(layout, parameters, memory), "under random actions")
+
+
+def recorded_batch(episodes: Episodes, layout: SignalLayout, parameters: Sequence[str]) -> Batch:
+    """What a program reads of recorded episodes, rows beyond an episode's end left out."""
+    alive = episodes.alive().reshape(-1).nonzero()[:, 0]
+    chosen = alive[:: -(-len(alive) // MAX_RECORDED) or 1]
+    arguments = episodes.arguments(layout, tuple(parameters))
+    rows = {name: value[chosen] for name, value in arguments.items()}
+    return Batch(rows, "in recorded episodes")
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """All rows in one batch, the first ones repeated up to a multiple of `BLOCK`.
+
+    Vector instructions treat the rows after the last full vector otherwise, with another last bit.
+    Without such rows a result can be compared with that of half of the rows, in any order.
+    """
+    names = batches[0].arguments.keys()
+    joined = {name: torch.cat([batch.arguments[name] for batch in batches]) for name in names}
+    whole = Batch(joined, " and ".join(dict.fromkeys(batch.where for batch in batches)))
+    padded = -(-len(whole) // BLOCK) * BLOCK
+    return Batch(whole.rows(torch.arange(padded) % len(whole)), whole.where)
+
+
+def _said(value: Tensor) -> str:
+    if value.dim() == 0:
+        return str(bool(value)) if value.dtype == torch.bool else f"{float(value):.3g}"
+    numbers = [f"{float(number):.3g}" for number in value[:_SHOWN_COLUMNS]]
+    more = ["..."] if len(value) > _SHOWN_COLUMNS else []
+    return f"[{', '.join(numbers + more)}]"
+
+
+WORLDS = 32
+STEPS = 64
+
+_EXTREME = WORLDS // 4
+"""Worlds whose every action is -1 or +1: where limits are met and episodes end early."""
+
+
+def sample_transitions(environment: Environment, seed: int, threads: int = 1) -> Transitions:
+    """Step an environment with random actions, the same ones for the same seed.
+
+    Episodes begin with ages spread over the time limit, so that first steps, last steps at the
+    limit and, where random actions bring them about, early ends are all among the rows.
+
+    Args:
+        environment: the task.
+        seed: source of actions and resets.
+        threads: physics threads; the result does not depend on them.
+
+    Returns:
+        `T = STEPS`, `N = WORLDS`.
+    """
+    worlds = make_worlds(environment, WORLDS, threads)
+    ages = torch.arange(WORLDS) * environment.episode_steps // WORLDS
+    # The oldest is so near the limit that it meets it, however long an episode is.
+    ages[-1] = max(environment.episode_steps - STEPS // 2, 0)
+    worlds.start(slice(0, WORLDS), pools.streams(pools.TRAINING, seed, WORLDS), ages)
+    actions = _held_actions(worlds.action_size, torch.Generator().manual_seed(seed))
+    return _stacked([worlds.step(action) for action in actions], actions)
+
+
+def _held_actions(size: int, generator: torch.Generator) -> Tensor:
+    """Actions `[T, N, A]`: the first worlds get extremes, the last one rests, others anything."""
+    fresh = torch.rand(STEPS, WORLDS, size, generator=generator) * 2 - 1
+    fresh[:, :_EXTREME] = fresh[:, :_EXTREME].sign()
+    fresh[:, 0], fresh[:, 1], fresh[:, -2] = 1.0, -1.0, 0.0
+    return hold(fresh, generator)
+
+
+def _stacked(steps: list[Step], actions: Tensor) -> Transitions:
+    def stack(name: str) -> Tensor:
+        return torch.stack([getattr(step, name) for step in steps])
+
+    return Transitions(
+        before=stack("before"),
+        after=stack("after"),
+        action=actions,
+        prev_action=stack("prev_action"),
+        terminated=stack("terminated"),
+        time_left=stack("time_left"),
+        fresh=stack("fresh"),
+    )

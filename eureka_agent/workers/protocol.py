@@ -1,0 +1,263 @@
+"""What crosses between the parent and a child: length-prefixed JSON and raw arrays, nothing else.
+
+A frame is the header's length (4 bytes, little-endian), the header (UTF-8 JSON) and the arrays'
+bytes, one after another in C order. The header is `{"kind": str, "fields": {...},
+"arrays": [[name, dtype, shape], ...], "token": int}`. The reader trusts none of it: every size is
+checked before memory is taken, and nothing that was read is ever unpickled, imported or evaluated.
+"""
+
+import json
+import math
+import re
+import struct
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from eureka_agent.common.errors import EurekaError
+from eureka_agent.common.paths import telling_frame
+from eureka_agent.common.text import clean_text
+
+HEADER_LIMIT = 1 << 20
+"""Bytes of the longest header."""
+PAYLOAD_LIMIT = 512 << 20
+"""Bytes of all arrays of a message together, unless a reader says otherwise."""
+
+_LENGTH = struct.Struct("<I")
+_DTYPES: dict[str, np.dtype[Any]] = {
+    name: np.dtype(name).newbyteorder("<")
+    for name in ("float32", "float64", "int64", "int32", "uint8", "bool")
+}
+_MAX_DIMENSIONS = 8
+
+
+class ProtocolError(EurekaError):
+    """Raised for a message that cannot be sent, or for bytes that are not a message."""
+
+
+@dataclass(frozen=True, eq=False)
+class Message:
+    """One request, reply or sign of life.
+
+    Attributes:
+        kind: what it is.
+        fields: JSON values by name; NaN and infinities are allowed.
+        arrays: arrays by name, of any shape and one of the six allowed dtypes.
+        token: of a request a number that nobody can guess, of its reply the same one.
+    """
+
+    kind: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    token: int = 0
+
+
+def encode(message: Message, payload_limit: int = PAYLOAD_LIMIT) -> list[bytes | memoryview]:
+    """Return the buffers whose concatenation is the frame; contiguous arrays are not copied.
+
+    Raises:
+        ProtocolError: the message is too large or holds an array of another dtype.
+        TypeError: a field is not JSON.
+    """
+    declared: list[tuple[str, str, tuple[int, ...]]] = []
+    payload: list[memoryview] = []
+    for name, array in message.arrays.items():
+        dtype = _DTYPES.get(array.dtype.name)
+        if dtype is None:
+            raise ProtocolError(f"Array '{name}' is {array.dtype}, which does not cross.")
+        declared.append((name, array.dtype.name, array.shape))
+        payload.append(_bytes_of(np.ascontiguousarray(array, dtype)))
+    content = {
+        "kind": message.kind,
+        "fields": message.fields,
+        "arrays": declared,
+        "token": message.token,
+    }
+    header = json.dumps(content, separators=(",", ":")).encode()
+    if len(header) > HEADER_LIMIT:
+        raise ProtocolError(f"The header of '{message.kind}' has {len(header)} bytes, too many.")
+    size = sum(part.nbytes for part in payload)
+    if size > payload_limit:
+        raise ProtocolError(f"The arrays of '{message.kind}' have {size} bytes, too many.")
+    return [_LENGTH.pack(len(header)) + header, *payload]
+
+
+def write_message(stream: BinaryIO, message: Message) -> None:
+    """Write one frame and flush.
+
+    Raises:
+        ProtocolError: the message is too large or holds an array of another dtype.
+        TypeError: a field is not JSON.
+        OSError: the other side is gone.
+    """
+    write_parts(stream, encode(message))
+
+
+def write_parts(stream: BinaryIO, parts: list[bytes | memoryview]) -> None:
+    """Write what `encode` returned and flush; the stream may be raw and take a part at a time."""
+    for part in parts:
+        view = memoryview(part)
+        while view:
+            view = view[stream.write(view) :]
+    stream.flush()
+
+
+def read_message(stream: BinaryIO, payload_limit: int = PAYLOAD_LIMIT) -> Message | None:
+    """Read one frame; None if the stream ended cleanly before it.
+
+    Args:
+        stream: a blocking binary stream.
+        payload_limit: most bytes that the arrays may have together.
+
+    Raises:
+        ProtocolError: these bytes are not a message, or it is too large.
+    """
+    prefix = bytearray(_LENGTH.size)
+    read = _read_into(stream, memoryview(prefix))
+    if read == 0:
+        return None
+    if read < len(prefix):
+        raise ProtocolError("The stream ended within a message's length.")
+    (length,) = _LENGTH.unpack(prefix)
+    if length > HEADER_LIMIT:
+        raise ProtocolError(f"A header of {length} bytes was announced, at most {HEADER_LIMIT} is.")
+    header = bytearray(length)
+    _read_all(stream, memoryview(header), "the header")
+    kind, fields, declared, token = _parse_header(bytes(header))
+    layout = _check_arrays(declared, payload_limit)
+    arrays = {name: _read_array(stream, name, dtype, shape) for name, dtype, shape in layout}
+    return Message(kind, fields, arrays, token)
+
+
+def _parse_header(header: bytes) -> tuple[str, dict[str, Any], list[Any], int]:
+    try:
+        content = json.loads(header.decode())
+        # A lone surrogate is valid JSON but not text: it would fail later, where nobody expects it.
+        json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"A header is not JSON: {clean_text(str(error))}.") from None
+    match content:
+        case {"kind": str(kind), "fields": dict(fields), "arrays": list(arrays), **other}:
+            token = other.pop("token", 0)
+            if not other and type(token) is int:
+                return kind, fields, arrays, token
+    raise ProtocolError("A header is not {kind: text, fields: object, arrays: list, token: int}.")
+
+
+def _check_arrays(
+    declared: list[Any], payload_limit: int
+) -> list[tuple[str, np.dtype[Any], tuple[int, ...]]]:
+    """Return (name, dtype, shape) of every declared array, or raise before memory is taken."""
+    layout: dict[str, tuple[str, np.dtype[Any], tuple[int, ...]]] = {}
+    size = 0
+    for entry in declared:
+        match entry:
+            case [str(name), str(dtype), list(shape)] if dtype in _DTYPES and name not in layout:
+                pass
+            case _:
+                raise ProtocolError(f"An array is declared as {clean_text(repr(entry), 100)}.")
+        plain = all(type(extent) is int and extent >= 0 for extent in shape)
+        if not plain or len(shape) > _MAX_DIMENSIONS:
+            raise ProtocolError(f"An array has the shape {clean_text(repr(shape), 100)}.")
+        size += math.prod(shape) * _DTYPES[dtype].itemsize
+        if max(size, *shape, 0) > payload_limit:  # an empty array can have a huge shape, too
+            said = clean_text(repr(shape), 100)
+            raise ProtocolError(f"With shape {said} the arrays exceed {payload_limit} bytes.")
+        layout[name] = (name, _DTYPES[dtype], tuple(shape))
+    return list(layout.values())
+
+
+def _read_array(
+    stream: BinaryIO, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> np.ndarray:
+    array = np.empty(shape, dtype)
+    content = _bytes_of(array)
+    _read_all(stream, content, f"array '{clean_text(name, 40)}'")
+    if dtype.kind == "b" and np.any(np.frombuffer(content, np.uint8) > 1):
+        raise ProtocolError(f"Array '{clean_text(name, 40)}' is bool and holds other bytes.")
+    return array
+
+
+def _bytes_of(array: np.ndarray) -> memoryview:
+    """The memory of a contiguous array; through uint8, as `memoryview.cast` refuses empty ones."""
+    return array.reshape(-1).view(np.uint8).data
+
+
+def _read_all(stream: BinaryIO, view: memoryview, what: str) -> None:
+    read = _read_into(stream, view)
+    if read < view.nbytes:
+        raise ProtocolError(f"The stream ended after {read} of {view.nbytes} bytes of {what}.")
+
+
+def _read_into(stream: BinaryIO, view: memoryview) -> int:
+    """Fill `view`, or as much of it as there is before the end; return the number of bytes."""
+    read = 0
+    while read < view.nbytes:
+        count = stream.readinto(view[read:])  # type: ignore[attr-defined]
+        if not count:
+            break
+        read += count
+    return read
+
+
+class JobFailed(EurekaError):
+    """Raised when a child answered a request with an error; the child goes on.
+
+    Attributes:
+        type: name of the exception class in the child.
+    """
+
+    def __init__(self, type_name: str, message: str) -> None:
+        super().__init__(message)
+        self.type = type_name
+
+
+class ChildFailed(EurekaError):
+    """Base of what ends a child; when it is raised the child and its process group are dead.
+
+    Attributes:
+        lane: the lane whose program ran at that moment, by the shared byte; None if none did.
+        stderr: the end of what the child wrote to stderr: printable ASCII and line breaks.
+    """
+
+    def __init__(self, message: str, lane: int | None = None, stderr: str = "") -> None:
+        super().__init__(message)
+        self.lane = lane
+        self.stderr = stderr
+
+
+def crash_place(stderr: str) -> tuple[str, str]:
+    """What a child wrote before it crashed, and the line of Python of that as a sentence.
+
+    Args:
+        stderr: of a child that called `watch_steps`; of any other the sentence is empty.
+    """
+    words, crashed, dump = stderr.partition("Fatal Python error: ")
+    found = re.finditer(r'^  File "(.+)", line (\d+) in (\S+)$', dump, re.MULTILINE)
+    frame = telling_frame((place[1], int(place[2]), place[3]) for place in found)
+    if not crashed or frame is None:
+        return stderr, ""
+    return words.strip(), f"That was in {frame[0]}, line {frame[1]}, in {frame[2]}."
+
+
+class ChildDied(ChildFailed):
+    """Raised when a child ended, with whatever exit status, without an answer.
+
+    Attributes:
+        status: exit status, or minus the number of the signal; None if it only hung up.
+    """
+
+    status: int | None = None
+
+
+class Hung(ChildFailed):
+    """Raised when a child gave no sign of life for too long, or no answer in time."""
+
+
+class MemoryExceeded(ChildFailed):
+    """Raised when a child took more memory than it may."""
+
+
+class Garbled(ChildFailed, ProtocolError):
+    """Raised when a child sent something else than the protocol allows."""

@@ -1,0 +1,204 @@
+"""The worker: the only process that calls reward programs. Run as a child, see `serve`.
+
+It holds one population for its whole life. It never holds the fitness, unless it was opened to
+train on it bare; then it refuses programs. Opening it ends with its lock-down: no program comes
+before that.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from eureka_agent.common.errors import UsageError
+from eureka_agent.environment import (
+    Environment,
+    Episodes,
+    find_environment,
+    load_fitness,
+    make_worlds,
+)
+from eureka_agent.reward import parse
+from eureka_agent.simulation import resolve_device
+from eureka_agent.training import Population, Reward
+from eureka_agent.training.metered import Metered
+from eureka_agent.training.sb3 import StockTrainer
+from eureka_agent.workers.isolation.lock import lock
+from eureka_agent.workers.isolation.warm_up import (
+    FAILING,
+    REJECTED,
+    SOUND,
+    brief,
+    rehearse,
+    still_episode,
+    warm_up,
+)
+from eureka_agent.workers.protocol import Message
+from eureka_agent.workers.serve import Handler, Reporter, serve, watch_steps
+
+TRAINERS: dict[str, type[Population] | type[StockTrainer]] = {
+    "population": Population,
+    "sb3": StockTrainer,
+}
+"""Who trains, by the name that a search's configuration has for it."""
+_REHEARSAL_WORLDS = 4
+
+
+class Worker:
+    """Answers the parent's requests about one population."""
+
+    def __init__(self) -> None:
+        self._environment: Environment
+        self._population: Population | StockTrainer
+        self._rewards: dict[int, Reward] = {}
+        self._fitness: Reward | None = None
+        self._clock: Callable[[], float] = time.thread_time
+
+    def open(self, request: Message, reporter: Reporter) -> Message:
+        """Load the task, rehearse, lock this process, and set up the population.
+
+        Fields: `environment` (its source), `lanes`, `worlds`, `threads`, `trainer` (a key of
+        `TRAINERS`), `device` (a name for `resolve_device`; without it the CPU), `fitness` (file to
+        train on, bare; None to train on programs), `layers` (of the lock-down; without it all that
+        there are). Replies with the `layers` that hold.
+        """
+        fields = request.fields
+        self._environment = find_environment(fields["environment"])
+        self._fitness = load_fitness(Path(fields["fitness"])) if fields["fitness"] else None
+        trainer = TRAINERS[fields.get("trainer", "population")]
+        device = resolve_device(fields.get("device", "cpu"))
+        on_gpu = device.type != "cpu"
+        if on_gpu:  # what it computes is in no process's processor time
+            self._clock = time.perf_counter
+
+        def population() -> Population | StockTrainer:
+            return trainer(
+                self._environment,
+                fields["lanes"],
+                fields["worlds"],
+                threads=fields["threads"],
+                device=device,
+                watch=reporter.blame,
+            )
+
+        # It comes first where it reads files: on a GPU, as it compiles kernels and loads them, and
+        # with Gymnasium. On the CPU it comes last, as its threads must be locked as well.
+        foreign = self._environment.reads_files
+        watch_steps(self._environment, reporter)
+        early = population() if on_gpu or foreign else None
+        layers = fields.get("layers")
+        if layers != []:
+            self._rehearse(trainer, device)
+            trial = make_worlds(self._environment, 1) if foreign else None
+            layers = lock(layers, cuda=on_gpu)
+            self._environment.locked = True
+            if trial is not None:
+                trial.try_out()  # what the lock-down breaks shows before any training
+        self._population = early or population()
+        return Message("opened", {"layers": layers})
+
+    def load(self, request: Message, reporter: Reporter) -> Message:
+        """Begin a training. Fields: `lane`, `seed`, `program` (text; None for the bare fitness)."""
+        fields, lane = request.fields, request.fields["lane"]
+        if (fields["program"] is None) != (self._fitness is not None):
+            raise UsageError("A worker trains either programs or the bare fitness, never both.")
+        reporter.blame(lane)
+        if self._fitness is not None:
+            reward: Reward = self._fitness
+        else:
+            signals = self._environment.signals_described
+            reward = Metered(
+                parse(fields["program"], signals).compile(),
+                partial(self._population.elsewhere_s, lane),
+                self._clock,
+            )
+        self._rewards[lane] = reward
+        self._population.load(lane, reward, fields["seed"])
+        return Message("loaded")
+
+    def advance(self, request: Message, reporter: Reporter) -> Message:
+        """Train all loaded lanes. Fields: `steps`.
+
+        Replies with a report per lane, and what `overflow` the physics had, or None.
+        """
+        done, turn = 0, threading.Lock()
+
+        def alive() -> None:
+            with turn:  # groups of lanes step in threads of their own
+                reporter.heartbeat(done=done)
+
+        def beat(steps: int) -> None:
+            nonlocal done
+            done = steps
+            alive()
+
+        self._environment.alive = alive
+        reports = self._population.advance(request.fields["steps"], heartbeat=beat)
+        fields = {"reports": [asdict(report) for report in reports]}
+        overflow = self._population.overflow
+        return Message("advanced", fields | {"overflow": overflow})
+
+    def weights(self, request: Message, reporter: Reporter) -> Message:
+        """Policies of lanes, normalisers folded in. Fields: `lanes`. Arrays: `<lane>/<name>`."""
+        arrays: dict[str, np.ndarray] = {}
+        for lane in request.fields["lanes"]:
+            for name, value in self._population.weights(lane).items():
+                arrays[f"{lane}/{name}"] = value.numpy()
+        return Message("weights", {}, arrays)
+
+    def score(self, request: Message, reporter: Reporter) -> Message:
+        """What a lane's reward pays recorded episodes. Fields: `lane`; arrays as of `Episodes`."""
+        lane = request.fields["lane"]
+        reward, episodes = self._rewards[lane], Episodes.from_arrays(request.arrays)
+        arguments = episodes.arguments(self._population.layout, reward.parameters)
+        reporter.blame(lane)
+        returns = episodes.sums(reward(arguments))
+        return Message("scored", {}, {"returns": returns.numpy()})
+
+    def stop(self, request: Message, reporter: Reporter) -> Message:
+        """Empty a lane. Fields: `lane`."""
+        self._population.stop(request.fields["lane"])
+        self._rewards.pop(request.fields["lane"], None)
+        return Message("stopped")
+
+    def jobs(self) -> dict[str, Handler]:
+        """What it answers, by kind of request."""
+        jobs = (self.open, self.load, self.advance, self.weights, self.score, self.stop)
+        return {job.__name__: job for job in jobs}
+
+    def _rehearse(
+        self, trainer: type[Population] | type[StockTrainer], device: torch.device
+    ) -> None:
+        """Let another worker train a little, and fail at it."""
+        understudy = Worker()
+        understudy._environment, understudy._fitness = brief(self._environment), self._fitness
+        population = trainer(
+            understudy._environment, 1, _REHEARSAL_WORLDS, threads=1, device=device
+        )
+        understudy._population = population
+        episode = still_episode(self._environment)
+        requests = []
+        for program in [None] if self._fitness is not None else [SOUND, FAILING, REJECTED]:
+            requests += [
+                Message("load", {"lane": 0, "program": program, "seed": 0}),
+                Message("advance", {"steps": 2 * population.rollout_steps}),
+                Message("weights", {"lanes": [0]}),
+                Message("score", {"lane": 0}, episode),
+                Message("stop", {"lane": 0}),
+            ]
+        rehearse(understudy.jobs(), requests)
+
+
+def main() -> None:
+    """Serve until the parent hangs up."""
+    warm_up()  # a worker that is started ahead of its use does this before it is asked anything
+    serve(Worker().jobs())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The data folders are found from a checkout, whatever the working directory."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from eureka_agent.common.errors import MissingError
+from eureka_agent.common.paths import command, data_folder, expanded, shown
+
+
+@pytest.mark.parametrize("name", ["envs", "prompts"])
+def test_a_data_folder_does_not_depend_on_the_working_directory(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = data_folder(name)
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert before.is_absolute() and before.is_dir()
+    assert data_folder(name) == before
+
+
+def test_a_folder_that_did_not_come_along_is_missed_by_name() -> None:
+    with pytest.raises(MissingError, match="'no_such_folder'"):
+        data_folder("no_such_folder")
+
+
+def test_paths_below_the_working_folder_are_shown_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = Path.cwd()
+    assert shown(here / "runs" / "one") == "runs/one"
+    assert shown(f"Go on: {here}/runs/one") == "Go on: runs/one"
+    assert shown(f"/elsewhere{here}/runs") == f"/elsewhere{here}/runs"
+    assert shown(f"{here}-other/runs") == f"{here}-other/runs"
+    words = shlex.split(command("resume", here / "my runs" / "o'ne"))
+    assert words == ["eureka-agent", "resume", "my runs/o'ne"]
+    monkeypatch.chdir("/")
+    assert shown("/usr/lib") == "/usr/lib"
+
+
+def test_a_tilde_is_the_home_and_an_unknown_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/runs") == Path("/home/me/runs")
+    assert expanded("~nobody-of-this-name/runs") == Path("~nobody-of-this-name/runs")

@@ -1,0 +1,100 @@
+"""Numbers and foreign text as people read them."""
+
+import pytest
+
+from eureka_agent.common.statistics import estimate, t_quantile
+from eureka_agent.common.text import (
+    LONGEST,
+    LONGEST_PROGRAM,
+    MOST_LINES,
+    clean,
+    count,
+    duration,
+    idea,
+    last_line,
+    limits,
+    number,
+    one_line,
+    program_text,
+    sparkline,
+)
+
+
+def test_of_texts_without_end_the_beginning_is_shown_and_the_rest_counted() -> None:
+    assert clean("é" * (LONGEST + 5)).endswith("é\n... (5 characters more)")
+    assert program_text("\n\na = 1\n") == "a = 1"
+    long, many = program_text("x" * 10**7), program_text("x\n" * (MOST_LINES + 3))
+    assert long.startswith("x" * LONGEST_PROGRAM + "\n...") and len(long) < LONGEST_PROGRAM + 50
+    assert many.splitlines()[-1] == "... (3 lines more)"
+
+
+def test_cleaning_keeps_the_words_and_drops_what_drives_a_terminal() -> None:
+    assert (
+        clean("a\x1b[31mred\x1b[0m\r\n\tb\x1b]8;;http://x\x07link\x9b") == "ared\n    blink\ufffd"
+    )
+    assert clean("left\u202eright\u200b\ud800") == "left\ufffdright\ufffd\ufffd"
+    assert clean("one\u2028two\u2029three") == "one\ufffdtwo\ufffdthree"
+    assert clean("\u2764\ufe0f \U000e0100x\u180b") == "\u2764 x"
+    assert one_line(" two \n lines ") == "two lines"
+    assert last_line("Traceback:\n  file\nValueError: bad\n\n") == "ValueError: bad"
+    assert last_line("") == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (float("nan"), "-"),
+        (0.0, "0.000"),
+        (-0.1234, "-0.123"),
+        (12.345, "12.35"),
+        (412.34, "412.3"),
+        (12345.6, "12,346"),
+        (1.5e8, "1.50e+08"),
+        (1.5e-5, "1.5e-05"),
+        (0.0005, "0.0005"),
+    ],
+)
+def test_numbers_have_about_four_digits(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_counts_and_durations_are_short() -> None:
+    assert [count(n) for n in (950, 9_999, 22_400, 999_999)] == ["950", "9,999", "22 k", "1.00 M"]
+    assert [duration(s) for s in (-1, 59.6, 3599, 3661, 180_000)] == [
+        "0 s",
+        "1 min 00 s",
+        "59 min 59 s",
+        "1 h 01 min",
+        "2 days 2 h",
+    ]
+
+
+def test_a_sparkline_spans_its_limits_and_shows_gaps() -> None:
+    assert sparkline([0.0, None, 0.5, 1.0], 0.0, 1.0) == "▁ ▅█"
+    assert sparkline([2.0, 2.0], 2.0, 2.0) == "▅▅"
+    assert limits([[None, 3.0], [], [1.0]]) == (1.0, 3.0)
+    assert limits([]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "quantile"), [(1, 12.706), (4, 2.776), (11, 2.201), (30, 2.042), (1000, 1.962)]
+)
+def test_t_quantiles_agree_with_the_tables(degrees: int, quantile: float) -> None:
+    assert t_quantile(degrees) == pytest.approx(quantile, abs=6e-4)
+
+
+def test_an_interval_needs_two_values() -> None:
+    assert estimate([]).mean is None
+    assert estimate([3.0]).interval is None
+    spread = estimate([1.0, 2.0, 3.0])
+    assert spread.mean == 2.0
+    assert spread.interval == pytest.approx((2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5))
+
+
+def test_an_idea_is_told_without_the_goal_that_it_begins_with() -> None:
+    goal = "Hop forward."
+    assert idea("hop forward: pay for\nspeed", goal) == "pay for speed"
+    assert idea("Stay up.", goal) == "Stay up."
+    assert idea("Hop forward.", goal) == "Hop forward.", "what says no more stays"
+    assert idea("Pay for speed.", "") == "Pay for speed."

@@ -1,0 +1,69 @@
+"""Winners are filmed beside a search, which neither waits for it nor ends of it."""
+
+import pytest
+
+from eureka_agent.simulation.rendering import describe_rendering
+from eureka_agent.store import Run
+from eureka_agent.video import winners
+from eureka_agent.video.winners import WinnerFilms
+
+
+@pytest.fixture(autouse=True)
+def ordinary_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the least one might never have its turn."""
+    monkeypatch.setattr(winners, "LEAST_PRIORITY", 0)
+
+
+def said(run: Run) -> dict[int | None, str]:
+    return {event.candidate_id: event.text for event in run.events() if event.kind == "video"}
+
+
+def test_a_winner_that_cannot_be_filmed_is_an_event_and_nothing_more(run: Run) -> None:
+    with WinnerFilms(run) as films:
+        films.record(3)
+    assert "no film" in said(run)[3] and "has no policy" in said(run)[3]
+    assert list(run.candidate_folder(3).glob("video.mp4")) == []
+
+
+def test_a_film_that_cannot_be_begun_keeps_no_other_waiting(run: Run) -> None:
+    with WinnerFilms(run) as films:
+        films.record(3)
+        for number in (1, 2):
+            (run.candidate_folder(number) / "video.log").mkdir()
+            films.record(number)
+    assert sorted(number or 0 for number in said(run)) == [1, 2, 3]
+    assert "no film: Is a directory" in said(run)[2]
+
+
+def test_what_was_filmed_already_is_not_filmed_again(run: Run) -> None:
+    film = run.candidate_folder(1) / "video.mp4"
+    film.write_bytes(b"as it was")
+    with WinnerFilms(run) as films:
+        films.record(1)
+    assert film.read_bytes() == b"as it was" and said(run) == {}
+
+
+def test_a_search_that_is_interrupted_waits_for_no_film(run: Run) -> None:
+    with pytest.raises(KeyboardInterrupt), WinnerFilms(run) as films:
+        films.record(1)
+        films.record(2)
+        raise KeyboardInterrupt
+    assert said(run) == {}
+    assert list(run.path.rglob("video.mp4")) == []
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not describe_rendering().startswith("works"), reason="nothing on this machine can draw pictures"
+)
+def test_winners_are_filmed_one_after_the_other(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(winners, "SECONDS", 0.2)
+    with WinnerFilms(run) as films:
+        films.record(1)
+        films.record(2)
+        films.record(1)
+    assert said(run) == {1: "filmed: video.mp4", 2: "filmed: video.mp4"}
+    for number in (1, 2):
+        assert (run.candidate_folder(number) / "video.mp4").stat().st_size > 1000
+        assert not (run.candidate_folder(number) / "video.log").exists()

@@ -1,0 +1,242 @@
+"""The second line: programs that got past the check leave no trace outside the worker."""
+
+import _ctypes
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from intrusions import ATTACKS
+
+from eureka_agent.common.paths import data_folder
+from eureka_agent.workers.isolation.landlock import abi, covers_threads
+from eureka_agent.workers.levels import FULL, survey
+from eureka_agent.workers.process import Child
+from eureka_agent.workers.protocol import (
+    ChildDied,
+    ChildFailed,
+    Garbled,
+    Hung,
+    JobFailed,
+    MemoryExceeded,
+    Message,
+)
+
+CHILDREN = Path(__file__).parent / "children"
+DEADLINE, PATIENCE = 60.0, 0.5
+
+HONEST = """
+WEIGHTS = {"effort": 1.0}
+
+def compute_reward(action):
+    return {"effort": -action.square().sum(-1)}
+"""
+
+
+def opened(layers: list[str] | None) -> Child:
+    """A worker without a check."""
+    child = Child("bypassed", import_path=[CHILDREN], address_space_gib=12.0)
+    fields = {
+        "environment": str(data_folder("envs") / "cartpole"),
+        "lanes": 2,
+        "worlds": 4,
+        "threads": 2,
+        "fitness": None,
+        "layers": layers,
+    }
+    child.request(Message("open", fields), deadline_s=DEADLINE)
+    return child
+
+
+@pytest.fixture(scope="module", params=[None, ["seccomp"]], ids=["full", "seccomp"])
+def locked(request: pytest.FixtureRequest) -> Iterator[Child]:
+    """With all layers, and with the one that a container leaves."""
+    if survey().level != FULL:
+        pytest.skip("this machine cannot lock a process fully")
+    with opened(request.param) as child:
+        yield child
+
+
+@pytest.fixture(scope="module")
+def unlocked() -> Iterator[Child]:
+    with opened([]) as child:
+        yield child
+
+
+def load(child: Child, text: str) -> str:
+    """Load a program; what the worker says against it."""
+    fields = {"lane": 0, "program": text, "seed": 0}
+    try:
+        child.request(Message("load", fields), deadline_s=DEADLINE)
+    except JobFailed as error:
+        return error.message
+    return ""
+
+
+@dataclass
+class Surroundings:
+    """What attacks are aimed at."""
+
+    folder: Path
+    tcp: socket.socket
+    udp: socket.socket
+    inbox: socket.socket
+    sleeper: subprocess.Popen[bytes]
+
+    def fill(self, attack: str) -> str:
+        """The attack with its targets."""
+        port = self.tcp.getsockname()[1]
+        for name, value in (
+            ("TARGET", str(self.folder)),
+            ("PORT", str(port)),
+            ("SLEEPER", str(self.sleeper.pid)),
+            ("PARENT", str(os.getpid())),
+        ):
+            attack = attack.replace(name, value)
+        return f"{attack}\n{HONEST}"
+
+    def state(self) -> list[object]:
+        """All that can be seen of them."""
+        paths = [self.folder, *sorted(self.folder.rglob("*"))]
+        files = [(str(p), p.lstat().st_mode, p.lstat().st_mtime_ns) for p in paths]
+        return [files, (self.folder / "victim").exists() and (self.folder / "victim").read_text()]
+
+    def were_called(self) -> bool:
+        """Whether somebody has connected or sent something."""
+        called = False
+        with contextlib.suppress(BlockingIOError):
+            self.tcp.accept()[0].close()
+            called = True
+        for box in (self.udp, self.inbox):
+            with contextlib.suppress(BlockingIOError):
+                called = bool(box.recv(10)) or called
+        return called
+
+    def sleeper_dies(self) -> bool:
+        """Whether the other process ends; a signal takes a moment."""
+        try:
+            self.sleeper.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> Iterator[Surroundings]:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "inner").write_text("x")
+    (tmp_path / "victim").write_text("SECRET")
+    shutil.copy(_ctypes.__file__, tmp_path / "library.so")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inbox,
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as sleeper,
+    ):
+        udp.bind(tcp.getsockname())
+        inbox.bind(str(tmp_path / "inbox"))
+        for box in (tcp, udp, inbox):
+            box.setblocking(False)
+        yield Surroundings(tmp_path, tcp, udp, inbox, sleeper)
+        sleeper.kill()
+
+
+def works(child: Child, attack: str, around: Surroundings) -> bool:
+    """Whether an attack leaves a trace outside the worker, or learns a secret."""
+    before = around.state()
+    said = load(child, around.fill(ATTACKS[attack]))
+    assert child.alive
+    changed = around.state() != before
+    killed = "SLEEPER" in ATTACKS[attack] and "SECRET" not in said and around.sleeper_dies()
+    return changed or killed or around.were_called() or "SECRET" in said
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_leaves_no_trace_outside(
+    attack: str, locked: Child, surroundings: Surroundings
+) -> None:
+    assert not works(locked, attack, surroundings)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_works_where_nothing_is_locked(
+    attack: str, unlocked: Child, surroundings: Surroundings
+) -> None:
+    assert works(unlocked, attack, surroundings)
+
+
+def test_an_honest_program_trains_after_all_attacks(locked: Child) -> None:
+    assert load(locked, HONEST) == ""
+    reply = locked.request(Message("advance", {"steps": 1}), deadline_s=DEADLINE)
+    (report,) = reply.fields["reports"]
+    assert report["evicted"] is None
+    assert report["steps"] > 0
+
+
+def test_everything_in_the_language_works_when_locked(locked: Child) -> None:
+    program = (CHILDREN / "whole_language.py").read_text()
+    assert load(locked, f"{program}\n{HONEST}") == ""
+
+
+@pytest.fixture
+def crooked() -> Iterator[Child]:
+    """A locked child of few words, that may be silent for a second."""
+    with Child("crooked", import_path=[CHILDREN], heartbeat_timeout_s=1.0, memory_gib=0.5) as child:
+        child.request(Message("lock"), deadline_s=DEADLINE)
+        yield child
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "failure", "lane"),
+    [
+        ("native_hang", {"lane": 1}, Hung, 1),
+        ("grow", {}, MemoryExceeded, None),
+        ("leave", {"status": 0}, ChildDied, None),
+        ("crash", {"lane": 2}, ChildDied, 2),
+        ("flood", {}, Garbled, None),
+        ("flood_heartbeats", {}, Garbled, None),
+        ("half", {}, Hung, None),
+        ("huge_array", {}, Garbled, None),
+    ],
+)
+def test_a_locked_child_that_misbehaves_is_ended_and_blamed(
+    crooked: Child, kind: str, fields: dict[str, int], failure: type[ChildFailed], lane: int | None
+) -> None:
+    with pytest.raises(failure) as caught:
+        crooked.request(Message(kind, fields), deadline_s=DEADLINE)
+    assert caught.value.lane == lane
+    assert not crooked.alive
+
+
+def test_a_locked_child_cannot_fork(crooked: Child) -> None:
+    with pytest.raises(JobFailed, match="not permitted"):
+        crooked.request(Message("fork", {"leave": False}), deadline_s=DEADLINE)
+    assert crooked.alive
+
+
+def test_a_process_with_threads_is_not_locked_by_half() -> None:
+    if covers_threads(abi()):
+        pytest.skip("this kernel's Landlock holds threads, too")
+    with (
+        Child("crooked", import_path=[CHILDREN]) as child,
+        pytest.raises(JobFailed, match="1 threads run already"),
+    ):
+        child.request(Message("lock_too_late"), deadline_s=DEADLINE)
+
+
+def test_a_forged_result_is_not_taken_for_the_workers() -> None:
+    forged = """
+import json, struct
+text = json.dumps({"kind": "loaded", "fields": {}, "arrays": []}).encode()
+os.write(int(sys.argv[2]), struct.pack("<I", len(text)) + text)
+"""
+    with opened([]) as child:
+        with pytest.raises(Garbled, match="not asked"):
+            load(child, f"{forged}\n{HONEST}")
+        assert not child.alive
