@@ -1,6 +1,5 @@
 """Commands about what there is: environments, presets, this machine."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,14 +16,10 @@ from eureka_agent.cli.options import (
 )
 from eureka_agent.common.environments import (
     environment_folder,
-    list_environments,
     require_environment,
 )
-from eureka_agent.common.errors import EurekaError, UsageError
+from eureka_agent.common.errors import EurekaError
 from eureka_agent.common.paths import expanded
-from eureka_agent.environment.base import Environment
-from eureka_agent.environment.discovery import find_environment
-from eureka_agent.store import baselines_path, read_baselines
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,7 +36,7 @@ def envs(
     for name in names or []:
         require_environment(name)
 
-    pass  # DROPPED  # loads torch, MuJoCo
+    from eureka_agent.cli.catalogue import environments_document  # loads torch and MuJoCo
     from eureka_agent.views.terminal.environments import environment_view, environments_table
     from eureka_agent.views.terminal.parts import open_console
 
@@ -197,66 +192,3 @@ def _machine_table(document: dict[str, Any]) -> "RenderableType":
             what = clean(str(said))
             table.add_row(name.replace("_", " ") if i == 0 else "", Text(part), Text(what))
     return table
-
-
-def environments_document(names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The document of `envs --json`, an entry per environment.
-
-    Args:
-        names: those asked for, or paths; all when there are none, of which a broken one says its
-            `failure`.
-
-    Raises:
-        UsageError: one of the names is unknown, or its environment broken.
-    """
-    if names:
-        return [_entry(name, find_environment(name)) for name in names]
-    entries = []
-    for name in list_environments():
-        try:
-            entries.append(_entry(name, find_environment(name)))
-        except UsageError as error:
-            entries.append({"name": name, "task": "", "signals": [], "failure": error.message})
-    return entries
-
-
-def _entry(name: str, found: Environment) -> dict[str, Any]:
-    task = found.describe()
-    return {
-        "name": name,
-        "task": task.task,
-        "signals": [
-            {
-                "name": signal.name,
-                "shape": signal.shape,
-                "unit": signal.unit,
-                "meaning": signal.meaning,
-                "kind": signal.kind,
-                "axes": list(signal.axes),
-            }
-            for signal in task.signals
-        ],
-        "robot": task.robot,
-        "start": task.start,
-        "actuators": list(task.actuators),
-        "actions": list(task.actions),
-        "control_step": task.control_step,
-        "episode_steps": task.episode_steps,
-        "termination": task.termination,
-        "budget": found.training.budget,
-        "human_reward": found.human_reward_path is not None,
-        "published_baselines": _published(name, found.source),
-        "path": found.source,
-    }
-
-
-def _published(name: str, source: str) -> dict[str, Any] | None:
-    """Mean fitness of the baselines that came with an environment, and after how many steps."""
-    try:
-        entry = read_baselines(baselines_path(source)).get(name)
-    except UsageError:
-        return None  # `show` tells what is wrong with the file
-    if entry is None:
-        return None
-    means = {cell: entry[cell]["mean"] for cell in ("random", "human", "bare") if cell in entry}
-    return {"steps": entry["steps"]} | means
