@@ -35,8 +35,8 @@ from eureka_agent.common.statistics import compare, estimate
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, find_environment, list_environments, load_fitness
 from eureka_agent.store import baselines_path, fingerprint, read_baselines
-from eureka_agent.store.files import write_atomically
-from eureka_agent.workers.clients import thread_count
+from eureka_agent.store.folder import write_atomically
+from eureka_agent.workers.session import thread_count
 
 CELLS = ("random", "zero", *TRAINED)
 SEEDS = 5

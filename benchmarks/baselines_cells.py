@@ -31,7 +31,7 @@ from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.store import Run
 from eureka_agent.store.rows import Role
 from eureka_agent.training import Population, save_policy
-from eureka_agent.workers.clients import Judge
+from eureka_agent.workers.judge_client import JudgeClient
 
 TRAINED: dict[str, Role] = {"human": "human", "bare": "fitness"}
 """The cells that train, with the roles that they play in a run."""
@@ -125,7 +125,7 @@ def trained(environment: Environment, config: SearchConfig, kind: str, keep: Pat
             config=config.as_dict(),
             environment_source=str(environment.folder),
         )
-        with run, Judge(environment, config, environment.fitness_path) as judge:
+        with run, JudgeClient(environment, config, environment.fitness_path) as judge:
             trainer = Trainer(run, environment, config, judge, environment.fitness_path)
             outcomes = trainer.train(_jobs(run, environment, config, kind))
             result = _judged(outcomes, judge, environment, config)
@@ -144,7 +144,7 @@ def _jobs(run: Run, environment: Environment, config: SearchConfig, kind: str) -
 
 
 def _judged(
-    outcomes: list[Outcome], judge: Judge, environment: Environment, config: SearchConfig
+    outcomes: list[Outcome], judge: JudgeClient, environment: Environment, config: SearchConfig
 ) -> Result:
     """What the shipped checkpoints are worth on the reporting pool."""
     weights = [outcome.best.weights for outcome in outcomes if outcome.best is not None]

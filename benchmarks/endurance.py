@@ -17,14 +17,20 @@ from typing import Any
 
 import torch
 
-from eureka_agent.environment import Environment, Worlds, find_environment, list_environments, pools
+from eureka_agent.environment import (
+    Environment,
+    MujocoWorlds,
+    find_environment,
+    list_environments,
+    pools,
+)
 
 LONGEST_HOLD = 20
 
 
 def endure(environment: Environment, worlds: int, steps: int) -> dict[str, Any]:
     """Step an environment with random actions and count what happens."""
-    running = Worlds(environment, worlds)
+    running = MujocoWorlds(environment, worlds)
     streams = pools.streams(pools.TRAINING, 0, worlds)
     running.start(slice(0, worlds), streams, torch.zeros(worlds, dtype=torch.int64))
     generator = torch.Generator().manual_seed(0)

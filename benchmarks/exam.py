@@ -26,14 +26,14 @@ from benchmarks.exam_report import report
 from benchmarks.pool.members import PROGRAMS, Member, load
 from benchmarks.pool.results import RESULTS as POOL
 from benchmarks.pool.results import read
-from eureka_agent.analysis.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank, Entry
+from eureka_agent.analysis.rewards.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank, Entry
 from eureka_agent.common.errors import MissingError
-from eureka_agent.critic.exam.exam import Examination
-from eureka_agent.critic.exam.examiner import Examiner
+from eureka_agent.critic.examination import Examination
+from eureka_agent.critic.examiner import Examiner
 from eureka_agent.environment import Environment, find_environment
 from eureka_agent.store import list_runs
-from eureka_agent.store.files import write_atomically
-from eureka_agent.workers.probe_client import Prober
+from eureka_agent.store.folder import write_atomically
+from eureka_agent.workers.probe_client import ProbeClient
 
 ENVIRONMENTS = ("hopper", "half_cheetah", "walker2d")
 BANKS = ("random", "references", "generation")
@@ -60,7 +60,7 @@ def examined(
         ChildFailed: programs cannot be scored.
         JobFailed: the environment cannot be set up.
     """
-    with part_of_bank(folder, kind) as bank, Prober(environment) as prober:
+    with part_of_bank(folder, kind) as bank, ProbeClient(environment) as prober:
         texts = [m.text for m in members]
         found = Examiner(environment, bank, prober).examine(texts)
         without = Examiner(environment, bank, prober, declared=False).examine(texts)

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.baselines_report import NOTHING, table
-from eureka_agent.common.statistics import Share
+from eureka_agent.common.statistics import Proportion
 
 Row = Mapping[str, Any]
 """What was found out about a program."""
@@ -81,7 +81,7 @@ def _share(flags: Sequence[bool]) -> str:
     """Hits of all, with an interval."""
     if not flags:
         return NOTHING
-    low, high = Share(sum(flags), len(flags)).interval
+    low, high = Proportion(sum(flags), len(flags)).interval
     share = sum(flags) / len(flags)
     return f"{sum(flags)} of {len(flags)}: {share:.0%} ({low:.0%} to {high:.0%})"
 

@@ -9,7 +9,7 @@ import torch
 from gpu_clock import Clock, wait
 
 from eureka_agent.common.errors import EurekaError
-from eureka_agent.environment import Environment, Worlds, find_environment
+from eureka_agent.environment import Environment, MujocoWorlds, find_environment
 from eureka_agent.reward import parse
 from eureka_agent.training import Population
 
@@ -49,7 +49,7 @@ def measure_raw(cell: Cell, setting: Setting) -> dict[str, Any]:
     then positions and velocities of the new state, and a reset of the worlds of a mask.
     """
     environment, began = find_environment(cell.environment), time.perf_counter()
-    worlds = Worlds(environment, cell.worlds, device=setting.device, backend=setting.backend)
+    worlds = MujocoWorlds(environment, cell.worlds, device=setting.device, backend=setting.backend)
     wait(setting.device)
     result: dict[str, Any] = {"construct_s": time.perf_counter() - began}
     _move_about(worlds, setting)
@@ -73,7 +73,7 @@ def measure_raw(cell: Cell, setting: Setting) -> dict[str, Any]:
     return result | _memory(setting.device)
 
 
-def _move_about(worlds: Worlds, setting: Setting) -> None:
+def _move_about(worlds: MujocoWorlds, setting: Setting) -> None:
     """Random actions in episodes of all ages: states as a training begins with."""
     count = torch.arange(worlds.n)
     worlds.start(slice(0, worlds.n), count, count % worlds.environment.episode_steps)
@@ -86,10 +86,10 @@ def _move_about(worlds: Worlds, setting: Setting) -> None:
 
 def measure_deterministic(cell: Cell, setting: Setting) -> dict[str, Any]:
     """What it costs to sum in one order, and whether a world then depends on nothing else."""
-    from eureka_agent.simulation.warp_setup import mjw
+    from eureka_agent.simulation.warp import mjw
 
     environment = find_environment(cell.environment)
-    worlds = Worlds(environment, cell.worlds, device=setting.device, backend=setting.backend)
+    worlds = MujocoWorlds(environment, cell.worlds, device=setting.device, backend=setting.backend)
     _move_about(worlds, setting)
     simulator: Any = worlds.simulator
     state = simulator.state()
@@ -122,7 +122,7 @@ def measure_deterministic(cell: Cell, setting: Setting) -> dict[str, Any]:
 
 
 def _bare_steps(simulator: Any, substeps: int) -> None:
-    from eureka_agent.simulation.warp_setup import mjw
+    from eureka_agent.simulation.warp import mjw
 
     for _ in range(substeps):
         mjw.step(simulator._physics, simulator._data)

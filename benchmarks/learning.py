@@ -33,8 +33,8 @@ from torch import Tensor
 from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import (
     Environment,
+    MujocoWorlds,
     TrainingSettings,
-    Worlds,
     find_environment,
     list_environments,
     load_fitness,
@@ -88,7 +88,7 @@ class Looker:
         text = path.read_text(encoding="utf-8")
         self.reward = parse(text, environment.signals_described).compile()
         self._fitness = load_fitness(environment.fitness_path)
-        self._worlds = Worlds(environment, episodes, threads)
+        self._worlds = MujocoWorlds(environment, episodes, threads)
 
     @torch.no_grad()
     def measure(self, cell: Cell, steps: int, act: zoo_ppo.Act) -> None:

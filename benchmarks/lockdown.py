@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eureka_agent.environment import find_environment
-from eureka_agent.workers.process import Child
+from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import JobFailed, Message
 
 LANES, WORLDS, THREADS = 8, 64, 2
@@ -41,16 +41,16 @@ def _ticks(pid: int) -> tuple[int, int]:
     return int(fields[11]), int(fields[12])
 
 
-def ask(worker: Child, kind: str, **fields: object) -> float:
+def ask(worker: WorkerProcess, kind: str, **fields: object) -> float:
     """Have a worker answer a request; returns the processor time that it took."""
     before = processor_seconds(worker.pid)
     worker.request(Message(kind, fields), deadline_s=DEADLINE_S)
     return processor_seconds(worker.pid) - before
 
 
-def started() -> Child:
+def started() -> WorkerProcess:
     """A worker that has imported everything."""
-    worker = Child("eureka_agent.workers.trainer_server")
+    worker = WorkerProcess("eureka_agent.workers.trainer_server")
     try:
         ask(worker, "stop", lane=0)
     except JobFailed:  # it has no lanes yet
@@ -58,7 +58,7 @@ def started() -> Child:
     return worker
 
 
-def open_worker(worker: Child, folder: Path, layers: list[str] | None) -> float:
+def open_worker(worker: WorkerProcess, folder: Path, layers: list[str] | None) -> float:
     """Open a worker and load its lanes; returns the processor time."""
     spent = ask(
         worker,

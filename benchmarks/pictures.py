@@ -20,7 +20,13 @@ from pictures_scene import ASPECT, CAMERA, Moment, dressed, extents
 from PIL import Image
 from stable_baselines3 import PPO
 
-from eureka_agent.environment import Environment, Worlds, find_environment, list_environments, pools
+from eureka_agent.environment import (
+    Environment,
+    MujocoWorlds,
+    find_environment,
+    list_environments,
+    pools,
+)
 from eureka_agent.simulation.rendering import Renderer
 
 WIDTH, HEIGHT, FINER = 640, round(640 / ASPECT), 2
@@ -104,7 +110,7 @@ def moments(environment: Environment, shot: Shot, policy: Path) -> list[Moment]:
 @torch.no_grad()
 def _episode(environment: Environment, policy: Path, seconds: float) -> list[Moment]:
     """The states of an episode, the first one included, for at most so long."""
-    worlds = Worlds(environment, 1, threads=1)
+    worlds = MujocoWorlds(environment, 1, threads=1)
     worlds.start(slice(0, 1), pools.streams(pools.REPORTING, 0, 1), torch.zeros(1).long())
     found = [_moment(worlds)]
     if not policy.is_file():
@@ -118,7 +124,7 @@ def _episode(environment: Environment, policy: Path, seconds: float) -> list[Mom
     return found
 
 
-def _moment(worlds: Worlds) -> Moment:
+def _moment(worlds: MujocoWorlds) -> Moment:
     fields = ("qpos", "mocap_pos", "mocap_quat")
     return Moment(*(worlds.simulator.view(field)[0].numpy().copy() for field in fields))
 

@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from eureka_agent.environment import Environment
-from eureka_agent.environment.model_facts import compiled
+from eureka_agent.environment.model_facts import compile_spec
 
 ASPECT = 1.6
 """Width of a picture over its height."""
@@ -51,7 +51,7 @@ def dressed(
     _sky(spec)
     _floor(spec, float(points[:, 2].min()))
     _camera(spec, points, math.radians(azimuth), math.radians(elevation))
-    return compiled(spec)
+    return compile_spec(spec)
 
 
 def _spec(environment: Environment) -> mujoco.MjSpec:

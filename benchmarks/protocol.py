@@ -22,15 +22,16 @@ from typing import Any
 from eureka_agent.config import SearchConfig
 from eureka_agent.search.loop import search
 from eureka_agent.search.setup import new_search
-from eureka_agent.workers.clients import Judge, Worker
+from eureka_agent.workers.judge_client import JudgeClient
+from eureka_agent.workers.trainer_client import TrainerClient
 
 WAITS: tuple[tuple[type, str, str], ...] = (
-    (Worker, "advance", "training"),
-    (Judge, "judge", "judging"),
-    (Worker, "score", "judging"),
-    (Worker, "weights", "judging"),
-    (Worker, "__init__", "starting workers"),
-    (Judge, "__init__", "starting the judge"),
+    (TrainerClient, "advance", "training"),
+    (JudgeClient, "judge", "judging"),
+    (TrainerClient, "score", "judging"),
+    (TrainerClient, "weights", "judging"),
+    (TrainerClient, "__init__", "starting workers"),
+    (JudgeClient, "__init__", "starting the judge"),
 )
 """What a search waits for: a method, and what it is counted as."""
 

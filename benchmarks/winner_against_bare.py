@@ -22,7 +22,7 @@ from eureka_agent.search.setup import new_search, resumed_search
 from eureka_agent.search.trainer import Job, Trainer
 from eureka_agent.store import RunReader, find_run
 from eureka_agent.views.documents import run_document
-from eureka_agent.workers.clients import Judge
+from eureka_agent.workers.judge_client import JudgeClient
 
 
 def searched(environment: str, designer: str, seed: int, steps: int | None, runs: Path) -> Path:
@@ -53,7 +53,7 @@ def best_of_bare(path: Path, count: int) -> list[float]:
     launch = resumed_search(path)
     run, config = launch.run, launch.config
     seeds = [config.training_seed(100 + i) for i in range(count)]
-    with run.lock(), Judge(launch.environment, config, launch.fitness) as judge:
+    with run.lock(), JudgeClient(launch.environment, config, launch.fitness) as judge:
         trainer = Trainer(run, launch.environment, config, judge, launch.fitness)
         rows = [run.add_training("fitness", seed, steps_total=config.steps) for seed in seeds]
         jobs = [Job(r.id, None, r.seed, "bare") for r in rows if r.reporting_fitness is None]

@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import Tensor, nn
 
 from eureka_agent.common.errors import EurekaError
-from eureka_agent.environment import Environment, Worlds, pools
+from eureka_agent.environment import Environment, MujocoWorlds, pools
 
 Act = Callable[[Tensor], Tensor]
 """A deterministic policy: observations `[N, D]` to actions `[N, A]` in [-1, 1]."""
@@ -107,7 +107,7 @@ def check_agreement(environment: Environment) -> None:
     Raises:
         EurekaError: what they observe, or when they end, is not the same.
     """
-    worlds, twin = Worlds(environment, 1), gymnasium_twin(environment)
+    worlds, twin = MujocoWorlds(environment, 1), gymnasium_twin(environment)
     inner: Any = twin.unwrapped
     streams = pools.streams(pools.TRAINING, 0, 1)
     worlds.start(slice(0, 1), streams, torch.zeros(1, dtype=torch.int64))

@@ -32,17 +32,16 @@ from eureka_agent.environment import (
     load_fitness,
     make_worlds,
 )
-from eureka_agent.environment.worlds import Worlds
-from eureka_agent.environment.worlds_base import SimulatedEnv, read_actions
+from eureka_agent.environment.worlds import MujocoWorlds, SimulatedEnv, read_actions
 from eureka_agent.reward import RewardFunction, parse
 from eureka_agent.simulation.rendering import Renderer
 
 NAMESPACE = "eureka_agent"
 _KEYS = 1 << 63
-Pay = RewardFunction | Fitness
+StepReward = RewardFunction | Fitness
 
 
-class PaidEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
+class RewardEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
     """One world of an environment; make it with `make`.
 
     Observations are the environment's own, float32 `[D]`; actions are in [-1, 1], `[A]`, and cut to
@@ -53,11 +52,13 @@ class PaidEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 as in the base class
 
-    def __init__(self, environment: Environment, reward: Pay, render_mode: str | None) -> None:
+    def __init__(
+        self, environment: Environment, reward: StepReward, render_mode: str | None
+    ) -> None:
         _check_render_mode(render_mode, environment)
         self.environment, self.render_mode = environment, render_mode
         self.metadata = {**self.metadata, "render_fps": round(1.0 / environment.control_step)}
-        self._worlds = _PaidWorlds(environment, reward, 1, threads=1)
+        self._worlds = _RewardWorlds(environment, reward, 1, threads=1)
         self.observation_space, self.action_space = self._worlds.spaces()
         self._renderer: Renderer | None = None
         self._lives = False
@@ -109,7 +110,7 @@ class PaidEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
             self._renderer = None
 
 
-class PaidVectorEnv(SimulatedEnv, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+class RewardVectorEnv(SimulatedEnv, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """`n` worlds of an environment in one simulator; make it with `make_vec`.
 
     World `i` of a reset with seed `s` goes through the states of a `PaidEnv` with seed `s + i`. The
@@ -122,9 +123,9 @@ class PaidVectorEnv(SimulatedEnv, VectorEnv[np.ndarray, np.ndarray, np.ndarray])
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
-    def __init__(self, environment: Environment, reward: Pay, n: int, threads: int) -> None:
+    def __init__(self, environment: Environment, reward: StepReward, n: int, threads: int) -> None:
         self.environment, self.num_envs = environment, n
-        self._worlds = _PaidWorlds(environment, reward, n, threads)
+        self._worlds = _RewardWorlds(environment, reward, n, threads)
         self.single_observation_space, self.single_action_space = self._worlds.spaces()
         self.observation_space = batch_space(self.single_observation_space, n)
         self.action_space = batch_space(self.single_action_space, n)
@@ -177,7 +178,9 @@ class PaidVectorEnv(SimulatedEnv, VectorEnv[np.ndarray, np.ndarray, np.ndarray])
         return seen, np.where(begins, 0.0, paid), terminated, truncated, info
 
 
-def make(name: str, *, reward: str | Path | None = None, render_mode: str | None = None) -> PaidEnv:
+def make(
+    name: str, *, reward: str | Path | None = None, render_mode: str | None = None
+) -> RewardEnv:
     """Make an environment.
 
     Args:
@@ -190,12 +193,12 @@ def make(name: str, *, reward: str | Path | None = None, render_mode: str | None
         RewardRejected: the program is not sound.
     """
     environment = find_environment(name)
-    return PaidEnv(environment, _reward(environment, reward), render_mode)
+    return RewardEnv(environment, _reward(environment, reward), render_mode)
 
 
 def make_vec(
     name: str, num_envs: int = 1, *, reward: str | Path | None = None, threads: int = 0
-) -> PaidVectorEnv:
+) -> RewardVectorEnv:
     """Make many worlds of an environment, which are stepped together.
 
     Args:
@@ -211,7 +214,7 @@ def make_vec(
     if not isinstance(num_envs, int) or num_envs < 1:
         raise UsageError(f"There cannot be {num_envs} worlds.", "Give a whole number above 0.")
     environment = find_environment(name)
-    return PaidVectorEnv(environment, _reward(environment, reward), num_envs, threads)
+    return RewardVectorEnv(environment, _reward(environment, reward), num_envs, threads)
 
 
 def register() -> None:
@@ -227,10 +230,10 @@ def register() -> None:
             )
 
 
-class _PaidWorlds:
+class _RewardWorlds:
     """Worlds, and what pays their steps."""
 
-    def __init__(self, environment: Environment, reward: Pay, n: int, threads: int) -> None:
+    def __init__(self, environment: Environment, reward: StepReward, n: int, threads: int) -> None:
         self._worlds, self._reward, self._n = make_worlds(environment, n, threads), reward, n
         self._memory = Memory.empty(n, self._worlds.layout)
 
@@ -271,7 +274,7 @@ class _PaidWorlds:
 
     def picture(self, renderer: Renderer) -> np.ndarray:
         """Of the first world."""
-        assert isinstance(self._worlds, Worlds)
+        assert isinstance(self._worlds, MujocoWorlds)
         simulator = self._worlds.simulator
         return renderer.frame(
             simulator.view("qpos")[0].numpy(),
@@ -280,7 +283,7 @@ class _PaidWorlds:
         )
 
 
-def _reward(environment: Environment, path: str | Path | None) -> Pay:
+def _reward(environment: Environment, path: str | Path | None) -> StepReward:
     """What pays: a program out of a file, or the fitness."""
     if path is None:
         return load_fitness(environment.fitness_path)
@@ -321,7 +324,7 @@ def _check_render_mode(mode: str | None, environment: Environment) -> None:
     if mode not in (None, "rgb_array"):
         raise UsageError(f"There is no render mode {mode!r}.", "Use rgb_array, or none.")
     if mode is not None:
-        environment.model  # noqa: B018 what has no model says so here, and not at the first picture
+        environment.model
 
 
 register()

@@ -12,11 +12,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from eureka_agent.common.errors import EurekaError, MissingError, UsageError
-from eureka_agent.common.text import clean
+from eureka_agent.common.text import terminal_text
 from eureka_agent.store import CandidateRow, EvaluationRow, RunReader, TrainingRow
-from eureka_agent.store.files import begin
+from eureka_agent.store.folder import open_new, videos
 from eureka_agent.video.film import as_gif
-from eureka_agent.views.films import videos
 
 FILE = "events.out.tfevents.0.eureka"
 """One file per folder: its name has to hold `tfevents`, and stays the same when written anew."""
@@ -63,7 +62,7 @@ class EventFile:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             begins = anew or not (folder / FILE).is_file()
-            self._file = begin(folder / FILE) if anew else open(folder / FILE, "ab", opener=_own)
+            self._file = open_new(folder / FILE) if anew else open(folder / FILE, "ab", opener=_own)
         except OSError as error:
             raise UsageError(
                 f"Nothing can be written in {folder}: {error.strerror}.", "Name another folder."
@@ -208,7 +207,7 @@ class Tracker:
         try:
             gif, size = as_gif(path)
         except EurekaError as error:
-            file.text("video", row.generation, clean(error.message), when)
+            file.text("video", row.generation, terminal_text(error.message), when)
         else:
             file.film("video", row.generation, gif, size, when)
 
@@ -285,16 +284,16 @@ def _scalars(row: EvaluationRow) -> dict[str, float | None]:
 
 def _texts(row: CandidateRow) -> dict[str, str]:
     """Texts by their names, in Markdown."""
-    indented = "\n".join(f"    {line}" for line in clean(row.text).splitlines())
+    indented = "\n".join(f"    {line}" for line in terminal_text(row.text).splitlines())
     return {
-        "thought": clean(row.thought),
+        "thought": terminal_text(row.thought),
         "program": indented,
-        "reflection": clean(row.reflection),
-        "failure": clean(row.failure or ""),
+        "reflection": terminal_text(row.reflection),
+        "failure": terminal_text(row.failure or ""),
         "came from": ", ".join(f"#{parent}" for parent in row.parents),
     }
 
 
 def _tag(name: str) -> str:
     """A name, which a program chose, as part of a tag."""
-    return clean(name).replace("/", " ").strip() or "unnamed"
+    return terminal_text(name).replace("/", " ").strip() or "unnamed"

@@ -9,21 +9,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import Memory, Step, Worlds, find_environment, pools
-from eureka_agent.reward import Evaluation, parse
+from eureka_agent.environment import Memory, MujocoWorlds, Step, find_environment, pools
+from eureka_agent.reward import RewardValues, parse
 
 TOLERANCE = 1e-4  # ours are float32
 
 
-def started(name: str, n: int = 1) -> Worlds:
+def started(name: str, n: int = 1) -> MujocoWorlds:
     """Worlds of an environment at the beginning of their first episodes."""
-    worlds = Worlds(find_environment(name), n, threads=1)
+    worlds = MujocoWorlds(find_environment(name), n, threads=1)
     streams = pools.streams(pools.TRAINING, 0, n)
     worlds.start(slice(0, n), streams, torch.zeros(n, dtype=torch.int64))
     return worlds
 
 
-def paid(worlds: Worlds, action: Tensor, step: Step) -> Evaluation:
+def paid(worlds: MujocoWorlds, action: Tensor, step: Step) -> RewardValues:
     """What the human reward pays for a step."""
     path = worlds.environment.human_reward_path
     assert path is not None
@@ -32,7 +32,7 @@ def paid(worlds: Worlds, action: Tensor, step: Step) -> Evaluation:
     return program(step.rollout(action).arguments(worlds.layout, program.parameters, memory))
 
 
-def peer_of(worlds: Worlds, name: str, options: dict[str, Any] | None = None) -> Any:
+def peer_of(worlds: MujocoWorlds, name: str, options: dict[str, Any] | None = None) -> Any:
     """Gymnasium's environment with our physics options, in the state of our first world."""
     pytest.importorskip("imageio", reason="Gymnasium's MuJoCo environments import it")
     peer: Any = gymnasium.make(name, **options or {}).unwrapped
@@ -51,6 +51,6 @@ def peer_of(worlds: Worlds, name: str, options: dict[str, Any] | None = None) ->
     return peer
 
 
-def put(peer: Any, worlds: Worlds) -> None:
+def put(peer: Any, worlds: MujocoWorlds) -> None:
     """Put Gymnasium's environment into the state of our first world."""
     peer.set_state(*(worlds.simulator.view(field)[0].numpy() for field in ("qpos", "qvel")))

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from eureka_agent.analysis.bank import Bank, Entry, Record
+from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
 from eureka_agent.environment import Environment, pools
-from eureka_agent.environment.scripted_policies import ROAMING
-from eureka_agent.workers.judge_server import Judge
+from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
+from eureka_agent.workers.judge_client import EvaluatedEpisodes, read_judgements
+from eureka_agent.workers.judge_server import JudgeServer
 from eureka_agent.workers.protocol import Message
-from eureka_agent.workers.replies import Judgement, read_judgements
 from eureka_agent.workers.serve import Reporter
 
 EPISODES = 4
@@ -21,20 +21,22 @@ EPISODES = 4
 
 def judged(
     environment: Environment, policies: Sequence[Mapping[str, torch.Tensor]]
-) -> list[Judgement]:
+) -> list[EvaluatedEpisodes]:
     """What policies do on the ranking pool."""
     arrays = {f"{p}/{n}": v.numpy() for p, held in enumerate(policies) for n, v in held.items()}
     reply = _asked(environment, Message("judge", {"policies": len(policies)}, arrays))
     return read_judgements(reply, len(policies), EPISODES, environment)
 
 
-def roamed(environment: Environment, *kinds: str) -> list[Judgement]:
+def roamed(environment: Environment, *kinds: str) -> list[EvaluatedEpisodes]:
     """What untrained policies do there."""
-    reply = _asked(environment, Message("roam", {"kinds": list(kinds)}))
+    reply = _asked(environment, Message("run_scripted", {"kinds": list(kinds)}))
     return read_judgements(reply, len(kinds), EPISODES, environment)
 
 
-def reference_bank(folder: Path, seen: Sequence[Judgement], kinds: Sequence[str] = ROAMING) -> Bank:
+def reference_bank(
+    folder: Path, seen: Sequence[EvaluatedEpisodes], kinds: Sequence[str] = SCRIPTED_POLICIES
+) -> Bank:
     """A bank of untrained policies alone, which loses nothing."""
     bank = Bank(folder, 1 << 28, pytest.fail)
     for kind, judgement in zip(kinds, seen, strict=True):
@@ -42,7 +44,7 @@ def reference_bank(folder: Path, seen: Sequence[Judgement], kinds: Sequence[str]
     return bank
 
 
-def same(first: Judgement, second: Judgement) -> bool:
+def same(first: EvaluatedEpisodes, second: EvaluatedEpisodes) -> bool:
     """Whether both hold the same numbers."""
     one, two = first.episodes.arrays(), second.episodes.arrays()
     return np.array_equal(first.fitness, second.fitness) and all(
@@ -51,7 +53,7 @@ def same(first: Judgement, second: Judgement) -> bool:
 
 
 def _asked(environment: Environment, message: Message) -> Message:
-    judge, reporter = Judge(), Reporter(io.BytesIO(), lambda lane: None)
+    judge, reporter = JudgeServer(), Reporter(io.BytesIO(), lambda lane: None)
     fields = {
         "environment": environment.source,
         "fitness": str(environment.fitness_path),

@@ -9,7 +9,7 @@ from loopback import Answer, Received
 from support import TINY
 
 from eureka_agent.config import SearchConfig
-from eureka_agent.search.setup import Launch, new_search
+from eureka_agent.search.setup import SearchSetup, new_search
 
 _TURN = re.compile(r"You are designer (\d+) of \d+ in generation (\d+)")
 
@@ -45,7 +45,7 @@ def sound(received: Received) -> str:
     return fenced(program(1 + generation + slot / 64 + attempt / 256))
 
 
-def author_search(runs: Path, url: str, **changes: Any) -> Launch:
+def author_search(runs: Path, url: str, **changes: Any) -> SearchSetup:
     """A small search on cartpole with the model behind `url`."""
     tiny = {**TINY, "retrainings": 0, "generations": 1, "designer": "openai", "model": "scripted"}
     config = {**tiny, "base_url": url, **changes}

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from eureka_agent.environment import Environment, find_environment
-from eureka_agent.training.networks import fresh_weights
+from eureka_agent.training.networks import initial_weights
 
 SCENE = """
 <mujoco>
@@ -81,7 +81,7 @@ def sledge(folder: Path, strength: float = 5.0, fitness: str = FITNESS) -> Envir
 
 def policy(environment: Environment, seed: int, pull: float = 0.0) -> dict[str, torch.Tensor]:
     """A policy of random weights, which besides pulls to the right."""
-    weights = fresh_weights(2, 1, environment.training, seed)
+    weights = initial_weights(2, 1, environment.training, seed)
     weights["action_net.weight"] *= 100.0  # fresh ones hardly move
     weights["action_net.bias"] += pull
     return weights

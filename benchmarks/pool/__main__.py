@@ -27,8 +27,8 @@ from benchmarks.pool.members import ENVIRONMENTS, PROGRAMS, complete, fill, load
 from benchmarks.pool.training import STEPS, Cell, train_cell
 from eureka_agent.common.errors import EurekaError
 from eureka_agent.environment import find_environment
-from eureka_agent.store.files import write_atomically
-from eureka_agent.workers.probe_client import Prober
+from eureka_agent.store.folder import write_atomically
+from eureka_agent.workers.probe_client import ProbeClient
 
 RUNS = Path(__file__).resolve().parents[2] / "runs" / "pool"
 """Where the runs lie; git ignores it."""
@@ -41,7 +41,7 @@ def fill_all(args: argparse.Namespace) -> None:
     """Write the offline programs and check all."""
     for name in args.env:
         environment = find_environment(name)
-        with Prober(environment) as prober:
+        with ProbeClient(environment) as prober:
             written = fill(args.programs / f"{name}.toml", environment, prober, args.size)
         kinds = [member.kind for member in load(args.programs / f"{name}.toml")]
         counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))

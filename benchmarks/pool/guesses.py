@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks.pool.training import Cell
-from eureka_agent.analysis.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank
-from eureka_agent.analysis.rewards.agreement import Peers
-from eureka_agent.analysis.rewards.comparison import TWIN, Insight
+from eureka_agent.analysis.rewards.bank import BEFORE_ALL, FOLDER, SUFFIX, Bank, Scorer
+from eureka_agent.analysis.rewards.comparison import (
+    EQUIVALENT,
+    CrossRewardAgreement,
+    RewardComparison,
+)
 from eureka_agent.analysis.rewards.distance import clusters
-from eureka_agent.analysis.rewards.scores import Scorer
-from eureka_agent.critic.exam.examiner import Examiner
+from eureka_agent.critic.examiner import Examiner
 from eureka_agent.environment import Environment
 from eureka_agent.store import Run
-from eureka_agent.workers.probe_client import Prober
+from eureka_agent.workers.probe_client import ProbeClient
 
 FIRST = 0
 """The generation of the first offline programs, after which a search knows its first policies."""
@@ -42,7 +44,7 @@ def guesses(cell: Cell) -> dict[str, list[Any]]:
         JobFailed: the environment cannot be set up.
     """
     environment = cell.environment
-    with cell.run() as run, Prober(environment) as prober:
+    with cell.run() as run, ProbeClient(environment) as prober:
         bank = Bank(run.path / FOLDER, cell.config.bank << 20, print)
         texts = [row.text for row in run.candidates()]
         path = environment.human_reward_path
@@ -56,7 +58,7 @@ def guesses(cell: Cell) -> dict[str, list[Any]]:
         return {
             "peers": _peers(run, bank, scorer, programs),
             "human_distance": _plain(apart[-1, : len(texts)]) if human else [None] * len(texts),
-            "twins": clusters(apart_early, TWIN).tolist(),
+            "twins": clusters(apart_early, EQUIVALENT).tolist(),
             "equals": clusters(apart_early).tolist(),
             "known_early": [row.generation <= FIRST for row in run.candidates()],
             **exam,
@@ -66,8 +68,8 @@ def guesses(cell: Cell) -> dict[str, list[Any]]:
 def _distances(
     run: Run, bank: Bank, scorer: Scorer, environment: Environment, texts: Sequence[str]
 ) -> np.ndarray:
-    insight = Insight(run, bank, scorer, environment.training.discount)
-    return insight.distances(texts).matrix
+    reward_comparison = RewardComparison(run, bank, scorer, environment.training.discount)
+    return reward_comparison.distances(texts).matrix
 
 
 def _peers(run: Run, bank: Bank, scorer: Scorer, apart: np.ndarray) -> list[float | None]:
@@ -79,12 +81,12 @@ def _peers(run: Run, bank: Bank, scorer: Scorer, apart: np.ndarray) -> list[floa
         places = [place[number] for number in numbers]
         return clusters(apart[np.ix_(places, places)])
 
-    rates = Peers(finished, bank, scorer, equals).rates()
+    rates = CrossRewardAgreement(finished, bank, scorer, equals).rates()
     return _plain([rates.get(number) for number in place])
 
 
 def _exam(
-    environment: Environment, bank: Bank, prober: Prober, texts: Sequence[str]
+    environment: Environment, bank: Bank, prober: ProbeClient, texts: Sequence[str]
 ) -> dict[str, list[Any]]:
     results = Examiner(environment, bank, prober).examine(texts)
     return {

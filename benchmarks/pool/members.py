@@ -14,12 +14,12 @@ from itertools import count, islice
 from pathlib import Path
 
 from eureka_agent.common.errors import EurekaError, UsageError
-from eureka_agent.designer.base import Broken, Proposal
+from eureka_agent.designer.base import Proposal, RepairRequest
 from eureka_agent.designer.offline.designer import OfflineDesigner
 from eureka_agent.environment import Environment
 from eureka_agent.reward import Finding, parse
-from eureka_agent.store.files import write_atomically
-from eureka_agent.workers.probe_client import Prober
+from eureka_agent.store.folder import write_atomically
+from eureka_agent.workers.probe_client import ProbeClient
 
 ENVIRONMENTS = ("cartpole", "half_cheetah", "hopper", "walker2d")
 PROGRAMS = Path(__file__).resolve().parent / "programs"
@@ -88,7 +88,7 @@ def complete(path: Path, size: int = SIZE) -> list[Member]:
     return members
 
 
-def fill(path: Path, environment: Environment, prober: Prober, size: int = SIZE) -> list[str]:
+def fill(path: Path, environment: Environment, prober: ProbeClient, size: int = SIZE) -> list[str]:
     """Write offline programs until there are `size` in all, and check every one.
 
     What is there stays as it is, so that the same command goes on after a stop.
@@ -185,7 +185,9 @@ def _next(offers: Iterator[Proposal], environment: Environment, known: set[str])
     return f"# The offline designer: {offer.note}.\n{offer.text}"
 
 
-def _admit(member: Member, environment: Environment, prober: Prober, known: dict[str, str]) -> None:
+def _admit(
+    member: Member, environment: Environment, prober: ProbeClient, known: dict[str, str]
+) -> None:
     """Check a program and note what it computes."""
     errors = [f.message for f in prober.probe(member.text) if f.severity == "error"]
     if errors:
@@ -200,7 +202,7 @@ def _noted(proposal: Proposal, origin: str) -> Proposal:
     return Proposal(proposal.text, (), f"{origin}, {proposal.note}")
 
 
-def _too_near(text: str, attempt: int) -> Broken:
+def _too_near(text: str, attempt: int) -> RepairRequest:
     """A program that the designer is to change."""
     said = Finding("duplicate", "error", 1, 1, "It is there already.", "")
-    return Broken(0, 0, attempt % OPENING, attempt, text, (said,))
+    return RepairRequest(0, 0, attempt % OPENING, attempt, text, (said,))

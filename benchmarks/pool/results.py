@@ -15,7 +15,7 @@ from benchmarks.pool.training import Cell
 from eureka_agent.environment import Environment
 from eureka_agent.reward import parse
 from eureka_agent.store import CandidateRow, RunReader
-from eureka_agent.store.files import write_atomically
+from eureka_agent.store.folder import write_atomically
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "pool"
 CURVE, RESULT = 4, 6

@@ -15,7 +15,7 @@ from pathlib import Path
 from stable_baselines3 import PPO
 
 from benchmarks.pool.members import Member
-from eureka_agent.analysis.bank import FOLDER, Bank, enter_references
+from eureka_agent.analysis.rewards.bank import FOLDER, Bank, enter_references
 from eureka_agent.common.errors import UsageError
 from eureka_agent.config import SearchConfig
 from eureka_agent.critic.critic import thought_of
@@ -23,8 +23,8 @@ from eureka_agent.environment import Environment, pools
 from eureka_agent.search.loop import train_and_judge
 from eureka_agent.search.trainer import Trainer
 from eureka_agent.store import CandidateRow, Run, RunReader, list_runs
-from eureka_agent.workers.clients import Judge
-from eureka_agent.workers.levels import demand
+from eureka_agent.workers.judge_client import JudgeClient
+from eureka_agent.workers.sandbox import require_isolation
 
 LANES, WORLDS, STEPS = 8, 64, 300_000
 UNTRAINED = ("accepted", "training")
@@ -108,7 +108,7 @@ class Cell:
             seed=self.seed,
             config=self.config.as_dict(),
             environment_source=self.environment.name,
-            sandbox=str(demand(self.config.sandbox)),
+            sandbox=str(require_isolation(self.config.sandbox)),
         )
 
     def _enter(self, run: Run, place: int, member: Member) -> None:
@@ -139,7 +139,7 @@ def train_cell(cell: Cell) -> Generator[Run, None, None]:
     with (
         cell.run() as run,
         _sitting(run),
-        Judge(environment, config, environment.fitness_path) as judge,
+        JudgeClient(environment, config, environment.fitness_path) as judge,
     ):
         bank = Bank(run.path / FOLDER, config.bank << 20, lambda text: run.event("bank", text))
         enter_references(bank, judge, config)
@@ -156,7 +156,9 @@ def train_cell(cell: Cell) -> Generator[Run, None, None]:
         run.set_status("finished")
 
 
-def report(run: Run, judge: Judge, config: SearchConfig, rows: Sequence[CandidateRow]) -> None:
+def report(
+    run: Run, judge: JudgeClient, config: SearchConfig, rows: Sequence[CandidateRow]
+) -> None:
     """Judge what shipped on the reporting pool, as far as that is not done."""
     shipped = [row for row in rows if row.state == "finished" and not _done(run, row)]
     if not shipped:

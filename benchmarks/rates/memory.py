@@ -4,7 +4,7 @@ import torch
 
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Episodes, SignalLayout, find_environment
-from eureka_agent.workers.clients import Worker
+from eureka_agent.workers.trainer_client import TrainerClient
 from rates.setting import human_reward_text, peak_memory_mb
 
 ROLLOUTS = 3
@@ -35,7 +35,7 @@ def worker_memory(name: str, lanes: int, worlds: int, threads: int) -> float:
         lengths=torch.full((episodes,), steps),
         terminated=torch.zeros(episodes, dtype=torch.bool),
     )
-    with Worker(environment, config, None) as worker:
+    with TrainerClient(environment, config, None) as worker:
         for lane in range(lanes):
             worker.load(lane, text, seed=lane)
         worker.advance(ROLLOUTS * environment.training.horizon * worlds, lambda done: None)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from eureka_agent.common.errors import EurekaError
-from eureka_agent.environment import Step, Worlds, pools, under
+from eureka_agent.environment import MujocoWorlds, Step, pools, substate
 from eureka_agent.simulation import Simulator
 from eureka_agent.training import Population
 from eureka_agent.training.networks import make_policy
@@ -67,7 +67,7 @@ class Recording:
             arrays = {name: file[name] for name in file.files}
         fields: dict[str, Any] = {name: arrays[name] for name in _STATES}
         fields |= {name: torch.from_numpy(arrays[name]) for name in _TENSORS}
-        return cls(checkpoint=under(arrays, CHECKPOINT), **fields)
+        return cls(checkpoint=substate(arrays, CHECKPOINT), **fields)
 
 
 _STATES = ("start", "end")
@@ -108,7 +108,7 @@ def record(name: str, hidden: tuple[int, ...], setting: Setting) -> Recording:
     (report,) = population.advance(setting.training)
     if report.evicted is not None:
         raise EurekaError(f"The training on {environment.name} failed: {report.evicted}")
-    worlds = Worlds(environment, setting.worlds, setting.threads)
+    worlds = MujocoWorlds(environment, setting.worlds, setting.threads)
     streams = pools.streams(pools.TRAINING, 1, worlds.n)
     ages = torch.arange(worlds.n) * environment.episode_steps // worlds.n
     worlds.start(slice(0, worlds.n), streams, ages)

@@ -35,8 +35,3 @@ def kendall_tau(first: FloatArray, second: FloatArray) -> float | None:
         apart_a += float(np.abs(by_a).sum())
         apart_b += float(np.abs(by_b).sum())
     return agree / (apart_a * apart_b) ** 0.5 if apart_a and apart_b else None
-
-
-def _pairs(good: FloatArray, bad: FloatArray) -> float:
-    """Share of pairs in which the good one is larger, a tie being half."""
-    return float(((np.sign(good[:, None] - bad[None, :]) + 1.0) / 2.0).mean())

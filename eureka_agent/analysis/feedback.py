@@ -9,30 +9,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eureka_agent.analysis.arrays import BoolArray
-from eureka_agent.analysis.bank import Bank, Record
-from eureka_agent.analysis.reflection import behaviour, reflect
-from eureka_agent.analysis.rewards.profile import look_through
-from eureka_agent.analysis.trajectories.diagnosis import (
+from eureka_agent.analysis.reflection import reflect, signal_statistics
+from eureka_agent.analysis.rewards.bank import (
     OWN,
+    Bank,
     Groups,
     Known,
-    bars_of,
+    Record,
     chosen_entries,
+    known_of,
+)
+from eureka_agent.analysis.rewards.profile import profile_program
+from eureka_agent.analysis.trajectories.episodes import Trajectories
+from eureka_agent.analysis.trajectories.excerpt import Excerpt, pictures
+from eureka_agent.analysis.trajectories.failures import (
+    Diagnosis,
+    bars_of,
     diagnosis_of,
     failures_document,
-    known_of,
     recordings_of,
 )
-from eureka_agent.analysis.trajectories.episodes import Recordings
-from eureka_agent.analysis.trajectories.excerpt import Excerpt
-from eureka_agent.analysis.trajectories.failures import Diagnosis
-from eureka_agent.analysis.trajectories.frames import pictures
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, Episodes, SignalLayout
-from eureka_agent.environment.episodes import joined
+from eureka_agent.environment.episodes import concatenate
 from eureka_agent.reward import parse
 from eureka_agent.store import CandidateRow, Run
-from eureka_agent.workers.probe_client import Prober
+from eureka_agent.workers.probe_client import ProbeClient
 
 if TYPE_CHECKING:
     from eureka_agent.analysis.trajectories.analyst import Analyst
@@ -43,7 +45,7 @@ NO_FITNESS = (
 )
 
 
-def keep_reflection(
+def store_reflection(
     run: Run,
     candidate: int,
     environment: Environment,
@@ -63,7 +65,7 @@ def keep_reflection(
         text = f"{NO_FITNESS}\n{text}"
     if episodes is not None:
         columns = SignalLayout(environment.signals_described).columns
-        done = behaviour(columns, episodes.states.numpy(), episodes.lengths.numpy())
+        done = signal_statistics(columns, episodes.states.numpy(), episodes.lengths.numpy())
         text = f"{text.rstrip()}\n{done}"
     run.set_reflection(candidate, text)
 
@@ -77,7 +79,7 @@ class _Evidence:
 
     own: BoolArray
     records: tuple[Record, ...]
-    recordings: Recordings
+    recordings: Trajectories
     diagnosis: Diagnosis
 
 
@@ -91,7 +93,7 @@ class _Analysed:
     evidence: _Evidence | None
 
 
-class Reflecting:
+class Feedback:
     """Analyses the trained candidates of a run, and adds what comes of it to their reflections.
 
     Args:
@@ -109,7 +111,7 @@ class Reflecting:
         environment: Environment,
         config: SearchConfig,
         bank: Bank,
-        prober: Prober,
+        prober: ProbeClient,
         analyst: "Analyst | None" = None,
     ) -> None:
         self._run, self._environment, self._config = run, environment, config
@@ -160,7 +162,7 @@ class Reflecting:
         return _Analysed(
             row,
             failures_document(diagnosis, known.fitness[known.own], bars),
-            look_through(program, known, environment.layout, self._prober),
+            profile_program(program, known, environment.layout, self._prober),
             _Evidence(known.own, records, recordings, diagnosis) if self._analyst else None,
         )
 
@@ -168,7 +170,7 @@ class Reflecting:
         """Recorded episodes and what a program pays for them; None without its own or a score."""
         if not groups[OWN]:
             return None
-        episodes = joined([record.episodes for group in groups.values() for record in group])
+        episodes = concatenate([record.episodes for group in groups.values() for record in group])
         (score,) = self._prober.score([row.text], episodes)
         if isinstance(score, str) or not score.finite:
             return None
@@ -179,12 +181,10 @@ class Reflecting:
         evidence = {found.row.id: found.evidence for found in analysed if found.evidence}
         if self._analyst is None or not evidence:
             return {}
-        from eureka_agent.analysis.trajectories.analyst import (
-            Subject,  # slow to import, and often not needed
-        )
+        from eureka_agent.analysis.trajectories.analyst import AnalystRequest
 
         subjects = [
-            Subject(
+            AnalystRequest(
                 candidate=found.row,
                 recordings=seen.recordings,
                 own=seen.own,

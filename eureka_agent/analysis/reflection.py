@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from eureka_agent.analysis.component_curves import component_remarks
 from eureka_agent.analysis.training_curves import (
     Component,
     Course,
     Curve,
+    component_remarks,
     course_remarks,
     known,
     read_course,
 )
-from eureka_agent.common.plain_text import number, percent, plain, steps, table
+from eureka_agent.common.text import prompt_line, prompt_number, prompt_percent, prompt_table, steps
 from eureka_agent.store.rows import CandidateRow, EvaluationRow, TrainingRow
 
 MAX_POINTS = 10
@@ -87,7 +87,7 @@ def _rejection(candidate: CandidateRow, training: TrainingRow | None) -> str:
     if candidate.state == "rejected" and candidate.verdict:
         return "\n".join(["The critic rejected the program:", *_findings(candidate.verdict)])
     failure = candidate.failure or (training.failure if training else None) or "no reason was given"
-    said = [plain(line) for line in failure.splitlines() if line.strip()]
+    said = [prompt_line(line) for line in failure.splitlines() if line.strip()]
     verb = "was rejected" if candidate.state == "rejected" else "failed"
     # The last lines of a traceback say what was raised, and where. They are marked as quoted: they
     # come from a process that a program may have broken.
@@ -101,7 +101,7 @@ def _findings(verdict: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     for finding in errors[:MAX_FINDINGS]:
         rule, message, hint = (
-            plain(str(finding.get(key, ""))) for key in ("rule", "message", "hint")
+            prompt_line(str(finding.get(key, ""))) for key in ("rule", "message", "hint")
         )
         lines.append(f"- line {finding.get('line', '?')}, {rule}: {message} {hint}".rstrip())
     more = len(errors) - MAX_FINDINGS
@@ -114,14 +114,14 @@ def _head(course: Course, shipped: int | None) -> str:
     if shipped in course.steps:
         index = course.steps.index(shipped)
         reached = course.fitness[index]
-        value = "" if reached is None else f": fitness {number(reached)}"
+        value = "" if reached is None else f": fitness {prompt_number(reached)}"
         text += (
             f" The policy at {steps(shipped)} ships (*), where its own return is highest{value}."
         )
     fitness = known(course.fitness)
     best = course.steps[course.fitness.index(max(fitness))] if fitness else None
     if best is not None and best != shipped:
-        text += f" Highest fitness: {number(max(fitness))} at {steps(best)}."
+        text += f" Highest fitness: {prompt_number(max(fitness))} at {steps(best)}."
     return text
 
 
@@ -130,7 +130,7 @@ def _table(course: Course, shipped: int | None) -> str:
     points = _points(course, shipped)
 
     def row(
-        label: str, curve: Curve, form: Callable[[float | None], str] = number
+        label: str, curve: Curve, form: Callable[[float | None], str] = prompt_number
     ) -> tuple[str, list[str]]:
         return label, [form(curve[point]) for point in points]
 
@@ -143,14 +143,14 @@ def _table(course: Course, shipped: int | None) -> str:
     ]
     if not _full_length(course):
         rows.append(row("length", course.length))
-        rows.append(row("ended early", course.ended_early, percent))
+        rows.append(row("ended early", course.ended_early, prompt_percent))
     if course.components:
         rows.append(("Components: weighted mean per training step, share of the whole", None))
     for component in course.components:
         rows.append((_title(component), None))
         rows.append(row("  mean", component.means))
-        rows.append(row("  share", component.shares, percent))
-    return "\n".join(table(rows))
+        rows.append(row("  share", component.shares, prompt_percent))
+    return "\n".join(prompt_table(rows))
 
 
 def _points(course: Course, shipped: int | None) -> list[int]:
@@ -170,8 +170,8 @@ def _title(component: Component) -> str:
     extent = max(abs(low or 0.0), abs(high or 0.0))
     # Beside its opposite, a bound of a millionth is a rounded 0.
     ends = [0.0 if v is not None and abs(v) < 1e-4 * extent else v for v in (low, high)]
-    weight = "" if component.weight is None else f"weight {number(component.weight)}, "
-    return f"{plain(component.name)} ({weight}{number(ends[0])} to {number(ends[1])})"
+    weight = "" if component.weight is None else f"weight {prompt_number(component.weight)}, "
+    return f"{prompt_line(component.name)} ({weight}{prompt_number(ends[0])} to {prompt_number(ends[1])})"
 
 
 def _full_length(course: Course) -> bool:
@@ -186,9 +186,9 @@ def _endings(course: Course, episode_steps: int) -> str:
     if _full_length(course):
         return f"Every episode ran to the time limit of {episode_steps} steps."
     return (
-        f"Of the episodes, {percent(shares[0])} ended early at the first point and "
-        f"{percent(shares[-1])} at the last (mean length {number(lengths[0])} and "
-        f"{number(lengths[-1])}; the time limit is {episode_steps} steps)."
+        f"Of the episodes, {prompt_percent(shares[0])} ended early at the first point and "
+        f"{prompt_percent(shares[-1])} at the last (mean length {prompt_number(lengths[0])} and "
+        f"{prompt_number(lengths[-1])}; the time limit is {episode_steps} steps)."
     )
 
 
@@ -198,7 +198,7 @@ def _training_line(course: Course) -> str:
     for key, name in DIAGNOSTICS.items():
         curve = known(course.diagnostics.get(key, ()))
         if curve:
-            words.append(f"{name} {number(curve[0])} to {number(curve[-1])}")
+            words.append(f"{name} {prompt_number(curve[0])} to {prompt_number(curve[-1])}")
     return f"Trainer, first to last point: {', '.join(words)}." if words else ""
 
 
@@ -206,7 +206,7 @@ MOST = 24
 """Columns that are told of; a program can hardly use more."""
 
 
-def behaviour(columns: Sequence[str], states: np.ndarray, lengths: np.ndarray) -> str:
+def signal_statistics(columns: Sequence[str], states: np.ndarray, lengths: np.ndarray) -> str:
     """A line per column of the signals: how it begins, how it goes on, and how far it gets.
 
     Args:
@@ -223,7 +223,9 @@ def behaviour(columns: Sequence[str], states: np.ndarray, lengths: np.ndarray) -
         first, second = (column[half].mean() for half in halves)
         values = column[lived]
         figures = (first, second, column[halves[1]].std(), values.min(), values.max())
-        rows.append((name, [number(float(figure)) for figure in figures]))
+        rows.append((name, [prompt_number(float(figure)) for figure in figures]))
     count = len(lengths)
     title = f"What the policy does in {count} episode{'s' if count != 1 else ''} without noise"
-    return "\n".join([f"{title} (means over each half, spread over the second):", *table(rows)])
+    return "\n".join(
+        [f"{title} (means over each half, spread over the second):", *prompt_table(rows)]
+    )

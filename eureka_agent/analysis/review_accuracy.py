@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eureka_agent.common.statistics import Share
+from eureka_agent.common.statistics import Proportion
 
 NORMAL_QUANTILE = 1.959964
 """Of 97.5 %, for two-sided intervals of 95 %."""
@@ -27,7 +27,7 @@ class Reviewed:
 
 
 @dataclass(frozen=True)
-class Hindsight:
+class ReviewerPrecision:
     """How objections went with results; low is who ends in the lower half of its generation.
 
     Attributes:
@@ -36,9 +36,9 @@ class Hindsight:
         chance: of all reviewed programs, those that ended low: the precision of a blind guess.
     """
 
-    precision: Share
-    recall: Share
-    chance: Share
+    precision: Proportion
+    recall: Proportion
+    chance: Proportion
 
     def as_dict(self) -> dict[str, Any]:
         """As stored."""
@@ -57,7 +57,7 @@ class Hindsight:
         )
 
 
-def hindsight(programs: Sequence[Reviewed]) -> Hindsight | None:
+def reviewer_precision(programs: Sequence[Reviewed]) -> ReviewerPrecision | None:
     """Compare objections with what became of the programs, each within its own generation.
 
     A program ends in the lower half if more of its generation did better than did worse, so that
@@ -80,7 +80,9 @@ def hindsight(programs: Sequence[Reviewed]) -> Hindsight | None:
         return None
     hits = counts.get((True, True), 0)
     objected, low = (hits + counts.get(case, 0) for case in ((True, False), (False, True)))
-    return Hindsight(Share(hits, objected), Share(hits, low), Share(low, sum(counts.values())))
+    return ReviewerPrecision(
+        Proportion(hits, objected), Proportion(hits, low), Proportion(low, sum(counts.values()))
+    )
 
 
 def _is_low(program: Reviewed, peers: Sequence[Reviewed]) -> bool:

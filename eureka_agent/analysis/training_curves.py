@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 
-from eureka_agent.common.plain_text import number, percent, steps
-from eureka_agent.reward.check import outline
+from eureka_agent.common.text import prompt_line, prompt_number, prompt_percent, steps
+from eureka_agent.reward.check import read_program
 from eureka_agent.store.rows import EvaluationRow
 
 Curve = tuple[float | None, ...]
@@ -87,7 +87,7 @@ def read_course(text: str, evaluations: Sequence[EvaluationRow]) -> Course:
     """
     by_step = {row.step: row for row in sorted(evaluations, key=lambda row: row.id)}
     rows = [by_step[step] for step in sorted(by_step)]
-    weights = outline(text, ()).weights
+    weights = read_program(text, ()).weights
     measured = dict.fromkeys(name for row in rows for name in row.components)
     names = [name for name in {**weights, **measured} if name in measured]
     diagnostics = sorted({name for row in rows for name in row.diagnostics})
@@ -210,17 +210,17 @@ def _misleading(course: Course) -> str | None:
     own, fitness = trend(course.own_return), trend(course.fitness)
     if own is None or fitness is None or not _learned(own, course):
         return None
-    rose = f"Own return rose from {number(own.early)} to {number(own.late)} while fitness"
+    rose = f"Own return rose from {prompt_number(own.early)} to {prompt_number(own.late)} while fitness"
     if fitness.direction < 0:
         return (
-            f"{rose} fell from {number(fitness.early)} to {number(fitness.late)}: "
+            f"{rose} fell from {prompt_number(fitness.early)} to {prompt_number(fitness.late)}: "
             "the reward misleads; what it pays for is not the task."
         )
     late = known(course.fitness)[-2:]  # a task may be solved all at once, at the very end
     if max(fitness.late, *late) - fitness.early > STAYED * size(course.fitness):
         return None
     return (
-        f"{rose} stayed (from {number(fitness.early)} to {number(fitness.late)}): "
+        f"{rose} stayed (from {prompt_number(fitness.early)} to {prompt_number(fitness.late)}): "
         "what was learned last did not help the task."
     )
 
@@ -233,7 +233,7 @@ def _unlearned(course: Course) -> str | None:
     own = trend(course.own_return)
     if own is None or own.direction > 0 or own.late - own.early > LEARNED * size(course.own_return):
         return None
-    ends = f"from {number(own.early)} in the first third to {number(own.late)} in the last"
+    ends = f"from {prompt_number(own.early)} in the first third to {prompt_number(own.late)} in the last"
     if own.direction < 0 and own.early - own.late > LEARNED * size(course.own_return):
         return f"Own return fell ({ends}): training failed on this reward."
     values = known(course.own_return)
@@ -258,9 +258,9 @@ def _past_best(course: Course) -> str | None:
     if min(best) <= max(last) or lost <= LOST * abs(fmean(best)):
         return None
     peak = max(best)
-    when, late = steps(course.steps[course.fitness.index(peak)]), number(fmean(last))
+    when, late = steps(course.steps[course.fitness.index(peak)]), prompt_number(fmean(last))
     return (
-        f"Fitness was best well before the end ({number(peak)} at {when} steps, {late} over the "
+        f"Fitness was best well before the end ({prompt_number(peak)} at {when} steps, {late} over the "
         "last third): later training earned the reward in another way."
     )
 
@@ -274,8 +274,8 @@ def _still_rising(course: Course) -> str | None:
     if rise <= LEARNED * size(course.fitness) or gained < STILL_RISING * rise:
         return None
     return (
-        f"Fitness was still rising at the end ({number(max(before))} was the best before the last "
-        f"third, {number(values[-1])} at the end): it was still learning."
+        f"Fitness was still rising at the end ({prompt_number(max(before))} was the best before the last "
+        f"third, {prompt_number(values[-1])} at the end): it was still learning."
     )
 
 
@@ -284,7 +284,7 @@ def _ended_early(course: Course, episode_steps: int) -> str | None:
     if ended is None or length is None or ended < MOST_ENDED:
         return None
     return (
-        f"At the end {percent(ended)} of the episodes still ended early, after {number(length)} "
+        f"At the end {prompt_percent(ended)} of the episodes still ended early, after {prompt_number(length)} "
         f"of {episode_steps} steps on average."
     )
 
@@ -305,7 +305,7 @@ def _unpredictable(course: Course) -> str | None:
     if late is None or late >= LOW_EXPLAINED or not varies:
         return None
     return (
-        f"The value network explains only {number(late)} of the returns' variance (1 is all): "
+        f"The value network explains only {prompt_number(late)} of the returns' variance (1 is all): "
         "it cannot predict this reward, which may be too rare, too noisy or jump."
     )
 
@@ -317,12 +317,12 @@ def _spread(course: Course) -> str | None:
     middle, end = curve[(len(curve) - 1) // 2], curve[-1]
     if middle < NARROW_SPREAD:
         return (
-            f"The action spread had shrunk to {number(middle)} by half of the training: "
+            f"The action spread had shrunk to {prompt_number(middle)} by half of the training: "
             "exploration ended early; an early, easy gain may hide a better one."
         )
     if end > WIDE_SPREAD and end == max(curve):
         return (
-            f"The action spread grew to {number(end)}: noise costs this reward nothing; "
+            f"The action spread grew to {prompt_number(end)}: noise costs this reward nothing; "
             "it hardly tells actions apart, or charges too little for them."
         )
     return None
@@ -334,13 +334,234 @@ def _updates(course: Course) -> str | None:
         return None
     if kl > LARGE_KL:
         return (
-            f"Updates were far too large (KL {number(kl)}): training itself was unstable; "
+            f"Updates were far too large (KL {prompt_number(kl)}): training itself was unstable; "
             "smaller or smoother rewards may help."
         )
-    return f"The policy hardly moved (KL {number(kl)}): the reward gives it no direction."
+    return f"The policy hardly moved (KL {prompt_number(kl)}): the reward gives it no direction."
 
 
 def _late(course: Course, name: str) -> float | None:
     """A diagnostic's mean over the last third of training."""
     parts = thirds(course.diagnostics.get(name, ()))
     return None if parts is None else fmean(parts[1])
+
+
+FEWEST_COMPONENT_POINTS = 6
+"""Points without which "all through training" would be too much to say."""
+DOMINATING = 0.8
+"""Share from which all other components together are a correction."""
+NEGLIGIBLE = 0.01
+"""Share below which a component is lost in the others' noise."""
+SMALL_STEP = 0.05
+"""A negligible component must not be worth more at any one step, in parts of the mean reward."""
+SATURATED = 0.05
+"""Part of the maximum that may be missing where nothing is left to gain."""
+MOST_POINTS = 0.7
+"""Part of the points that counts as most of training."""
+BOTTOM = 0.02
+"""Part of a component's range that counts as its lower end."""
+NARROW_KERNEL = 0.05
+"""A kernel reaches 1 at its goal; one that never passes this has not seen the goal from near."""
+FLAT_RANGE, FLAT_SIZE = 0.03, 0.05
+"""A flat mean moves by less than these parts of the component's range and of its own size."""
+GIVEN, GIVEN_SHARE = 0.75, 0.6
+"""Part of its maximum, and share of the reward, from which early on doing nothing pays well."""
+STUCK_MOVE, STUCK_LOW, STUCK_HIGH, STUCK_SHARE = 0.1, 0.1, 0.75, 0.3
+"""A component is stuck if over the second half of training its mean moves by no more than the
+first part of its maximum and lies between the second and the third, at a share of the fourth."""
+SAME = 1e-6
+"""Relative difference that float32 leaves between equal numbers."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A component of which enough is known to judge it; values are weighted and per step.
+
+    Attributes:
+        name: safe to print.
+        weight: None if the program does not tell.
+        means: at the points that have one, at least `FEWEST_POINTS`.
+        shares: likewise.
+        low: the lowest value at any step.
+        high: the highest.
+        reward: the sum of all components' absolute means, averaged over training.
+        swing: the largest absolute value of any other component at any step; None without others.
+        ends: whether episodes can end early.
+    """
+
+    name: str
+    weight: float | None
+    means: list[float]
+    shares: list[float]
+    low: float
+    high: float
+    reward: float
+    swing: float | None
+    ends: bool
+
+
+def component_remarks(course: Course) -> list[str]:
+    """A sentence on each component that something is the matter with."""
+    remarks = []
+    for component in _measured(course):
+        found = (rule(component) for rule in RULES)
+        remarks.append(next((remark for remark in found if remark), None))
+    return [remark for remark in remarks if remark]
+
+
+def _measured(course: Course) -> list[Measured]:
+    sizes = [list(map(abs, known(component.means))) for component in course.components]
+    reward = sum(fmean(values) for values in sizes if values)
+    found = []
+    for component in course.components:
+        means, shares = known(component.means), known(component.shares)
+        low, high = component.low, component.high
+        if low is None or high is None or min(len(means), len(shares)) < FEWEST_COMPONENT_POINTS:
+            continue
+        others = [other for other in course.components if other is not component]
+        swings = [max(abs(other.low or 0.0), abs(other.high or 0.0)) for other in others]
+        swing = max(swings, default=None)
+        name, ends = prompt_line(component.name), size(course.ended_early) > 0
+        found.append(
+            Measured(name, component.weight, means, shares, low, high, reward, swing, ends)
+        )
+    return found
+
+
+def _unpaid(component: Measured) -> str | None:
+    if component.weight != 0:
+        return None
+    return f"{component.name} has weight 0: it is shown, not paid."
+
+
+def _constant(component: Measured) -> str | None:
+    most = max(abs(component.low), abs(component.high))
+    if component.high - component.low > SAME * most:
+        return None
+    if most == 0:
+        return f"{component.name} was 0 at every step: nothing the policy did earned or cost it."
+    if component.ends:
+        return None  # what every step pays rewards staying alive
+    value = prompt_number(component.high)
+    return f"{component.name} was {value} at every step: a constant teaches nothing; drop it."
+
+
+def _narrow(component: Measured) -> str | None:
+    if component.low < 0 or not component.weight:
+        return None
+    raw = component.high / abs(component.weight)
+    if raw >= NARROW_KERNEL:
+        return None
+    return (
+        f"{component.name} never passed {prompt_number(raw)} before its weight: "
+        "if it is a kernel that should reach 1, it needs a larger width."
+    )
+
+
+def _never_reached(component: Measured) -> str | None:
+    """What stayed at the lower end of its range; what pays both ways has no such end."""
+    low, high, best = component.low, component.high, max(component.means)
+    constant = high - low <= SAME * max(abs(low), abs(high))
+    if constant or low < 0 < high or best > low + BOTTOM * (high - low):
+        return None
+    if high <= 0:
+        return (
+            f"{component.name} stayed at its worst (mean at best {prompt_number(best)}, range "
+            f"{prompt_number(low)} to {prompt_number(high)}): nothing the policy found lowers this cost; "
+            "reshape it."
+        )
+    return (
+        f"{component.name} was hardly ever earned (mean at most {prompt_number(best)}, maximum "
+        f"{prompt_number(high)}): grade it, so that coming nearer already pays."
+    )
+
+
+def _negligible(component: Measured) -> str | None:
+    most, share = max(abs(component.low), abs(component.high)), max(component.shares)
+    if component.swing is None or share >= NEGLIGIBLE or most > SMALL_STEP * component.reward:
+        return None
+    return (
+        f"{component.name} is negligible (share at most {100 * share:.2g}%, never beyond "
+        f"{prompt_number(most)} per step): it decides nothing."
+    )
+
+
+def _given(component: Measured) -> str | None:
+    """What pays nearly all from the start, for doing nothing, and drowns the rest."""
+    high, early = component.high, len(component.means) // 3
+    if component.low < 0 or component.swing is None:
+        return None
+    if min(component.means[:early]) < GIVEN * high:
+        return None
+    if min(component.shares[:early]) < GIVEN_SHARE:
+        return None
+    return (
+        f"{component.name} paid {prompt_percent(component.means[0] / high)} of its maximum from the first "
+        f"point, {prompt_percent(component.shares[0])} of the reward: doing little earns it."
+    )
+
+
+def _stuck(component: Measured) -> str | None:
+    """What has stood still half way, as where a cheap behaviour earns a part."""
+    high, half = component.high, len(component.means) // 2
+    late = component.means[half:]
+    if component.low < 0 or max(late) - min(late) > STUCK_MOVE * high:
+        return None
+    if min(component.shares[half:], default=0.0) < STUCK_SHARE:
+        return None
+    if min(late) < STUCK_LOW * high or max(late) > STUCK_HIGH * high:
+        return None
+    return (
+        f"{component.name} is stuck at {prompt_number(fmean(late))} of {prompt_number(high)} over the second "
+        "half: if some cheap behaviour earns that part, make it steeper towards its maximum, or "
+        "charge for that behaviour."
+    )
+
+
+def _saturated(component: Measured) -> str | None:
+    high, means = component.high, component.means
+    full = [mean >= (1 - SATURATED) * high for mean in means]
+    if high <= 0 or not full[-1] or sum(full) < MOST_POINTS * len(full):
+        return None
+    return (
+        f"{component.name} is saturated (mean {prompt_number(means[-1])} of at most {prompt_number(high)} for "
+        "most of training): it holds what was reached, and leads no further."
+    )
+
+
+def _flat(component: Measured) -> str | None:
+    low, high = min(component.means), max(component.means)
+    extent, largest = component.high - component.low, max(abs(low), abs(high))
+    if high - low > min(FLAT_RANGE * extent, FLAT_SIZE * largest):
+        return None
+    return (
+        f"{component.name} is flat (mean {prompt_number(low)} to {prompt_number(high)} all through training): "
+        "learning does not move it; change its scale or drop it."
+    )
+
+
+def _dominating(component: Measured) -> str | None:
+    low, high = min(component.shares), max(component.shares)
+    if component.swing is None or low < DOMINATING:
+        return None
+    # A small mean may hide large swings, which steer: then the share does not tell who does.
+    if component.swing > fmean(map(abs, component.means)):
+        return None
+    return (
+        f"{component.name} dominates with {prompt_percent(low)} to {prompt_percent(high)} of the reward at every "
+        "point: the rest hardly steers."
+    )
+
+
+RULES = (
+    _unpaid,
+    _constant,
+    _narrow,
+    _never_reached,
+    _negligible,
+    _given,
+    _stuck,
+    _saturated,
+    _flat,
+    _dominating,
+)

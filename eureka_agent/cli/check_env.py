@@ -13,11 +13,11 @@ from rich.text import Text
 
 from eureka_agent.common.environments import environment_folder, list_environments
 from eureka_agent.common.errors import UsageError
-from eureka_agent.common.text import clean, one_line
-from eureka_agent.env_tools.checks.checks import CHECKS, check_folder
-from eureka_agent.env_tools.checks.findings import CheckFinding
+from eureka_agent.common.text import terminal_line, terminal_text
+from eureka_agent.env_tools.checks.runner import CHECKS, check_environment
+from eureka_agent.env_tools.checks.under_test import CheckFinding
 from eureka_agent.env_tools.scaffold.create import NewEnvironment
-from eureka_agent.environment.placeholder import placeholders
+from eureka_agent.environment.source_files import placeholders
 
 SYMBOLS = {"ok": ("✓", "green"), "note": ("·", "yellow"), "failed": ("✗", "red")}
 
@@ -57,10 +57,10 @@ def check_all(
 def created(new: NewEnvironment) -> RenderableType:
     """What to say about a new environment, and what comes next."""
     folder = str(new.folder) if new.folder.is_absolute() else f"./{new.folder}"
-    lines = Text(clean(f"Wrote {folder}: {new.signals} signals. {new.task}\n"))
+    lines = Text(terminal_text(f"Wrote {folder}: {new.signals} signals. {new.task}\n"))
     for sentence in (*new.changes, *new.notes):
-        lines.append(f"  {clean(sentence)}\n")
-    folder = shlex.quote(clean(folder))
+        lines.append(f"  {terminal_text(sentence)}\n")
+    folder = shlex.quote(terminal_text(folder))
     lines.append(
         "Its fitness is a placeholder: every CHANGE in the folder marks what to write.\n\n"
     )
@@ -78,7 +78,7 @@ def _checked(
     folder: Path, steps: int, warp: bool, console: Console | None, in_full: bool
 ) -> dict[str, Any]:
     """Check one environment; of findings that hold, those are printed only if `in_full`."""
-    name = one_line(folder.name)
+    name = terminal_line(folder.name)
     shown = console is not None and console.is_terminal
     status = console.status(Text(name)) if console is not None and shown else None
 
@@ -93,9 +93,9 @@ def _checked(
             console.print(_row(finding))
 
     if console is not None:
-        console.print(Text(one_line(f"{folder.name}  {folder}"), "bold"))
+        console.print(Text(terminal_line(f"{folder.name}  {folder}"), "bold"))
     with status or nullcontext():
-        findings = check_folder(folder, steps, warp=warp, progress=progress, found=found)
+        findings = check_environment(folder, steps, warp=warp, progress=progress, found=found)
     return {
         "name": folder.name,
         "path": str(folder),
@@ -113,16 +113,16 @@ def _row(finding: CheckFinding) -> RenderableType:
     table.add_column(width=max(map(len, CHECKS)))
     table.add_column()
     symbol, style = SYMBOLS[finding.outcome]
-    said = Text(clean(finding.message))
+    said = Text(terminal_text(finding.message))
     if finding.hint:
-        said.append(f"\n{clean(finding.hint)}", "dim" if style == "green" else style)
+        said.append(f"\n{terminal_text(finding.hint)}", "dim" if style == "green" else style)
     table.add_row(Text(f"{symbol} {finding.outcome}", style), finding.check, said)
     return table
 
 
 def _verdict(document: Sequence[dict[str, Any]]) -> RenderableType:
     failures = {
-        one_line(entry["name"]): sum(
+        terminal_line(entry["name"]): sum(
             finding["outcome"] == "failed" for finding in entry["findings"]
         )
         for entry in document
@@ -131,7 +131,7 @@ def _verdict(document: Sequence[dict[str, Any]]) -> RenderableType:
     if broken:
         return Text(f"\nDoes not pass: {', '.join(broken)}.", "red")
     waiting = [
-        f"the {', '.join(entry['placeholders'])} of {one_line(entry['name'])}"
+        f"the {', '.join(entry['placeholders'])} of {terminal_line(entry['name'])}"
         for entry in document
         if entry["placeholders"]
     ]

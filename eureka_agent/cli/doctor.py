@@ -11,7 +11,7 @@ from eureka_agent.simulation import describe_devices
 from eureka_agent.simulation.rendering import describe_rendering
 from eureka_agent.tracking import describe_events
 from eureka_agent.video.film import describe_films
-from eureka_agent.workers.levels import survey
+from eureka_agent.workers.sandbox import detect_isolation
 
 PACKAGES = ("torch", "mujoco", "stable-baselines3", "gymnasium", "numpy", "openai")
 KEYS = ("OPENAI_API_KEY",)
@@ -45,7 +45,7 @@ def _version(package: str) -> str:
 
 def _isolation() -> dict[str, str]:
     """What keeps reward programs in, layer by layer, found out by trying."""
-    found = survey()
+    found = detect_isolation()
     return {
         "level": f"{found.level}: {found.meaning}",
         **found.findings,

@@ -14,10 +14,7 @@ from eureka_agent.cli.options import (
     print_json,
     typed_path,
 )
-from eureka_agent.common.environments import (
-    environment_folder,
-    require_environment,
-)
+from eureka_agent.common.environments import environment_folder, require_environment
 from eureka_agent.common.errors import EurekaError
 from eureka_agent.common.paths import expanded
 
@@ -37,8 +34,8 @@ def envs(
         require_environment(name)
 
     from eureka_agent.cli.catalogue import environments_document  # loads torch and MuJoCo
-    from eureka_agent.views.terminal.environments import environment_view, environments_table
     from eureka_agent.views.terminal.parts import open_console
+    from eureka_agent.views.terminal.tables import environment_view, environments_table
 
     document = environments_document(names or [])
     if as_json:
@@ -58,7 +55,7 @@ def presets(
     """List the presets, or tell what one of them sets, reproduces and does otherwise."""
     from eureka_agent.search.presets import all_presets, find_preset
     from eureka_agent.views.terminal.parts import open_console
-    from eureka_agent.views.terminal.settings import preset_view, presets_table
+    from eureka_agent.views.terminal.tables import preset_view, presets_table
 
     chosen = [find_preset(name)] if name is not None else list(all_presets().values())
     documents = [preset.as_dict() for preset in chosen]
@@ -79,10 +76,9 @@ def config_show(
     as_json: AsJson = False,
 ) -> None:
     """List all settings that --set takes: their values in a preset, run or file, and meanings."""
-    from eureka_agent.search.presets import settings_of
-    from eureka_agent.search.settings import all_settings
+    from eureka_agent.search.presets import all_settings, settings_of
     from eureka_agent.views.terminal.parts import open_console
-    from eureka_agent.views.terminal.settings import settings_table
+    from eureka_agent.views.terminal.tables import settings_table
 
     settings = [
         setting.as_dict() | {"changed": setting.changed}
@@ -104,7 +100,7 @@ def config_diff(
     """Tell in which settings two presets, runs or files differ."""
     from eureka_agent.search.presets import difference, settings_of
     from eureka_agent.views.terminal.parts import open_console
-    from eureka_agent.views.terminal.settings import difference_table
+    from eureka_agent.views.terminal.tables import difference_table
 
     found = difference(settings_of(first, runs), settings_of(second, runs))
     if as_json:
@@ -183,12 +179,12 @@ def _machine_table(document: dict[str, Any]) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    from eureka_agent.common.text import clean
+    from eureka_agent.common.text import terminal_text
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in document.items():
         rows = value.items() if isinstance(value, dict) else [("", value)]
         for i, (part, said) in enumerate(rows):
-            what = clean(str(said))
+            what = terminal_text(str(said))
             table.add_row(name.replace("_", " ") if i == 0 else "", Text(part), Text(what))
     return table

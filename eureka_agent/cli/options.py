@@ -14,7 +14,7 @@ import typer
 from eureka_agent.common.choices import whole_number
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import expanded
-from eureka_agent.common.text import clean
+from eureka_agent.common.text import terminal_text
 
 RUNS = Path("runs")
 LONGEST_FILE = 1_000_000
@@ -105,7 +105,7 @@ def print_json(document: object) -> None:
 
 def note(text: str) -> None:
     """Tell people something on stderr; a line that is indented is a command, and stays whole."""
-    for line in clean(text).splitlines():
+    for line in terminal_text(text).splitlines():
         if sys.stderr.isatty() and not line.startswith(" "):
             width = shutil.get_terminal_size().columns
             line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
@@ -127,7 +127,7 @@ def agreement(trust: bool) -> Callable[[str], bool]:
 
 def say_path(path: Path) -> None:
     """Print a path on stdout, as it is for a script and made safe for a terminal."""
-    print(clean(str(path)) if sys.stdout.isatty() else path)
+    print(terminal_text(str(path)) if sys.stdout.isatty() else path)
 
 
 def read_text(path: Path) -> str:

@@ -11,25 +11,24 @@ import numpy as np
 from eureka_agent.common.errors import EurekaError
 from eureka_agent.environment import Episodes
 from eureka_agent.store.trust import Agrees
-from eureka_agent.video.film import film_path
-from eureka_agent.video.play import Pay, perform
+from eureka_agent.video.film import Film, film_path, record_film
+from eureka_agent.video.play import ComputeComponents, play_policy
 from eureka_agent.video.policies import Policy, find_policy
-from eureka_agent.video.recording import Film, record
-from eureka_agent.workers.probe_client import Prober
+from eureka_agent.workers.probe_client import ProbeClient
 
 
-def payer(stack: ExitStack) -> Pay:
+def payer(stack: ExitStack) -> ComputeComponents:
     """What asks what a policy's program pays, `[C, L, E]`: only a worker may call it.
 
     Args:
         stack: the workers end with it; each environment has one.
     """
-    probers: dict[tuple[str, str], Prober] = {}
+    probers: dict[tuple[str, str], ProbeClient] = {}
 
     def pay(policy: Policy, episodes: Episodes) -> np.ndarray:
         key = (policy.environment.source, policy.sandbox)
         if key not in probers:
-            prober = Prober(policy.environment, sandbox=policy.sandbox)
+            prober = ProbeClient(policy.environment, sandbox=policy.sandbox)
             probers[key] = stack.enter_context(prober)
         (paid,) = probers[key].score([policy.program or ""], episodes)
         if isinstance(paid, str):
@@ -86,7 +85,9 @@ class Shot:
     camera: str | None = None
 
 
-def filmed(policies: Sequence[Policy], pay: Pay, shot: Shot, done: Callable[[float], None]) -> Film:
+def filmed(
+    policies: Sequence[Policy], pay: ComputeComponents, shot: Shot, done: Callable[[float], None]
+) -> Film:
     """Film one episode of policies; nothing else is played for it.
 
     Args:
@@ -100,15 +101,15 @@ def filmed(policies: Sequence[Policy], pay: Pay, shot: Shot, done: Callable[[flo
         MissingError: the machine lacks something for it.
     """
     film_path(shot.path)
-    performances = [perform(policy, pay, shot.episode) for policy in policies]
-    return record(performances, shot.path, shot.seconds, camera=shot.camera, done=done)
+    performances = [play_policy(policy, pay, shot.episode) for policy in policies]
+    return record_film(performances, shot.path, shot.seconds, camera=shot.camera, done=done)
 
 
-def played(policies: Sequence[Policy], pay: Pay, film: Film | None) -> dict[str, Any]:
+def played(policies: Sequence[Policy], pay: ComputeComponents, film: Film | None) -> dict[str, Any]:
     """Play all episodes of policies: the document of `play --json`.
 
     Raises:
         UsageError: see `perform`.
     """
-    documents = [perform(policy, pay).as_dict() for policy in policies]
+    documents = [play_policy(policy, pay).as_dict() for policy in policies]
     return {"policies": documents, "video": str(film.path) if film else None}

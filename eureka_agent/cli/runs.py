@@ -23,7 +23,7 @@ from eureka_agent.cli.options import (
     typed_path,
 )
 from eureka_agent.common.errors import MissingError, UsageError
-from eureka_agent.common.paths import shown
+from eureka_agent.common.paths import shorten_paths
 
 
 @runs_app.callback(invoke_without_command=True)
@@ -51,7 +51,7 @@ def compare_runs(
 ) -> None:
     """Compare runs side by side: results, what they spent, settings that differ."""
     from eureka_agent.store import find_run
-    from eureka_agent.views.run_comparison import comparison_document
+    from eureka_agent.views.documents import comparison_document
     from eureka_agent.views.terminal.parts import open_console
     from eureka_agent.views.terminal.run_comparison import comparison_view
 
@@ -83,13 +83,13 @@ def clean_runs(
 ) -> None:
     """Remove old runs that failed, were interrupted or hold nothing; shows first what would go."""
     from eureka_agent.store.cleaning import plan_cleaning
-    from eureka_agent.views.terminal.cleaning import (
+    from eureka_agent.views.terminal.parts import open_console
+    from eureka_agent.views.terminal.tables import (
         carry_out,
         cleaning_document,
         outcome_view,
         plan_view,
     )
-    from eureka_agent.views.terminal.parts import open_console
 
     folder, also_json = context.obj
     plan = plan_cleaning(runs or folder, days=older, losers=losers)
@@ -151,7 +151,7 @@ def report(
     if as_json:
         print_json({"report": str(path), "bytes": path.stat().st_size})
     else:
-        say_path(Path(shown(path)))
+        say_path(Path(shorten_paths(path)))
 
 
 @app.command()
@@ -215,7 +215,7 @@ def play(
 
     from eureka_agent.cli.play import Shot, filmed, find_policies, payer, played
     from eureka_agent.views.terminal.parts import open_console, share_bar
-    from eureka_agent.views.terminal.played import played_view
+    from eureka_agent.views.terminal.tables import played_view
 
     policies = find_policies(policy, candidate, beside, environment, runs, agreement(trust))
     film, missing = None, None

@@ -33,7 +33,7 @@ from eureka_agent.common.errors import EurekaError, UsageError
 from eureka_agent.common.paths import command
 
 if TYPE_CHECKING:
-    from eureka_agent.search.setup import Launch
+    from eureka_agent.search.setup import SearchSetup
 
 
 @app.command()
@@ -227,9 +227,9 @@ def critique(
 
     from eureka_agent.environment import find_environment  # loads torch and MuJoCo
     from eureka_agent.views.terminal.parts import open_console, verdict
-    from eureka_agent.workers.probe_client import Prober
+    from eureka_agent.workers.probe_client import ProbeClient
 
-    with Prober(find_environment(environment)) as prober:
+    with ProbeClient(find_environment(environment)) as prober:
         findings = [finding.as_dict() for finding in prober.probe(text)]
     errors = sum(finding["severity"] == "error" for finding in findings)
     if as_json:
@@ -293,15 +293,15 @@ def _check_options(named: Mapping[str, Any], given: Mapping[str, Any]) -> None:
             raise UsageError(f"{option} is empty.", "Give it a value, or leave it out.")
 
 
-def _search(launch: "Launch", plain: bool) -> None:
+def _search(launch: "SearchSetup", plain: bool) -> None:
     """Run a search with a view on it, then print what came of it."""
     from eureka_agent.search.arguments import UNMEASURED
     from eureka_agent.search.loop import search as run_search
     from eureka_agent.views.terminal.parts import open_console
     from eureka_agent.views.terminal.run import final_summary
-    from eureka_agent.workers.levels import demand
+    from eureka_agent.workers.sandbox import require_isolation
 
-    warning = demand(launch.config.sandbox).warning
+    warning = require_isolation(launch.config.sandbox).warning
     if warning:
         note(f"Warning: {warning}")
     if not launch.config.measured:
@@ -314,9 +314,11 @@ def _search(launch: "Launch", plain: bool) -> None:
         )
 
 
-def _watched(launch: "Launch", plain: bool, work: Callable[[], None], quiet: bool = False) -> None:
+def _watched(
+    launch: "SearchSetup", plain: bool, work: Callable[[], None], quiet: bool = False
+) -> None:
     """Do long work with a view on it; an interruption says how to go on."""
-    from eureka_agent.views.live.progress import progress_view
+    from eureka_agent.views.live import progress_view
     from eureka_agent.views.terminal.parts import open_console
 
     view = nullcontext() if quiet else progress_view(launch.run.path, open_console(), plain=plain)

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 from eureka_agent.common.errors import EurekaError, StorageError, UsageError
-from eureka_agent.common.text import clean
+from eureka_agent.common.text import terminal_text
 
 CLOSED = 141
 """Exit code where nobody reads the output any more, as with `| head`: what a shell reports."""
@@ -45,9 +45,9 @@ def require_working_folder() -> None:
 def complain(error: EurekaError) -> None:
     """Say what went wrong and what to do, as far as the stream takes it."""
     with suppress(OSError):
-        print(f"Error: {clean(error.message)}", file=sys.stderr)
+        print(f"Error: {terminal_text(error.message)}", file=sys.stderr)
         if error.remedy:
-            print(clean(error.remedy), file=sys.stderr)
+            print(terminal_text(error.remedy), file=sys.stderr)
 
 
 def refusal(error: OSError | sqlite3.Error) -> EurekaError:

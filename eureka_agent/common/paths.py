@@ -34,7 +34,7 @@ def expanded(text: str | Path) -> Path:
     return Path(os.path.expanduser(text))
 
 
-def shown(text: str | Path) -> str:
+def shorten_paths(text: str | Path) -> str:
     """A path, or a text with paths in it, in which those below the working folder begin there."""
     try:
         here = os.getcwd()
@@ -47,14 +47,14 @@ def shown(text: str | Path) -> str:
 
 def command(*words: str | Path) -> str:
     """A command line to copy, whatever stands in its words."""
-    return shlex.join(["eureka-agent", *map(shown, words)])
+    return shlex.join(["eureka-agent", *map(shorten_paths, words)])
 
 
 Frame = tuple[str, int, str]
 """A line of code that was running: its file, its number, its function."""
 
 
-def telling_frame(frames: Iterable[Frame]) -> Frame | None:
+def user_frame(frames: Iterable[Frame]) -> Frame | None:
     """The first of some frames that says most to whoever wrote the code that failed.
 
     That is a file of the user's; else one of an installed package. It is never Python's own, this

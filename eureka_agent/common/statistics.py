@@ -241,7 +241,7 @@ def _ratio(winner: float, human: float, bare: float) -> float:
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """A share of a few cases, and how sure one can be of it.
 
     Attributes:

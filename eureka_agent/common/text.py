@@ -20,7 +20,7 @@ _VARIATION_SELECTOR = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U
 _NOT_SHOWN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 
 
-def clean(text: str) -> str:
+def terminal_text(text: str) -> str:
     """Foreign text (a program, a traceback) made safe for a terminal.
 
     Escape sequences and variation selectors go; other control characters, line and paragraph
@@ -39,9 +39,9 @@ def clean(text: str) -> str:
     )
 
 
-def program_text(text: str) -> str:
+def terminal_program(text: str) -> str:
     """A program made safe; the beginning of one that is far too long, which says so."""
-    lines = clean(_beginning(text, LONGEST_PROGRAM)).strip("\n").split("\n")
+    lines = terminal_text(_beginning(text, LONGEST_PROGRAM)).strip("\n").split("\n")
     if len(lines) > MOST_LINES:
         lines = [*lines[:MOST_LINES], f"... ({len(lines) - MOST_LINES:,} lines more)"]
     return "\n".join(lines)
@@ -53,23 +53,23 @@ def _beginning(text: str, most: int) -> str:
     return f"{text[:most]}\n... ({len(text) - most:,} characters more)"
 
 
-def one_line(text: str) -> str:
+def terminal_line(text: str) -> str:
     """Foreign text made safe, on one line, which ends where nobody reads on."""
     shown = text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…"
-    return " ".join(clean(shown).split())
+    return " ".join(terminal_text(shown).split())
 
 
-def idea(thought: str, goal: str) -> str:
+def thought_line(thought: str, goal: str) -> str:
     """A design thought on one line, without the goal with which many begin."""
-    line, aim = one_line(thought), one_line(goal).rstrip(".")
+    line, aim = terminal_line(thought), terminal_line(goal).rstrip(".")
     rest = line[len(aim) :].lstrip(" .:;,-")
     return rest if aim and rest and line.casefold().startswith(aim.casefold()) else line
 
 
 def last_line(text: str) -> str:
     """The last line of foreign text that says something: of a traceback, what was raised."""
-    lines = [line for line in clean(text).splitlines() if line.strip()]
-    return one_line(lines[-1]) if lines else ""
+    lines = [line for line in terminal_text(text).splitlines() if line.strip()]
+    return terminal_line(lines[-1]) if lines else ""
 
 
 def number(value: float | None) -> str:
@@ -86,7 +86,7 @@ def number(value: float | None) -> str:
     return f"{value:.{1 if size >= 100 else 2 if size >= 10 else 3}f}"
 
 
-def extent(low: float | None, high: float | None) -> str:
+def number_range(low: float | None, high: float | None) -> str:
     """An interval."""
     return NOTHING if low is None else f"{number(low)} to {number(high)}"
 
@@ -125,7 +125,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 86_400} days {whole % 86_400 // 3600} h"
 
 
-def things(amount: int, noun: str) -> str:
+def plural(amount: int, noun: str) -> str:
     """`1 candidate`, `2 candidates`."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
 
@@ -143,7 +143,7 @@ def sparkline(values: Sequence[float | None], low: float, high: float) -> str:
     )
 
 
-def limits(curves: Sequence[Sequence[float | None]]) -> tuple[float, float]:
+def value_range(curves: Sequence[Sequence[float | None]]) -> tuple[float, float]:
     """The lowest and the highest value in several curves, so that they can share a scale."""
     values = [value for curve in curves for value in curve if value is not None]
     return (min(values), max(values)) if values else (0.0, 0.0)
@@ -152,7 +152,7 @@ def limits(curves: Sequence[Sequence[float | None]]) -> tuple[float, float]:
 _ELLIPSIS = "..."
 
 
-def clean_text(text: str, limit: int = 300, *, newlines: bool = False) -> str:
+def log_text(text: str, limit: int = 300, *, newlines: bool = False) -> str:
     """Return `text` as printable ASCII of at most `limit` characters.
 
     Everything else is dropped, control characters and escape sequences' ESC among them; white
@@ -163,13 +163,13 @@ def clean_text(text: str, limit: int = 300, *, newlines: bool = False) -> str:
         limit: length of the longest result; a longer text ends in "...".
         newlines: keep line breaks.
     """
-    kept = "".join(_clean_character(character, newlines) for character in text).strip()
+    kept = "".join(_log_character(character, newlines) for character in text).strip()
     if len(kept) <= limit:
         return kept
     return kept[: max(limit - len(_ELLIPSIS), 0)] + _ELLIPSIS[:limit]
 
 
-def _clean_character(character: str, newlines: bool) -> str:
+def _log_character(character: str, newlines: bool) -> str:
     if " " <= character <= "~" or (newlines and character == "\n"):
         return character
     return " " if character in "\t\n\r\v\f" else ""
@@ -202,3 +202,81 @@ def is_hidden(character: str) -> bool:
 def without_hidden(text: str) -> str:
     """A text with a blank for each hidden character."""
     return "".join(" " if is_hidden(character) else character for character in text)
+
+
+DIGITS = 3
+NEGLIGIBLE = 1e-4
+_TURN_MARK = re.compile(r"<(?=[|\uff5c])")
+"""How the marks begin by which many chat templates part one speaker's words from another's."""
+
+
+def prompt_number(value: float | None) -> str:
+    """A number with three significant digits; a hyphen for none."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if 1000 <= abs(value) < 1e6:
+        return f"{float(f'{value:.{DIGITS}g}'):.0f}"
+    text = f"{value:.{DIGITS}g}"
+    return "0" if float(text) == 0 else text
+
+
+def prompt_number_beside(value: float, size: float) -> str:
+    """A number; 0 where it is nothing beside others of that size."""
+    return prompt_number(0.0 if abs(value) < NEGLIGIBLE * size else value)
+
+
+def prompt_percent(share: float | None) -> str:
+    """A share of 1 in whole percent."""
+    return NOTHING if share is None or not math.isfinite(share) else f"{100 * share:.0f}%"
+
+
+def steps(value: float) -> str:
+    """A count of environment steps, in thousands or millions."""
+    if value >= 999_500:
+        return f"{value / 1e6:.3g}M"
+    return f"{value / 1e3:.3g}k" if value >= 1000 else f"{value:.0f}"
+
+
+def prompt_line(text: str, longest: int = 300) -> str:
+    """Foreign text as one line of printable ASCII, cut to at most `longest` characters."""
+    words = " ".join(
+        "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in text).split()
+    )
+    return words if len(words) <= longest else f"{words[: longest - 3]}..."
+
+
+def prompt_quote(text: str, longest: int = 300) -> str:
+    """Foreign text as one line in quotes that it cannot close."""
+    return f'"{prompt_line(text.replace(chr(34), chr(39)), longest - 2)}"'
+
+
+def prompt_text(text: str) -> str:
+    """Foreign text for a prompt: all that is in it can be seen, and nothing in it ends a turn.
+
+    Line breaks stay; other hidden characters become the escapes that stand for them in Python.
+    """
+    lines = text.replace("\r\n", "\n").split("\n")
+    seen = ("".join(_escaped(c) if is_hidden(c) else c for c in line) for line in lines)
+    return _TURN_MARK.sub("< ", "\n".join(seen))
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def prompt_table(rows: Sequence[tuple[str, Sequence[str] | None]]) -> list[str]:
+    """Rows of a label and right-aligned cells; a row with None for cells is a heading.
+
+    Columns are as wide as their widest cell; headings take no part in that.
+    """
+    filled = [(label, cells) for label, cells in rows if cells is not None]
+    first = max(len(label) for label, _ in filled)
+    widths = [max(map(len, column)) for column in zip(*(c for _, c in filled), strict=True)]
+    return [
+        label
+        if cells is None
+        else " ".join(
+            [label.ljust(first), *(c.rjust(w) for c, w in zip(cells, widths, strict=True))]
+        )
+        for label, cells in rows
+    ]

@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 
 from eureka_agent.analysis.arrays import BoolArray, FloatArray
-from eureka_agent.analysis.bank import Bank, Entry, Record
-from eureka_agent.analysis.review_accuracy import Hindsight, Reviewed, hindsight
-from eureka_agent.common.plain_text import number, percent, plain
-from eureka_agent.critic.exam.examiner import FAILURES
-from eureka_agent.critic.reviewer import PASSED, Reviewer, Subject
-from eureka_agent.designer.base import OBJECTION
+from eureka_agent.analysis.review_accuracy import Reviewed, ReviewerPrecision, reviewer_precision
+from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
+from eureka_agent.common.text import prompt_line, prompt_number, prompt_percent
+from eureka_agent.critic.examiner import FAILURES
+from eureka_agent.critic.reviewer import PASSED, Reviewer, ReviewRequest
+from eureka_agent.designer.base import OBJECTION_RULE
 from eureka_agent.environment import Environment
-from eureka_agent.environment.scripted_policies import ROAMING
+from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 from eureka_agent.reward import Finding, parse
 from eureka_agent.store import CandidateRow, Run
-from eureka_agent.workers.probe_client import Prober
-from eureka_agent.workers.replies import Score
+from eureka_agent.workers.probe_client import ProbeClient, Score
 
 LOW, HIGH = 5, 95
 """Percentiles between which most of what is paid lies."""
@@ -49,7 +48,7 @@ class Income:
     ended: BoolArray
 
 
-def payments(weights: Mapping[str, float], incomes: Sequence[Income]) -> list[str]:
+def reward_table(weights: Mapping[str, float], incomes: Sequence[Income]) -> list[str]:
     """Lines of a Markdown table: a row for each component, a column for each policy.
 
     A cell is the mean per step of component times weight, and the percentiles `LOW` and `HIGH`.
@@ -65,15 +64,19 @@ def payments(weights: Mapping[str, float], incomes: Sequence[Income]) -> list[st
     paid = np.abs(np.concatenate([income.total[income.alive] for income in incomes]))
     least = NOTHING * float(paid[np.isfinite(paid)].max(initial=0.0))
     rows = [
-        [f"`{plain(name)}` (weight {number(weight)})"]
+        [f"`{prompt_line(name)}` (weight {prompt_number(weight)})"]
         + [_spread(weight * income.components[k][income.alive], least) for income in incomes]
         for k, (name, weight) in enumerate(weights.items())
     ]
     rows.append(["reward per step"] + [_spread(i.total[i.alive], least) for i in incomes])
     rows.append(["reward per episode"] + [_spread(_returns(i), least) for i in incomes])
     if any(income.ended.any() for income in incomes):
-        rows.append(["steps per episode"] + [number(float(i.alive.sum(0).mean())) for i in incomes])
-        rows.append(["episodes that end early"] + [percent(float(i.ended.mean())) for i in incomes])
+        rows.append(
+            ["steps per episode"] + [prompt_number(float(i.alive.sum(0).mean())) for i in incomes]
+        )
+        rows.append(
+            ["episodes that end early"] + [prompt_percent(float(i.ended.mean())) for i in incomes]
+        )
     head = ["", *(income.who for income in incomes)]
     return [_row(head), _row(["---"] * len(head)), *map(_row, rows)]
 
@@ -87,7 +90,7 @@ def _spread(values: FloatArray, least: float) -> str:
     """Mean, and the percentiles where they differ; what is smaller than `least` is nothing."""
     with np.errstate(all="ignore"):  # a program may pay what is no number
         found = [float(values.mean(dtype=np.float64)), *np.percentile(values, (LOW, HIGH)).tolist()]
-    mean, low, high = (number(0.0 if abs(value) < least else value) for value in found)
+    mean, low, high = (prompt_number(0.0 if abs(value) < least else value) for value in found)
     return mean if low == high == mean else f"{mean} ({low} to {high})"
 
 
@@ -119,7 +122,7 @@ class Review:
         environment: Environment,
         reviewer: Reviewer,
         bank: Bank,
-        prober: Prober,
+        prober: ProbeClient,
         rounds: int,
     ) -> None:
         self._run, self._environment, self._reviewer = run, environment, reviewer
@@ -146,30 +149,30 @@ class Review:
 
     def sends_back(self, candidate: int, findings: Iterable[Finding]) -> bool:
         """Whether a sound program goes back to its author, as far as this may still happen."""
-        if not any(finding.rule == OBJECTION for finding in findings):
+        if not any(finding.rule == OBJECTION_RULE for finding in findings):
             return False
         return sum(objected(d.verdict) for d in self._run.drafts(candidate)) < self._rounds
 
-    def hindsight(self) -> Hindsight | None:
+    def reviewer_precision(self) -> ReviewerPrecision | None:
         """How often objections were right so far; None where nothing tells."""
-        return hindsight(
+        return reviewer_precision(
             [
                 Reviewed(row.generation, objected(row.verdict), row.fitness)
                 for row in self._run.candidates()
                 if row.state in TRAINED
-                and any(finding["rule"] in (OBJECTION, PASSED) for finding in row.verdict)
+                and any(finding["rule"] in (OBJECTION_RULE, PASSED) for finding in row.verdict)
             ]
         )
 
-    def _subject(self, row: CandidateRow, incomes: Sequence[Income]) -> Subject:
+    def _subject(self, row: CandidateRow, incomes: Sequence[Income]) -> ReviewRequest:
         drafts = self._run.drafts(row.id)
         before = next((d.verdict for d in reversed(drafts) if objected(d.verdict)), [])
         program = parse(row.text, self._environment.signals_described)
-        return Subject(
+        return ReviewRequest(
             row,
             version=len(drafts),
-            payments=payments(program.weights, incomes),
-            earlier=[finding["message"] for finding in before if finding["rule"] == OBJECTION],
+            payments=reward_table(program.weights, incomes),
+            earlier=[finding["message"] for finding in before if finding["rule"] == OBJECTION_RULE],
         )
 
     def _incomes(self, rows: Sequence[CandidateRow]) -> dict[int, list[Income]]:
@@ -187,7 +190,7 @@ class Review:
 
 def objected(findings: Iterable[Mapping[str, Any]]) -> bool:
     """Whether stored findings hold an objection of a reviewer."""
-    return any(finding["rule"] == OBJECTION for finding in findings)
+    return any(finding["rule"] == OBJECTION_RULE for finding in findings)
 
 
 def _shown(entry: Entry, rows: Sequence[CandidateRow]) -> bool:
@@ -200,7 +203,11 @@ def _shown(entry: Entry, rows: Sequence[CandidateRow]) -> bool:
 
 def _column(entry: Entry) -> int:
     """Where a policy stands in the table: untrained ones first, in their usual order."""
-    return ROAMING.index(entry.policy) if entry.kind == "reference" else len(ROAMING)
+    return (
+        SCRIPTED_POLICIES.index(entry.policy)
+        if entry.kind == "reference"
+        else len(SCRIPTED_POLICIES)
+    )
 
 
 def _income(record: Record, paid: Score) -> Income:

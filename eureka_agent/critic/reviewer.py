@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eureka_agent.common.choices import FREE
-from eureka_agent.common.plain_text import plain
-from eureka_agent.designer.base import OBJECTION
-from eureka_agent.designer.prompts import library_of
+from eureka_agent.common.text import prompt_line
+from eureka_agent.designer.base import OBJECTION_RULE
+from eureka_agent.designer.prompts import library_for
 from eureka_agent.llm import ChatMessage
-from eureka_agent.llm.conversation import Asking, Place, Unusable
+from eureka_agent.llm.conversation import Conversation, ExchangeKey, UnusableReply
 from eureka_agent.llm.json_reply import read_object
 from eureka_agent.llm.templates import fenced, render
 from eureka_agent.reward import Finding
-from eureka_agent.reward.findings import MAX_LENGTH
+from eureka_agent.reward.findings import MAX_FINDING_LENGTH
 from eureka_agent.store import CandidateRow
-from eureka_agent.store.reading import TRIES
+from eureka_agent.store.reading import MODEL_TRIES
 
 if TYPE_CHECKING:
     from eureka_agent.environment import TaskDescription
@@ -33,7 +33,7 @@ _KEYS = ("blocking", "advice", "passed", "confidence")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReviewReply:
     """What a reviewer says of a program.
 
     Attributes:
@@ -51,14 +51,14 @@ class Verdict:
     def findings(self) -> list[Finding]:
         """As warnings: the objections, or that there are none; then the advice."""
         sure = f"The reviewer is sure of it to {100 * self.confidence:.0f} %."
-        found = [_warning(OBJECTION, text, sure) for text in self.blocking]
+        found = [_warning(OBJECTION_RULE, text, sure) for text in self.blocking]
         if self.passed:
             found = [_warning(PASSED, "The reviewer has no objection.", sure)]
         return found + [_warning(ADVICE, text) for text in self.advice]
 
 
 @dataclass(frozen=True)
-class Subject:
+class ReviewRequest:
     """A program to review.
 
     Attributes:
@@ -74,9 +74,9 @@ class Subject:
     earlier: Sequence[str] = ()
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ExchangeKey:
         """Where the review of this version is kept."""
-        return self.candidate.generation, self.candidate.slot, TRIES * self.version
+        return self.candidate.generation, self.candidate.slot, MODEL_TRIES * self.version
 
 
 class Reviewer:
@@ -88,22 +88,26 @@ class Reviewer:
         parts: what programs are made of, see `choices.PARTS`.
     """
 
-    def __init__(self, task: "TaskDescription", asking: Asking, parts: str = FREE) -> None:
-        self._task, self._asking, self._parts = task, asking, parts
+    def __init__(
+        self, task: "TaskDescription", conversation: Conversation, parts: str = FREE
+    ) -> None:
+        self._task, self._conversation, self._parts = task, conversation, parts
 
-    def verdicts(self, subjects: Sequence[Subject]) -> dict[int, Verdict]:
+    def verdicts(self, subjects: Sequence[ReviewRequest]) -> dict[int, ReviewReply]:
         """Verdicts by the candidate's number; all programs are reviewed at the same time.
 
         A program without a verdict is left out: there was no money, no model, or no sense in what
         it said.
         """
         questions = {subject.place: self._question(subject) for subject in subjects}
-        found = self._asking.ask_for(ROLE, questions, lambda place, reply: read_verdict(reply))
+        found = self._conversation.ask_and_read(
+            ROLE, questions, lambda place, reply: read_review(reply)
+        )
         return {s.candidate.id: found[s.place] for s in subjects if s.place in found}
 
-    def _question(self, subject: Subject) -> list[ChatMessage]:
+    def _question(self, subject: ReviewRequest) -> list[ChatMessage]:
         task = self._task
-        library = [line["name"] for line in library_of(task)]
+        library = [line["name"] for line in library_for(task)]
         system = render(
             "reviewer",
             library=library,
@@ -123,7 +127,7 @@ class Reviewer:
         return [ChatMessage("system", system), ChatMessage("user", content)]
 
 
-def read_verdict(reply: str) -> Verdict:
+def read_review(reply: str) -> ReviewReply:
     """The verdict in a model's reply.
 
     Raises:
@@ -133,23 +137,25 @@ def read_verdict(reply: str) -> Verdict:
     blocking, advice = _points(document, "blocking"), _points(document, "advice")
     passed, confidence = document.get("passed"), document.get("confidence")
     if not isinstance(passed, bool):
-        raise Unusable("The key passed is neither true nor false.")
+        raise UnusableReply("The key passed is neither true nor false.")
     if isinstance(confidence, bool) or not isinstance(confidence, int | float):
-        raise Unusable("The key confidence is no number.")
+        raise UnusableReply("The key confidence is no number.")
     if not 0 <= confidence <= 1:
-        raise Unusable("The key confidence does not lie between 0 and 1.")
+        raise UnusableReply("The key confidence does not lie between 0 and 1.")
     if passed == bool(blocking):
         said = "blocking names faults" if passed else "blocking names none"
-        raise Unusable(f"The key passed is {str(passed).lower()}, and {said}.")
-    return Verdict(passed, blocking, advice, float(confidence))
+        raise UnusableReply(f"The key passed is {str(passed).lower()}, and {said}.")
+    return ReviewReply(passed, blocking, advice, float(confidence))
 
 
 def _points(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """The sentences under a key, the first of them, as plain text."""
     points = document.get(key)
     if not isinstance(points, list) or not all(isinstance(point, str) for point in points):
-        raise Unusable(f"The key {key} is no list of sentences.")
-    return tuple(text for point in points if (text := plain(point, MAX_LENGTH)))[:MOST_POINTS]
+        raise UnusableReply(f"The key {key} is no list of sentences.")
+    return tuple(text for point in points if (text := prompt_line(point, MAX_FINDING_LENGTH)))[
+        :MOST_POINTS
+    ]
 
 
 def _warning(rule: str, message: str, hint: str = "") -> Finding:

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from eureka_agent.reward import Finding
-from eureka_agent.store.ranking import merit
+from eureka_agent.store.ranking import rank_key
 
-TOO_NEAR = frozenset({"duplicate", "equivalent"})
+DUPLICATE_RULES = frozenset({"duplicate", "equivalent"})
 """Rules of the critic's findings about programs that ask for what another one does."""
-DECLINED = "question-declined"
+DECLINED_RULE = "question-declined"
 """Rule of the finding that a program was never written: its question would be declined again."""
-OBJECTION = "review"
+OBJECTION_RULE = "review"
 """Rule of the findings in which a reviewer objects to a program that is sound."""
 
 
 @dataclass(frozen=True)
-class Past:
+class PastCandidate:
     """A finished candidate, as far as a designer may know it.
 
     Attributes:
@@ -49,14 +49,14 @@ class Past:
     progress: float | None = None
 
     @property
-    def merit(self) -> tuple[float, float] | None:
+    def rank_key(self) -> tuple[float, float] | None:
         """What it ranks by, the worse one lower: fitness, then progress; None without a fitness."""
-        return None if self.fitness is None else merit(self.fitness, self.progress)
+        return None if self.fitness is None else rank_key(self.fitness, self.progress)
 
 
-def by_merit(past: Past) -> tuple[float, float, int]:
+def by_merit(past: PastCandidate) -> tuple[float, float, int]:
     """Sorts those with a fitness, the best first; progress, then age decides among equals."""
-    fitness, progress = past.merit or (-math.inf, -math.inf)
+    fitness, progress = past.rank_key or (-math.inf, -math.inf)
     return -fitness, -progress, past.id
 
 
@@ -82,7 +82,7 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Broken:
+class RepairRequest:
     """A program that the critic sends back.
 
     Attributes:
@@ -111,7 +111,7 @@ class Designer(Protocol):
 
     name: str
 
-    def propose(self, generation: int, count: int, past: Sequence[Past]) -> list[Proposal]:
+    def propose(self, generation: int, count: int, past: Sequence[PastCandidate]) -> list[Proposal]:
         """Write `count` programs for a generation, knowing what became of earlier ones.
 
         A function of its arguments, of what the designer was made with and of answers that were
@@ -122,6 +122,6 @@ class Designer(Protocol):
         """
         ...
 
-    def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
+    def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
         """Mend programs; None for one that this designer has nothing better for."""
         ...

@@ -5,7 +5,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eureka_agent.common.plain_text import plain
+from eureka_agent.common.choices import FREE, SIGNS
+from eureka_agent.common.text import prompt_line
 from eureka_agent.reward import Finding
 from eureka_agent.reward.language import MAX_BYTES
 from eureka_agent.reward.parser import PARSER_ERRORS, bounded_tree, parse_text
@@ -35,7 +36,7 @@ _PYTHON = ("", "python", "py", "python3")
 
 
 @dataclass(frozen=True)
-class Extract:
+class ExtractedProgram:
     """What a reply holds.
 
     Attributes:
@@ -57,7 +58,7 @@ class _Block:
     span: tuple[int, int]
 
 
-def extract(reply: str, finish_reason: str = "") -> Extract:
+def extract_program(reply: str, finish_reason: str = "") -> ExtractedProgram:
     """Find the program in a reply.
 
     Helpers in fences of their own are put before the program that calls them; of several programs
@@ -69,7 +70,7 @@ def extract(reply: str, finish_reason: str = "") -> Extract:
     """
     reply = reply.replace("\r\n", "\n")[:REPLY_LIMIT]
     if not reply.strip():
-        return Extract("", "", (_finding("empty-reply", "The reply was empty."),))
+        return ExtractedProgram("", "", (_finding("empty-reply", "The reply was empty."),))
     blocks = _blocks(reply)
     cut = finish_reason == "length" or any(not block.closed for block in blocks)
     text = (_from_blocks(blocks) or _without_fence(reply))[:TEXT_LIMIT]
@@ -82,7 +83,7 @@ def extract(reply: str, finish_reason: str = "") -> Extract:
         findings.append(
             _finding("cut-off", message, "Answer with less text and a shorter program.")
         )
-    return Extract(text, lesson, tuple(findings))
+    return ExtractedProgram(text, lesson, tuple(findings))
 
 
 def _finding(rule: str, message: str, hint: str = "") -> Finding:
@@ -93,7 +94,7 @@ def _finding(rule: str, message: str, hint: str = "") -> Finding:
 def _nothing_found(reply: str, blocks: Sequence[_Block]) -> Finding:
     if any(block.language.lower() in _PYTHON for block in blocks):
         return _finding("no-entry", f"The reply's code defines no function {ENTRY}.")
-    beginning = plain(reply, BEGINNING_LIMIT)
+    beginning = prompt_line(reply, BEGINNING_LIMIT)
     return _finding("no-program", f'The reply holds no program; it begins "{beginning}".')
 
 
@@ -254,3 +255,99 @@ def _names_defined(code: str) -> set[str]:
         targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
         defined |= {target.id for target in targets if isinstance(target, ast.Name)}
     return defined
+
+
+KINDS = ("sparse", "dense")
+SIGN_WEIGHTS = {"sparse": 1.0, "dense": 0.1}
+"""What the sign of each part is worth per step."""
+RULE = "parts"
+_SIGN = ("sign", "sgn")
+
+
+def structure_findings(text: str, parts: str) -> tuple[Finding, ...]:
+    """What keeps a program from being made of the parts that were asked for.
+
+    Args:
+        text: the program; one that is no Python is left to the critic.
+        parts: one of `FREE`, `TWO_KINDS` and `SIGNS`.
+    """
+    if parts == FREE or (tree := bounded_tree(text)) is None:
+        return ()
+    weights = _weights(tree)
+    if weights is None:
+        return ()
+    if parts == SIGNS:
+        return _sign_findings(tree, weights)
+    unkind = [name for name in weights if not re.match(rf"(?:{'|'.join(KINDS)})_", name)]
+    if unkind:
+        message = f"Components are of no kind: {', '.join(unkind)}."
+        return (_structure_finding(message, "Begin the name of each with sparse_ or dense_."),)
+    missing = [kind for kind in KINDS if not any(name.startswith(kind) for name in weights)]
+    if missing:
+        message = f"There is no {' and no '.join(missing)} component."
+        return (_structure_finding(message, "Write components of both kinds."),)
+    return ()
+
+
+def _sign_findings(tree: ast.Module, weights: dict[str, float]) -> tuple[Finding, ...]:
+    if weights != SIGN_WEIGHTS:
+        return (
+            _structure_finding(
+                "The weights are others than asked for.", f"WEIGHTS = {SIGN_WEIGHTS}"
+            ),
+        )
+    returned = _returned(tree)
+    unlimited = [name for name in weights if name not in returned or not _is_sign(returned[name])]
+    if unlimited:
+        message = (
+            f"More than the sign is returned of {' and '.join(unlimited)}, as far as it shows."
+        )
+        hint = 'Return {"sparse": torch.sign(sparse), "dense": torch.sign(dense)}.'
+        return (_structure_finding(message, hint),)
+    return ()
+
+
+def _returned(tree: ast.Module) -> dict[str, ast.expr]:
+    """What compute_reward returns, with names replaced by what was last assigned to them."""
+    found: dict[str, ast.expr] = {}
+    for function in tree.body:
+        if not isinstance(function, ast.FunctionDef) or function.name != ENTRY:
+            continue
+        assigned: dict[str, ast.expr] = {}
+        for node in function.body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    assigned[name] = value
+                case ast.Return(value=ast.Dict(keys=keys, values=values)):
+                    for key, value in zip(keys, values, strict=True):
+                        if isinstance(key, ast.Constant):
+                            name = value.id if isinstance(value, ast.Name) else ""
+                            found[str(key.value)] = assigned.get(name, value)
+                case _:  # what happens to a name here is not followed
+                    for inner in ast.walk(node):
+                        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                            assigned.pop(inner.id, None)
+    return found
+
+
+def _is_sign(value: ast.expr) -> bool:
+    match value:
+        case ast.Call(func=ast.Attribute(attr=name)):
+            return name in _SIGN
+    return False
+
+
+def _weights(tree: ast.Module) -> dict[str, float] | None:
+    """The table WEIGHTS; None if there is none that can be read, which the critic says."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="WEIGHTS")], value=ast.Dict() as table):
+                try:
+                    return {str(k): float(v) for k, v in ast.literal_eval(table).items()}
+                except (ValueError, TypeError, OverflowError, RecursionError):
+                    return None
+    return None
+
+
+def _structure_finding(message: str, hint: str) -> Finding:
+    return Finding(RULE, "error", 1, 1, message, hint)

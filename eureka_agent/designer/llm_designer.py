@@ -5,8 +5,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eureka_agent.common.choices import FREE
-from eureka_agent.designer.base import DECLINED, Broken, Past, Proposal, by_merit
-from eureka_agent.designer.extraction import Extract, extract
+from eureka_agent.designer.base import (
+    DECLINED_RULE,
+    PastCandidate,
+    Proposal,
+    RepairRequest,
+    by_merit,
+)
+from eureka_agent.designer.extraction import ExtractedProgram, extract_program, structure_findings
 from eureka_agent.designer.prompts import (
     best_of,
     history,
@@ -14,11 +20,9 @@ from eureka_agent.designer.prompts import (
     system_message,
     task_message,
 )
-from eureka_agent.designer.reward_structure import parts_findings
 from eureka_agent.llm import ChatMessage, ModelDeclined, ModelRefused
 from eureka_agent.llm.budget import BudgetSpent
-from eureka_agent.llm.conversation import Asking, Place
-from eureka_agent.llm.silence import finding_of
+from eureka_agent.llm.conversation import Conversation, ExchangeKey, missing_program_finding
 from eureka_agent.reward import Finding
 from eureka_agent.store import ExchangeRow, Run
 
@@ -30,7 +34,7 @@ FIRST, REPAIR = "designer", "repair"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuthorSettings:
+class LLMDesignerSettings:
     """How the language model is asked.
 
     Attributes:
@@ -58,7 +62,7 @@ class AuthorSettings:
     initial: str = ""
 
 
-class LanguageModelDesigner:
+class LLMDesigner:
     """Asks a language model for programs, several at once.
 
     Every answer is in the store before anything is made of it, and an answer that is there is not
@@ -74,15 +78,15 @@ class LanguageModelDesigner:
     def __init__(
         self,
         task: "TaskDescription",
-        asking: Asking,
+        conversation: Conversation,
         run: Run,
-        settings: AuthorSettings,
+        settings: LLMDesignerSettings,
     ) -> None:
         self.name = settings.name
         self._task, self._run, self._settings = task, run, settings
-        self._asking = asking
+        self._conversation = conversation
 
-    def propose(self, generation: int, count: int, past: Sequence[Past]) -> list[Proposal]:
+    def propose(self, generation: int, count: int, past: Sequence[PastCandidate]) -> list[Proposal]:
         """See `Designer.propose`; one question per program, all at the same time.
 
         Raises:
@@ -94,7 +98,7 @@ class LanguageModelDesigner:
         questions = {
             (generation, slot, 0): self._question(generation, slot, count, seen) for slot in slots
         }
-        answers = self._asking.ask(FIRST, questions)
+        answers = self._conversation.ask(FIRST, questions)
         if questions.keys() == answers.declined.keys() != set():
             first = next(iter(answers.declined.values()))
             raise ModelRefused(
@@ -110,11 +114,11 @@ class LanguageModelDesigner:
             if place in answers.rows or place in answers.declined
         ]
 
-    def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
+    def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
         """See `Designer.repair`; the model sees its own program and what the critic found in it."""
         questions = {(b.generation, b.slot, b.attempt): self._again(b) for b in broken}
         try:
-            answers = self._asking.ask(REPAIR, {p: m for p, m in questions.items() if m}).rows
+            answers = self._conversation.ask(REPAIR, {p: m for p, m in questions.items() if m}).rows
         except BudgetSpent as error:
             self._run.event("budget", error.message)
             return [None] * len(broken)
@@ -124,7 +128,7 @@ class LanguageModelDesigner:
         ]
 
     def _question(
-        self, generation: int, slot: int, count: int, past: Sequence[Past]
+        self, generation: int, slot: int, count: int, past: Sequence[PastCandidate]
     ) -> list[ChatMessage]:
         best = best_of(past)
         message = task_message(
@@ -147,7 +151,7 @@ class LanguageModelDesigner:
         )
         return [system_message(self._task), message]
 
-    def _again(self, broken: Broken) -> list[ChatMessage]:
+    def _again(self, broken: RepairRequest) -> list[ChatMessage]:
         """The question for a repair; empty if nobody asked for the program in the first place."""
         earlier = self._run.exchanges(broken.generation, broken.slot)
         if not earlier or earlier[0].attempt != 0:
@@ -157,25 +161,27 @@ class LanguageModelDesigner:
         attempts = self._settings.repairs
         return repair_messages(asked, broken.text, reply, broken.findings, broken.attempt, attempts)
 
-    def _proposal(self, place: Place, answer: ExchangeRow, past: Sequence[Past]) -> Proposal:
-        found: Extract = extract(answer.reply, answer.finish_reason)
-        silence = finding_of(answer)
+    def _proposal(
+        self, place: ExchangeKey, answer: ExchangeRow, past: Sequence[PastCandidate]
+    ) -> Proposal:
+        found: ExtractedProgram = extract_program(answer.reply, answer.finish_reason)
+        silence = missing_program_finding(answer)
         if silence and not found.text:
             found = replace(found, findings=(silence,))
         generation, slot, _ = place
         parents = _parents(slot if self._settings.strategies else 0, past) if generation else ()
         note = f"written by {answer.model}"
-        findings = (*found.findings, *parts_findings(found.text, self._settings.parts))
+        findings = (*found.findings, *structure_findings(found.text, self._settings.parts))
         return Proposal(found.text, parents, note, found.lesson, findings, slot)
 
 
-def _declined(place: Place, error: ModelDeclined) -> Proposal:
+def _declined(place: ExchangeKey, error: ModelDeclined) -> Proposal:
     """What stands in the place of a program that the model will never be asked for again."""
-    finding = Finding(DECLINED, "error", 1, 1, error.message, error.remedy)
+    finding = Finding(DECLINED_RULE, "error", 1, 1, error.message, error.remedy)
     return Proposal("", (), "the question was declined", findings=(finding,), slot=place[1])
 
 
-def _parents(slot: int, past: Sequence[Past]) -> tuple[int, ...]:
+def _parents(slot: int, past: Sequence[PastCandidate]) -> tuple[int, ...]:
     """Whom `turn.md.j2` tells the designer of a slot to build on."""
     fit = sorted((p for p in past if p.fitness is not None), key=by_merit)
     return tuple(p.id for p in fit[: (1, 1, 2, 0)[slot % 4]])

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eureka_agent.common.plain_text import plain, quoted, visible
-from eureka_agent.designer.base import OBJECTION, TOO_NEAR, Past, by_merit
+from eureka_agent.common.text import prompt_line, prompt_quote, prompt_text
+from eureka_agent.designer.base import DUPLICATE_RULES, OBJECTION_RULE, PastCandidate, by_merit
 from eureka_agent.llm import ChatMessage
 from eureka_agent.llm.templates import ECHO_LIMIT, fenced, render
 from eureka_agent.reward import Finding, language
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 def system_message(task: "TaskDescription") -> ChatMessage:
     """The designer's role and the contract of a reward program."""
-    content = render("system", library=library_of(task), language=language, task=task)
+    content = render("system", library=library_for(task), language=language, task=task)
     return ChatMessage("system", content)
 
 
-def library_of(task: "TaskDescription") -> list[Mapping[str, str]]:
+def library_for(task: "TaskDescription") -> list[Mapping[str, str]]:
     """The helpers that are of use for a task: `name`, `signature` and `meaning` of each."""
     turns = any(signal.kind == "orientation" and signal.size == 4 for signal in task.signals)
     return [line for line in library_lines() if turns or not line["name"].startswith("quat_")]
@@ -89,11 +89,11 @@ def repair_messages(
     Earlier repairs are left out: what they were about is mended, or found again.
     """
     lines = program.split("\n")
-    objected = any(finding.rule == OBJECTION for finding in findings)
+    objected = any(finding.rule == OBJECTION_RULE for finding in findings)
     with_lines = program != "" and not objected
     shown = [
         {
-            "line": finding.line if with_lines and finding.rule not in TOO_NEAR else 0,
+            "line": finding.line if with_lines and finding.rule not in DUPLICATE_RULES else 0,
             "message": finding.message,
             "hint": finding.hint,
             "code": _source_line(lines, finding),
@@ -101,9 +101,9 @@ def repair_messages(
         for finding in findings
     ]
     whole = 0 < len(program) <= MAX_BYTES
-    answer = visible(fenced(program) if whole else reply[:ECHO_LIMIT] or "(nothing)")
+    answer = prompt_text(fenced(program) if whole else reply[:ECHO_LIMIT] or "(nothing)")
     errors = {finding.rule for finding in findings if finding.severity == "error"}
-    sound = bool(errors) and errors <= TOO_NEAR
+    sound = bool(errors) and errors <= DUPLICATE_RULES
     content = render(
         "repair",
         findings=shown,
@@ -117,7 +117,7 @@ def repair_messages(
 
 def _source_line(lines: Sequence[str], finding: Finding) -> str:
     line = lines[finding.line - 1].strip() if 0 < finding.line <= len(lines) else ""
-    return plain(line, 120).replace("`", "'")
+    return prompt_line(line, 120).replace("`", "'")
 
 
 LESSONS = 5
@@ -137,14 +137,14 @@ class Shown:
     reflection: str
 
 
-def best_of(past: Sequence[Past]) -> Past | None:
+def best_of(past: Sequence[PastCandidate]) -> PastCandidate | None:
     """The fittest; the earlier one of equals."""
     fit = [p for p in past if p.fitness is not None]
     return min(fit, key=by_merit, default=None)
 
 
 def history(
-    past: Sequence[Past],
+    past: Sequence[PastCandidate],
     turns: int,
     training_steps: int,
     *,
@@ -181,9 +181,9 @@ def history(
     )
 
 
-def _recent(past: Sequence[Past], turns: int) -> list[Past]:
+def _recent(past: Sequence[PastCandidate], turns: int) -> list[PastCandidate]:
     """The latest programs, fittest first; of too many the weakest one stays, as a contrast."""
-    chosen: list[Past] = []
+    chosen: list[PastCandidate] = []
     for generation in sorted({p.generation for p in past}, reverse=True):
         room = turns - len(chosen)
         if room <= 0:
@@ -194,13 +194,15 @@ def _recent(past: Sequence[Past], turns: int) -> list[Past]:
     return chosen
 
 
-def _lessons(past: Sequence[Past], came_of: "_Outcomes") -> list[str]:
+def _lessons(past: Sequence[PastCandidate], came_of: "_Outcomes") -> list[str]:
     """The latest lessons, each once."""
-    distinct: dict[str, Past] = {}
+    distinct: dict[str, PastCandidate] = {}
     for p in reversed(past):
         if p.lesson:
             distinct.setdefault(p.lesson, p)
-    lines = [f"#{p.id} ({came_of.lesson(p)}): {quoted(lesson)}" for lesson, p in distinct.items()]
+    lines = [
+        f"#{p.id} ({came_of.lesson(p)}): {prompt_quote(lesson)}" for lesson, p in distinct.items()
+    ]
     return lines[:LESSONS]
 
 
@@ -214,20 +216,20 @@ class _Outcomes:
 
     measure: str
 
-    def __call__(self, past: Past) -> str:
+    def __call__(self, past: PastCandidate) -> str:
         """What became of a program."""
         if past.fitness is not None:
             return f"{self.measure} {past.fitness:.4g}"
         return f"rejected or failed, no {self.measure}"
 
-    def lesson(self, past: Past) -> str:
+    def lesson(self, past: PastCandidate) -> str:
         """What became of the program that its author wrote with a lesson in mind."""
         if past.rewritten and past.fitness is not None:
             return f"{self(past)}, by a program that was rewritten since"
         return self(past)
 
 
-def _show(past: Past, came_of: _Outcomes) -> Shown:
+def _show(past: PastCandidate, came_of: _Outcomes) -> Shown:
     return Shown(
         id=past.id,
         generation=past.generation,
@@ -244,7 +246,7 @@ def _code(text: str) -> str:
     return fenced(text) if text else "(no program)"
 
 
-def _brief(past: Past, came_of: _Outcomes) -> str:
+def _brief(past: PastCandidate, came_of: _Outcomes) -> str:
     why = past.failure if past.fitness is None and past.failure else past.thought
     begin = f"#{past.id}, {came_of(past)}: "
-    return begin + quoted(why, LINE - len(begin))
+    return begin + prompt_quote(why, LINE - len(begin))

@@ -2,26 +2,27 @@
 
 from eureka_agent.common.environments import list_environments
 from eureka_agent.environment import pools
-from eureka_agent.environment.base import Environment, signal
-from eureka_agent.environment.description import TaskDescription, TrainingSettings
-from eureka_agent.environment.discovery import find_environment, load_environment, variant_of
-from eureka_agent.environment.episodes import Act, Episodes, record
+from eureka_agent.environment.base import Environment, TaskDescription, TrainingSettings, signal
+from eureka_agent.environment.discovery import (
+    find_environment,
+    load_environment,
+    make_worlds,
+    variant_of,
+)
+from eureka_agent.environment.episodes import Episodes, Memory, SignalLayout, Transitions
 from eureka_agent.environment.fitness import Fitness, load_fitness
-from eureka_agent.environment.load import load_module
 from eureka_agent.environment.random import ResetNoise, mix
-from eureka_agent.environment.state import State
-from eureka_agent.environment.task_state import Stateful, under
-from eureka_agent.environment.transitions import Memory, SignalLayout, Transitions
-from eureka_agent.environment.worlds import Worlds, make_worlds
-from eureka_agent.environment.worlds_base import AnyWorlds, Step
+from eureka_agent.environment.source_files import load_module
+from eureka_agent.environment.state import State, Stateful, substate
+from eureka_agent.environment.worlds import Act, MujocoWorlds, Step, Worlds, record
 
 __all__ = [
     "Act",
-    "AnyWorlds",
     "Environment",
     "Episodes",
     "Fitness",
     "Memory",
+    "MujocoWorlds",
     "ResetNoise",
     "SignalLayout",
     "State",
@@ -41,6 +42,6 @@ __all__ = [
     "pools",
     "record",
     "signal",
-    "under",
+    "substate",
     "variant_of",
 ]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.environment.base import Environment
-from eureka_agent.environment.load import load_module
+from eureka_agent.environment.source_files import load_module
 
 GOOD = "good"
 """The kind of episodes that do the task well."""
@@ -222,16 +222,16 @@ def shaken(size: float = 0.5) -> Change:
     return change
 
 
-FILE = "contrasts.py"
+CONTRASTS_FILE = "contrasts.py"
 
 
-def contrasts_of(environment: Environment) -> tuple[Contrast, ...]:
+def load_contrasts(environment: Environment) -> tuple[Contrast, ...]:
     """The contrasts of an environment; none where it has no such file.
 
     Raises:
         UsageError: the file is broken, or its CONTRASTS are none.
     """
-    path = environment.fitness_path.with_name(FILE)
+    path = environment.fitness_path.with_name(CONTRASTS_FILE)
     if not path.is_file():
         return ()
     declared: Any = getattr(load_module(path), "CONTRASTS", None)

@@ -1,12 +1,16 @@
-"""Loading environments: by name, by path, and on the search path."""
+"""Find environments by name or path, load them, and make their worlds."""
 
 import inspect
 from pathlib import Path
 
+import torch
+
 from eureka_agent.common.environments import GYMNASIUM, environment_folder
 from eureka_agent.common.errors import UsageError
 from eureka_agent.environment.base import Environment
-from eureka_agent.environment.load import foreign_code, load_module
+from eureka_agent.environment.source_files import foreign_code, load_module
+from eureka_agent.environment.worlds import MujocoWorlds, Worlds
+from eureka_agent.simulation.devices import CPU
 
 _ATTRIBUTES = {
     "task": 'task = "...": the task in one sentence',
@@ -31,7 +35,7 @@ def find_environment(name: str) -> Environment:
         MissingError: a package that it needs is not installed.
     """
     if name.startswith(GYMNASIUM):
-        from eureka_agent.environment.gymnasium_environment import find_gymnasium
+        from eureka_agent.environment.gymnasium_adapter import find_gymnasium
 
         return find_gymnasium(name.removeprefix(GYMNASIUM))
     return load_environment(environment_folder(name))
@@ -99,3 +103,32 @@ def _require_parts(cls: type[Environment], path: Path) -> None:
     for name, example in _METHODS.items():
         if getattr(cls, name) is getattr(Environment, name):
             raise UsageError(f"{path}: {cls.__name__} has no `{name}`.", f"Write {example}.")
+
+
+def make_worlds(
+    environment: Environment,
+    n: int,
+    threads: int = 0,
+    *,
+    device: torch.device = CPU,
+    backend: str | None = None,
+) -> Worlds:
+    """Make worlds of an environment, which have begun an episode and stand still.
+
+    Args:
+        environment: the task.
+        n: number of worlds.
+        threads: of the physics on a CPU, 0 for one per core.
+        device: where signals and, if MuJoCo steps the worlds, physics live.
+        backend: see `make_simulator`.
+
+    Raises:
+        EnvironmentFailed: an environment of Gymnasium raised something.
+    """
+    if environment.simulated:
+        return MujocoWorlds(environment, n, threads, device=device, backend=backend)
+    # Only here, as it loads Gymnasium.
+    from eureka_agent.environment.gymnasium_adapter import GymnasiumEnvironment, GymnasiumWorlds
+
+    assert isinstance(environment, GymnasiumEnvironment)  # no other steps itself
+    return GymnasiumWorlds(environment, n, device)

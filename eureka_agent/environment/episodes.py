@@ -1,16 +1,147 @@
-"""Whole episodes as plain arrays: what the judge records and any program can be scored on."""
+"""Recorded steps and episodes, and the arguments that reward programs read from them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TypeAlias
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.environment.transitions import Memory, SignalLayout, Transitions
-from eureka_agent.environment.worlds_base import AnyWorlds
-from eureka_agent.reward import Evaluation
+from eureka_agent.environment.state import Stateful
+from eureka_agent.reward import RewardValues, Signal, split_prefix
+
+
+class SignalLayout:
+    """Where each signal lies in a packed `[..., S]` float32 tensor.
+
+    One tensor holds all signals of a state, so that storing a step is one copy and a program's
+    argument is a view.
+    """
+
+    def __init__(self, signals: Sequence[Signal]) -> None:
+        self.signals = tuple(signals)
+        self._columns: dict[str, slice | int] = {}
+        start = 0
+        for signal in signals:
+            stop = start + (signal.size or 1)
+            self._columns[signal.name] = start if signal.size is None else slice(start, stop)
+            start = stop
+        self.width = start
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What a program writes to read each of the `S` columns."""
+        return tuple(
+            f"{signal.name}[:, {i}]" if signal.size else signal.name
+            for signal in self.signals
+            for i in range(signal.size or 1)
+        )
+
+    def pack(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Pack `[N]` and `[N, d]` signals into `[N, S]`."""
+        columns = [values[s.name] for s in self.signals]
+        return torch.cat([c if c.dim() == 2 else c[:, None] for c in columns], dim=1)
+
+    def read(self, packed: Tensor, name: str) -> Tensor:
+        """One signal of a packed `[..., S]` tensor, `[...]` or `[..., d]`, as a view."""
+        return packed[..., self._columns[name]]
+
+
+@dataclass
+class Memory(Stateful):
+    """What an episode has seen so far, packed: first, highest and lowest values `[N, S]`."""
+
+    start: Tensor
+    high: Tensor
+    low: Tensor
+    STATE: ClassVar = ("start", "high", "low")
+
+    @classmethod
+    def empty(
+        cls, worlds: int, layout: SignalLayout, device: torch.device | None = None
+    ) -> "Memory":
+        """Memory before any step; the first step of an episode overwrites it."""
+        return cls(*(torch.zeros(worlds, layout.width, device=device) for _ in range(3)))
+
+
+@dataclass
+class Transitions:
+    """`T` steps of `N` worlds. Rows are independent of each other: any subset is as good.
+
+    Attributes:
+        before: packed signals ahead of each step, after a reset where there was one `[T, N, S]`.
+        after: packed signals after each step and before any reset `[T, N, S]`.
+        action: as applied, in [-1, 1] `[T, N, A]`.
+        prev_action: the one before; 0 at an episode's first step `[T, N, A]`.
+        terminated: whether the episode ended here, before its time limit `[T, N]` bool.
+        time_left: fraction of the time limit that is left `[T, N]`.
+        fresh: whether this was an episode's first step `[T, N]` bool.
+    """
+
+    before: Tensor
+    after: Tensor
+    action: Tensor
+    prev_action: Tensor
+    terminated: Tensor
+    time_left: Tensor
+    fresh: Tensor
+
+    def worlds(self, part: slice) -> "Transitions":
+        """The same steps for a slice of the worlds, as views."""
+        return Transitions(*(value[:, part] for value in vars(self).values()))
+
+    def arguments(
+        self, layout: SignalLayout, parameters: Iterable[str], memory: Memory
+    ) -> dict[str, Tensor]:
+        """Arguments `[M]` or `[M, d]`, `M = T·N`, for the parameters that a program asks for.
+
+        Args:
+            layout: of `before` and `after`.
+            parameters: signals, `prev_`, `start_`, `max_` or `min_` before one, and the plain names
+                of the reward program's contract. Names that are none of these are left out.
+            memory: what the running episodes have seen before the first step; moved on in place
+                when a parameter needs it.
+        """
+        names = {p: split_prefix(p) for p in parameters}
+        needs_memory = any(prefix in ("start", "max", "min") for prefix, _ in names.values())
+        packed = {"": self.after, "prev": self.before}
+        if needs_memory:
+            packed |= self._remember(memory)
+        plain = {
+            "action": self.action,
+            "prev_action": self.prev_action,
+            "terminated": self.terminated,
+            "time_left": self.time_left,
+        }
+        known = {s.name for s in layout.signals}
+        result: dict[str, Tensor] = {}
+        for parameter, (prefix, name) in names.items():
+            if parameter in plain:
+                result[parameter] = _rows(plain[parameter])
+            elif name in known:
+                result[parameter] = _rows(layout.read(packed[prefix], name))
+        return result
+
+    def _remember(self, memory: Memory) -> dict[str, Tensor]:
+        """First, highest and lowest values of each episode up to every step, `[T, N, S]` each."""
+        seen: dict[str, list[Tensor]] = {"start": [], "max": [], "min": []}
+        start, high, low = memory.start, memory.high, memory.low
+        for step in range(self.after.shape[0]):
+            fresh, first = self.fresh[step, :, None], self.before[step]
+            start = torch.where(fresh, first, start)
+            high = torch.maximum(torch.where(fresh, first, high), self.after[step])
+            low = torch.minimum(torch.where(fresh, first, low), self.after[step])
+            seen["start"].append(start)
+            seen["max"].append(high)
+            seen["min"].append(low)
+        memory.start, memory.high, memory.low = start, high, low
+        return {prefix: torch.stack(values) for prefix, values in seen.items()}
+
+
+def _rows(value: Tensor) -> Tensor:
+    """`[T, N, ...]` to a contiguous copy `[M, ...]`: programs get memory of their own."""
+    return value.reshape(-1, *value.shape[2:]).clone()
 
 
 @dataclass
@@ -75,67 +206,13 @@ class Episodes:
         )
         return transitions.arguments(layout, parameters, Memory.empty(episodes, layout))
 
-    def sums(self, evaluation: Evaluation) -> Tensor:
+    def sums(self, evaluation: RewardValues) -> Tensor:
         """Sum of a program's total over each episode `[E]`."""
         total = evaluation.total.view(self.actions.shape[:2])
         return torch.where(self.alive(), total, 0.0).double().sum(0)
 
 
-Act: TypeAlias = Callable[[int, Tensor], Tensor]
-"""Control step, from 0, and observations `[n, D]` to actions `[n, A]` in [-1, 1]."""
-Watch: TypeAlias = Callable[[int, Tensor], None]
-"""Told before each control step which it is, and which episodes have ended early `[n]` bool."""
-
-
-@torch.no_grad()
-def record(
-    worlds: AnyWorlds,
-    streams: Tensor,
-    act: Act,
-    *,
-    living: int | None = None,
-    watch: Watch = lambda step, ended: None,
-) -> tuple[Episodes, Tensor]:
-    """Let a policy act for one episode in every world.
-
-    Args:
-        worlds: any; all of them are started anew.
-        streams: the source of randomness of each episode `[n]`.
-        act: the policy.
-        living: how many worlds are stepped, the first ones; the others stand still. All when None.
-        watch: is told of each control step before it is done.
-
-    Returns:
-        The episodes, and which of them ended because the physics failed `[n]` bool.
-    """
-    n, limit = worlds.n, worlds.environment.episode_steps
-    worlds.start(slice(0, n), streams, torch.zeros(n, dtype=torch.int64))
-    worlds.stop(slice(n if living is None else living, n))
-    states, actions, before = [worlds.signals], [], []
-    lengths = torch.full((n,), limit)
-    terminated, diverged = (torch.zeros(n, dtype=torch.bool) for _ in range(2))
-    for t in range(limit):
-        watch(t, terminated)
-        action = act(t, worlds.observation)
-        step = worlds.step(action)
-        states.append(step.after)
-        before.append(step.before)
-        actions.append(action)
-        diverged |= step.diverged
-        for world in (step.terminated & ~terminated).nonzero()[:, 0].tolist():
-            terminated[world], lengths[world] = True, t + 1
-            worlds.stop(slice(world, world + 1))
-    recorded = Episodes(
-        torch.stack(states),
-        torch.stack(actions),
-        lengths,
-        terminated,
-        torch.stack(before) if worlds.environment.task_state else None,
-    )
-    return recorded, diverged
-
-
-def joined(episodes: Sequence[Episodes]) -> Episodes:
+def concatenate(episodes: Sequence[Episodes]) -> Episodes:
     """Episodes of several records side by side."""
     arrays = [one.arrays() for one in episodes]
     axis = {"lengths": 0, "terminated": 0}

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.environment.load import foreign_code, load_module
-from eureka_agent.reward import Evaluation, Signal, did_you_mean
+from eureka_agent.environment.source_files import foreign_code, load_module
+from eureka_agent.reward import RewardValues, Signal, did_you_mean
 from eureka_agent.reward.signals import parameter_names
 
 Reduce = Literal["mean", "sum", "last", "max", "any"]
@@ -23,7 +23,7 @@ UNBOUNDED: Bounds = (None, None)
 
 
 @dataclass(frozen=True)
-class Progress:
+class ProgressMeasure:
     """A dense measure of the fitness's task, for where the fitness itself is hardly ever reached.
 
     Attributes:
@@ -74,7 +74,7 @@ class Fitness:
     reduce: Reduce
     after_end: float
     meaning: str
-    progress: Progress | None = None
+    progress: ProgressMeasure | None = None
     stated: Bounds | None = None
     path: Path = Path("fitness.py")
 
@@ -99,10 +99,10 @@ class Fitness:
         """As of a reward program with one component."""
         return {"fitness": 1.0}
 
-    def __call__(self, arguments: Mapping[str, Tensor]) -> Evaluation:
+    def __call__(self, arguments: Mapping[str, Tensor]) -> RewardValues:
         """Fitness of each transition `[M]`."""
         total = self.function(**arguments).float()
-        return Evaluation(total=total, components={"fitness": total})
+        return RewardValues(total=total, components={"fitness": total})
 
     def require_signals(self, signals: Sequence[Signal]) -> None:
         """Refuse a fitness that reads what these signals do not give.
@@ -230,7 +230,7 @@ def _load_range(path: Path, module: ModuleType) -> Bounds | None:
     return low, high
 
 
-def _load_progress(path: Path, module: ModuleType) -> Progress | None:
+def _load_progress(path: Path, module: ModuleType) -> ProgressMeasure | None:
     """The function `progress` of a fitness file, if it has one."""
     function: Callable[..., Tensor] | None = getattr(module, "progress", None)
     if function is None:
@@ -243,4 +243,4 @@ def _load_progress(path: Path, module: ModuleType) -> Progress | None:
         )
     with foreign_code(path):
         parameters = tuple(inspect.signature(function).parameters)
-    return Progress(function, parameters, meaning)
+    return ProgressMeasure(function, parameters, meaning)

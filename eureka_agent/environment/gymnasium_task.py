@@ -10,10 +10,10 @@ from typing import Any, Literal
 import pydantic
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.environment.description import TrainingSettings
-from eureka_agent.reward import Signal, parse_parameter
+from eureka_agent.environment.base import TrainingSettings
+from eureka_agent.reward import Signal, split_prefix
 from eureka_agent.reward.language import NAME_PATTERN
-from eureka_agent.reward.signals import PLAIN_NAMES, Kind
+from eureka_agent.reward.signals import STANDARD_PARAMETERS, SignalKind
 
 FOLDER = Path(__file__).parent / "gymnasium_tasks"
 """Task files of well-known environments, `<id>.toml`, and the fitnesses of all."""
@@ -34,7 +34,7 @@ class SignalEntry(_Table):
     meaning: str
     size: pydantic.PositiveInt | None = None
     unit: str = "1"
-    kind: Kind = "other"
+    kind: SignalKind = "other"
     axes: tuple[str, ...] = ()
 
 
@@ -135,14 +135,14 @@ def _entry(name: str, index: int, low: float, high: float) -> str:
 
 
 def _check_names(name: str, signals: tuple[Signal, ...]) -> None:
-    taken = {*PLAIN_NAMES, OWN_SCORE}
+    taken = {*STANDARD_PARAMETERS, OWN_SCORE}
     for signal in signals:
         sound = re.fullmatch(NAME_PATTERN, signal.name) and not keyword.iskeyword(signal.name)
-        if not sound or signal.name in taken or parse_parameter(signal.name)[0]:
+        if not sound or signal.name in taken or split_prefix(signal.name)[0]:
             raise UsageError(
                 f"{name}: {signal.name!r} cannot be the name of a signal.",
                 "Use a Python name that no other signal has, that is none of "
-                f"{', '.join((*PLAIN_NAMES, OWN_SCORE))}, and begins with no prev_, start_, max_ "
+                f"{', '.join((*STANDARD_PARAMETERS, OWN_SCORE))}, and begins with no prev_, start_, max_ "
                 "or min_.",
             )
         if signal.axes and len(signal.axes) != signal.size:

@@ -27,7 +27,7 @@ _DYNAMICS = mujoco.mjtDyn
 _FIXED, _AFFINE = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
 
 
-def compiled(spec: mujoco.MjSpec) -> mujoco.MjModel:
+def compile_spec(spec: mujoco.MjSpec) -> mujoco.MjModel:
     """The model of a spec; what MuJoCo calls old-fashioned in it is no news to who runs it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* is deprecated", UserWarning)
@@ -80,7 +80,7 @@ def actuator_facts(model: mujoco.MjModel) -> tuple[str, ...]:
     return tuple(_control(model, index, c) for index, c in enumerate(controls(model)))
 
 
-def mass(model: mujoco.MjModel) -> float:
+def moving_mass(model: mujoco.MjModel) -> float:
     """Mass of everything that moves, kg."""
     moves = model.body_weldid != 0
     return float(model.body_mass[moves].sum())

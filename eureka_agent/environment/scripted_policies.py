@@ -8,14 +8,14 @@ import math
 import torch
 from torch import Tensor
 
-ROAMING = ("random", "rest", "extremes", "waves")
+SCRIPTED_POLICIES = ("random", "rest", "extremes", "waves")
 """Actions held for a random while, none, the same largest ones throughout, a sinusoid each."""
 LONGEST_HOLD = 16
 """Control steps for which a random action is held at most: short ones average out."""
 SLOWEST_HZ, FASTEST_HZ = 0.3, 3.0
 
 
-def roaming_actions(
+def scripted_actions(
     kind: str, steps: int, episodes: int, size: int, control_step: float, seed: int
 ) -> Tensor:
     """Actions `[steps, episodes, size]` in [-1, 1] of one kind, the same for the same seed.
@@ -31,7 +31,7 @@ def roaming_actions(
     generator = torch.Generator().manual_seed(seed)
     if kind == "random":
         fresh = torch.rand(steps, episodes, size, generator=generator) * 2.0 - 1.0
-        return hold(fresh, generator)
+        return hold_actions(fresh, generator)
     if kind == "extremes":
         return _extremes(episodes, size, generator).expand(steps, episodes, size).clone()
     if kind == "waves":
@@ -39,7 +39,7 @@ def roaming_actions(
     return torch.zeros(steps, episodes, size)
 
 
-def hold(fresh: Tensor, generator: torch.Generator) -> Tensor:
+def hold_actions(fresh: Tensor, generator: torch.Generator) -> Tensor:
     """Hold actions for random whiles: of `[T, N, A]` each world takes one, keeps it, takes another.
 
     Args:

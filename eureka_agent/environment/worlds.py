@@ -1,52 +1,225 @@
-"""Worlds: an environment stepped in many copies, in the order that the contract fixes."""
+"""Worlds: many copies of an environment, stepped together in a fixed order."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn, Self, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from eureka_agent.common.errors import UsageError
 from eureka_agent.environment.base import Environment
+from eureka_agent.environment.episodes import Episodes, Transitions
 from eureka_agent.environment.random import ResetNoise, mix
-from eureka_agent.environment.state import State
-from eureka_agent.environment.task_state import TaskState
-from eureka_agent.environment.worlds_base import AnyWorlds, Step
+from eureka_agent.environment.state import State, Stateful, TaskState
 from eureka_agent.simulation import CpuSimulator
 from eureka_agent.simulation.devices import CPU, make_simulator
 
 
-def make_worlds(
-    environment: Environment,
-    n: int,
-    threads: int = 0,
-    *,
-    device: torch.device = CPU,
-    backend: str | None = None,
-) -> AnyWorlds:
-    """Make worlds of an environment, which have begun an episode and stand still.
+@dataclass
+class Step:
+    """What one control step gave, before any reset. Fields as in `Transitions`, `[N, ...]` each.
+
+    Attributes:
+        truncated: whether the time limit was reached without termination `[N]` bool.
+        diverged: whether the physics failed; these worlds count as terminated and `after` repeats
+            their last good state `[N]` bool.
+        final_observation: what the policy would see, before any reset `[N, D]`.
+    """
+
+    before: Tensor
+    after: Tensor
+    prev_action: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    diverged: Tensor
+    time_left: Tensor
+    fresh: Tensor
+    final_observation: Tensor
+
+    def rollout(self, action: Tensor) -> Transitions:
+        """The step as a rollout of length one.
+
+        Args:
+            action: as applied, in [-1, 1] `[N, A]`.
+        """
+        return Transitions(
+            before=self.before[None],
+            after=self.after[None],
+            action=action[None],
+            prev_action=self.prev_action[None],
+            terminated=self.terminated[None],
+            time_left=self.time_left[None],
+            fresh=self.fresh[None],
+        )
+
+
+class ActionError(UsageError, ValueError):
+    """Raised for actions of another shape, or with entries that are no finite numbers."""
+
+
+def read_actions(actions: object, n: int, size: int) -> Tensor:
+    """Actions from outside as float32 `[n, size]`, cut to [-1, 1].
+
+    Args:
+        actions: an array, or what can be made one.
+        n: worlds.
+        size: numbers per action.
+
+    Raises:
+        ActionError: they are something else; what an algorithm gives when it has diverged is not
+            to be taken for an action.
+    """
+    try:
+        given = torch.as_tensor(np.asarray(actions, dtype=np.float32))
+    except (TypeError, ValueError) as error:
+        raise ActionError(
+            f"The actions are no numbers: {error}.", f"Give numbers of shape {[n, size]}."
+        ) from error
+    if list(given.shape) != [n, size]:
+        raise ActionError(
+            f"The actions have the shape {list(given.shape)}, not {[n, size]}.",
+            f"Give {size} numbers for each of {n} world{'s' * (n != 1)}.",
+        )
+    if not given.isfinite().all():
+        world, column = (~given.isfinite()).nonzero()[0].tolist()
+        raise ActionError(
+            f"The action of world {world} is {given[world, column].item()} in column {column}.",
+            "Give finite numbers; a policy that gives others has diverged.",
+        )
+    return given.clamp(-1.0, 1.0)
+
+
+class SimulatedEnv:
+    """What Gymnasium's and stable-baselines3's forms of an environment share: how it is copied."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The same environment in the same state, with worlds of its own."""
+        copied = memo[id(self)] = object.__new__(type(self))
+        for name, value in vars(self).items():
+            vars(copied)[name] = copy.deepcopy(value, memo)
+        return copied
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"A {type(self).__name__} cannot be pickled: a simulator is in it. Pickle what makes "
+            "it, such as functools.partial(eureka_agent.gym.make, NAME), or use copy.deepcopy."
+        )
+
+
+class Worlds(Stateful):
+    """`n` worlds of an environment, see `make_worlds`.
+
+    Everything random in a world is a function of its stream, of how many episodes it has begun, and
+    of its age, never of its neighbours.
 
     Args:
         environment: the task.
         n: number of worlds.
-        threads: of the physics on a CPU, 0 for one per core.
-        device: where signals and, if MuJoCo steps the worlds, physics live.
-        backend: see `make_simulator`.
+        device: where signals live.
 
-    Raises:
-        EnvironmentFailed: an environment of Gymnasium raised something.
+    Attributes:
+        layout: how signals are packed.
+        action_size: numbers per action.
+        observation: what the policy sees now `[n, D]` float32.
+        signals: packed signals of the present states `[n, S]` float32.
     """
-    if environment.simulated:
-        return Worlds(environment, n, threads, device=device, backend=backend)
-    # Only here, as it loads Gymnasium.
-    from eureka_agent.environment.gymnasium_environment import GymnasiumEnvironment
-    from eureka_agent.environment.gymnasium_worlds import GymnasiumWorlds
 
-    assert isinstance(environment, GymnasiumEnvironment)  # no other steps itself
-    return GymnasiumWorlds(environment, n, device)
+    observation: Tensor
+    signals: Tensor
+    STATE: ClassVar = (
+        *("observation", "signals", "_streams", "_episodes", "_age", "_fresh", "_active"),
+        "_prev_action",
+    )
+
+    def __init__(self, environment: Environment, n: int, device: torch.device) -> None:
+        self.environment = environment
+        self.n = n
+        self.layout = environment.layout
+        self.action_size = environment.action_size
+        self._streams = torch.zeros(n, dtype=torch.int64, device=device)
+        self._episodes = torch.zeros(n, dtype=torch.int64, device=device)
+        self._age = torch.zeros(n, dtype=torch.int64, device=device)
+        self._fresh = torch.ones(n, dtype=torch.bool, device=device)
+        self._active = torch.zeros(n, dtype=torch.bool, device=device)
+        self._prev_action = torch.zeros(n, self.action_size, device=device)
+
+    def start(self, worlds: slice, streams: Tensor | np.ndarray, ages: Tensor) -> None:
+        """Begin new episodes in a slice of the worlds and step them from now on.
+
+        Args:
+            worlds: which worlds.
+            streams: one 64-bit key per world: the source of all its randomness, `[m]` int64.
+            ages: control steps of the time limit that count as gone, `[m]` int64.
+        """
+        self._streams[worlds] = torch.as_tensor(streams).to(self._streams)
+        self._episodes[worlds] = 0
+        self._set_active(worlds, True)
+        chosen = torch.zeros_like(self._active)
+        chosen[worlds] = True
+        self._begin(chosen)
+        self._age[worlds] = ages.to(self._age.device)
+
+    def stop(self, worlds: slice) -> None:
+        """Step these worlds no longer."""
+        self._set_active(worlds, False)
+
+    def step(self, action: Tensor) -> Step:
+        """Apply actions `[n, A]` in [-1, 1] for one control step."""
+        raise NotImplementedError
+
+    def try_out(self) -> None:
+        """Begin an episode everywhere and take a step, so that what is broken shows at once."""
+        self.start(slice(0, self.n), torch.zeros_like(self._streams), torch.zeros_like(self._age))
+        self.step(torch.zeros_like(self._prev_action))
+
+    def overflow(self) -> str | None:
+        """Say what the physics left out for want of room since the last call; None if nothing."""
+        return None
+
+    def _begin(self, chosen: Tensor) -> None:
+        """Begin an episode in the worlds of a mask `[n]`; the others keep what they have."""
+        raise NotImplementedError
+
+    def _set_active(self, worlds: slice, active: bool) -> None:
+        self._active[worlds] = active
+
+    def _count(self, chosen: Tensor) -> None:
+        """Note that an episode begins in the worlds of a mask `[n]`."""
+        self._episodes += chosen
+        self._age.masked_fill_(chosen, 0)
+        self._fresh |= chosen
+        self._prev_action.masked_fill_(chosen[:, None], 0.0)
+
+    def _record(
+        self,
+        action: Tensor,
+        after: Tensor,
+        final_observation: Tensor,
+        terminated: Tensor,
+        diverged: Tensor,
+    ) -> Step:
+        """Take in what a step brought, and say so; resets come after it."""
+        limit = self.environment.episode_steps
+        step = Step(
+            before=self.signals,
+            after=after,
+            prev_action=self._prev_action,
+            terminated=terminated,
+            truncated=(self._age >= limit) & ~terminated & self._active,
+            diverged=diverged,
+            time_left=1.0 - self._age.float() / limit,
+            fresh=self._fresh,
+            final_observation=final_observation,
+        )
+        self.signals, self.observation = after, final_observation
+        self._prev_action, self._fresh = action.clone(), torch.zeros_like(self._fresh)
+        return step
 
 
-class Worlds(AnyWorlds):
+class MujocoWorlds(Worlds):
     """`n` worlds of an environment on MuJoCo; see `AnyWorlds`.
 
     The order within a control step: physics, task state, signals, terminated; then, for the next
@@ -61,7 +234,7 @@ class Worlds(AnyWorlds):
         backend: see `make_simulator`.
     """
 
-    STATE: ClassVar = (*AnyWorlds.STATE, "_task")
+    STATE: ClassVar = (*Worlds.STATE, "_task")
 
     def __init__(
         self,
@@ -134,7 +307,7 @@ class Worlds(AnyWorlds):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Worlds":
         """As many worlds in the same state, on a simulator of their own."""
-        copied = memo[id(self)] = Worlds(self.environment, self.n, **self._made_with)
+        copied = memo[id(self)] = MujocoWorlds(self.environment, self.n, **self._made_with)
         copied.restore(self.state())
         return copied
 
@@ -187,3 +360,59 @@ class Worlds(AnyWorlds):
         super()._set_active(worlds, active)
         stepped = self._active.nonzero()[:, 0]
         self._stepped = None if len(stepped) == self.n else stepped.int().cpu().numpy()
+
+
+Act: TypeAlias = Callable[[int, Tensor], Tensor]
+"""Control step, from 0, and observations `[n, D]` to actions `[n, A]` in [-1, 1]."""
+
+
+Watch: TypeAlias = Callable[[int, Tensor], None]
+"""Told before each control step which it is, and which episodes have ended early `[n]` bool."""
+
+
+@torch.no_grad()
+def record(
+    worlds: Worlds,
+    streams: Tensor,
+    act: Act,
+    *,
+    living: int | None = None,
+    watch: Watch = lambda step, ended: None,
+) -> tuple[Episodes, Tensor]:
+    """Let a policy act for one episode in every world.
+
+    Args:
+        worlds: any; all of them are started anew.
+        streams: the source of randomness of each episode `[n]`.
+        act: the policy.
+        living: how many worlds are stepped, the first ones; the others stand still. All when None.
+        watch: is told of each control step before it is done.
+
+    Returns:
+        The episodes, and which of them ended because the physics failed `[n]` bool.
+    """
+    n, limit = worlds.n, worlds.environment.episode_steps
+    worlds.start(slice(0, n), streams, torch.zeros(n, dtype=torch.int64))
+    worlds.stop(slice(n if living is None else living, n))
+    states, actions, before = [worlds.signals], [], []
+    lengths = torch.full((n,), limit)
+    terminated, diverged = (torch.zeros(n, dtype=torch.bool) for _ in range(2))
+    for t in range(limit):
+        watch(t, terminated)
+        action = act(t, worlds.observation)
+        step = worlds.step(action)
+        states.append(step.after)
+        before.append(step.before)
+        actions.append(action)
+        diverged |= step.diverged
+        for world in (step.terminated & ~terminated).nonzero()[:, 0].tolist():
+            terminated[world], lengths[world] = True, t + 1
+            worlds.stop(slice(world, world + 1))
+    recorded = Episodes(
+        torch.stack(states),
+        torch.stack(actions),
+        lengths,
+        terminated,
+        torch.stack(before) if worlds.environment.task_state else None,
+    )
+    return recorded, diverged

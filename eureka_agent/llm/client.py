@@ -10,14 +10,24 @@ from typing import TYPE_CHECKING
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_exponential_jitter
 
-from eureka_agent.llm.access import find_key, find_url, held_back, is_openai, url_source
-from eureka_agent.llm.censor import Censor
-from eureka_agent.llm.errors import ModelDeclined, ModelUnavailable
-from eureka_agent.llm.failures import Server, Transient
-from eureka_agent.llm.messages import ChatMessage, ModelSettings, Reply
-from eureka_agent.llm.parameters import Parameters
-from eureka_agent.llm.places import Closed, Places
-from eureka_agent.llm.route import find_route
+from eureka_agent.llm.capabilities import Capabilities, Closed, RequestSlots
+from eureka_agent.llm.endpoint import (
+    Redactor,
+    find_key,
+    find_route,
+    find_url,
+    is_openai,
+    url_source,
+    withheld_headers,
+)
+from eureka_agent.llm.failures import Server, TransientFailure
+from eureka_agent.llm.messages import (
+    ChatMessage,
+    ModelDeclined,
+    ModelSettings,
+    ModelUnavailable,
+    Reply,
+)
 
 if TYPE_CHECKING:
     from eureka_agent.llm.connection import Connection
@@ -57,11 +67,11 @@ class Client:
         self._key = find_key(api_key, url)
         self._settings = settings
         self._notify = notify
-        self._held_back = held_back(url)
-        censor = Censor(self._key)
+        self._held_back = withheld_headers(url)
+        censor = Redactor(self._key)
         source = url_source(settings.base_url)
         self._server = Server(url, source, settings.model, bool(self._key), censor, find_route(url))
-        self._parameters = Parameters(
+        self._parameters = Capabilities(
             settings.temperature, settings.reply_tokens, notify, newest=is_openai(url)
         )
         self._concurrency = settings.concurrency
@@ -102,7 +112,7 @@ class Client:
         # Importing openai takes a second, which only those who ask a model should wait.
         from eureka_agent.llm.connection import Connection
 
-        places = Places(self._concurrency, self._settings.timeout_s, self._notify)
+        places = RequestSlots(self._concurrency, self._settings.timeout_s, self._notify)
         failed = asyncio.Event()
         failures: list[Exception] = []
 
@@ -165,7 +175,7 @@ class Client:
                 await asyncio.wait_for(failed.wait(), seconds)
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Transient),
+            retry=retry_if_exception_type(TransientFailure),
             stop=spent,
             wait=self._wait,
             before_sleep=announce,
@@ -176,7 +186,7 @@ class Client:
             return await retrying(connection.send, messages)
         except Closed:
             raise ModelUnavailable(f"{label} was not sent, as another request failed.") from None
-        except Transient as failure:
+        except TransientFailure as failure:
             last = failure
         raise ModelUnavailable(
             f"{last}; {label} was given up after {attempts} attempts.", last.remedy
@@ -189,8 +199,8 @@ class Client:
         return max(asked_s + jitter_s, self._backoff(state))
 
 
-def _failure(state: RetryCallState) -> Transient:
+def _failure(state: RetryCallState) -> TransientFailure:
     """What the last attempt failed of; only such failures are retried."""
     failure = state.outcome and state.outcome.exception()
-    assert isinstance(failure, Transient)
+    assert isinstance(failure, TransientFailure)
     return failure

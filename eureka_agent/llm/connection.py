@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 import openai
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.llm.failures import Server, Transient
+from eureka_agent.llm.capabilities import Capabilities, RequestSlots, asked_length
+from eureka_agent.llm.failures import Server, TransientFailure
 from eureka_agent.llm.messages import ChatMessage, ModelSettings, Reply, without_system
-from eureka_agent.llm.parameters import Parameters, asked_length
-from eureka_agent.llm.places import Places
-from eureka_agent.llm.reading import ErrorInside, Failed, UnusableBody, read_reply
+from eureka_agent.llm.response import ErrorInBody, FailedResponse, UnusableBody, read_reply
 
 if TYPE_CHECKING:
     import httpx2
@@ -76,8 +75,8 @@ class Connection:
         key: str,
         held_back: set[str],
         settings: ModelSettings,
-        parameters: Parameters,
-        places: Places,
+        parameters: Capabilities,
+        places: RequestSlots,
     ) -> None:
         self._server = server
         self._model = settings.model
@@ -153,12 +152,16 @@ class Connection:
                 failure = self._server.late(error, self._seconds)
             except openai.APIConnectionError as error:
                 failure = self._server.unreachable(error)
-            except (openai.APIStatusError, ErrorInside) as error:
+            except (openai.APIStatusError, ErrorInBody) as error:
                 failure = self._server.judge(failed := _failed(error))
             # From here on, so that no error carries the request and its key along.
             if failed and self._learns(messages, sent, pictured, system, failed):
                 continue
-            if isinstance(failure, Transient) and place and (failure.crowded or failure.silent):
+            if (
+                isinstance(failure, TransientFailure)
+                and place
+                and (failure.crowded or failure.silent)
+            ):
                 failure.counts = not self._places.crowded(place, silent=failure.silent)
             raise failure
 
@@ -168,7 +171,7 @@ class Connection:
         sent: dict[str, float],
         pictured: bool,
         system: bool,
-        failed: Failed,
+        failed: FailedResponse,
     ) -> bool:
         """Whether the request is worth sending again at once, without what was refused."""
         if pictured and self._parameters.learn_pictures(failed.status, failed.body):
@@ -193,14 +196,14 @@ class Connection:
         return answer.content
 
 
-def _failed(error: openai.APIStatusError | ErrorInside) -> Failed:
-    if isinstance(error, ErrorInside):
+def _failed(error: openai.APIStatusError | ErrorInBody) -> FailedResponse:
+    if isinstance(error, ErrorInBody):
         return error.failed
     try:
         body = json.loads(error.response.content)
     except (ValueError, RecursionError):
         body = error.response.text.strip()
-    return Failed(error.status_code, body, error.response.headers)
+    return FailedResponse(error.status_code, body, error.response.headers)
 
 
 def _length(messages: Sequence[ChatMessage]) -> int:

@@ -1,20 +1,26 @@
 """What a failed request means for who sent it, and what a person can do about it."""
 
+import json
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.llm.access import ENDPOINT
-from eureka_agent.llm.censor import Censor
-from eureka_agent.llm.errors import ModelDeclined, ModelRefused, ModelUnavailable
-from eureka_agent.llm.meanings import CROWDED, NO_SERVICE, RETRIED, Never, never
-from eureka_agent.llm.reading import Failed, UnusableBody
-from eureka_agent.llm.route import FILE_VARIABLE, Route, bypassing
-from eureka_agent.llm.waiting import asked_wait
+from eureka_agent.llm.endpoint import COMPLETIONS_PATH, FILE_VARIABLE, Redactor, Route, bypassing
+from eureka_agent.llm.error_patterns import (
+    CROWDED,
+    NO_SERVICE,
+    RETRIED,
+    PermanentFailure,
+    permanent_failure,
+)
+from eureka_agent.llm.messages import ModelDeclined, ModelRefused, ModelUnavailable
+from eureka_agent.llm.response import FailedResponse, UnusableBody
 
 if TYPE_CHECKING:
     import openai
@@ -26,7 +32,7 @@ OWN_FAULT = "Resume the run later; if the server is your own, its log says more.
 WRONG = UsageError.exit_code
 
 
-class Transient(Exception):
+class TransientFailure(Exception):
     """Raised when a request failed in a way that may pass.
 
     Args:
@@ -77,7 +83,7 @@ class Server:
     source: str
     model: str
     has_key: bool
-    censor: Censor
+    censor: Redactor
     route: Route
 
     @property
@@ -87,7 +93,7 @@ class Server:
 
     def unreachable(
         self, error: "openai.APIConnectionError"
-    ) -> Transient | ModelRefused | ModelUnavailable:
+    ) -> TransientFailure | ModelRefused | ModelUnavailable:
         """What a connection means that failed before an answer was there."""
         causes = list(_causes(error))
         said = self.censor.line(str(causes[1])) if len(causes) > 1 else ""
@@ -115,35 +121,35 @@ class Server:
             what = f"There is no host of that name: {self._next_stop}{quoted(said)}."
             return ModelRefused(what, self._correct(), WRONG)
         remedy = f"Check the network and {self._named}; then resume the run."
-        return Transient(f"There is no connection to {self._next_stop}", said, remedy=remedy)
+        return TransientFailure(f"There is no connection to {self._next_stop}", said, remedy=remedy)
 
-    def late(self, error: Exception, seconds: float) -> Transient:
+    def late(self, error: Exception, seconds: float) -> TransientFailure:
         """What it means that no answer, or not even a connection, was there in time."""
         if any(type(cause).__name__ == "ConnectTimeout" for cause in _causes(error)):
             remedy = f"Check the network and {self._named}; then resume the run."
             what = f"There is no connection to {self._next_stop} in time"
-            return Transient(what, remedy=remedy, crowded=True)
-        return Transient(
+            return TransientFailure(what, remedy=remedy, crowded=True)
+        return TransientFailure(
             f"The model's server gave no answer in {seconds:g} s",
             remedy="Resume the run later. If its answers take longer than that, start one with "
             "--set reply_timeout=SECONDS, or with fewer at once: --set concurrency=1.",
             silent=True,
         )
 
-    def unusable(self, body: UnusableBody) -> Transient | ModelRefused:
+    def unusable(self, body: UnusableBody) -> TransientFailure | ModelRefused:
         """What a body means that holds no reply and no error."""
         if body.passes:
-            return Transient(f"The model's server {body}")
+            return TransientFailure(f"The model's server {body}")
         remedy = body.remedy or NO_SERVICE.remedy.format(**self._names())
         return ModelRefused(f"The model's server at {self.address} {body}.", remedy, WRONG)
 
-    def judge(self, failed: Failed) -> Transient | ModelRefused | ModelUnavailable:
+    def judge(self, failed: FailedResponse) -> TransientFailure | ModelRefused | ModelUnavailable:
         """What an answer means that is a failure."""
         status, said = failed.status, self.censor.line(failed.said)
         shown = f" ({status})" if status else ""
         asked_s = asked_wait(failed.headers, failed.body)
         moved = 300 <= status < 400
-        meaning = self._redirected(failed) if moved else never(failed, asked_s)
+        meaning = self._redirected(failed) if moved else permanent_failure(failed, asked_s)
         if meaning:
             what = meaning.what.format(**self._names())
             remedy = meaning.remedy.format(**self._names())
@@ -157,7 +163,7 @@ class Server:
             what = f"The model's server {happened}{shown}"
             crowded = status in CROWDED and "loading" not in failed.searched
             remedy = LATER if status in RETRIED else OWN_FAULT
-            return Transient(what, said, asked_s, remedy, crowded=crowded)
+            return TransientFailure(what, said, asked_s, remedy, crowded=crowded)
         remedy = LATER
         if asked_s < LONGEST_PLAN_S:
             moment = datetime.fromtimestamp(datetime.now().timestamp() + asked_s)
@@ -166,21 +172,19 @@ class Server:
             f"The model's server asks to wait long{shown}{quoted(said)}.", remedy
         )
 
-    def _redirected(self, failed: Failed) -> Never:
-        here = f"{self.url}{ENDPOINT}"
+    def _redirected(self, failed: FailedResponse) -> PermanentFailure:
+        here = f"{self.url}{COMPLETIONS_PATH}"
         try:
             location = urljoin(here, failed.headers.get("location", "").strip())
         except ValueError:
             location = here
         if location == here:
-            return Never("sends us on to nowhere", NO_SERVICE.remedy)
+            return PermanentFailure("sends us on to nowhere", NO_SERVICE.remedy)
         target = self.censor.line(location.partition("?")[0]).replace("{", "{{").replace("}", "}}")
         remedy = f"Check {self.source}: {target} may be a page to sign in."
-        if target.rstrip("/").endswith(ENDPOINT):
-            remedy = (
-                f"Give --base-url {target.rstrip('/').removesuffix(ENDPOINT)}, if you trust it."
-            )
-        return Never(f"sends us on to {target}, where no key is sent unasked", remedy)
+        if target.rstrip("/").endswith(COMPLETIONS_PATH):
+            remedy = f"Give --base-url {target.rstrip('/').removesuffix(COMPLETIONS_PATH)}, if you trust it."
+        return PermanentFailure(f"sends us on to {target}, where no key is sent unasked", remedy)
 
     def _names(self) -> dict[str, str]:
         host = self.url.partition("://")[2].partition("/")[0]
@@ -215,19 +219,19 @@ class Server:
         around = self._names()["bypassing"]
         return f"Correct or unset {self.route.variable}, or go around it with {around}."
 
-    def _nobody(self) -> Transient:
+    def _nobody(self) -> TransientFailure:
         remedy = f"Start the server there, or correct {self.source}; then resume the run."
         if self.route.proxy:
             remedy = self._correct()
-        return Transient(f"Nobody listens at {self._next_stop}", remedy=remedy)
+        return TransientFailure(f"Nobody listens at {self._next_stop}", remedy=remedy)
 
-    def _proxy_failed(self, said: str) -> Transient | ModelRefused:
+    def _proxy_failed(self, said: str) -> TransientFailure | ModelRefused:
         what = f"The proxy that {self.route.variable} names does not let us through"
         if re.search(r"\b50[234]\b", said):
-            return Transient(what, said, remedy=self._correct())
+            return TransientFailure(what, said, remedy=self._correct())
         return ModelRefused(f"{what}{quoted(said)}.", self._correct())
 
-    def _broke_off(self, said: str, kinds: set[str]) -> Transient | ModelRefused:
+    def _broke_off(self, said: str, kinds: set[str]) -> TransientFailure | ModelRefused:
         midway = "without sending complete" in said
         lost = midway or "disconnected" in said
         if "RemoteProtocolError" in kinds and not lost:
@@ -237,8 +241,10 @@ class Server:
                 WRONG,
             )
         if "DecodingError" in kinds:
-            return Transient("The model's server sent an answer that cannot be unpacked", said)
-        return Transient(
+            return TransientFailure(
+                "The model's server sent an answer that cannot be unpacked", said
+            )
+        return TransientFailure(
             "The model's server broke off in the middle of its answer"
             if midway
             else "The model's server closed the connection without an answer",
@@ -257,3 +263,83 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNIT = r"(ms|s|m|h|d)(?:ec(?:ond)?s?|in(?:ute)?s?|rs?|ours?|ays?)?(?![a-z])"
+_PART = re.compile(rf"(\d+(?:\.\d+)?)\s*{_UNIT}", re.IGNORECASE)
+_DURATION = rf"((?:\d+(?:\.\d+)?\s*{_UNIT.replace('(ms', '(?:ms')}[\s,]*)+)"
+_SENTENCE = re.compile(
+    rf"(?:try again|retry|retrying|wait|available|reset)[a-z ]*(?: in| after| for)? {_DURATION}",
+    re.IGNORECASE,
+)
+_FIELD = re.compile(r"retry[-_]?(?:after|delay|in)(?:[-_]?(ms|seconds|s))?", re.IGNORECASE)
+LAYERS = 8  # of a body that are looked through
+
+
+def asked_wait(headers: Mapping[str, str], body: object = None) -> float:
+    """Seconds that the server asks to wait, at least 0.
+
+    Args:
+        headers: `retry-after-ms` in milliseconds, or `retry-after` in seconds or as an HTTP date.
+        body: what it said, as plain data: looked at where the headers say nothing.
+    """
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    asked = headers.get("retry-after", "")
+    seconds = _number(asked)
+    if seconds is None:
+        seconds = _until(asked)
+    if seconds is None:
+        seconds = next(_fields(body), None)
+    if seconds is None:
+        sentence = _SENTENCE.search(json.dumps(body, ensure_ascii=False))
+        seconds = _duration(sentence[1]) if sentence else None
+    return seconds or 0.0
+
+
+def _until(date: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _fields(body: object, depth: int = 0) -> Iterator[float]:
+    """What fields say that are made for it, such as `retry_after: 20` or `retryDelay: "34s"`."""
+    if depth > LAYERS:
+        return
+    if isinstance(body, list):
+        for entry in body:
+            yield from _fields(entry, depth + 1)
+    if not isinstance(body, dict):
+        return
+    for name, value in body.items():
+        field = _FIELD.fullmatch(name)
+        if not field:
+            yield from _fields(value, depth + 1)
+            continue
+        if isinstance(value, dict):
+            value = value.get("seconds")
+        seconds = _duration(value) if isinstance(value, str) else None
+        if seconds is None and not isinstance(value, bool | dict | list):
+            seconds = _number(str(value))
+        if seconds is not None:
+            yield seconds / 1000 if field[1] == "ms" else seconds
+
+
+def _duration(text: str) -> float | None:
+    """Seconds of a duration such as "7m12.5s" or "20 seconds"."""
+    parts = _PART.findall(text)
+    return sum(float(number) * _UNITS[unit.lower()] for number, unit in parts) if parts else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return 0.0 if math.isnan(number) else max(0.0, number)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from eureka_agent.llm.conversation import Unusable
+from eureka_agent.llm.conversation import UnusableReply
 
 REPLY_LIMIT = 100_000
 """Characters of a reply that are looked at."""
@@ -28,7 +28,7 @@ def read_object(reply: str, keys: Collection[str]) -> dict[str, Any]:
         Unusable: there is none.
     """
     if not reply.strip():
-        raise Unusable("It was empty.")
+        raise UnusableReply("It was empty.")
     text, decoder = reply[:REPLY_LIMIT], json.JSONDecoder()
     found: dict[str, Any] | None = None
     position, broken, reason = 0, 0, "It holds no JSON object."
@@ -43,7 +43,7 @@ def read_object(reply: str, keys: Collection[str]) -> dict[str, Any]:
         if set(value) & set(keys):
             found = value
     if found is None:
-        raise Unusable(f"{reason} It has to have the keys {', '.join(keys)}.")
+        raise UnusableReply(f"{reason} It has to have the keys {', '.join(keys)}.")
     return found
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from eureka_agent.common.paths import data_folder
-from eureka_agent.common.plain_text import visible
+from eureka_agent.common.text import prompt_text
 
 if TYPE_CHECKING:
     pass
@@ -40,7 +40,7 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # prompts are plain text
         # Whatever is filled in: values are never templates, and nothing in them is invisible.
-        finalize=lambda value: visible(value) if isinstance(value, str) else value,
+        finalize=lambda value: prompt_text(value) if isinstance(value, str) else value,
         keep_trailing_newline=True,
     )
     environment.filters["line"] = _line

@@ -2,29 +2,35 @@
 
 from eureka_agent.reward.check import check
 from eureka_agent.reward.findings import Finding, RewardRejected
-from eureka_agent.reward.helpers import LIBRARY
+from eureka_agent.reward.library import LIBRARY
 from eureka_agent.reward.program import (
-    Evaluation,
     RewardFailed,
     RewardFunction,
     RewardProgram,
+    RewardValues,
     parse,
 )
-from eureka_agent.reward.signals import KINDS, PREFIXES, Signal, did_you_mean, parse_parameter
+from eureka_agent.reward.signals import (
+    SIGNAL_KINDS,
+    SIGNAL_PREFIXES,
+    Signal,
+    did_you_mean,
+    split_prefix,
+)
 
 __all__ = [
-    "KINDS",
     "LIBRARY",
-    "PREFIXES",
-    "Evaluation",
+    "SIGNAL_KINDS",
+    "SIGNAL_PREFIXES",
     "Finding",
     "RewardFailed",
     "RewardFunction",
     "RewardProgram",
     "RewardRejected",
+    "RewardValues",
     "Signal",
     "check",
     "did_you_mean",
     "parse",
-    "parse_parameter",
+    "split_prefix",
 ]

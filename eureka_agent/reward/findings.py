@@ -81,7 +81,7 @@ RULES = {
 
 Severity = Literal["error", "warning"]
 MAX_FINDINGS = 20
-MAX_LENGTH = 300
+MAX_FINDING_LENGTH = 300
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class EnoughFound(Exception):
     """Raised by a report that has room for no more errors, to end the check."""
 
 
-class Report:
+class Findings:
     """Collects findings while a program is checked.
 
     Args:
@@ -181,4 +181,4 @@ class Report:
 def _printable(text: str) -> str:
     """Names come from the program: nothing in them may reach a terminal or a prompt as it is."""
     plain = "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in text)
-    return plain if len(plain) <= MAX_LENGTH else f"{plain[: MAX_LENGTH - 3]}..."
+    return plain if len(plain) <= MAX_FINDING_LENGTH else f"{plain[: MAX_FINDING_LENGTH - 3]}..."

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from eureka_agent.reward import language
 from eureka_agent.reward.findings import RULES
-from eureka_agent.reward.helpers import LIBRARY
-from eureka_agent.reward.signals import PLAIN_NAMES, PREFIXES
+from eureka_agent.reward.library import LIBRARY
+from eureka_agent.reward.signals import SIGNAL_PREFIXES, STANDARD_PARAMETERS
 
 _INTRODUCTION = """\
 # The reward language
@@ -75,8 +75,8 @@ def reference() -> str:
         f"`{name}` ({' or '.join(values)})" for name, values in language.OPTIONS.items()
     )
     syntax = _SYNTAX.format(
-        prefixes=", ".join(f"`{prefix}_`" for prefix in PREFIXES),
-        plain=", ".join(f"`{name}`" for name in PLAIN_NAMES),
+        prefixes=", ".join(f"`{prefix}_`" for prefix in SIGNAL_PREFIXES),
+        plain=", ".join(f"`{name}`" for name in STANDARD_PARAMETERS),
         options=options,
     )
     imports = ", ".join(f"`{name}`" for name in sorted(language.HARMLESS_IMPORTS))

@@ -5,18 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from eureka_agent.reward.findings import Report
+from eureka_agent.reward.findings import Findings
 from eureka_agent.reward.language import ELEMENTWISE, MODULES, REDUCTIONS, TABLES
-from eureka_agent.reward.rewriter import dotted_path
+from eureka_agent.reward.parser import dotted_path
 
-Kind = Literal["rows", "tensor", "number", "unknown"]
+ValueKind = Literal["rows", "tensor", "number", "unknown"]
 """A tensor whose first dimension are the rows; some other tensor; a plain number; or not known."""
 
 _NUMBER_ATTRIBUTES = frozenset({"shape", "ndim", "device", "dtype"})
 _ROW_KEEPING_METHODS = frozenset({"clone", "float", "double", "long", "int", "bool", "detach"})
 
 
-def kind_of(node: ast.AST, names: Mapping[str, Kind]) -> Kind:
+def kind_of(node: ast.AST, names: Mapping[str, ValueKind]) -> ValueKind:
     """The kind of an expression, given the kinds of the local names. It never guesses."""
     match node:
         case ast.Constant(value=bool() | int() | float()):
@@ -42,7 +42,7 @@ def kind_of(node: ast.AST, names: Mapping[str, Kind]) -> Kind:
     return "unknown"
 
 
-def join(operands: Iterable[Kind]) -> Kind:
+def join(operands: Iterable[ValueKind]) -> ValueKind:
     """The kind of an element-wise operation on several operands."""
     kinds = set(operands)
     if kinds == {"number"}:
@@ -52,7 +52,7 @@ def join(operands: Iterable[Kind]) -> Kind:
     return "tensor" if kinds & {"rows", "tensor"} else "unknown"
 
 
-def is_tensor(node: ast.AST, names: Mapping[str, Kind]) -> bool:
+def is_tensor(node: ast.AST, names: Mapping[str, ValueKind]) -> bool:
     """Whether an expression certainly is a tensor."""
     return kind_of(node, names) in ("rows", "tensor")
 
@@ -107,7 +107,7 @@ def literal_integer(node: ast.AST) -> int | None:
     return node.value if isinstance(node, ast.Constant) and type(node.value) is int else None
 
 
-def _kind_of_subscript(node: ast.Subscript, names: Mapping[str, Kind]) -> Kind:
+def _kind_of_subscript(node: ast.Subscript, names: Mapping[str, ValueKind]) -> ValueKind:
     base = kind_of(node.value, names)
     if base != "rows":
         return base
@@ -119,7 +119,7 @@ def _kind_of_subscript(node: ast.Subscript, names: Mapping[str, Kind]) -> Kind:
     return "rows" if whole or ellipsis else "tensor"
 
 
-def _kind_of_attribute(node: ast.Attribute, names: Mapping[str, Kind]) -> Kind:
+def _kind_of_attribute(node: ast.Attribute, names: Mapping[str, ValueKind]) -> ValueKind:
     path = dotted_path(node)
     if path and path.split(".")[0] in ("torch", "math"):
         return "number"  # a constant such as math.pi
@@ -128,7 +128,7 @@ def _kind_of_attribute(node: ast.Attribute, names: Mapping[str, Kind]) -> Kind:
     return "tensor" if is_tensor(node.value, names) else "unknown"
 
 
-def _kind_of_call(node: ast.Call, names: Mapping[str, Kind]) -> Kind:
+def _kind_of_call(node: ast.Call, names: Mapping[str, ValueKind]) -> ValueKind:
     name, operands = operation(node)
     path = dotted_path(node.func) or ""
     if path.startswith("math.") or path in ("float", "int", "len"):
@@ -172,8 +172,8 @@ class Scope:
         dicts: keys of the dicts that names hold; None where the text does not tell.
     """
 
-    report: Report
-    kinds: dict[str, Kind]
+    report: Findings
+    kinds: dict[str, ValueKind]
     variables: frozenset[str]
     columns: Mapping[str, float | None]
     helpers: Mapping[str, int]
@@ -192,7 +192,7 @@ def stored_names(function: ast.FunctionDef) -> Iterator[str]:
             yield node.id
 
 
-def check_new_name(name: str, where: ast.AST, report: Report) -> None:
+def check_new_name(name: str, where: ast.AST, report: Findings) -> None:
     """Refuse names of functions, parameters and variables that would hide or reach something."""
     if name in MODULES or name in TABLES:
         message = f'"{name}" has a meaning of its own and cannot be given another.'

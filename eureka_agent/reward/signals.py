@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal[
+SignalKind = Literal[
     "position",
     "velocity",
     "angle",
@@ -18,7 +18,7 @@ Kind = Literal[
     "goal",
     "other",
 ]
-KINDS: tuple[str, ...] = get_args(Kind)
+SIGNAL_KINDS: tuple[str, ...] = get_args(SignalKind)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Signal:
     size: int | None
     unit: str
     meaning: str
-    kind: Kind
+    kind: SignalKind
     axes: tuple[str, ...] = ()
 
     @property
@@ -47,17 +47,17 @@ class Signal:
         return "[N]" if self.size is None else f"[N, {self.size}]"
 
 
-PREFIXES = ("prev", "start", "max", "min")
+SIGNAL_PREFIXES = ("prev", "start", "max", "min")
 """`prev_<signal>` one control step earlier; the others over the episode so far."""
 
-PLAIN_NAMES = ("action", "prev_action", "terminated", "time_left")
+STANDARD_PARAMETERS = ("action", "prev_action", "terminated", "time_left")
 """What every environment offers besides its signals."""
 
 
-def parse_parameter(name: str) -> tuple[str, str]:
+def split_prefix(name: str) -> tuple[str, str]:
     """Split a name: `prev_torso_up` is ("prev", "torso_up"), `action` is ("", "action")."""
     prefix, separator, rest = name.partition("_")
-    if separator and rest and prefix in PREFIXES and name not in PLAIN_NAMES:
+    if separator and rest and prefix in SIGNAL_PREFIXES and name not in STANDARD_PARAMETERS:
         return prefix, rest
     return "", name
 
@@ -65,7 +65,11 @@ def parse_parameter(name: str) -> tuple[str, str]:
 def parameter_names(signals: Sequence[Signal]) -> list[str]:
     """All names that a program may ask for, apart from the keys of its SCALES."""
     names = [signal.name for signal in signals]
-    return [*names, *PLAIN_NAMES, *(f"{prefix}_{name}" for prefix in PREFIXES for name in names)]
+    return [
+        *names,
+        *STANDARD_PARAMETERS,
+        *(f"{prefix}_{name}" for prefix in SIGNAL_PREFIXES for name in names),
+    ]
 
 
 def columns_of(name: str, signals: Sequence[Signal]) -> float | None:
@@ -73,7 +77,7 @@ def columns_of(name: str, signals: Sequence[Signal]) -> float | None:
     if name in ("terminated", "time_left"):
         return None
     sizes = {signal.name: signal.size for signal in signals}
-    return sizes.get(name, sizes.get(parse_parameter(name)[1], math.inf))
+    return sizes.get(name, sizes.get(split_prefix(name)[1], math.inf))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -3,19 +3,22 @@
 import shutil
 from dataclasses import replace
 
+from eureka_agent.common.text import plural
 from eureka_agent.config import SearchConfig
-from eureka_agent.designer.base import Past, by_merit
-from eureka_agent.store import CandidateRow, Run, ranking
-from eureka_agent.store.files import draft_of
+from eureka_agent.designer.base import PastCandidate, by_merit
+from eureka_agent.search.trainer import Job, Trainer
+from eureka_agent.store import CandidateRow, Run, RunReader, ranking, solved
+from eureka_agent.store.folder import atomic_file
+from eureka_agent.views.verdict import why
 
 POLICY_FILES = ("policy.zip", "policy.json")
 
 
-def past_candidates(run: Run, before: int) -> list[Past]:
+def past_candidates(run: Run, before: int) -> list[PastCandidate]:
     """Candidates of the generations before `before`, as a designer may know them."""
     known = {standing.row.id: standing for standing in ranking(run)}
     return [
-        Past(
+        PastCandidate(
             id=row.id,
             generation=row.generation,
             text=row.text,
@@ -33,7 +36,7 @@ def past_candidates(run: Run, before: int) -> list[Past]:
     ]
 
 
-def remembered(past: list[Past], config: SearchConfig) -> list[Past]:
+def remembered(past: list[PastCandidate], config: SearchConfig) -> list[PastCandidate]:
     """What a designer is told of earlier programs, by the configuration's rules.
 
     Without reflection nothing is known of them but that they were written, as nobody needs to
@@ -63,8 +66,68 @@ def ship(run: Run, candidate: CandidateRow) -> None:
     for name in POLICY_FILES:
         source = run.candidate_folder(candidate.id) / name
         if source.is_file():
-            with draft_of(best / name) as draft:
+            with atomic_file(best / name) as draft:
                 shutil.copyfile(source, draft)
         else:
             (best / name).unlink(missing_ok=True)
     run.set_best(candidate.id)
+
+
+CLOSE = 0.3
+"""A candidate is close if it lags the leader by at most this share of the range of all."""
+
+
+def break_ties(run: Run, trainer: Trainer, config: SearchConfig) -> None:
+    """Train the candidates that are close to the leader once more; the highest mean wins.
+
+    It goes on until whoever leads has been trained twice: when the leaders fall back on their
+    second seed, the next one has still only been lucky once.
+    """
+    while close := _undecided(run, config):
+        run.set_phase(f"close call: a second seed for {plural(len(close), 'candidate')}")
+        trainer.train([_second_training(run, row, config) for row in close])
+    ranked = ranking(run)
+    if not ranked:
+        return
+    best = ranked[0].row
+    if run.row().best_candidate != best.id:
+        run.event("best", f"wins: {why(run, ranked)}", best.id)
+    ship(run, best)
+
+
+def finalists(run: RunReader, most: int) -> list[CandidateRow]:
+    """The candidates that are close to the leader, the fittest first, at most `most`.
+
+    There are none where nothing is to be settled: no candidate does better than policies without
+    training, or none than any other.
+    """
+    ranked = ranking(run)
+    if not ranked or solved(run, ranked) is False:
+        return []
+    highest, lowest = ranked[0].value, ranked[-1].value
+    if len(ranked) > 1 and ranked[0].rank_key[0] == ranked[-1].rank_key[0]:
+        return []
+    bar = highest - CLOSE * (highest - lowest)
+    return [standing.row for standing in ranked if standing.value >= bar][:most]
+
+
+def _undecided(run: RunReader, config: SearchConfig) -> list[CandidateRow]:
+    """Who trains on the second seed next: what is begun, or the finalists of an open call."""
+    second = {
+        t.candidate_id: t for t in run.trainings("candidate") if t.seed == config.second_seed()
+    }
+    begun = {number for number, t in second.items() if t.state not in ("finished", "failed")}
+    if begun:
+        return [row for row in run.candidates() if row.id in begun]
+    if not config.measured:
+        return []  # a second policy would change the comparison of all others, too
+    close = finalists(run, config.candidates)
+    if not close or close[0].id in second or (len(close) == 1 and not second):
+        return []
+    return [row for row in close if row.id not in second]
+
+
+def _second_training(run: Run, row: CandidateRow, config: SearchConfig) -> Job:
+    seed = config.second_seed()
+    training = run.add_training("candidate", seed, steps_total=config.steps, candidate=row.id)
+    return Job(training.id, row.text, seed, f"#{row.id} on a second seed")

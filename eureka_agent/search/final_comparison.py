@@ -4,19 +4,23 @@ Every number here comes from the reporting pool, on which nothing was trained or
 training seeds that the search never used.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from eureka_agent.common.text import things
+import numpy as np
+
+from eureka_agent.analysis.rewards.bank import SAMPLE_SIZE, Bank
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, pools
-from eureka_agent.search.archive import ship
+from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 from eureka_agent.search.trainer import Job, Outcome, Trainer
-from eureka_agent.store import CandidateRow, Run, RunReader, TrainingRow, ranking, solved
+from eureka_agent.store import CandidateRow, Run, TrainingRow, solved
 from eureka_agent.store.rows import Role
 from eureka_agent.video.policies import read_weights
-from eureka_agent.views.verdict import why
-from eureka_agent.workers.clients import Judge
-from eureka_agent.workers.replies import Judgement, Weights
+from eureka_agent.workers.judge_client import EvaluatedEpisodes, JudgeClient
+from eureka_agent.workers.probe_client import ProbeClient
+from eureka_agent.workers.protocol import JobFailed, WorkerFailed
+from eureka_agent.workers.replies import Weights
 
 
 def enter_baselines(run: Run, environment: Environment, config: SearchConfig) -> None:
@@ -33,10 +37,10 @@ def enter_baselines(run: Run, environment: Environment, config: SearchConfig) ->
             run.add_training(role, seed, steps_total=config.steps)
 
 
-def compare(
+def compare_with_baselines(
     run: Run,
     trainer: Trainer,
-    judge: Judge,
+    judge: JudgeClient,
     environment: Environment,
     config: SearchConfig,
     *,
@@ -128,7 +132,7 @@ def _fresh_seeds(config: SearchConfig) -> list[int]:
 def _retrain(
     run: Run,
     trainer: Trainer,
-    judge: Judge,
+    judge: JudgeClient,
     config: SearchConfig,
     role: Role,
     program: str | None,
@@ -157,7 +161,7 @@ def _retrain(
             _report(run, judge, config, outcomes)
 
 
-def _report(run: Run, judge: Judge, config: SearchConfig, outcomes: list[Outcome]) -> None:
+def _report(run: Run, judge: JudgeClient, config: SearchConfig, outcomes: list[Outcome]) -> None:
     """Judge the shipped checkpoints of a population on the reporting pool."""
     shipped = [(o.job, o.best.weights) for o in outcomes if o.best is not None]
     if not shipped:
@@ -174,7 +178,9 @@ def _report(run: Run, judge: Judge, config: SearchConfig, outcomes: list[Outcome
             )
 
 
-def _report_as_shipped(run: Run, judge: Judge, winner: CandidateRow, config: SearchConfig) -> None:
+def _report_as_shipped(
+    run: Run, judge: JudgeClient, winner: CandidateRow, config: SearchConfig
+) -> None:
     """Judge the winner's policy from the search on the reporting pool."""
     searched = _training(run, "candidate", winner, config)
     path = run.candidate_folder(winner.id) / "policy.zip"
@@ -184,7 +190,9 @@ def _report_as_shipped(run: Run, judge: Judge, winner: CandidateRow, config: Sea
     run.set_reporting(searched.id, float(judgement.fitness.mean()))
 
 
-def _judged(judge: Judge, policies: list[Weights], config: SearchConfig) -> list[Judgement]:
+def _judged(
+    judge: JudgeClient, policies: list[Weights], config: SearchConfig
+) -> list[EvaluatedEpisodes]:
     return judge.judge(policies, pools.REPORTING, config.reporting_episodes)
 
 
@@ -218,61 +226,60 @@ def _check_reproduction(run: Run, winner: CandidateRow, config: SearchConfig) ->
         )
 
 
-CLOSE = 0.3
-"""A candidate is close if it lags the leader by at most this share of the range of all."""
+def note_measure(run: Run, judge: JudgeClient, config: SearchConfig, bank: Bank | None) -> None:
+    """Note in the run what its fitness can be and what policies without training get, once.
 
+    Where candidates rank by their peers there is nothing to note: no fitness measures the task.
 
-def settle(run: Run, trainer: Trainer, config: SearchConfig) -> None:
-    """Train the candidates that are close to the leader once more; the highest mean wins.
-
-    It goes on until whoever leads has been trained twice: when the leaders fall back on their
-    second seed, the next one has still only been lucky once.
+    Raises:
+        JudgeFailed: untrained policies cannot be judged.
     """
-    while close := _undecided(run, config):
-        run.set_phase(f"close call: a second seed for {things(len(close), 'candidate')}")
-        trainer.train([_second_training(run, row, config) for row in close])
-    ranked = ranking(run)
-    if not ranked:
+    if not config.measured or "untrained" in run.row().measure:
         return
-    best = ranked[0].row
-    if run.row().best_candidate != best.id:
-        run.event("best", f"wins: {why(run, ranked)}", best.id)
-    ship(run, best)
+    seen = _untrained(judge, config, bank)
+    nearer = [judgement.nearness for judgement in seen if judgement.nearness is not None]
+    judge.open()
+    run.set_measure(
+        **judge.measure,
+        untrained=max((float(judgement.fitness.mean()) for judgement in seen), default=None),
+        untrained_progress=max(nearer, default=None),
+    )
 
 
-def finalists(run: RunReader, most: int) -> list[CandidateRow]:
-    """The candidates that are close to the leader, the fittest first, at most `most`.
+def note_one_function(
+    run: Run, environment: Environment, judge: JudgeClient, bank: Bank, prober: ProbeClient
+) -> None:
+    """Note whether the human reward pays in every recorded step just what the fitness measures.
 
-    There are none where nothing is to be settled: no candidate does better than policies without
-    training, or none than any other.
+    Where the steps of all records are alike nothing can be said, and nothing is noted.
+
+    Raises:
+        JudgeFailed: recorded episodes cannot be judged.
     """
-    ranked = ranking(run)
-    if not ranked or solved(run, ranked) is False:
-        return []
-    highest, lowest = ranked[0].value, ranked[-1].value
-    if len(ranked) > 1 and ranked[0].merit[0] == ranked[-1].merit[0]:
-        return []
-    bar = highest - CLOSE * (highest - lowest)
-    return [standing.row for standing in ranked if standing.value >= bar][:most]
+    human = human_reward(run, environment)
+    if human is None or "one_function" in run.row().measure:
+        return
+    text, values = human.read_text(encoding="utf-8"), []
+    for record in bank.read(bank.sample(SAMPLE_SIZE)):
+        alive = record.episodes.alive().numpy()
+        try:
+            (paid,) = prober.score([text], record.episodes)
+        except (WorkerFailed, JobFailed):
+            return
+        measured = judge.steps(record.episodes)[alive]
+        if isinstance(paid, str) or not np.allclose(paid.total[alive], measured, rtol=1e-5):
+            run.set_measure(one_function=False)
+            return
+        values.append(measured)
+    if values and np.ptp(np.concatenate(values)) > 0:
+        run.set_measure(one_function=True)
 
 
-def _undecided(run: RunReader, config: SearchConfig) -> list[CandidateRow]:
-    """Who trains on the second seed next: what is begun, or the finalists of an open call."""
-    second = {
-        t.candidate_id: t for t in run.trainings("candidate") if t.seed == config.second_seed()
-    }
-    begun = {number for number, t in second.items() if t.state not in ("finished", "failed")}
-    if begun:
-        return [row for row in run.candidates() if row.id in begun]
-    if not config.measured:
-        return []  # a second policy would change the comparison of all others, too
-    close = finalists(run, config.candidates)
-    if not close or close[0].id in second or (len(close) == 1 and not second):
-        return []
-    return [row for row in close if row.id not in second]
-
-
-def _second_training(run: Run, row: CandidateRow, config: SearchConfig) -> Job:
-    seed = config.second_seed()
-    training = run.add_training("candidate", seed, steps_total=config.steps, candidate=row.id)
-    return Job(training.id, row.text, seed, f"#{row.id} on a second seed")
+def _untrained(
+    judge: JudgeClient, config: SearchConfig, bank: Bank | None
+) -> Sequence[EvaluatedEpisodes]:
+    """What each kind of untrained policy did on the ranking pool."""
+    if bank is None:
+        return judge.run_scripted(list(SCRIPTED_POLICIES), pools.RANKING, config.ranking_episodes)
+    references = [entry for entry in bank.entries if entry.kind == "reference"]
+    return [record.seen for record in bank.read(references)]

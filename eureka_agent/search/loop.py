@@ -21,32 +21,35 @@ import dataclasses
 
 import numpy as np
 
-from eureka_agent.analysis.bank import Bank, Entry, Record, enter_references
-from eureka_agent.analysis.feedback import keep_reflection
-from eureka_agent.analysis.trajectories.frames import picture_winner
-from eureka_agent.common.text import number, things
+from eureka_agent.analysis.feedback import store_reflection
+from eureka_agent.analysis.rewards.bank import Bank, Entry, Record, enter_references
+from eureka_agent.analysis.trajectories.excerpt import picture_winner
+from eureka_agent.common.text import number, plural
 from eureka_agent.config import SearchConfig
 from eureka_agent.critic.critic import thought_of
 from eureka_agent.designer.base import Proposal
 from eureka_agent.environment import Environment
 from eureka_agent.llm.budget import BudgetSpent
-from eureka_agent.search.archive import past_candidates, remembered, ship
+from eureka_agent.search.archive import break_ties, past_candidates, remembered, ship
 from eureka_agent.search.arguments import require_evaluable
-from eureka_agent.search.final_comparison import compare, enter_baselines, settle
-from eureka_agent.search.measuring import note_measure, note_one_function
-from eureka_agent.search.setup import Launch, Stages, build_stages, running
+from eureka_agent.search.final_comparison import (
+    compare_with_baselines,
+    enter_baselines,
+    note_measure,
+    note_one_function,
+)
+from eureka_agent.search.setup import SearchSetup, Stages, build_stages, running
 from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.store import CandidateRow, Run, ranking, solved
-from eureka_agent.store.files import draft_of
-from eureka_agent.store.folder import EPISODES_FILE
-from eureka_agent.store.transcript import write_transcript
+from eureka_agent.store.folder import EPISODES_FILE, atomic_file
+from eureka_agent.store.writing import write_transcript
 from eureka_agent.training import save_policy
 from eureka_agent.video.winners import WinnerFilms
 from eureka_agent.views.verdict import why
-from eureka_agent.workers.clients import Judge
+from eureka_agent.workers.judge_client import JudgeClient
 
 
-def search(launch: Launch) -> None:
+def search(launch: SearchSetup) -> None:
     """Search until the configured generations are finished, then compare the winner.
 
     Args:
@@ -56,18 +59,18 @@ def search(launch: Launch) -> None:
     with running(run, config), build_stages(launch) as stages:
         prepare(launch, stages)
         for generation in range(config.generations):
-            stages.spare.prepare()  # it imports while the designer writes and the critic reads
+            stages.prestarted.prepare()  # it imports while the designer writes and the critic reads
             candidates = propose(launch, generation)
             if not candidates:
                 break
-            sound = stages.critic.criticise(candidates, config.candidates)
+            sound = stages.critic.verify(candidates, config.candidates)
             train_and_judge(run, stages.trainer, config, sound, environment, stages.bank)
             learn(run, config, stages, generation)
             select(run, generation, stages.films)
         conclude(launch, stages)
 
 
-def evaluate(launch: Launch, seeds: int) -> None:
+def evaluate(launch: SearchSetup, seeds: int) -> None:
     """Retrain winner, human reward and bare fitness until each has `seeds` fresh trainings.
 
     Raises:
@@ -76,12 +79,12 @@ def evaluate(launch: Launch, seeds: int) -> None:
     config = dataclasses.replace(launch.config, retrainings=seeds)
     run, environment = launch.run, launch.environment
     require_evaluable(run)
-    with running(run, config), Judge(environment, config, launch.fitness) as judge:
+    with running(run, config), JudgeClient(environment, config, launch.fitness) as judge:
         trainer = Trainer(run, environment, config, judge, launch.fitness)
-        compare(run, trainer, judge, environment, config, asked=True)
+        compare_with_baselines(run, trainer, judge, environment, config, asked=True)
 
 
-def prepare(launch: Launch, stages: Stages) -> None:
+def prepare(launch: SearchSetup, stages: Stages) -> None:
     """Record what candidates are compared with, as far as the run does not hold it yet.
 
     Raises:
@@ -93,7 +96,7 @@ def prepare(launch: Launch, stages: Stages) -> None:
     note_measure(launch.run, stages.judge, launch.config, stages.bank)
 
 
-def propose(launch: Launch, generation: int) -> list[CandidateRow]:
+def propose(launch: SearchSetup, generation: int) -> list[CandidateRow]:
     """The candidates of a generation; written by the designer unless they are there already.
 
     Empty if the designer may not spend any more.
@@ -107,7 +110,7 @@ def propose(launch: Launch, generation: int) -> list[CandidateRow]:
     count = config.written
     initial = [Proposal(launch.initial, (), "given to start from")] if launch.initial else []
     given = initial if generation == 0 else []
-    to_write = things(count - len(given), "program")
+    to_write = plural(count - len(given), "program")
     run.set_phase(f"generation {generation}: {designer.name} writes {to_write}")
     try:
         past = remembered(past_candidates(run, generation), config)
@@ -148,7 +151,7 @@ def train_and_judge(
     if not candidates:
         return
     generation = candidates[0].generation
-    run.set_phase(f"generation {generation}: training {things(len(candidates), 'candidate')}")
+    run.set_phase(f"generation {generation}: training {plural(len(candidates), 'candidate')}")
     seed = config.training_seed(0)
     jobs: dict[int, Job] = {}
     for row in candidates:
@@ -186,11 +189,11 @@ def keep_result(
         with run.transaction():
             run.set_failure(row.id, outcome.failure or "unknown")
             run.event("failed", outcome.failure or "unknown", row.id)
-            keep_reflection(run, row.id, environment, config)
+            store_reflection(run, row.id, environment, config)
         return
     folder = run.candidate_folder(row.id)
     save_policy(folder / "policy.zip", best.weights, environment)
-    with draft_of(folder / EPISODES_FILE) as draft:
+    with atomic_file(folder / EPISODES_FILE) as draft:
         np.savez_compressed(draft, allow_pickle=False, **best.episodes.arrays())
     with run.transaction():
         run.set_result(
@@ -200,7 +203,7 @@ def keep_result(
             checkpoint_step=best.step,
             progress=best.progress,
         )
-        keep_reflection(run, row.id, environment, config, best.episodes)
+        store_reflection(run, row.id, environment, config, best.episodes)
         shown = "trained to the end"
         if best.fitness is not None:
             near = "" if best.progress is None else f", progress {number(best.progress)}"
@@ -215,13 +218,13 @@ def learn(run: Run, config: SearchConfig, stages: Stages, generation: int) -> No
         ChildFailed: programs cannot be scored.
         JobFailed: the environment cannot be set up.
     """
-    if stages.reflecting is not None:
+    if stages.feedback is not None:
         run.set_phase(f"generation {generation}: the policies are analysed")
-        stages.reflecting.analyse(generation)
-    if stages.insight is not None:
+        stages.feedback.analyse(generation)
+    if stages.reward_comparison is not None:
         run.set_phase(f"generation {generation}: the programs are compared")
-        hindsight = stages.review.hindsight() if stages.review else None
-        stages.insight.learn(generation, config.measured, hindsight)
+        reviewer_precision = stages.review.reviewer_precision() if stages.review else None
+        stages.reward_comparison.learn(generation, config.measured, reviewer_precision)
 
 
 def select(run: Run, generation: int, films: WinnerFilms | None = None) -> None:
@@ -247,7 +250,7 @@ def select(run: Run, generation: int, films: WinnerFilms | None = None) -> None:
         films.record(newest.id)
 
 
-def conclude(launch: Launch, stages: Stages) -> None:
+def conclude(launch: SearchSetup, stages: Stages) -> None:
     """Settle close calls on a second seed, then retrain the winner beside the baselines.
 
     Raises:
@@ -256,9 +259,9 @@ def conclude(launch: Launch, stages: Stages) -> None:
         EnvironmentFailed: the environment's own code ends worker after worker.
     """
     run, config, environment = launch.run, launch.config, launch.environment
-    settle(run, stages.trainer, config)
+    break_ties(run, stages.trainer, config)
     if stages.bank is not None and config.rank_by == "fitness":
         note_one_function(run, environment, stages.judge, stages.bank, stages.prober)
-    compare(run, stages.trainer, stages.judge, environment, config)
+    compare_with_baselines(run, stages.trainer, stages.judge, environment, config)
     if config.picture:
         picture_winner(run, environment, config.seed)

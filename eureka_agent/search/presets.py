@@ -3,7 +3,10 @@
 Those that come with the program are the TOML files of the folder `presets`.
 """
 
+import ast
 import functools
+import inspect
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -13,7 +16,7 @@ from typing import Any
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import data_folder, expanded
-from eureka_agent.config import KINDS, SearchConfig, unknown_setting
+from eureka_agent.config import BY_ENVIRONMENT, KINDS, SearchConfig, unknown_setting
 from eureka_agent.store import RunReader, find_run
 
 SUFFIX = ".toml"
@@ -165,3 +168,75 @@ def _require(name: str, value: object, kind: type, path: Path) -> None:
             f"{path}: {name} must be {KINDS[kind]}, not {value!r:.60}.",
             "Correct it in the file. All settings and their values: eureka-agent config show",
         )
+
+
+HIDDEN = ("preset",)
+"""What a configuration keeps beside its settings."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that `--set` and a TOML file take.
+
+    Attributes:
+        name: of the setting.
+        kind: of its value: int, float, bool or str.
+        default: its value in a new run that does not give it; None where the environment says.
+        value: what it is set to; as `default` where nothing sets it.
+        meaning: what it is, in a sentence or two.
+    """
+
+    name: str
+    kind: str
+    default: Any
+    value: Any
+    meaning: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is set to something else than its default."""
+        return self.value != self.default
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry of `config show --json`."""
+        return {
+            "name": self.name,
+            "type": self.kind,
+            "default": self.default,
+            "value": self.value,
+            "meaning": self.meaning,
+        }
+
+
+def all_settings(given: Mapping[str, Any]) -> list[Setting]:
+    """All settings, in the order of the configuration.
+
+    Args:
+        given: what a preset, a file or a run sets.
+    """
+    meanings = _meanings()
+    found = []
+    for setting in fields(SearchConfig):
+        if setting.name in HIDDEN:
+            continue
+        default = None if setting.name in BY_ENVIRONMENT else setting.default
+        default = "auto" if setting.name == "device" else default
+        value = given.get(setting.name, default)
+        kind = type(setting.default).__name__
+        found.append(Setting(setting.name, kind, default, value, meanings.get(setting.name, "")))
+    return found
+
+
+def _meanings() -> dict[str, str]:
+    """What stands below each field in the source of the configuration: its only description."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(SearchConfig))).body
+    assert isinstance(tree, ast.ClassDef)
+    meanings: dict[str, str] = {}
+    for node, below in zip(tree.body, tree.body[1:], strict=False):
+        match node, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                meanings[name] = " ".join(text.split())
+    return meanings

@@ -13,20 +13,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from eureka_agent.analysis.bank import FOLDER, Bank
-from eureka_agent.analysis.feedback import Reflecting
-from eureka_agent.analysis.rewards.comparison import Insight
-from eureka_agent.analysis.rewards.scores import Scorer
+from eureka_agent.analysis.feedback import Feedback
+from eureka_agent.analysis.rewards.bank import FOLDER, Bank, Scorer
+from eureka_agent.analysis.rewards.comparison import RewardComparison
 from eureka_agent.common.errors import MissingError, StorageError, UsageError
 from eureka_agent.config import SearchConfig
-from eureka_agent.critic.critic import Critic
-from eureka_agent.critic.exam.examiner import Examiner
+from eureka_agent.critic.critic import Critic, Screening
+from eureka_agent.critic.examiner import Examiner
 from eureka_agent.critic.review import Review
-from eureka_agent.critic.screening import Screening
-from eureka_agent.designer.base import Broken, Designer, Past, Proposal
+from eureka_agent.designer.base import Designer, PastCandidate, Proposal, RepairRequest
 from eureka_agent.designer.offline.designer import OfflineDesigner
 from eureka_agent.environment import Environment, TaskDescription, find_environment
-from eureka_agent.environment.placeholder import placeholders
+from eureka_agent.environment.source_files import placeholders
 from eureka_agent.reward import RewardRejected, parse
 from eureka_agent.search.arguments import (
     check_arguments,
@@ -40,20 +38,21 @@ from eureka_agent.search.final_comparison import human_reward
 from eureka_agent.search.trainer import Trainer
 from eureka_agent.simulation import resolve_device
 from eureka_agent.store import Run
-from eureka_agent.store.files import read_plain
+from eureka_agent.store.folder import read_plain
 from eureka_agent.store.trust import OWN_FITNESS, Agrees
 from eureka_agent.video.winners import WinnerFilms
-from eureka_agent.workers.clients import Judge, JudgeFailed, rows_at_once, start_worker
-from eureka_agent.workers.levels import demand
-from eureka_agent.workers.probe_client import Prober
-from eureka_agent.workers.process import Spare
+from eureka_agent.workers.judge_client import JudgeClient, JudgeFailed
+from eureka_agent.workers.probe_client import ProbeClient
 from eureka_agent.workers.protocol import JobFailed
+from eureka_agent.workers.sandbox import require_isolation
+from eureka_agent.workers.session import PrestartedWorker
+from eureka_agent.workers.trainer_client import rows_per_call, start_trainer
 
 if TYPE_CHECKING:
     from eureka_agent.analysis.trajectories.analyst import Analyst
     from eureka_agent.critic.reviewer import Reviewer
     from eureka_agent.llm import Client
-    from eureka_agent.llm.conversation import Asking
+    from eureka_agent.llm.conversation import Conversation
 
 GIVEN, INITIAL = "given.py", "initial.py"
 """Files of the user's that a run keeps a copy of."""
@@ -64,7 +63,7 @@ LARGEST_PROGRAM = 16 << 20
 
 
 @dataclasses.dataclass
-class Launch:
+class SearchSetup:
     """Everything that `search.loop.search` needs.
 
     Attributes:
@@ -108,12 +107,12 @@ class Stages:
 
     critic: Critic
     trainer: Trainer
-    judge: Judge
-    prober: Prober
-    spare: Spare
+    judge: JudgeClient
+    prober: ProbeClient
+    prestarted: PrestartedWorker
     bank: Bank | None
-    reflecting: Reflecting | None
-    insight: Insight | None
+    feedback: Feedback | None
+    reward_comparison: RewardComparison | None
     review: Review | None
     films: WinnerFilms | None
 
@@ -126,11 +125,11 @@ class GivenDesigner:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def propose(self, generation: int, count: int, past: Sequence[Past]) -> list[Proposal]:
+    def propose(self, generation: int, count: int, past: Sequence[PastCandidate]) -> list[Proposal]:
         """The given program."""
         return [Proposal(text=self._text, parents=(), note="given")]
 
-    def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
+    def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
         """Nothing: mending it is up to whoever gave it."""
         return [None] * len(broken)
 
@@ -144,7 +143,7 @@ def new_search(
     fitness: Path | None = None,
     given: str | None = None,
     initial: str | None = None,
-) -> Launch:
+) -> SearchSetup:
     """Create a run.
 
     Args:
@@ -171,7 +170,7 @@ def new_search(
         raise without_measure(environment.task)
     require_given(resolved.designer, given is not None)
     _check_model(resolved)
-    isolation = demand(resolved.sandbox)
+    isolation = require_isolation(resolved.sandbox)
     if initial is not None:
         _check_initial(initial, environment, source)
     files = {GIVEN: given, INITIAL: initial}
@@ -193,7 +192,9 @@ def new_search(
     return _launch(run, environment, resolved)
 
 
-def resumed_search(path: Path, more_generations: int = 0, agrees: Agrees | None = None) -> Launch:
+def resumed_search(
+    path: Path, more_generations: int = 0, agrees: Agrees | None = None
+) -> SearchSetup:
     """Open a run to go on with it.
 
     Args:
@@ -224,41 +225,41 @@ def resumed_search(path: Path, more_generations: int = 0, agrees: Agrees | None 
 
 
 @contextmanager
-def build_stages(launch: Launch) -> Iterator[Stages]:
+def build_stages(launch: SearchSetup) -> Iterator[Stages]:
     """Connect the stages of a search, and end their processes afterwards.
 
     Raises:
         UsageError: the contrasts that the environment declares cannot be loaded.
     """
     run, config, environment = launch.run, launch.config, launch.environment
-    rows = rows_at_once(config, environment)
+    rows = rows_per_call(config, environment)
     with (
         WinnerFilms(run) if config.video else nullcontext() as films,
-        Judge(environment, config, launch.fitness) as judge,
-        Prober(environment, sandbox=config.sandbox, rows=rows) as prober,
-        Spare(partial(start_worker, config)) as spare,
+        JudgeClient(environment, config, launch.fitness) as judge,
+        ProbeClient(environment, sandbox=config.sandbox, rows=rows) as prober,
+        PrestartedWorker(partial(start_trainer, config)) as prestarted,
     ):
-        bank = insight = reflecting = review = None
+        bank = reward_comparison = feedback = review = None
         screening = Screening()
         if config.designer != "given":
             bank = Bank(run.path / FOLDER, config.bank << 20, lambda text: run.event("bank", text))
-            insight = _insight(launch, bank, prober)
-            reflecting = Reflecting(run, environment, config, bank, prober, launch.analyst)
+            reward_comparison = _insight(launch, bank, prober)
+            feedback = Feedback(run, environment, config, bank, prober, launch.analyst)
             review = _review(launch, bank, prober)
             screening = Screening(
-                insight if config.equivalents else None,
+                reward_comparison if config.equivalents else None,
                 Examiner(environment, bank, prober) if config.exam else None,
                 review,
             )
         yield Stages(
             critic=Critic(run, environment, launch.designer, prober, config.repairs, screening),
-            trainer=Trainer(run, environment, config, judge, launch.fitness, spare),
+            trainer=Trainer(run, environment, config, judge, launch.fitness, prestarted),
             judge=judge,
             prober=prober,
-            spare=spare,
+            prestarted=prestarted,
             bank=bank,
-            reflecting=reflecting,
-            insight=insight,
+            feedback=feedback,
+            reward_comparison=reward_comparison,
             review=review,
             films=films,
         )
@@ -269,7 +270,9 @@ def running(run: Run, config: SearchConfig) -> Iterator[None]:
     """Hold a run while something works on it; keep its status and clock, however that ends."""
     with run.lock():
         started = time.monotonic()
-        run.set_sandbox(str(demand(config.sandbox)))  # the machine may be another one than before
+        run.set_sandbox(
+            str(require_isolation(config.sandbox))
+        )  # the machine may be another one than before
         run.set_status("running")
         try:
             yield
@@ -297,7 +300,7 @@ def _sound_fitness(path: Path, environment: Environment, config: SearchConfig) -
     with TemporaryDirectory() as folder:
         copy = Path(folder).resolve() / OWN_FITNESS
         copy.write_text(text, encoding="utf-8")
-        with Judge(environment, config, copy) as judge:
+        with JudgeClient(environment, config, copy) as judge:
             try:
                 judge.open()
             except JudgeFailed as error:
@@ -372,9 +375,9 @@ def _designer(config: SearchConfig, task: TaskDescription, run: Run, initial: st
 def _language_model_designer(
     config: SearchConfig, task: TaskDescription, run: Run, initial: str
 ) -> Designer:
-    from eureka_agent.designer.llm_designer import AuthorSettings, LanguageModelDesigner
+    from eureka_agent.designer.llm_designer import LLMDesigner, LLMDesignerSettings
 
-    settings = AuthorSettings(
+    settings = LLMDesignerSettings(
         name=config.model,
         turns=config.history,
         training_steps=config.steps,
@@ -386,13 +389,13 @@ def _language_model_designer(
         parts=config.parts,
         initial=initial,
     )
-    return LanguageModelDesigner(task, _asking(config, run), run, settings)
+    return LLMDesigner(task, _conversation(config, run), run, settings)
 
 
-def _asking(config: SearchConfig, run: Run) -> "Asking":
+def _conversation(config: SearchConfig, run: Run) -> "Conversation":
     """The model in any of its roles; the run holds what was spent in all of them."""
     from eureka_agent.llm.budget import Budget
-    from eureka_agent.llm.conversation import Asking
+    from eureka_agent.llm.conversation import Conversation
 
     budget = Budget(
         run,
@@ -401,7 +404,7 @@ def _asking(config: SearchConfig, run: Run) -> "Asking":
         prompt_price=config.prompt_price,
         completion_price=config.completion_price,
     )
-    return Asking(
+    return Conversation(
         lambda: _client(config, notify=lambda text: run.event("model", text)), run, budget
     )
 
@@ -415,26 +418,26 @@ def _roles(
     from eureka_agent.analysis.trajectories.analyst import Analyst
     from eureka_agent.critic.reviewer import Reviewer
 
-    asking = _asking(config, run)
-    reviewer = Reviewer(task, asking, config.parts) if config.review_rounds else None
-    return reviewer, Analyst(task, asking, config.parts) if config.analyst else None
+    conversation = _conversation(config, run)
+    reviewer = Reviewer(task, conversation, config.parts) if config.review_rounds else None
+    return reviewer, Analyst(task, conversation, config.parts) if config.analyst else None
 
 
-def _insight(launch: Launch, bank: Bank, prober: Prober) -> Insight:
+def _insight(launch: SearchSetup, bank: Bank, prober: ProbeClient) -> RewardComparison:
     path = human_reward(launch.run, launch.environment)
     human = path.read_text(encoding="utf-8") if path else ""
     discount = launch.environment.training.discount
-    return Insight(launch.run, bank, Scorer(bank, prober), discount, human)
+    return RewardComparison(launch.run, bank, Scorer(bank, prober), discount, human)
 
 
-def _review(launch: Launch, bank: Bank, prober: Prober) -> Review | None:
+def _review(launch: SearchSetup, bank: Bank, prober: ProbeClient) -> Review | None:
     if launch.reviewer is None:
         return None
     run, environment, rounds = launch.run, launch.environment, launch.config.review_rounds
     return Review(run, environment, launch.reviewer, bank, prober, rounds)
 
 
-def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:
+def _launch(run: Run, environment: Environment, config: SearchConfig) -> SearchSetup:
     task = dataclasses.replace(
         environment.describe(), task=run.row().goal, measured=config.measured
     )
@@ -443,7 +446,7 @@ def _launch(run: Run, environment: Environment, config: SearchConfig) -> Launch:
     own = run.path / OWN_FITNESS
     text = _kept(run, INITIAL) if (run.path / INITIAL).exists() else ""
     reviewer, analyst = _roles(config, task, run)
-    return Launch(
+    return SearchSetup(
         run=run,
         environment=environment,
         config=config,

@@ -12,10 +12,11 @@ from eureka_agent.common.errors import EnvironmentFailed
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, Episodes, pools
 from eureka_agent.store import Run
-from eureka_agent.workers.clients import Judge, Worker
-from eureka_agent.workers.process import Spare
-from eureka_agent.workers.protocol import ChildFailed, JobFailed
-from eureka_agent.workers.replies import Judgement, Report, Weights
+from eureka_agent.workers.judge_client import EvaluatedEpisodes, JudgeClient
+from eureka_agent.workers.protocol import JobFailed, WorkerFailed
+from eureka_agent.workers.replies import Weights
+from eureka_agent.workers.session import PrestartedWorker
+from eureka_agent.workers.trainer_client import LaneReply, TrainerClient
 
 SPARE_AFTER_S = 30.0
 """Seconds into a training from which a worker is kept ready: they outweigh what it costs."""
@@ -51,7 +52,7 @@ class Checkpoint:
     step: int
     own_return: float
     weights: Weights
-    judgement: Judgement
+    judgement: EvaluatedEpisodes
 
     @property
     def fitness(self) -> float | None:
@@ -95,7 +96,7 @@ class Outcome:
             self.early = checkpoint
 
 
-def planned_looks(config: SearchConfig, episode_steps: int) -> list[int]:
+def evaluation_steps(config: SearchConfig, episode_steps: int) -> list[int]:
     """Steps of a training at which the judge looks: evenly spaced, the last one at the end.
 
     They are as many as configured, fewer where judging would take more than `JUDGE_PERCENT` of a
@@ -126,12 +127,12 @@ class Trainer:
         run: Run,
         environment: Environment,
         config: SearchConfig,
-        judge: Judge,
+        judge: JudgeClient,
         fitness: Path | None,
-        spare: Spare | None = None,
+        prestarted: PrestartedWorker | None = None,
     ) -> None:
         self._run, self._environment, self._config, self._judge = run, environment, config, judge
-        self._fitness, self._spare = fitness, spare
+        self._fitness, self._spare = fitness, prestarted
         self._deaths: Counter[int] = Counter()
         self._crashes = 0
 
@@ -151,14 +152,14 @@ class Trainer:
             try:
                 found = self._train_batch(batch)
                 self._crashes = 0
-            except ChildFailed as failure:
+            except WorkerFailed as failure:
                 self._refuse_crashes(failure)
                 found, again = self._after_failure(batch, failure)
                 waiting[:0] = again
             outcomes |= {outcome.job.training: outcome for outcome in found}
         return [outcomes[job.training] for job in jobs]
 
-    def _refuse_crashes(self, failure: ChildFailed) -> None:
+    def _refuse_crashes(self, failure: WorkerFailed) -> None:
         """Give up where code of the environment itself ends every worker: no reward can help."""
         if failure.lane is not None or not self._environment.reads_files:
             return
@@ -171,7 +172,7 @@ class Trainer:
             )
 
     def _after_failure(
-        self, batch: list[Job], failure: ChildFailed
+        self, batch: list[Job], failure: WorkerFailed
     ) -> tuple[list[Outcome], list[list[Job]]]:
         """Whom to fail and whom to try again after a worker's death."""
         if len(batch) > 1:
@@ -194,7 +195,9 @@ class Trainer:
         for job in batch:
             self._run.start_training(job.training)
         started = time.monotonic()
-        with Worker(self._environment, self._config, fitness, spare=self._spare) as worker:
+        with TrainerClient(
+            self._environment, self._config, fitness, prestarted=self._spare
+        ) as worker:
             living = dict(enumerate(batch))
             for lane, job in list(living.items()):
                 try:
@@ -203,7 +206,7 @@ class Trainer:
                     self._fail(outcomes[lane], error.message)
                     del living[lane]
             done = 0
-            for target in planned_looks(self._config, self._environment.episode_steps):
+            for target in evaluation_steps(self._config, self._environment.episode_steps):
                 if not living or target <= done:
                     continue
                 reports = self._advance(worker, living, done, target - done)
@@ -222,8 +225,8 @@ class Trainer:
         return list(outcomes.values())
 
     def _advance(
-        self, worker: Worker, living: Mapping[int, Job], done: int, steps: int
-    ) -> dict[int, Report]:
+        self, worker: TrainerClient, living: Mapping[int, Job], done: int, steps: int
+    ) -> dict[int, LaneReply]:
         def show(progress: int) -> None:
             self._run.set_progress({job.training: done + progress for job in living.values()})
 
@@ -238,10 +241,10 @@ class Trainer:
 
     def _look(
         self,
-        worker: Worker,
+        worker: TrainerClient,
         living: Mapping[int, Job],
         outcomes: Mapping[int, Outcome],
-        reports: Mapping[int, Report],
+        reports: Mapping[int, LaneReply],
     ) -> None:
         """Judge the policies as they are, and keep each that its own reward likes best so far."""
         weights = worker.weights(list(living))
@@ -263,8 +266,8 @@ class Trainer:
         self,
         job: Job,
         own: float,
-        judgement: Judgement,
-        report: Report,
+        judgement: EvaluatedEpisodes,
+        report: LaneReply,
     ) -> None:
         self._run.add_evaluation(
             job.training,

@@ -6,14 +6,13 @@ MUJOCO_LOG.TXT in the working folder. Divergence is detected and counted by the 
 
 import mujoco
 
-from eureka_agent.simulation.cpu import CpuSimulator
 from eureka_agent.simulation.devices import (
     describe_devices,
     gpu_obstacle,
     make_simulator,
     resolve_device,
 )
-from eureka_agent.simulation.simulator import Simulator
+from eureka_agent.simulation.simulator import CpuSimulator, Simulator
 
 __all__ = [
     "CpuSimulator",

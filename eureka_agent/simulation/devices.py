@@ -9,8 +9,7 @@ import torch
 
 from eureka_agent.common.choices import require_device_name
 from eureka_agent.common.errors import MissingError
-from eureka_agent.simulation.cpu import CpuSimulator, cores
-from eureka_agent.simulation.simulator import Simulator
+from eureka_agent.simulation.simulator import CpuSimulator, Simulator, available_cores
 
 CPU = torch.device("cpu")
 
@@ -44,7 +43,7 @@ def gpu_obstacle(index: int = 0) -> MissingError | None:
 
 def describe_devices() -> dict[str, str]:
     """What this machine can train on, with versions, and why not on what it cannot."""
-    said = {"cpu": f"works, with MuJoCo {mujoco.__version__} on {cores()} cores"}
+    said = {"cpu": f"works, with MuJoCo {mujoco.__version__} on {available_cores()} cores"}
     obstacle = gpu_obstacle()
     if obstacle is not None:
         return said | {"cuda": f"does not work: {obstacle}", "auto": "cpu"}
@@ -118,7 +117,7 @@ def _warp_obstacle(index: int) -> MissingError | None:
             "Install it: pip install -c constraints.txt 'eureka-agent[gpu]' (in a checkout: "
             "'.[gpu]').",
         )
-    from eureka_agent.simulation.warp_setup import usable_gpus
+    from eureka_agent.simulation.warp import usable_gpus
 
     if index >= usable_gpus():
         version = importlib.metadata.version("warp-lang")

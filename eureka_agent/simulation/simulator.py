@@ -1,12 +1,17 @@
-"""What the program asks of a physics engine: many worlds of one model, stepped together."""
+"""The interface of simulators, and the one on the CPU: `mujoco.batch.Batch`, a C thread pool."""
 
-from collections.abc import Sequence
+import copy
+import os
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import mujoco
+import mujoco.batch
 import numpy as np
 import torch
 from torch import Tensor
+
+from eureka_agent.common.errors import UsageError
 
 MAX_SPEED = 1e6
 """A velocity beyond this (m/s or rad/s) counts as divergence: no robot recovers from it."""
@@ -116,3 +121,133 @@ def late_sensors(model: mujoco.MjModel) -> Tensor:
     """Entries of `sensordata` that belong to the `LATE_FIELDS`, int64 `[m]`."""
     late = model.sensor_needstage == int(mujoco.mjtStage.mjSTAGE_ACC)
     return torch.from_numpy(np.flatnonzero(np.repeat(late, model.sensor_dim)))
+
+
+class CpuSimulator:
+    """`n` worlds on CPU threads; see `Simulator`.
+
+    `Batch` gives bit-identical physics for any number of worlds and threads, so what a world does
+    never depends on its neighbours. It must not be used from several Python threads at once.
+
+    Args:
+        model: the compiled model; it is copied and never changed.
+        n: number of worlds.
+        threads: physics threads; 0 means one per core.
+    """
+
+    def __init__(self, model: mujoco.MjModel, n: int, threads: int = 0) -> None:
+        self.model = _prepared(model)
+        self.n = n
+        self.device = torch.device("cpu")
+        self._batch = mujoco.batch.Batch(self.model, n, nthread=threads or available_cores())
+        self._views: dict[str, Tensor] = {}
+        self._late_sensors = late_sensors(self.model)
+        self._failed = np.zeros(n, dtype=bool)
+
+    def view(self, field: str) -> Tensor:
+        """See `Simulator.view`; float64, shared with the physics."""
+        view = self._views.get(field)
+        if view is None:
+            try:
+                array = self._batch.bind(field)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise UsageError(f"The simulator has no field {field!r}: {error}") from error
+            # Outputs of the physics are read-only arrays, which torch cannot express: nobody here
+            # writes to them, so the flag is lifted on a view of the same memory.
+            view = self._views[field] = _shared(array)
+            if not array.flags.writeable:
+                # Outputs are copied out after a call: without one the new view would hold zeros.
+                self._refresh()
+        return view
+
+    def prepare(self, substeps: int) -> None:
+        """See `Simulator.prepare`; there is nothing to do."""
+
+    def step(self, substeps: int, worlds: Sequence[int] | np.ndarray | None = None) -> None:
+        """See `Simulator.step`."""
+        ids = None if worlds is None else np.asarray(worlds, dtype=np.int32)
+        self._failed[:] = False
+        try:
+            self._batch.step(ids, nstep=substeps, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+        except mujoco.batch.SimulationError as error:
+            self._failed[np.asarray(error.ids, dtype=np.int64)] = True
+
+    def reset_where(
+        self,
+        mask: Tensor,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None = None,
+        keyframe: int = -1,
+    ) -> None:
+        """See `Simulator.reset_where`; only the worlds in the mask cost anything."""
+        rows = mask.nonzero()[:, 0]
+        if not len(rows):
+            return
+        ids = rows.int().numpy()
+        self._batch.reset(ids, keyframe=keyframe, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+        self.view("qpos")[rows] = qpos[rows].double()
+        self.view("qvel")[rows] = qvel[rows].double()
+        if act is not None and self.model.na:
+            self.view("act")[rows] = act[rows].double()
+        self._refresh(ids)
+        for view, columns in self._late():
+            view[rows[:, None], columns] = 0.0
+
+    def state(self) -> np.ndarray:
+        """See `Simulator.state`."""
+        return self._batch.state.copy()
+
+    def restore(self, state: np.ndarray) -> None:
+        """See `Simulator.restore`."""
+        self._batch.state[:] = state
+        self._refresh()
+
+    def diverged(self) -> Tensor:
+        """See `Simulator.diverged`."""
+        bad = out_of_bounds(self.view("qpos"), self.view("qvel"))
+        return bad | torch.from_numpy(self._failed)
+
+    def overflow(self) -> str | None:
+        """See `Simulator.overflow`."""
+        return None
+
+    def _refresh(self, ids: np.ndarray | None = None) -> None:
+        """Compute what follows from the states of worlds, all when None."""
+        # An `MjData` serves many worlds: what this call does not compute comes out as another's.
+        kept = [(view, columns, view[:, columns].clone()) for view, columns in self._late()]
+        self._batch.forward(ids, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
+        for view, columns, value in kept:
+            view[:, columns] = value
+
+    def _late(self) -> Iterator[tuple[Tensor, Tensor | slice]]:
+        """The views in use of what the last physics step left, as `[n, ...]` and columns."""
+        for field in LATE_FIELDS & self._views.keys():
+            yield self._views[field], slice(None)
+        if "sensordata" in self._views and len(self._late_sensors):
+            yield self._views["sensordata"], self._late_sensors
+
+
+def _prepared(model: mujoco.MjModel) -> mujoco.MjModel:
+    """A copy with the options that this program relies on."""
+    model = copy.deepcopy(model)
+    # mujoco 4.0.0 ships a core whose sparse Newton solver assembles wrong Hessians.
+    model.opt.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
+    # The engine's silent reset of diverged worlds would hide divergence from the judge.
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+    return model
+
+
+def _shared(array: np.ndarray) -> Tensor:
+    if array.flags.writeable:
+        return torch.from_numpy(array)
+    interface = dict(array.__array_interface__)
+    address, _ = interface["data"]
+    interface["data"] = (address, False)
+    holder = type("Memory", (), {"__array_interface__": interface, "owner": array})()
+    return torch.from_numpy(np.asarray(holder))
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

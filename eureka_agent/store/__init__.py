@@ -2,7 +2,7 @@
 
 from eureka_agent.store.baselines import baselines_path, fingerprint, read_baselines
 from eureka_agent.store.folder import find_run, list_runs
-from eureka_agent.store.ranking import Standing, ranking, solved
+from eureka_agent.store.ranking import RankedCandidate, ranking, solved
 from eureka_agent.store.reading import RunReader
 from eureka_agent.store.rows import (
     AnalysisRow,
@@ -12,7 +12,7 @@ from eureka_agent.store.rows import (
     EventRow,
     ExchangeRow,
     GenerationRow,
-    InsightRow,
+    RewardComparisonRow,
     RunRow,
     TrainingRow,
     UsageRow,
@@ -27,11 +27,11 @@ __all__ = [
     "EventRow",
     "ExchangeRow",
     "GenerationRow",
-    "InsightRow",
+    "RankedCandidate",
+    "RewardComparisonRow",
     "Run",
     "RunReader",
     "RunRow",
-    "Standing",
     "TrainingRow",
     "UsageRow",
     "baselines_path",

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from eureka_agent.common.errors import EurekaError, UsageError
 from eureka_agent.store import folder
-from eureka_agent.store.files import is_plain
-from eureka_agent.store.folder import list_runs
+from eureka_agent.store.folder import is_plain, list_runs
 from eureka_agent.store.reading import LOCK, RunReader
 from eureka_agent.store.rows import CandidateRow
 

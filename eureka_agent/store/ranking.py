@@ -21,7 +21,7 @@ DIGITS = 9
 
 
 @dataclass(frozen=True)
-class Standing:
+class RankedCandidate:
     """A candidate with a result, as it stands among the others.
 
     Attributes:
@@ -37,18 +37,18 @@ class Standing:
     trainings: int
 
     @property
-    def merit(self) -> tuple[float, float]:
+    def rank_key(self) -> tuple[float, float]:
         """Sorts candidates; equal ones cannot be told apart by anything that was measured."""
-        return merit(self.value, self.progress)
+        return rank_key(self.value, self.progress)
 
 
-def merit(value: float, progress: float | None) -> tuple[float, float]:
+def rank_key(value: float, progress: float | None) -> tuple[float, float]:
     """What candidates are sorted by, the worse one lower: their value, then their progress."""
     known = progress is not None and math.isfinite(progress)
     return _rounded(value), _rounded(progress) if known and progress is not None else -math.inf
 
 
-def ranking(run: RunReader) -> list[Standing]:
+def ranking(run: RunReader) -> list[RankedCandidate]:
     """How candidates stand, the best first, of equals the earlier one.
 
     Candidates without a result are left out, and so are those that broke on a second seed.
@@ -56,16 +56,16 @@ def ranking(run: RunReader) -> list[Standing]:
     trainings: defaultdict[int | None, list[TrainingRow]] = defaultdict(list)
     for training in run.trainings("candidate"):
         trainings[training.candidate_id].append(training)
-    found = [_standing(row, trainings[row.id]) for row in run.candidates()]
+    found = [_ranked_candidate(row, trainings[row.id]) for row in run.candidates()]
     known = [standing for standing in found if standing is not None]
     if not run.measured:
         known = _by_peers(run, known)
     return sorted(
-        known, key=lambda standing: (*(-part for part in standing.merit), standing.row.id)
+        known, key=lambda standing: (*(-part for part in standing.rank_key), standing.row.id)
     )
 
 
-def solved(run: RunReader, ranked: Sequence[Standing] | None = None) -> bool | None:
+def solved(run: RunReader, ranked: Sequence[RankedCandidate] | None = None) -> bool | None:
     """Whether a candidate did better than policies without training; None where nothing says so.
 
     Args:
@@ -77,25 +77,29 @@ def solved(run: RunReader, ranked: Sequence[Standing] | None = None) -> bool | N
     ranked = ranking(run) if ranked is None else ranked
     if untrained is None or not ranked or not run.measured:
         return None
-    return ranked[0].merit[0] > _rounded(untrained)
+    return ranked[0].rank_key[0] > _rounded(untrained)
 
 
-def _standing(row: CandidateRow, trainings: Sequence[TrainingRow]) -> Standing | None:
+def _ranked_candidate(
+    row: CandidateRow, trainings: Sequence[TrainingRow]
+) -> RankedCandidate | None:
     """A candidate by the means of its trainings that are over; None without a sound result."""
     if row.state != "finished" or any(training.state == "failed" for training in trainings):
         return None
     over = [t for t in trainings if t.ranking_fitness is not None]
     values = [t.ranking_fitness for t in over if t.ranking_fitness is not None]
     if not values:
-        return Standing(row, UNCOMPARED if row.fitness is None else row.fitness, row.progress, 1)
+        return RankedCandidate(
+            row, UNCOMPARED if row.fitness is None else row.fitness, row.progress, 1
+        )
     nearer = [t.progress for t in over if t.progress is not None]
     progress = statistics.fmean(nearer) if len(nearer) == len(values) else None
-    return Standing(row, statistics.fmean(values), progress, len(values))
+    return RankedCandidate(row, statistics.fmean(values), progress, len(values))
 
 
-def _by_peers(run: RunReader, known: Sequence[Standing]) -> list[Standing]:
-    insight = run.insight()
-    rates = insight.peers if insight else {}
+def _by_peers(run: RunReader, known: Sequence[RankedCandidate]) -> list[RankedCandidate]:
+    reward_comparison = run.reward_comparison()
+    rates = reward_comparison.peers if reward_comparison else {}
     given = [rates.get(str(standing.row.id)) for standing in known]
     return [
         replace(standing, value=UNCOMPARED if rate is None else rate, progress=None)

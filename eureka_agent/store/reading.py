@@ -11,10 +11,9 @@ from typing import Any, Self, TypeVar
 from eureka_agent.common.errors import UsageError
 from eureka_agent.store import folder, trust
 from eureka_agent.store.database import Database
-from eureka_agent.store.decoding import load
 from eureka_agent.store.folder import DATABASE
-from eureka_agent.store.guard import STRANGE
 from eureka_agent.store.rows import (
+    STRANGE,
     AnalysisRow,
     CandidateRow,
     DraftRow,
@@ -22,12 +21,13 @@ from eureka_agent.store.rows import (
     EventRow,
     ExchangeRow,
     GenerationRow,
-    InsightRow,
+    RewardComparisonRow,
     Role,
     RunRow,
     RunStatus,
     TrainingRow,
     UsageRow,
+    load,
 )
 
 Row = TypeVar("Row", CandidateRow, TrainingRow, EvaluationRow, GenerationRow)
@@ -46,9 +46,9 @@ STRANGE_ERRORS = (
     RecursionError,
 )
 """What looking at documents raises that are not as this program writes them."""
-AUTHOR = ("designer", "repair")
+AUTHOR_ROLES = ("designer", "repair")
 """Roles in which the language model writes programs."""
-TRIES = 2
+MODEL_TRIES = 2
 """Answers that are asked for in other roles where the first is of no use; the attempts of a review
 count on by as many for each version of a program."""
 MEASURED = {
@@ -200,7 +200,7 @@ class RunReader:
 
         Only in these roles; without any, what was asked of the program's author.
         """
-        asked = roles or AUTHOR
+        asked = roles or AUTHOR_ROLES
         sql = (
             "SELECT * FROM exchanges WHERE generation = ? AND slot = ? "
             f"AND role IN ({', '.join('?' * len(asked))}) ORDER BY attempt, role"
@@ -234,13 +234,13 @@ class RunReader:
             "AS best_candidate FROM candidates GROUP BY generation ORDER BY generation",
         )
 
-    def insight(self, generation: int | None = None) -> InsightRow | None:
+    def reward_comparison(self, generation: int | None = None) -> RewardComparisonRow | None:
         """What was known after a generation, or now; None if that is nothing yet."""
         sql = (
             "SELECT * FROM insights WHERE generation = ifnull(?, generation) "
             "ORDER BY generation DESC LIMIT 1"
         )
-        return next(iter(self._database.select(InsightRow, sql, generation)), None)
+        return next(iter(self._database.select(RewardComparisonRow, sql, generation)), None)
 
     def analysis(self, candidate: int) -> AnalysisRow | None:
         """What a candidate's policy does and its program pays; None until that is known."""

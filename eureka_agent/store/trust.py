@@ -19,7 +19,7 @@ from pathlib import Path
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import data_folder
-from eureka_agent.store.files import open_plain, read_plain, write_atomically
+from eureka_agent.store.folder import open_plain, read_plain, write_atomically
 from eureka_agent.store.rows import RunRow
 
 SIGNATURE = "signature"

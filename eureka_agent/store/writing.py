@@ -11,10 +11,22 @@ from typing import Any, Self
 from eureka_agent.common.errors import StorageError
 from eureka_agent.store import folder, toml, trust
 from eureka_agent.store.database import Database
-from eureka_agent.store.files import require_plain_folder, write_atomically
-from eureka_agent.store.folder import DATABASE, latest_moment, new_name
+from eureka_agent.store.folder import (
+    DATABASE,
+    latest_moment,
+    new_name,
+    require_plain_folder,
+    write_atomically,
+)
 from eureka_agent.store.reading import LOCK, RunReader
-from eureka_agent.store.rows import CandidateRow, CandidateState, Role, RunStatus, TrainingRow
+from eureka_agent.store.rows import (
+    CandidateRow,
+    CandidateState,
+    ExchangeRow,
+    Role,
+    RunStatus,
+    TrainingRow,
+)
 
 
 class RunWriter(RunReader):
@@ -226,7 +238,7 @@ class RunWriter(RunReader):
             values = {"state": "failed", "failure": failure, "finished": time.time()}
             database.update("candidates", candidate, **values)
 
-    def add_insight(self, generation: int, **values: Any) -> None:
+    def add_reward_comparison(self, generation: int, **values: Any) -> None:
         """Record what is known after a generation: the other fields of `InsightRow`."""
         with self._write() as database:
             database.insert("insights", generation=generation, **values)
@@ -466,3 +478,25 @@ class Run(RunWriter):
             UsageError: another process is; raised on entering the block.
         """
         return folder.exclusive(self.path / LOCK)
+
+
+def write_transcript(run: Run, candidate: CandidateRow) -> None:
+    """Write `prompt.md` and `reply.md`, and for repairs `repair-<n>.prompt.md` and so on."""
+    folder = run.candidate_folder(candidate.id)
+    for exchange in run.exchanges(candidate.generation, candidate.slot):
+        prefix = f"repair-{exchange.attempt}." if exchange.attempt else ""
+        for name, text in (("prompt", _prompt(exchange)), ("reply", _reply(exchange))):
+            write_atomically(folder / f"{prefix}{name}.md", text)
+
+
+def _prompt(exchange: ExchangeRow) -> str:
+    return _sections([(message["role"], message["content"]) for message in exchange.messages])
+
+
+def _reply(exchange: ExchangeRow) -> str:
+    reasoning = [("reasoning", exchange.reasoning)] if exchange.reasoning else []
+    return _sections([*reasoning, ("reply", exchange.reply)])
+
+
+def _sections(parts: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"<!-- {name} -->\n\n{text.strip()}\n" for name, text in parts)

@@ -1,8 +1,7 @@
 """Training: a population of PPO policies in one simulator, exported as stock SB3 zips."""
 
-from eureka_agent.training.export import save_policy
 from eureka_agent.training.lane import ComponentStatistics, LaneReport, Reward
-from eureka_agent.training.networks import PolicyStack
+from eureka_agent.training.networks import PolicyStack, save_policy
 from eureka_agent.training.population import Population
 
 __all__ = [

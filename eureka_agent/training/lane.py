@@ -1,14 +1,16 @@
 """One lane of a population: what it is trained on, and what is reported of it."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import AnyWorlds, Memory, Step, Transitions
-from eureka_agent.reward import Evaluation
+from eureka_agent.environment import Memory
+from eureka_agent.reward import RewardFailed, RewardValues
 
 
 class Reward(Protocol):
@@ -24,7 +26,7 @@ class Reward(Protocol):
         """Weight of each component."""
         ...
 
-    def __call__(self, arguments: Mapping[str, Tensor]) -> Evaluation:
+    def __call__(self, arguments: Mapping[str, Tensor]) -> RewardValues:
         """Evaluate `M` transitions."""
         ...
 
@@ -85,7 +87,7 @@ class Lane:
     _extremes: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     _rollouts: int = 0
 
-    def count_rewards(self, evaluation: Evaluation) -> None:
+    def count_rewards(self, evaluation: RewardValues) -> None:
         """Add a rollout to the component statistics of the running advance."""
         self._rollouts += 1
         for name, value in evaluation.components.items():
@@ -118,51 +120,84 @@ class Lane:
         self.updates = self._rollouts = 0
 
 
-class RolloutBuffer:
-    """`T` steps of `W = K·N` worlds.
+TIMES, GRACE_S = 10.0, 5.0
+"""Times what its lane's physics and updates have taken that a reward may take, and what it may take
+in any case. Rewards that people and models write take a hundredth of the former."""
+
+
+class NonRewardTimer:
+    """A watch that runs while anything but a reward does.
 
     Attributes:
-        observation: what the policy saw `[T, W, D]`.
-        final_observation: what it would see after the step, before any reset `[T, W, D]`.
-        sampled: actions before clipping `[T, W, A]`.
-        mean: means they were sampled around `[T, W, A]`.
-        transitions: what programs read.
-        truncated: episodes cut by the time limit `[T, W]`.
-        diverged: worlds whose physics failed `[T, W]`.
+        seconds: that have passed so.
     """
 
-    def __init__(self, worlds: AnyWorlds, horizon: int) -> None:
-        n, a = worlds.n, worlds.action_size
-        d, s = worlds.observation.shape[1], worlds.layout.width
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since = time.perf_counter()
 
-        def floats(*size: int) -> Tensor:
-            return torch.zeros(horizon, n, *size, device=worlds.observation.device)
+    def start(self) -> None:
+        """Count from now on."""
+        self._since = time.perf_counter()
 
-        def flags() -> Tensor:
-            return torch.zeros(horizon, n, dtype=torch.bool, device=worlds.observation.device)
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Count what has passed since the start, and nothing within."""
+        self.seconds += time.perf_counter() - self._since
+        try:
+            yield
+        finally:
+            self.start()
 
-        self.observation, self.final_observation = floats(d), floats(d)
-        self.sampled, self.mean = floats(a), floats(a)
-        self.truncated, self.diverged = flags(), flags()
-        self.transitions = Transitions(
-            before=floats(s),
-            after=floats(s),
-            action=floats(a),
-            prev_action=floats(a),
-            terminated=flags(),
-            time_left=floats(),
-            fresh=flags(),
-        )
 
-    def store(
-        self, t: int, observation: Tensor, mean: Tensor, sampled: Tensor, action: Tensor, step: Step
+class TimeLimitedReward:
+    """A reward that fails once it has cost too much.
+
+    On a CPU it is charged the processor time of the thread that calls it, so that it does not
+    matter who else uses the machine. What it is compared with is the time on the clock, which only
+    grows with that.
+
+    Args:
+        reward: to be called.
+        elsewhere: seconds that everything else has taken so far, its lane's share of them.
+        clock: what it is charged by.
+    """
+
+    def __init__(
+        self,
+        reward: Reward,
+        elsewhere: Callable[[], float],
+        clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        """Write step `t`."""
-        self.observation[t], self.mean[t], self.sampled[t] = observation, mean, sampled
-        self.final_observation[t] = step.final_observation
-        self.truncated[t], self.diverged[t] = step.truncated, step.diverged
-        part = self.transitions
-        part.before[t], part.after[t] = step.before, step.after
-        part.action[t], part.prev_action[t] = action, step.prev_action
-        part.terminated[t], part.time_left[t] = step.terminated, step.time_left
-        part.fresh[t] = step.fresh
+        self._reward, self._elsewhere, self._clock = reward, elsewhere, clock
+        self._begun, self._spent = elsewhere(), 0.0
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """As of the reward."""
+        return self._reward.parameters
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """As of the reward."""
+        return self._reward.weights
+
+    def __call__(self, arguments: Mapping[str, Tensor]) -> RewardValues:
+        """Evaluate `M` transitions.
+
+        Raises:
+            RewardFailed: as the reward does, or all calls together have taken too long.
+        """
+        before = self._clock()
+        try:
+            evaluation = self._reward(arguments)
+        finally:
+            self._spent += self._clock() - before
+        rest = self._elsewhere() - self._begun
+        if self._spent > GRACE_S + TIMES * rest:
+            raise RewardFailed(
+                f"The program is too slow: its calls took {self._spent:.1f} s of processor time, "
+                f"the physics and the updates of its lane {rest:.1f} s.",
+                0,
+            )
+        return evaluation

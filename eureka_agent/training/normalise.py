@@ -67,7 +67,7 @@ class ObservationNormaliser(RunningMoments):
         return (observation - shift[:, None]) / scale[:, None]
 
 
-class ValueNormaliser(Stateful):
+class PopArt(Stateful):
     """Maps between returns and what the value network predicts: PopArt.
 
     The network predicts returns relative to a moving mean and spread; when these move, its last

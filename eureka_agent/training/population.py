@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.environment import Environment, SignalLayout, under
-from eureka_agent.simulation.cpu import cores
+from eureka_agent.environment import Environment, SignalLayout, substate
 from eureka_agent.simulation.devices import CPU
-from eureka_agent.training.group import LaneGroup
+from eureka_agent.simulation.simulator import available_cores
 from eureka_agent.training.lane import LaneReport, Reward
+from eureka_agent.training.lane_group import LaneGroup
 
 LEAST_WORLDS = 128
 """Of a group: with fewer, the calls of a step cost more than what they do, and threads take turns.
@@ -63,7 +63,7 @@ class Population:
             raise UsageError(f"A population needs lanes and worlds, not {lanes} x {worlds}.")
         self.settings = environment.training
         self.lanes, self.per_lane = lanes, worlds
-        threads = threads or cores()
+        threads = threads or available_cores()
         on_cpu = device.type == "cpu" and backend is None
         most = min(threads, lanes // 2, lanes * worlds // LEAST_WORLDS) if on_cpu else 1
         count = max(most, 1)
@@ -114,10 +114,10 @@ class Population:
         group, own = self._home(lane)
         group.stop(own)
 
-    def elsewhere_s(self, lane: int) -> float:
+    def non_reward_s(self, lane: int) -> float:
         """Seconds that all but rewards have taken of a lane in the advances so far."""
         group, _ = self._home(lane)
-        return group.elsewhere_s
+        return group.non_reward_s
 
     def steps(self, lane: int) -> int:
         """Environment steps of a loaded lane."""
@@ -146,7 +146,7 @@ class Population:
         """
         for index, (group, first) in enumerate(zip(self._groups, self._firsts, strict=True)):
             own = {k - first: r for k, r in rewards.items() if 0 <= k - first < group.lanes}
-            group.resume(under(state, f"{index}."), own)
+            group.resume(substate(state, f"{index}."), own)
 
     def advance(
         self, steps: int, heartbeat: Callable[[int], None] = lambda done: None

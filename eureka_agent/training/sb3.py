@@ -16,15 +16,13 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from torch import Tensor
 
 from eureka_agent.common.errors import EurekaError, UsageError
-from eureka_agent.environment import AnyWorlds, Environment, Memory, Step, make_worlds, mix, pools
-from eureka_agent.environment.worlds_base import SimulatedEnv, read_actions
-from eureka_agent.reward import Evaluation
+from eureka_agent.environment import Environment, Memory, Step, Worlds, make_worlds, mix, pools
+from eureka_agent.environment.worlds import SimulatedEnv, read_actions
+from eureka_agent.reward import RewardValues
 from eureka_agent.simulation.devices import CPU
-from eureka_agent.training.export import folded
-from eureka_agent.training.group import DIVERGENCE_LIMIT
-from eureka_agent.training.lane import Lane, LaneReport, Reward
-from eureka_agent.training.metered import Elsewhere
-from eureka_agent.training.networks import MODULES
+from eureka_agent.training.lane import Lane, LaneReport, NonRewardTimer, Reward
+from eureka_agent.training.lane_group import DIVERGENCE_LIMIT
+from eureka_agent.training.networks import MODULES, folded
 
 _SEEDS = 1 << 63
 
@@ -60,16 +58,16 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
         n: int,
         threads: int = 0,
         seed: int = 0,
-        worlds: AnyWorlds | None = None,
+        worlds: Worlds | None = None,
     ) -> None:
         self.environment, self.reward = environment, reward
         self._worlds = worlds or make_worlds(environment, n, threads)
         self._memory = Memory.empty(n, self._worlds.layout)
         self._seed, self._resets = seed, 0
         self._actions = torch.zeros(n, self._worlds.action_size)
-        self.evaluation: Evaluation | None = None
+        self.evaluation: RewardValues | None = None
         self.diverged = torch.zeros(n, dtype=torch.bool)
-        self.elsewhere = Elsewhere()
+        self.elsewhere = NonRewardTimer()
         size = self._worlds.observation.shape[1]
         super().__init__(
             n,
@@ -184,7 +182,7 @@ NEVER = 1 << 30
 """Rollouts after which stable-baselines3 writes its log away, and forgets it."""
 
 
-class StockTrainer:
+class Sb3Trainer:
     """Trains one policy with unmodified stable-baselines3; see `Population` for the interface.
 
     It uses the environment's training settings as far as stable-baselines3's PPO has them. What
@@ -235,7 +233,7 @@ class StockTrainer:
         # Once: a worker that trains cannot read the files that some worlds are made of.
         self._worlds = make_worlds(environment, worlds, threads)
         self._watch = watch
-        self._elsewhere = Elsewhere()
+        self._elsewhere = NonRewardTimer()
         self._training: _Training | None = None
 
     def load(self, lane: int, reward: Reward, seed: int) -> None:
@@ -255,7 +253,7 @@ class StockTrainer:
         """Forget the training."""
         self._training = None
 
-    def elsewhere_s(self, lane: int) -> float:
+    def non_reward_s(self, lane: int) -> float:
         """Seconds that all but the reward have taken in the advances so far."""
         return self._elsewhere.seconds
 

@@ -8,21 +8,90 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from eureka_agent.common.errors import EurekaError, MissingError
-from eureka_agent.environment import Environment, Episodes, find_environment, pools
+from eureka_agent.common.errors import EurekaError, MissingError, UsageError
+from eureka_agent.environment import (
+    Environment,
+    Episodes,
+    MujocoWorlds,
+    find_environment,
+    make_worlds,
+    pools,
+    record,
+)
 from eureka_agent.simulation.rendering import Renderer
-from eureka_agent.store.files import draft_of
-from eureka_agent.video.overlay import INSTALL
-from eureka_agent.video.play import Pose
-from eureka_agent.video.replay import replay
+from eureka_agent.store.folder import atomic_file
+from eureka_agent.video.film import INSTALL
+from eureka_agent.video.play import Pose, pose_of
+
+TOLERANCE = 1e-3
+"""Of a signal, relative and absolute: below it the replayed episode is the recorded one."""
+
+
+def replay(
+    environment: Environment,
+    episodes: Episodes,
+    streams: Tensor,
+    wanted: Collection[tuple[int, int]],
+) -> dict[tuple[int, int], Pose]:
+    """Act as in recorded episodes again, and keep some of the states.
+
+    Args:
+        environment: the task.
+        episodes: E of them, as recorded; the recordings hold signals, no states of the physics.
+        streams: the source of randomness of each `[E]`, as it was.
+        wanted: pairs of an episode and a step of it, from 0.
+
+    Returns:
+        what the robot looked like after these steps; of the last one of an episode ahead of it, as
+        the world begins anew with it.
+
+    Raises:
+        UsageError: the environment has no physics of ours.
+        EurekaError: the episodes went otherwise this time, as they do on another device.
+    """
+    worlds = make_worlds(environment, len(episodes.lengths))
+    if not isinstance(worlds, MujocoWorlds):
+        raise UsageError(f"{environment.name} has no MuJoCo model of ours to draw.")
+    poses: dict[tuple[int, int], Pose] = {}
+
+    lengths = episodes.lengths.tolist()
+    moments: dict[int, list[tuple[int, int]]] = {}
+    for episode, step in wanted:
+        moments.setdefault(min(step + 1, lengths[episode] - 1), []).append((episode, step))
+
+    def watch(t: int, ended: Tensor) -> None:
+        for episode, step in moments.get(t, ()):
+            poses[episode, step] = pose_of(worlds, episode)
+
+    def act(t: int, observation: Tensor) -> Tensor:
+        return episodes.actions[t]
+
+    again, _ = record(worlds, streams, act, watch=watch)
+    _require_same(episodes.states, again.states, wanted)
+    return poses
+
+
+def _require_same(then: Tensor, now: Tensor, wanted: Collection[tuple[int, int]]) -> None:
+    for episode, step in sorted(wanted):
+        seen, seen_again = then[step + 1, episode], now[step + 1, episode]
+        if not torch.allclose(seen, seen_again, TOLERANCE, TOLERANCE, equal_nan=True):
+            off = float(np.nanmax((seen - seen_again).abs().numpy()))
+            raise EurekaError(
+                f"Episode {episode} goes otherwise when it is played again: at step {step} a "
+                f"signal is {off:.3g} off.",
+                "Results of another device or version cannot be drawn from their actions.",
+            )
+
 
 FRAMES = 6
 """Frames of an episode at most."""
@@ -53,7 +122,7 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Order:
+class SheetJob:
     """Sheets to be drawn.
 
     Attributes:
@@ -69,7 +138,7 @@ class Order:
     sheets: Sequence[tuple[Path, Sequence[Strip]]]
 
 
-def frames_of(steps: Sequence[int], ended_early: bool = False) -> tuple[int, ...]:
+def choose_frames(steps: Sequence[int], ended_early: bool = False) -> tuple[int, ...]:
     """A few of some growing steps, the last among them.
 
     They are spread evenly in time, without the first, which looks the same in all episodes. Before
@@ -87,7 +156,7 @@ def frames_of(steps: Sequence[int], ended_early: bool = False) -> tuple[int, ...
     return tuple(sorted({min(steps, key=lambda step: abs(step - time)) for time in times}))
 
 
-def have_drawn(order: Order) -> None:
+def draw_in_subprocess(order: SheetJob) -> None:
     """Have sheets drawn by a process of its own; waits for it.
 
     Raises:
@@ -114,7 +183,7 @@ def have_drawn(order: Order) -> None:
         raise EurekaError(said[-1] if said else f"Drawing frames ended with {done.returncode}.")
 
 
-def draw(order: Order) -> None:
+def draw_sheets(order: SheetJob) -> None:
     """Draw sheets, each a PNG file that is there whole or not at all.
 
     Raises:
@@ -169,7 +238,7 @@ class _Artist:
                     pose.qpos, mocap_pos=pose.mocap_pos, mocap_quat=pose.mocap_quat
                 )
                 sheet.paste(Image.fromarray(pixels), (left, top + 2 * LINE))
-        with draft_of(path) as draft:
+        with atomic_file(path) as draft:
             sheet.quantize(256).save(draft, optimize=True)
 
     def __enter__(self) -> "_Artist":
@@ -182,7 +251,7 @@ class _Artist:
 def main() -> int:
     """Draw what the standard input asks for, which only our own process writes."""
     try:
-        draw(pickle.loads(sys.stdin.buffer.read()))
+        draw_sheets(pickle.loads(sys.stdin.buffer.read()))
     except EurekaError as error:
         print(error, file=sys.stderr)
         return error.exit_code

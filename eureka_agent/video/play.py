@@ -11,8 +11,8 @@ from torch import Tensor
 from eureka_agent.common.errors import EurekaError, UsageError
 from eureka_agent.environment import (
     Act,
-    AnyWorlds,
     Episodes,
+    MujocoWorlds,
     Worlds,
     load_fitness,
     make_worlds,
@@ -24,7 +24,7 @@ from eureka_agent.reward import parse
 from eureka_agent.training import PolicyStack
 from eureka_agent.video.policies import Policy, read_weights
 
-Pay = Callable[[Policy, Episodes], np.ndarray]
+ComputeComponents = Callable[[Policy, Episodes], np.ndarray]
 """Asks a worker what a policy's program pays, component by component: `[C, L, E]`, unweighted."""
 
 
@@ -38,7 +38,7 @@ class Pose:
 
 
 @dataclass
-class Performance:
+class Playback:
     """What a policy did in `E` reporting episodes of up to `L` steps.
 
     Attributes:
@@ -92,13 +92,15 @@ class Performance:
         }
 
 
-def pose_of(worlds: Worlds, world: int) -> Pose:
+def pose_of(worlds: MujocoWorlds, world: int) -> Pose:
     """How a world stands."""
     names = ("qpos", "mocap_pos", "mocap_quat")
     return Pose(*(worlds.simulator.view(name)[world].cpu().numpy().copy() for name in names))
 
 
-def perform(policy: Policy, pay: Pay | None = None, filmed: int | None = None) -> Performance:
+def play_policy(
+    policy: Policy, pay: ComputeComponents | None = None, filmed: int | None = None
+) -> Playback:
     """Play a policy without action noise on the reporting pool.
 
     Args:
@@ -121,7 +123,7 @@ def perform(policy: Policy, pay: Pay | None = None, filmed: int | None = None) -
         steps = fitness.steps(arguments, *episodes.actions.shape[:2])
         values = fitness.episode(steps, episodes.lengths, diverged).numpy()
         so_far = _so_far(steps, fitness.reduce).numpy()
-    performance = Performance(
+    performance = Playback(
         policy=policy,
         episodes=episodes,
         diverged=diverged.numpy(),
@@ -149,7 +151,7 @@ def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Po
     if filmed is not None and not 0 <= filmed < each:
         raise UsageError(f"There is no episode {filmed}.", f"They are 0 to {each - 1}.")
     worlds = make_worlds(environment, each)
-    if filmed is not None and not isinstance(worlds, Worlds):
+    if filmed is not None and not isinstance(worlds, MujocoWorlds):
         raise UsageError(
             f"{environment.name} has no MuJoCo model of ours, so it cannot be filmed.",
             "Leave --video out: its numbers are there.",
@@ -159,7 +161,7 @@ def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Po
     poses: list[Pose] = []
 
     def watch(t: int, ended: Tensor) -> None:
-        if filmed is None or not isinstance(worlds, Worlds):
+        if filmed is None or not isinstance(worlds, MujocoWorlds):
             return
         if t == 0:
             worlds.stop(slice(0, filmed))
@@ -171,7 +173,7 @@ def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Po
     return recorded, diverged, poses
 
 
-def _acting(policy: Policy, worlds: AnyWorlds) -> Act:
+def _acting(policy: Policy, worlds: Worlds) -> Act:
     """Actions `[E, A]` for observations `[E, D]`, to the last bit as the run's judge has them."""
     weights = read_weights(policy.path)
     seen = weights["mlp_extractor.policy_net.0.weight"].shape[1]

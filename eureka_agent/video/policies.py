@@ -15,8 +15,7 @@ from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import expanded
 from eureka_agent.environment import Environment, find_environment
 from eureka_agent.store import RunReader, find_run
-from eureka_agent.store.files import is_plain, open_plain, read_plain
-from eureka_agent.store.folder import DATABASE
+from eureka_agent.store.folder import DATABASE, is_plain, open_plain, read_plain
 from eureka_agent.store.trust import OWN_FITNESS, Agrees, by_name
 
 EPISODES = 16

@@ -10,7 +10,7 @@ from typing import IO, Self
 
 from eureka_agent.common.paths import command
 from eureka_agent.store import Run
-from eureka_agent.store.files import begin
+from eureka_agent.store.folder import open_new
 
 SECONDS = 10.0
 """Of an episode that are filmed."""
@@ -117,7 +117,7 @@ class WinnerFilms:
             *("--candidate", str(candidate), "--video", str(folder / FILM)),
             *("--seconds", f"{SECONDS:g}", "--trust"),  # as whoever began this search does
         ]
-        with begin(folder / SAID) as said:
+        with open_new(folder / SAID) as said:
             process = self._child(words, said)
         if not self._ending:
             os.setpriority(os.PRIO_PROCESS, process.pid, LEAST_PRIORITY)

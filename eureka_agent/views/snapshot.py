@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Any
 
-from eureka_agent.common.text import count, idea, last_line
+from eureka_agent.common.text import count, last_line, thought_line
 from eureka_agent.store import (
     CandidateRow,
     EvaluationRow,
@@ -15,8 +16,8 @@ from eureka_agent.store import (
     RunRow,
     TrainingRow,
 )
+from eureka_agent.store.baselines import published_baselines
 from eureka_agent.store.rows import Role, RunStatus, UsageRow
-from eureka_agent.views.published import published_baselines
 
 EVENTS = 10
 BASELINES: dict[Role, str] = {"winner": "winner", "human": "human", "fitness": "bare"}
@@ -156,7 +157,7 @@ def _leader(run: RunReader, row: RunRow, shown: Collection[int]) -> Lane | None:
 
 def _candidate(run: RunReader, candidate: CandidateRow, goal: str) -> Lane:
     trainings = run.trainings("candidate", candidate.id)
-    words = last_line(candidate.failure or "") or idea(candidate.thought, goal)
+    words = last_line(candidate.failure or "") or thought_line(candidate.thought, goal)
     lane = _lane(run, f"#{candidate.id}", words, trainings)
     latest = lane.latest if candidate.fitness is None else candidate.fitness
     # What broke on the way has no fitness, however well it began.
@@ -245,3 +246,18 @@ class Pace:
         (then, before), (now, after) = start, self._looks[-1]
         # A training that begins again takes its steps back.
         return max(after - before, 0) / (now - then) if now > then else 0.0
+
+
+Document = dict[str, Any]
+
+
+REWARDS = {"winner": "winner", "human": "human reward", "fitness_only": "bare fitness"}
+"""What people call the entries of `baselines`."""
+
+
+PUBLISHED = {"human": "human reward", "bare": "bare fitness", "random": "random actions"}
+"""Likewise of `published_baselines`."""
+
+
+UNMEASURED = "Nothing measured whether the goal is met: this search had no fitness."
+"""What stands in the place of results of a search without a fitness."""

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from eureka_agent.common.paths import command
 from eureka_agent.common.statistics import FEWEST_TRAININGS, Estimate, compare
-from eureka_agent.common.text import number, percent, things
-from eureka_agent.store import RunReader, Standing, ranking
+from eureka_agent.common.text import number, number_range, percent, plural
+from eureka_agent.store import RankedCandidate, RunReader, ranking
 from eureka_agent.store import solved as solved_in_search
 from eureka_agent.store.rows import RunStatus
+from eureka_agent.views.snapshot import REWARDS, UNMEASURED, Document
 
 NAMES = {"human": "the human reward", "bare": "the bare fitness"}
 RELATIONS = {"better": "better than", "worse": "worse than", "tie": "as good as"}
@@ -44,7 +45,7 @@ class Evidence:
     run: Path
     status: RunStatus
     given: bool
-    ranked: Sequence[Standing]
+    ranked: Sequence[RankedCandidate]
     ended: tuple[int, int]
     peers: bool
     untrained: float | None
@@ -97,7 +98,7 @@ def verdict(seen: Evidence) -> Verdict:
     return Verdict(_result(seen), None if seen.untrained is None else True)
 
 
-def why(run: RunReader, ranked: Sequence[Standing] | None = None) -> str:
+def why(run: RunReader, ranked: Sequence[RankedCandidate] | None = None) -> str:
     """Why the candidate that ranks first does, as a phrase; empty where there is none.
 
     Args:
@@ -112,10 +113,10 @@ def why(run: RunReader, ranked: Sequence[Standing] | None = None) -> str:
     if not run.measured:
         return _why_by_peers(first, others)
     failed = solved_in_search(run, ranked) is False
-    equal = [other for other in others if other.merit[0] == first.merit[0]]
+    equal = [other for other in others if other.rank_key[0] == first.rank_key[0]]
     if equal:
         same = f"the same ranking fitness as {_named(equal)} ({value})"
-        level = [other for other in equal if other.merit == first.merit]
+        level = [other for other in equal if other.rank_key == first.rank_key]
         if len(level) == len(equal):
             return f"{same}; nothing tells them apart, and it was written first"
         more = f"{same}, but more progress ({number(first.progress)})"
@@ -129,16 +130,16 @@ def why(run: RunReader, ranked: Sequence[Standing] | None = None) -> str:
     return f"{reason}, but no better than untrained policies" if failed else reason
 
 
-def _why_by_peers(first: Standing, others: Sequence[Standing]) -> str:
+def _why_by_peers(first: RankedCandidate, others: Sequence[RankedCandidate]) -> str:
     if not others:
         return "the only candidate with a result"
-    equal = [other for other in others if other.merit == first.merit]
+    equal = [other for other in others if other.rank_key == first.rank_key]
     if equal:
         return f"nothing tells it from {_named(equal)}, and it was written first"
     return f"a peer win rate of {first.value:.4g}"
 
 
-def _overtaken(run: RunReader, ranked: Sequence[Standing]) -> str:
+def _overtaken(run: RunReader, ranked: Sequence[RankedCandidate]) -> str:
     """Who did better than the first one on a single seed, and what became of that; or nothing."""
     first = ranked[0]
     rows = [row for row in run.candidates() if row.fitness is not None]
@@ -154,7 +155,7 @@ def _overtaken(run: RunReader, ranked: Sequence[Standing]) -> str:
     )
 
 
-def _named(standings: Sequence[Standing]) -> str:
+def _named(standings: Sequence[RankedCandidate]) -> str:
     numbers = [f"#{standing.row.id}" for standing in standings]
     if len(numbers) > MOST_NAMED:
         return f"{', '.join(numbers[:MOST_NAMED])} and {len(numbers) - MOST_NAMED} more"
@@ -180,7 +181,7 @@ def _by_peers(seen: Evidence) -> str:
     unmeasured, name = "Nothing measured the task", f"candidate {seen.best}"
     if not others:
         return f"{unmeasured}: {name} is the only one with a result."
-    equal = [other for other in others if other.merit == first.merit]
+    equal = [other for other in others if other.rank_key == first.rank_key]
     if len(equal) == len(others):
         return f"{unmeasured}, and nothing tells the candidates apart: {name} was written first."
     rate = percent(first.value)
@@ -248,7 +249,7 @@ def _advice(seen: Evidence) -> tuple[str, ...]:
 
 def _sparse(seen: Evidence) -> bool:
     """Whether the fitness hardly tells rewards apart: some are equal, or lie at its lowest."""
-    values = [standing.merit[0] for standing in seen.ranked]
+    values = [standing.rank_key[0] for standing in seen.ranked]
     return len(set(values)) < len(values) or seen.winner.bounds[0] in values
 
 
@@ -306,9 +307,87 @@ def _result(seen: Evidence) -> str:
     if count < FEWEST_TRAININGS and not open_names:
         parts.append("from one training, and seeds differ widely")
     head = f"{name} reaches {mean}, expected on a fresh seed"
-    return f"{head}: {'; '.join(parts)}." if parts else f"{head} ({things(count, 'training')})."
+    return f"{head}: {'; '.join(parts)}." if parts else f"{head} ({plural(count, 'training')})."
 
 
 def _all_equal(seen: Evidence) -> bool:
-    merits = {standing.merit for standing in seen.ranked}
+    merits = {standing.rank_key for standing in seen.ranked}
     return len(seen.ranked) > 1 and len(merits) == 1
+
+
+FEW_TRAININGS = 5
+"""Below this, resampling the trainings repeats so few that its intervals come out narrow."""
+
+
+def comparison_notes(document: Document) -> list[str]:
+    """A sentence each."""
+    entries, best = document["comparison"], document["best"]
+    again = _reproduced(best["reproduced"]) if best else []
+    if not document["measured"]:
+        return [UNMEASURED, *again]
+    found = ["Fitness on the reporting episodes, which the search never used."]
+    if best and best["expected"] is not None:
+        found.append("Expected on a fresh seed: the mean of trainings on fresh seeds.")
+    if any(len(entries[key]["values"]) == 1 for key in REWARDS):
+        found.append("One training is one seed, and seeds differ widely.")
+    if best and best["policy_fitness"] is not None and best["expected"] is not None:
+        trained = sum(generation["finished"] for generation in document["generations"])
+        fitness = number(best["policy_fitness"])
+        found.append(
+            f"The policy in best/, chosen from {plural(trained, 'training')}, reaches {fitness}."
+        )
+    found += again
+    if entries["one_function"]:
+        found.append("The human reward and the bare fitness are the same function: trained once.")
+    compared = any(entries[key]["values"] for key in REWARDS if key != "winner")
+    if compared and document["solved"] is not False:
+        found.append(_score(document))
+    return found
+
+
+def _reproduced(same: bool | None) -> list[str]:
+    """Whether the winner came out the same again; nothing where that was not tried."""
+    if same is None:
+        return []
+    result = "the same result" if same else "ANOTHER result: do not trust its first one"
+    return [f"Trained again alone, the winner gave {result}."]
+
+
+def _score(document: Document) -> str:
+    """The human-normalised score, or why there is none."""
+    score = document["comparison"]["score"]
+    if score["value"] is None:
+        return f"No human-normalised score: {score['reason']}."
+    interval = score["interval"]
+    said = f"95 % interval {number_range(*interval)}" if interval else score["reason"]
+    few = min(len(document["comparison"][key]["values"]) for key in REWARDS) < FEW_TRAININGS
+    narrow = ", too narrow with so few seeds" if few and interval else ""
+    return (
+        f"Human-normalised score {number(score['value'])} ({said}{narrow}): the bare fitness is 0, "
+        "the human reward 1."
+    )
+
+
+def standing_words(candidate: Document) -> str:
+    """How a candidate did in its search, as a phrase; empty where it has no result."""
+    first, mean, seeds = (candidate[key] for key in ("fitness", "ranking_value", "seeds"))
+    own = "" if candidate["own_return"] is None else f"own return {number(candidate['own_return'])}"
+    if first is None:
+        return own
+    if mean is None:
+        said = f"ranking fitness {number(first)} on its first seed; it broke on the second"
+    elif seeds > 1:
+        said = f"ranking fitness {number(mean)}, the mean of {seeds} seeds ({number(first)} first)"
+    else:
+        said = f"ranking fitness {number(mean)}"
+    near = candidate["ranking_progress"]
+    more = [] if near is None else [f"progress {number(near)}"]
+    return ", ".join([said, *more, *([own] if own else [])])
+
+
+def ranking_words(document: Document) -> str:
+    """What the numbers are by which the search chooses."""
+    if not document["measured"]:
+        return "comparisons won"
+    episodes = document["ranking_episodes"]
+    return f"fitness on {plural(episodes, 'ranking episode')}" if episodes else "ranking fitness"

@@ -15,18 +15,18 @@ from torch import Tensor
 from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import (
     Act,
-    AnyWorlds,
     Environment,
     Episodes,
     Fitness,
+    Worlds,
     find_environment,
     load_fitness,
     make_worlds,
     pools,
     record,
 )
-from eureka_agent.environment.load import foreign_code
-from eureka_agent.environment.scripted_policies import roaming_actions
+from eureka_agent.environment.scripted_policies import scripted_actions
+from eureka_agent.environment.source_files import foreign_code
 from eureka_agent.training import PolicyStack
 from eureka_agent.workers.protocol import Message
 from eureka_agent.workers.serve import Reporter, serve, watch_steps
@@ -48,7 +48,7 @@ class Recording:
     diverged: Tensor
 
 
-class Judge:
+class JudgeServer:
     """Answers the parent's requests about one environment."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Judge:
         self._fitness: Fitness | None = None
         self._lanes = 0
         self._threads = 0
-        self._worlds: dict[int, AnyWorlds] = {}
+        self._worlds: dict[int, Worlds] = {}
 
     def open(self, request: Message, reporter: Reporter) -> Message:
         """Load the task and try the fitness on one step.
@@ -103,7 +103,7 @@ class Judge:
         streams = pools.streams(fields["pool"], fields["seed"], each)
         return self._measured(self._run(policies, streams, reporter))
 
-    def roam(self, request: Message, reporter: Reporter) -> Message:
+    def run_scripted(self, request: Message, reporter: Reporter) -> Message:
         """Run policies that nobody trained, all of them on the same episodes of a pool.
 
         Fields: `kinds` (of `ROAMING`, P of them), `episodes` (E), `pool`, `seed`. Replies as
@@ -115,7 +115,7 @@ class Judge:
         worlds = make_worlds(self._environment, len(kinds) * each, self._threads)
         limit, step = self._environment.episode_steps, self._environment.control_step
         size = worlds.action_size
-        actions = [roaming_actions(kind, limit, each, size, step, seed) for kind in kinds]
+        actions = [scripted_actions(kind, limit, each, size, step, seed) for kind in kinds]
         side_by_side = torch.cat(actions, dim=1)
         return self._measured(
             self._record(worlds, streams, len(kinds), lambda t, seen: side_by_side[t], reporter)
@@ -220,7 +220,7 @@ class Judge:
         return self._record(self._worlds[each], streams, count, act, reporter)
 
     def _record(
-        self, worlds: AnyWorlds, streams: Tensor, count: int, act: Act, reporter: Reporter
+        self, worlds: Worlds, streams: Tensor, count: int, act: Act, reporter: Reporter
     ) -> list[Recording]:
         """Let `count` policies act, each in a world for every stream; other worlds stand still."""
 
@@ -236,8 +236,8 @@ class Judge:
 
 def main() -> None:
     """Serve until the parent hangs up."""
-    judge = Judge()
-    serve({job.__name__: job for job in (judge.open, judge.judge, judge.roam, judge.steps)})
+    judge = JudgeServer()
+    serve({job.__name__: job for job in (judge.open, judge.judge, judge.run_scripted, judge.steps)})
 
 
 if __name__ == "__main__":

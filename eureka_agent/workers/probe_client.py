@@ -2,27 +2,85 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from eureka_agent.common.errors import EnvironmentFailed
-from eureka_agent.common.text import clean_text
+from eureka_agent.common.text import log_text
 from eureka_agent.environment import Environment, Episodes
 from eureka_agent.reward import Finding, RewardRejected, check, parse
-from eureka_agent.reward.findings import MAX_FINDINGS, MAX_LENGTH
-from eureka_agent.workers.levels import demand
-from eureka_agent.workers.process import Child
+from eureka_agent.reward.findings import MAX_FINDING_LENGTH, MAX_FINDINGS
+from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import (
-    ChildDied,
-    ChildFailed,
-    Garbled,
-    Hung,
+    InvalidReply,
     JobFailed,
     MemoryExceeded,
     Message,
+    WorkerDied,
+    WorkerFailed,
+    WorkerHung,
 )
-from eureka_agent.workers.replies import Score, read_scores
+from eureka_agent.workers.replies import REASON_LIMIT, _array, _object
+from eureka_agent.workers.sandbox import require_isolation
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a program pays for the steps of E recorded episodes, finite or not; all float32.
+
+    Of a sweep's M rows it is the same with `[M]` in place of `[L, E]`.
+
+    Attributes:
+        total: reward `[L, E]`; rows beyond an end repeat the last step.
+        components: without their weights `[C, L, E]`.
+        here: likewise, standing still in the state ahead of each step; of no component if that
+            was not asked for.
+        there: standing still in the state after it.
+    """
+
+    total: np.ndarray
+    components: np.ndarray
+    here: np.ndarray
+    there: np.ndarray
+
+    @property
+    def finite(self) -> bool:
+        """Whether all that was paid is a number."""
+        return bool(np.isfinite(self.total).all() and np.isfinite(self.components).all())
+
+
+def read_scores(
+    reply: Message, components: Sequence[int], steps: tuple[int, ...], still: bool
+) -> list[Score | str]:
+    """What programs pay for episodes, or in words why they do not say.
+
+    Args:
+        reply: to a request to score.
+        components: how many each of the programs has.
+        steps: L and E; of a sweep its rows.
+        still: whether standing still was asked for.
+    """
+    failures = _object(reply.fields.get("failures"), "failures", len(components))
+    if not failures.keys() <= set(map(str, range(len(components)))):
+        raise InvalidReply("The prober reported of programs that it was not given.")
+    found: list[Score | str] = []
+    for k, count in enumerate(components):
+        reason = failures.get(str(k))
+        if isinstance(reason, str):
+            found.append(log_text(reason, REASON_LIMIT))
+            continue
+        arrays = {"total": _array(reply, f"{k}/total", steps, np.float32)}
+        for name in ("components", "here", "there"):
+            if name == "components" or still:
+                arrays[name] = _array(reply, f"{k}/{name}", (count, *steps), np.float32)
+            else:
+                arrays[name] = np.zeros((0, *steps), np.float32)
+        found.append(Score(**arrays))
+    return found
+
 
 DEADLINE_S = 20.0
 """Processor time for one probe; an ordinary program takes a few hundredths of a second."""
@@ -46,7 +104,7 @@ _HINTS = {
 }
 
 
-class Prober:
+class ProbeClient:
     """Checks programs: their text here, what they pay in a child; a context manager.
 
     The child starts with the first program that gets so far, and anew after one that ended it.
@@ -73,7 +131,7 @@ class Prober:
         self._rows = rows or training.horizon * training.worlds
         self._environment, self._threads, self._sandbox = environment, threads, sandbox
         self._deadline_s = deadline_s
-        self._child: Child | None = None
+        self._child: WorkerProcess | None = None
         self._counts: dict[str, int | str] = {}
 
     def probe(self, text: str, episodes: Episodes | None = None) -> list[Finding]:
@@ -162,7 +220,7 @@ class Prober:
                 program = parse(text, self._environment.signals_described)
                 self._counts[text] = len(program.weights)
             except RewardRejected as error:  # it passed the check of another version
-                self._counts[text] = clean_text(error.message, MAX_LENGTH)
+                self._counts[text] = log_text(error.message, MAX_FINDING_LENGTH)
         return self._counts[text]
 
     def _scores(
@@ -181,17 +239,17 @@ class Prober:
             try:
                 reply = self._ask(child, request, len(components))
                 return read_scores(reply, components, steps, still)
-            except (ChildFailed, JobFailed) as error:
+            except (WorkerFailed, JobFailed) as error:
                 self.close()
-                reason = clean_text(error.message, MAX_LENGTH)
-                if not isinstance(error, ChildDied):
+                reason = log_text(error.message, MAX_FINDING_LENGTH)
+                if not isinstance(error, WorkerDied):
                     break
         return reason
 
     def _dry_run(self, text: str, episodes: Episodes | None) -> list[Finding]:
         arrays = episodes.arrays() if episodes is not None else {}
         request = Message("probe", {"program": text, "rows": self._rows}, arrays)
-        failure: ChildFailed | JobFailed | None = None
+        failure: WorkerFailed | JobFailed | None = None
         # A child may have died before the program came, or of somebody else: only twice counts.
         for _ in range(DEATHS):
             child = self._opened()
@@ -201,24 +259,24 @@ class Prober:
             except JobFailed as error:
                 failure = error
                 break
-            except ChildFailed as error:
+            except WorkerFailed as error:
                 self.close()
                 failure = error
-                if not isinstance(error, ChildDied):
+                if not isinstance(error, WorkerDied):
                     break
         assert failure is not None
         return [_fatal(failure, text, self._deadline_s)]
 
-    def _ask(self, child: Child, request: Message, programs: int = 1) -> Message:
+    def _ask(self, child: WorkerProcess, request: Message, programs: int = 1) -> Message:
         limit = self._deadline_s * programs
         return child.request(request, deadline_s=PATIENCE * limit, processor_s=limit)
 
-    def _opened(self) -> Child:
+    def _opened(self) -> WorkerProcess:
         if self._child is not None and self._child.alive:
             return self._child
         self.close()
-        isolation = demand(self._sandbox)
-        self._child = Child(
+        isolation = require_isolation(self._sandbox)
+        self._child = WorkerProcess(
             "eureka_agent.workers.probe_server",
             memory_gib=MEMORY_GIB,
             heartbeat_timeout_s=math.inf,  # each request has limits of its own
@@ -233,7 +291,7 @@ class Prober:
         }
         try:
             self._child.request(Message("open", fields), deadline_s=OPEN_S)
-        except ChildFailed as error:
+        except WorkerFailed as error:
             self.close()
             if not self._environment.reads_files:
                 raise
@@ -259,7 +317,7 @@ def read_findings(fields: Mapping[str, Any], text: str) -> list[Finding]:
     """
     entries = fields.get("findings")
     if not isinstance(entries, list) or len(entries) > MAX_FINDINGS:
-        raise Garbled("The prober process sent no list of findings.")
+        raise InvalidReply("The prober process sent no list of findings.")
     lines = text.count("\n") + 1
     return [_read_finding(entry, lines) for entry in entries]
 
@@ -275,20 +333,20 @@ def _read_finding(entry: object, lines: int) -> Finding:
             "hint": str() as hint,
         } if type(line) is type(column) is int and 1 <= line <= lines and column >= 1:
             return Finding(
-                clean_text(rule, _RULE_LENGTH),
+                log_text(rule, _RULE_LENGTH),
                 severity,
                 line,
                 column,
-                clean_text(message, MAX_LENGTH),
-                clean_text(hint, MAX_LENGTH),
+                log_text(message, MAX_FINDING_LENGTH),
+                log_text(hint, MAX_FINDING_LENGTH),
             )
-    raise Garbled(f"The prober process sent a finding that is none: {clean_text(repr(entry))}.")
+    raise InvalidReply(f"The prober process sent a finding that is none: {log_text(repr(entry))}.")
 
 
-def _fatal(failure: ChildFailed | JobFailed, text: str, deadline_s: float) -> Finding:
+def _fatal(failure: WorkerFailed | JobFailed, text: str, deadline_s: float) -> Finding:
     """The finding about a program that ended its child, or took all of its memory."""
     match failure:
-        case Hung():
+        case WorkerHung():
             rule = "too-slow"
             message = "The program did not get through the rows of a rollout in "
             message += f"{deadline_s:g} s of processor time."
@@ -300,7 +358,7 @@ def _fatal(failure: ChildFailed | JobFailed, text: str, deadline_s: float) -> Fi
         case _:
             rule, message = "died", f"The program ended its process: {failure.message}"
     return Finding(
-        rule, "error", _entry_line(text), 1, clean_text(message, MAX_LENGTH), _HINTS[rule]
+        rule, "error", _entry_line(text), 1, log_text(message, MAX_FINDING_LENGTH), _HINTS[rule]
     )
 
 

@@ -14,19 +14,12 @@ import numpy as np
 from eureka_agent.environment import Environment, Episodes, Transitions, find_environment
 from eureka_agent.reward import RewardFailed, RewardRejected, parse
 from eureka_agent.workers.isolation.lock import lock
-from eureka_agent.workers.isolation.warm_up import (
-    FAILING,
-    REJECTED,
-    SOUND,
-    a_row,
-    rehearse,
-    still_episode,
-)
 from eureka_agent.workers.probe.dry_run import TOO_SLOW_US, dry_run
 from eureka_agent.workers.probe.samples import recorded_batch, sample_transitions, sampled_batch
-from eureka_agent.workers.probe.score import pay, score
+from eureka_agent.workers.probe.score import score_episodes, score_rows
 from eureka_agent.workers.protocol import Message
 from eureka_agent.workers.serve import Reporter, serve, watch_steps
+from eureka_agent.workers.warm_up import FAILING, REJECTED, SOUND, a_row, rehearse, still_episode
 
 GRACE_S = 5.0
 """Seconds of processor time that scoring a program may take in any case, all calls together."""
@@ -45,7 +38,7 @@ class Bill:
         return self.seconds > GRACE_S + self.rows * TOO_SLOW_US / 1e6
 
 
-class Prober:
+class ProbeServer:
     """Answers the parent's requests about one environment."""
 
     def __init__(self) -> None:
@@ -111,7 +104,7 @@ class Prober:
             try:
                 program = parse(text, self._environment.signals_described)
                 with self._charged(text, rows):
-                    paid = score(program, episodes, self._environment.layout, still)
+                    paid = score_episodes(program, episodes, self._environment.layout, still)
             except (RewardRejected, RewardFailed) as error:
                 failures[str(k)] = error.message
                 continue
@@ -129,7 +122,7 @@ class Prober:
             text, rows = request.fields["program"], len(next(iter(request.arrays.values())))
             program = parse(text, self._environment.signals_described)
             with self._charged(text, rows):
-                paid = pay(program, request.arrays)
+                paid = score_rows(program, request.arrays)
         except (RewardRejected, RewardFailed) as error:
             return Message("swept", {"failures": {"0": error.message}})
         arrays = {f"0/{name}": value for name, value in paid.items()}
@@ -157,7 +150,7 @@ class Prober:
 
 def main() -> None:
     """Serve until the parent hangs up."""
-    prober = Prober()
+    prober = ProbeServer()
     jobs = (prober.open, prober.probe, prober.score, prober.sweep)
     serve({job.__name__: job for job in jobs})
 

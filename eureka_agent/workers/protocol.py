@@ -8,16 +8,19 @@ checked before memory is taken, and nothing that was read is ever unpickled, imp
 
 import json
 import math
+import mmap
+import os
 import re
 import struct
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from eureka_agent.common.errors import EurekaError
-from eureka_agent.common.paths import telling_frame
-from eureka_agent.common.text import clean_text
+from eureka_agent.common.paths import user_frame
+from eureka_agent.common.text import log_text
 
 HEADER_LIMIT = 1 << 20
 """Bytes of the longest header."""
@@ -136,7 +139,7 @@ def _parse_header(header: bytes) -> tuple[str, dict[str, Any], list[Any], int]:
         # A lone surrogate is valid JSON but not text: it would fail later, where nobody expects it.
         json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"A header is not JSON: {clean_text(str(error))}.") from None
+        raise ProtocolError(f"A header is not JSON: {log_text(str(error))}.") from None
     match content:
         case {"kind": str(kind), "fields": dict(fields), "arrays": list(arrays), **other}:
             token = other.pop("token", 0)
@@ -156,13 +159,13 @@ def _check_arrays(
             case [str(name), str(dtype), list(shape)] if dtype in _DTYPES and name not in layout:
                 pass
             case _:
-                raise ProtocolError(f"An array is declared as {clean_text(repr(entry), 100)}.")
+                raise ProtocolError(f"An array is declared as {log_text(repr(entry), 100)}.")
         plain = all(type(extent) is int and extent >= 0 for extent in shape)
         if not plain or len(shape) > _MAX_DIMENSIONS:
-            raise ProtocolError(f"An array has the shape {clean_text(repr(shape), 100)}.")
+            raise ProtocolError(f"An array has the shape {log_text(repr(shape), 100)}.")
         size += math.prod(shape) * _DTYPES[dtype].itemsize
         if max(size, *shape, 0) > payload_limit:  # an empty array can have a huge shape, too
-            said = clean_text(repr(shape), 100)
+            said = log_text(repr(shape), 100)
             raise ProtocolError(f"With shape {said} the arrays exceed {payload_limit} bytes.")
         layout[name] = (name, _DTYPES[dtype], tuple(shape))
     return list(layout.values())
@@ -173,9 +176,9 @@ def _read_array(
 ) -> np.ndarray:
     array = np.empty(shape, dtype)
     content = _bytes_of(array)
-    _read_all(stream, content, f"array '{clean_text(name, 40)}'")
+    _read_all(stream, content, f"array '{log_text(name, 40)}'")
     if dtype.kind == "b" and np.any(np.frombuffer(content, np.uint8) > 1):
-        raise ProtocolError(f"Array '{clean_text(name, 40)}' is bool and holds other bytes.")
+        raise ProtocolError(f"Array '{log_text(name, 40)}' is bool and holds other bytes.")
     return array
 
 
@@ -213,7 +216,7 @@ class JobFailed(EurekaError):
         self.type = type_name
 
 
-class ChildFailed(EurekaError):
+class WorkerFailed(EurekaError):
     """Base of what ends a child; when it is raised the child and its process group are dead.
 
     Attributes:
@@ -227,7 +230,7 @@ class ChildFailed(EurekaError):
         self.stderr = stderr
 
 
-def crash_place(stderr: str) -> tuple[str, str]:
+def crash_location(stderr: str) -> tuple[str, str]:
     """What a child wrote before it crashed, and the line of Python of that as a sentence.
 
     Args:
@@ -235,13 +238,13 @@ def crash_place(stderr: str) -> tuple[str, str]:
     """
     words, crashed, dump = stderr.partition("Fatal Python error: ")
     found = re.finditer(r'^  File "(.+)", line (\d+) in (\S+)$', dump, re.MULTILINE)
-    frame = telling_frame((place[1], int(place[2]), place[3]) for place in found)
+    frame = user_frame((place[1], int(place[2]), place[3]) for place in found)
     if not crashed or frame is None:
         return stderr, ""
     return words.strip(), f"That was in {frame[0]}, line {frame[1]}, in {frame[2]}."
 
 
-class ChildDied(ChildFailed):
+class WorkerDied(WorkerFailed):
     """Raised when a child ended, with whatever exit status, without an answer.
 
     Attributes:
@@ -251,13 +254,46 @@ class ChildDied(ChildFailed):
     status: int | None = None
 
 
-class Hung(ChildFailed):
+class WorkerHung(WorkerFailed):
     """Raised when a child gave no sign of life for too long, or no answer in time."""
 
 
-class MemoryExceeded(ChildFailed):
+class MemoryExceeded(WorkerFailed):
     """Raised when a child took more memory than it may."""
 
 
-class Garbled(ChildFailed, ProtocolError):
+class InvalidReply(WorkerFailed, ProtocolError):
     """Raised when a child sent something else than the protocol allows."""
+
+
+class ActiveLaneReader:
+    """The parent's side, which also creates the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(self._file, bytes([_NOBODY]))
+
+    def lane(self) -> int | None:
+        """The lane whose program is running; None if there is none."""
+        # Read, not mapped: a child that cut the file short would end whoever has it mapped.
+        content = os.pread(self._file, 1, 0)
+        return content[0] if content and content[0] != _NOBODY else None
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._file)
+
+
+class ActiveLaneWriter:
+    """The child's side: a store to memory, cheap enough for every call of a program."""
+
+    def __init__(self, path: Path) -> None:
+        with open(path, "r+b") as file:
+            self._byte = mmap.mmap(file.fileno(), 1)
+
+    def __call__(self, lane: int) -> None:
+        """Say that `lane` runs from now on, or nobody (-1)."""
+        self._byte[0] = lane % 256
+
+
+_NOBODY = 255

@@ -12,9 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from eureka_agent.common.errors import EurekaError, describe
-from eureka_agent.common.text import clean_text
-from eureka_agent.workers.protocol import Message, encode, read_message, write_message, write_parts
-from eureka_agent.workers.supervision import BlameWriter
+from eureka_agent.common.text import log_text
+from eureka_agent.workers.protocol import (
+    ActiveLaneWriter,
+    Message,
+    encode,
+    read_message,
+    write_message,
+    write_parts,
+)
 
 if TYPE_CHECKING:
     from eureka_agent.environment import Environment
@@ -64,7 +70,7 @@ def serve(handlers: Mapping[str, Handler]) -> NoReturn:
     """
     source, sink, blame_path = sys.argv[1:4]
     with os.fdopen(int(source), "rb") as requests, os.fdopen(int(sink), "wb") as replies:
-        reporter = Reporter(replies, BlameWriter(Path(blame_path)))
+        reporter = Reporter(replies, ActiveLaneWriter(Path(blame_path)))
         write_message(replies, Message("ready"))
         while (request := read_message(requests)) is not None:
             write_parts(replies, answer(handlers, request, reporter))
@@ -100,7 +106,7 @@ def answer(
 
 def _error(error: BaseException, token: int) -> Message:
     # The end of a long traceback is its best part.
-    message = clean_text(_text(error)[-ERROR_LIMIT:], ERROR_LIMIT, newlines=True)
+    message = log_text(_text(error)[-ERROR_LIMIT:], ERROR_LIMIT, newlines=True)
     return Message("error", {"type": type(error).__name__, "message": message}, {}, token)
 
 

@@ -26,10 +26,12 @@ from eureka_agent.environment import (
 from eureka_agent.reward import parse
 from eureka_agent.simulation import resolve_device
 from eureka_agent.training import Population, Reward
-from eureka_agent.training.metered import Metered
-from eureka_agent.training.sb3 import StockTrainer
+from eureka_agent.training.lane import TimeLimitedReward
+from eureka_agent.training.sb3 import Sb3Trainer
 from eureka_agent.workers.isolation.lock import lock
-from eureka_agent.workers.isolation.warm_up import (
+from eureka_agent.workers.protocol import Message
+from eureka_agent.workers.serve import Handler, Reporter, serve, watch_steps
+from eureka_agent.workers.warm_up import (
     FAILING,
     REJECTED,
     SOUND,
@@ -38,23 +40,21 @@ from eureka_agent.workers.isolation.warm_up import (
     still_episode,
     warm_up,
 )
-from eureka_agent.workers.protocol import Message
-from eureka_agent.workers.serve import Handler, Reporter, serve, watch_steps
 
-TRAINERS: dict[str, type[Population] | type[StockTrainer]] = {
+TRAINERS: dict[str, type[Population] | type[Sb3Trainer]] = {
     "population": Population,
-    "sb3": StockTrainer,
+    "sb3": Sb3Trainer,
 }
 """Who trains, by the name that a search's configuration has for it."""
 _REHEARSAL_WORLDS = 4
 
 
-class Worker:
+class TrainerServer:
     """Answers the parent's requests about one population."""
 
     def __init__(self) -> None:
         self._environment: Environment
-        self._population: Population | StockTrainer
+        self._population: Population | Sb3Trainer
         self._rewards: dict[int, Reward] = {}
         self._fitness: Reward | None = None
         self._clock: Callable[[], float] = time.thread_time
@@ -76,7 +76,7 @@ class Worker:
         if on_gpu:  # what it computes is in no process's processor time
             self._clock = time.perf_counter
 
-        def population() -> Population | StockTrainer:
+        def population() -> Population | Sb3Trainer:
             return trainer(
                 self._environment,
                 fields["lanes"],
@@ -112,9 +112,9 @@ class Worker:
             reward: Reward = self._fitness
         else:
             signals = self._environment.signals_described
-            reward = Metered(
+            reward = TimeLimitedReward(
                 parse(fields["program"], signals).compile(),
-                partial(self._population.elsewhere_s, lane),
+                partial(self._population.non_reward_s, lane),
                 self._clock,
             )
         self._rewards[lane] = reward
@@ -171,11 +171,9 @@ class Worker:
         jobs = (self.open, self.load, self.advance, self.weights, self.score, self.stop)
         return {job.__name__: job for job in jobs}
 
-    def _rehearse(
-        self, trainer: type[Population] | type[StockTrainer], device: torch.device
-    ) -> None:
+    def _rehearse(self, trainer: type[Population] | type[Sb3Trainer], device: torch.device) -> None:
         """Let another worker train a little, and fail at it."""
-        understudy = Worker()
+        understudy = TrainerServer()
         understudy._environment, understudy._fitness = brief(self._environment), self._fitness
         population = trainer(
             understudy._environment, 1, _REHEARSAL_WORLDS, threads=1, device=device
@@ -197,7 +195,7 @@ class Worker:
 def main() -> None:
     """Serve until the parent hangs up."""
     warm_up()  # a worker that is started ahead of its use does this before it is asked anything
-    serve(Worker().jobs())
+    serve(TrainerServer().jobs())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eureka_agent.analysis.trajectories.episodes import Recordings
+from eureka_agent.analysis.trajectories.episodes import Trajectories
 from eureka_agent.environment import (
     Environment,
     Episodes,
@@ -214,7 +214,7 @@ SETS = (
 
 def record(
     environment: Environment, controllers: list[Controller], steps: int, first_stream: int = 0
-) -> Recordings:
+) -> Trajectories:
     """Run controllers, `EACH` episodes of each, one after the other in the order given."""
     count = EACH * len(controllers)
     worlds = make_worlds(environment, count, threads=1)
@@ -238,7 +238,7 @@ def record(
             terminated[world], lengths[world] = True, t + 1
             worlds.stop(slice(world, world + 1))
     episodes = Episodes(torch.stack(states), torch.stack(actions), lengths, terminated)
-    return Recordings.of_episodes(
+    return Trajectories.of_episodes(
         environment.signals_described,
         episodes.arrays(),
         environment.control_step,
@@ -255,7 +255,7 @@ def measured(environment: Environment, episodes: Episodes) -> np.ndarray:
     return fitness.episode(steps, episodes.lengths).numpy()
 
 
-def recorded(chosen: Set, gain: float = 1.0, first_stream: int = 0) -> Recordings:
+def recorded(chosen: Set, gain: float = 1.0, first_stream: int = 0) -> Trajectories:
     """All controllers of a set, in its order.
 
     Args:

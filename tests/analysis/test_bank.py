@@ -8,19 +8,19 @@ import torch
 from recorded import EPISODES, roamed, same
 from sledge import sledge
 
-from eureka_agent.analysis.bank import Bank, Entry, Record
+from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
 from eureka_agent.environment import Environment, Episodes
-from eureka_agent.environment.scripted_policies import ROAMING, roaming_actions
-from eureka_agent.workers.replies import Judgement
+from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES, scripted_actions
+from eureka_agent.workers.judge_client import EvaluatedEpisodes
 
 PLENTY = 1 << 28
 
 
-def seen(value: float = 1.0) -> Judgement:
+def seen(value: float = 1.0) -> EvaluatedEpisodes:
     """Two episodes of three steps."""
     ended = torch.zeros(2, dtype=torch.bool)
     episodes = Episodes(torch.zeros(4, 2, 2), torch.zeros(3, 2, 1), torch.full((2,), 3), ended)
-    return Judgement(np.full(2, value), np.zeros(2, np.bool_), episodes)
+    return EvaluatedEpisodes(np.full(2, value), np.zeros(2, np.bool_), episodes)
 
 
 def shipped(candidate: int, generation: int = 0, step: int = 100) -> Record:
@@ -143,12 +143,12 @@ def test_a_sample_holds_the_references_and_is_fair_to_generations(tmp_path: Path
     assert len(bank.sample(100)) == 21
 
 
-@pytest.mark.parametrize("kind", ROAMING)
+@pytest.mark.parametrize("kind", SCRIPTED_POLICIES)
 def test_untrained_policies_stay_within_their_limits_and_repeat(kind: str) -> None:
-    actions = roaming_actions(kind, 50, 4, 3, 0.05, seed=1)
+    actions = scripted_actions(kind, 50, 4, 3, 0.05, seed=1)
     assert actions.shape == (50, 4, 3)
     assert float(actions.abs().max()) <= 1.0
-    assert torch.equal(actions, roaming_actions(kind, 50, 4, 3, 0.05, seed=1))
+    assert torch.equal(actions, scripted_actions(kind, 50, 4, 3, 0.05, seed=1))
     moves = float((actions[1:] - actions[:-1]).abs().max())
     assert (moves > 0) == (kind in ("random", "waves"))
     assert (actions.abs() == 1.0).all() == (kind == "extremes")

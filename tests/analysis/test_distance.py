@@ -18,7 +18,7 @@ from eureka_agent.analysis.rewards.distance import (
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import data_folder
 from eureka_agent.environment import SignalLayout, Transitions, find_environment
-from eureka_agent.reward import Evaluation, parse
+from eureka_agent.reward import RewardValues, parse
 from eureka_agent.workers.probe.samples import sample_transitions, sampled_batch
 
 DISCOUNT = 0.99
@@ -59,7 +59,7 @@ class Bank:
         before, after = (torch.cat(side).double().numpy()[:, None] for side in sides)
         return before, after
 
-    def evaluate(self, text: str, transitions: Transitions) -> Evaluation:
+    def evaluate(self, text: str, transitions: Transitions) -> RewardValues:
         signals = find_environment(self.name).signals_described
         program = parse(text, signals)
         batch = sampled_batch(transitions, SignalLayout(signals), program.parameters)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from sledge import sledge
 
-from eureka_agent.analysis.bank import FOLDER, Bank
+from eureka_agent.analysis.rewards.bank import FOLDER, Bank
 from eureka_agent.config import SearchConfig
-from eureka_agent.designer.base import Broken, Past, Proposal
+from eureka_agent.designer.base import PastCandidate, Proposal, RepairRequest
 from eureka_agent.environment import Environment
-from eureka_agent.environment.scripted_policies import ROAMING
+from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 from eureka_agent.search.loop import search
-from eureka_agent.search.setup import Launch, new_search
+from eureka_agent.search.setup import SearchSetup, new_search
 from eureka_agent.store import RunReader
 
 pytestmark = pytest.mark.slow
@@ -54,15 +54,15 @@ class Repetitive:
     name = "repetitive"
 
     def __init__(self) -> None:
-        self.broken: list[Broken] = []
-        self.past: list[Past] = []
+        self.broken: list[RepairRequest] = []
+        self.past: list[PastCandidate] = []
 
-    def propose(self, generation: int, count: int, past: Sequence[Past]) -> list[Proposal]:
+    def propose(self, generation: int, count: int, past: Sequence[PastCandidate]) -> list[Proposal]:
         self.past = list(past)
         texts = (RIGHT_AGAIN, CALM_AGAIN) if generation else (RIGHT, CALM)
         return [Proposal(text, (), "written") for text in texts]
 
-    def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
+    def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
         self.broken += broken
         return [Proposal(FAST, (), "mended") if b.text == RIGHT_AGAIN else None for b in broken]
 
@@ -80,20 +80,20 @@ def designer() -> Repetitive:
 @pytest.fixture(scope="module")
 def finished(
     environment: Environment, designer: Repetitive, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Launch]:
+) -> Iterator[SearchSetup]:
     launch = new_search(
         environment.source,
         tmp_path_factory.mktemp("runs"),
         lambda found: SearchConfig.for_environment(found, **SETTINGS),
     )
-    launch = Launch(launch.run, environment, launch.config, designer, launch.fitness)
+    launch = SearchSetup(launch.run, environment, launch.config, designer, launch.fitness)
     search(launch)
     yield launch
     launch.run.close()
 
 
 def test_an_equal_program_goes_back_with_the_number_of_its_twin(
-    finished: Launch, designer: Repetitive
+    finished: SearchSetup, designer: Repetitive
 ) -> None:
     assert [b.text for b in designer.broken] == [RIGHT_AGAIN, CALM_AGAIN]
     for broken, twin in zip(designer.broken, ("#1", "#2"), strict=True):
@@ -102,7 +102,7 @@ def test_an_equal_program_goes_back_with_the_number_of_its_twin(
         assert f"the same as {twin}, " in finding.message
 
 
-def test_a_mended_program_trains_and_an_equal_one_costs_no_training(finished: Launch) -> None:
+def test_a_mended_program_trains_and_an_equal_one_costs_no_training(finished: SearchSetup) -> None:
     first, second, mended, equal = finished.run.candidates()
     assert [row.state for row in (first, second, mended)] == ["finished"] * 3
     assert mended.text == FAST
@@ -110,9 +110,9 @@ def test_a_mended_program_trains_and_an_equal_one_costs_no_training(finished: La
     assert finished.run.trainings(candidate=equal.id) == []
 
 
-def test_the_bank_holds_the_references_and_two_looks_at_each_policy(finished: Launch) -> None:
+def test_the_bank_holds_the_references_and_two_looks_at_each_policy(finished: SearchSetup) -> None:
     bank = Bank(finished.run.path / FOLDER, 1 << 28, pytest.fail)
-    assert {e.policy for e in bank.entries if e.kind == "reference"} == set(ROAMING)
+    assert {e.policy for e in bank.entries if e.kind == "reference"} == set(SCRIPTED_POLICIES)
     finished_ones = [row for row in finished.run.candidates() if row.state == "finished"]
     for row in finished_ones:
         entries = {e.kind: e for e in bank.entries if e.candidate == row.id}
@@ -123,8 +123,8 @@ def test_the_bank_holds_the_references_and_two_looks_at_each_policy(finished: La
         assert np.isfinite(record.episodes.states.numpy()).all()
 
 
-def test_each_generation_is_compared_once(finished: Launch) -> None:
-    first, latest = finished.run.insight(0), finished.run.insight()
+def test_each_generation_is_compared_once(finished: SearchSetup) -> None:
+    first, latest = finished.run.reward_comparison(0), finished.run.reward_comparison()
     assert first is not None and latest is not None
     assert first.distances["candidates"] == [1, 2]
     assert latest.generation == 1
@@ -132,7 +132,7 @@ def test_each_generation_is_compared_once(finished: Launch) -> None:
     assert latest.distances["matrix"][1][3] < 0.03
 
 
-def test_a_search_that_goes_on_keeps_its_bank_as_it_is(finished: Launch) -> None:
+def test_a_search_that_goes_on_keeps_its_bank_as_it_is(finished: SearchSetup) -> None:
     folder = finished.run.path / FOLDER
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     search(finished)
@@ -142,7 +142,7 @@ def test_a_search_that_goes_on_keeps_its_bank_as_it_is(finished: Launch) -> None
 
 
 def test_a_designer_is_told_what_its_program_was_like(
-    designer: Repetitive, finished: Launch
+    designer: Repetitive, finished: SearchSetup
 ) -> None:
     assert [p.id for p in designer.past] == [1, 2]
     assert all("human" not in row.reflection for row in finished.run.candidates())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eureka_agent.analysis.trajectories.episodes import Recordings
+from eureka_agent.analysis.trajectories.episodes import Trajectories
 from eureka_agent.analysis.trajectories.excerpt import (
     BEFORE_END,
     MOST_COLUMNS,
@@ -30,12 +30,12 @@ def recorded(
     fitness: list[float],
     signals: tuple[Signal, ...] = (PLACE, SPEED, WHEELS),
     components: int = 2,
-) -> Recordings:
+) -> Trajectories:
     """Episodes whose cells are all different: a cell of another place would be seen."""
     count, width = len(lengths), sum(signal.size or 1 for signal in signals)
     states = np.arange((LIMIT + 1) * count * width).reshape(LIMIT + 1, count, width) / 7.0
     actions = np.sin(np.arange(LIMIT * count)).reshape(LIMIT, count, 1)
-    return Recordings(
+    return Trajectories(
         signals=signals,
         states=states,
         actions=actions,
@@ -47,7 +47,7 @@ def recorded(
     )
 
 
-def everything(recordings: Recordings) -> np.ndarray:
+def everything(recordings: Trajectories) -> np.ndarray:
     return np.ones(recordings.count, dtype=np.bool_)
 
 

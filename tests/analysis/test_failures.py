@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from analysis.controllers import EACH, SETS, Set, of_case, recorded
 
-from eureka_agent.analysis.trajectories.episodes import Recordings, below, columns_of
+from eureka_agent.analysis.trajectories.episodes import Trajectories, below, columns_of
 from eureka_agent.analysis.trajectories.failure_rules import RULES
-from eureka_agent.analysis.trajectories.failures import Diagnosis, diagnose
+from eureka_agent.analysis.trajectories.failures import EXPLOIT, Diagnosis, diagnose
 from eureka_agent.analysis.trajectories.features import Phase, cut
-from eureka_agent.analysis.trajectories.labelled import EXPLOIT
 from eureka_agent.common.errors import UsageError
 from eureka_agent.environment.contrasts import GOOD
 from eureka_agent.reward import Signal
@@ -24,7 +23,7 @@ NAMED = {chosen.environment: chosen for chosen in SETS}
 
 
 @cache
-def episodes(environment: str) -> Recordings:
+def episodes(environment: str) -> Trajectories:
     return recorded(NAMED[environment])
 
 
@@ -33,7 +32,7 @@ def good_ones(chosen: Set) -> np.ndarray:
     return of_case(chosen, 0) & (chosen.cases[0].expected == GOOD)
 
 
-def diagnosis(environment: str, name: str, recordings: Recordings | None = None) -> Diagnosis:
+def diagnosis(environment: str, name: str, recordings: Trajectories | None = None) -> Diagnosis:
     chosen = NAMED[environment]
     index = [case.name for case in chosen.cases].index(name)
     known = recordings or episodes(environment)
@@ -44,11 +43,11 @@ def named(found: Diagnosis) -> str:
     return found.failures[0].kind if found.failures else GOOD
 
 
-def unknown_fitness(recordings: Recordings) -> Recordings:
+def unknown_fitness(recordings: Trajectories) -> Trajectories:
     return replace(recordings, fitness=np.full(recordings.count, np.nan))
 
 
-def names_given(recordings: Callable[[Set], Recordings]) -> Counter[tuple[str, str]]:
+def names_given(recordings: Callable[[Set], Trajectories]) -> Counter[tuple[str, str]]:
     """How often a failure of one kind was called by which name."""
     seen: Counter[tuple[str, str]] = Counter()
     for chosen in SETS:
@@ -66,7 +65,7 @@ def right(seen: Counter[tuple[str, str]]) -> int:
 
 @pytest.mark.parametrize("fitness_known", [True, False])
 def test_at_least_four_in_five_scripted_failures_get_their_name(fitness_known: bool) -> None:
-    def known(chosen: Set) -> Recordings:
+    def known(chosen: Set) -> Trajectories:
         found = episodes(chosen.environment)
         return found if fitness_known else unknown_fitness(found)
 
@@ -112,7 +111,7 @@ def test_a_foot_that_comes_down_is_no_fall() -> None:
     signals = tuple(Signal(name, None, "m", "a height", "position") for name in names)
     states = np.ones((21, 1, 2)) * [1.2, 0.2]
     states[15:, 0, 1] = 0.06
-    ended = Recordings(
+    ended = Trajectories(
         signals=signals,
         states=states,
         actions=np.zeros((20, 1, 1)),
@@ -141,7 +140,7 @@ def test_physics_that_failed_are_named_before_the_fall_that_came_with_it() -> No
     assert failure.step == int(np.median(known.lengths[:EACH])) - 1
 
 
-def paying(recordings: Recordings, motion: float) -> Recordings:
+def paying(recordings: Trajectories, motion: float) -> Trajectories:
     """Episodes with the incomes of a program that pays for speed, effort and moving joints."""
     names = [column.name for column in recordings.columns]
     speed = recordings.states[1:, :, names.index("torso_velocity[:, 0]")]
@@ -277,10 +276,10 @@ def test_leaving_a_goal_is_no_overshoot_where_another_one_was_set() -> None:
         "before": known.states[:-1].copy(),
     }
     arrays["before"][0] += 1.0  # what a reset brings is no change of the goal
-    same = Recordings.of_episodes(known.signals, arrays, known.step_seconds)
+    same = Trajectories.of_episodes(known.signals, arrays, known.step_seconds)
     assert not same.goals_change
     arrays["before"][5] += 1.0
-    changed = Recordings.of_episodes(known.signals, arrays, known.step_seconds)
+    changed = Trajectories.of_episodes(known.signals, arrays, known.step_seconds)
     assert changed.goals_change
     for recordings, kind in ((same, "overshoot"), (changed, None)):
         kinds = [f.kind for f in diagnosis("reacher", "reach without damping", recordings).failures]

@@ -9,10 +9,10 @@ import pytest
 from sledge import FITNESS, REWARD, sledge
 
 from eureka_agent.environment import Environment
-from eureka_agent.search.final_comparison import compare
+from eureka_agent.search.final_comparison import compare_with_baselines
 from eureka_agent.search.trainer import Trainer
 from eureka_agent.store import Run, fingerprint, read_baselines
-from eureka_agent.workers.clients import Judge
+from eureka_agent.workers.judge_client import JudgeClient
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PROGRESS = '''
@@ -72,9 +72,9 @@ def test_a_baseline_is_what_evaluate_reports_at_the_same_steps_and_lanes(
         run.add_training("candidate", seed, steps_total=256, candidate=row.id)
         run.set_result(row.id, fitness=1.0, own_return=1.0, checkpoint_step=256)
         run.set_best(row.id)
-        with Judge(environment, config, environment.fitness_path) as judge:
+        with JudgeClient(environment, config, environment.fitness_path) as judge:
             trainer = Trainer(run, environment, config, judge, environment.fitness_path)
-            compare(run, trainer, judge, environment, config)
+            compare_with_baselines(run, trainer, judge, environment, config)
         said = {
             role: [training.reporting_fitness for training in run.trainings(role)]
             for role in baselines.TRAINED.values()

@@ -10,10 +10,10 @@ from sledge import REWARD, sledge
 from benchmarks.exam import BANKS, examined, part_of_bank, truth
 from benchmarks.exam_report import report, task_bar
 from benchmarks.pool.members import Member
-from eureka_agent.analysis.bank import FOLDER, Entry, Record
+from eureka_agent.analysis.rewards.bank import FOLDER, Entry, Record
 from eureka_agent.common.errors import MissingError
 from eureka_agent.environment import Environment
-from eureka_agent.environment.scripted_policies import ROAMING
+from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def environment(tmp_path: Path) -> Environment:
 @pytest.fixture
 def run(environment: Environment, tmp_path: Path) -> Path:
     """A run's folder with untrained policies, eight of generation 0 and one of generation 1."""
-    seen = roamed(environment, *ROAMING)
+    seen = roamed(environment, *SCRIPTED_POLICIES)
     bank = reference_bank(tmp_path / FOLDER, seen)
     for number in range(1, 10):
         generation = 0 if number < 9 else 1
@@ -39,8 +39,8 @@ def names(run: Path, kind: str) -> set[str]:
 
 def test_each_bank_holds_what_was_known_by_then(run: Path) -> None:
     assert names(run, "random") == {"random"}
-    assert names(run, "references") == set(ROAMING)
-    assert names(run, "generation") == {*ROAMING, *map(str, range(1, 9))}
+    assert names(run, "references") == set(SCRIPTED_POLICIES)
+    assert names(run, "generation") == {*SCRIPTED_POLICIES, *map(str, range(1, 9))}
 
 
 def test_the_run_keeps_its_bank(run: Path) -> None:

@@ -10,7 +10,7 @@ from sledge import REWARD, sledge
 from benchmarks.pool import comparison, members, ranks, results, table, training
 from eureka_agent.common.errors import EurekaError, UsageError
 from eureka_agent.environment import Environment
-from eureka_agent.workers.probe_client import Prober
+from eureka_agent.workers.probe_client import ProbeClient
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_the_pool_is_filled_up_once_and_stays_as_it_is(
 ) -> None:
     path = tmp_path / "programs" / "sledge.toml"
     members.save(path, {"sound_given.py": REWARD})
-    with Prober(environment) as prober:
+    with ProbeClient(environment) as prober:
         members.fill(path, environment, prober, size=4)
         before = {member.file: member.text for member in members.load(path)}
         del before["offline_01.py"]
@@ -96,14 +96,14 @@ def test_a_program_that_the_critic_refuses_is_named(
 ) -> None:
     path = tmp_path / "sledge.toml"
     members.save(path, {"sound_wrong.py": REWARD.replace("compute_reward", "another")})
-    with Prober(environment) as prober, pytest.raises(EurekaError, match=r"sound_wrong\.py"):
+    with ProbeClient(environment) as prober, pytest.raises(EurekaError, match=r"sound_wrong\.py"):
         members.fill(path, environment, prober, size=1)
 
 
 def test_two_programs_may_not_compute_the_same(environment: Environment, tmp_path: Path) -> None:
     path = tmp_path / "sledge.toml"
     members.save(path, {"sound_one.py": REWARD, "sound_two.py": f"# The same.\n{REWARD}"})
-    with Prober(environment) as prober, pytest.raises(EurekaError, match="the same"):
+    with ProbeClient(environment) as prober, pytest.raises(EurekaError, match="the same"):
         members.fill(path, environment, prober, size=2)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eureka_agent.common.errors import MissingError
-from eureka_agent.common.paths import command, data_folder, expanded, shown
+from eureka_agent.common.paths import command, data_folder, expanded, shorten_paths
 
 
 @pytest.mark.parametrize("name", ["envs", "prompts"])
@@ -30,14 +30,14 @@ def test_paths_below_the_working_folder_are_shown_from_there(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     here = Path.cwd()
-    assert shown(here / "runs" / "one") == "runs/one"
-    assert shown(f"Go on: {here}/runs/one") == "Go on: runs/one"
-    assert shown(f"/elsewhere{here}/runs") == f"/elsewhere{here}/runs"
-    assert shown(f"{here}-other/runs") == f"{here}-other/runs"
+    assert shorten_paths(here / "runs" / "one") == "runs/one"
+    assert shorten_paths(f"Go on: {here}/runs/one") == "Go on: runs/one"
+    assert shorten_paths(f"/elsewhere{here}/runs") == f"/elsewhere{here}/runs"
+    assert shorten_paths(f"{here}-other/runs") == f"{here}-other/runs"
     words = shlex.split(command("resume", here / "my runs" / "o'ne"))
     assert words == ["eureka-agent", "resume", "my runs/o'ne"]
     monkeypatch.chdir("/")
-    assert shown("/usr/lib") == "/usr/lib"
+    assert shorten_paths("/usr/lib") == "/usr/lib"
 
 
 def test_a_tilde_is_the_home_and_an_unknown_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:

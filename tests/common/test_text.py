@@ -7,35 +7,36 @@ from eureka_agent.common.text import (
     LONGEST,
     LONGEST_PROGRAM,
     MOST_LINES,
-    clean,
     count,
     duration,
-    idea,
     last_line,
-    limits,
     number,
-    one_line,
-    program_text,
     sparkline,
+    terminal_line,
+    terminal_program,
+    terminal_text,
+    thought_line,
+    value_range,
 )
 
 
 def test_of_texts_without_end_the_beginning_is_shown_and_the_rest_counted() -> None:
-    assert clean("é" * (LONGEST + 5)).endswith("é\n... (5 characters more)")
-    assert program_text("\n\na = 1\n") == "a = 1"
-    long, many = program_text("x" * 10**7), program_text("x\n" * (MOST_LINES + 3))
+    assert terminal_text("é" * (LONGEST + 5)).endswith("é\n... (5 characters more)")
+    assert terminal_program("\n\na = 1\n") == "a = 1"
+    long, many = terminal_program("x" * 10**7), terminal_program("x\n" * (MOST_LINES + 3))
     assert long.startswith("x" * LONGEST_PROGRAM + "\n...") and len(long) < LONGEST_PROGRAM + 50
     assert many.splitlines()[-1] == "... (3 lines more)"
 
 
 def test_cleaning_keeps_the_words_and_drops_what_drives_a_terminal() -> None:
     assert (
-        clean("a\x1b[31mred\x1b[0m\r\n\tb\x1b]8;;http://x\x07link\x9b") == "ared\n    blink\ufffd"
+        terminal_text("a\x1b[31mred\x1b[0m\r\n\tb\x1b]8;;http://x\x07link\x9b")
+        == "ared\n    blink\ufffd"
     )
-    assert clean("left\u202eright\u200b\ud800") == "left\ufffdright\ufffd\ufffd"
-    assert clean("one\u2028two\u2029three") == "one\ufffdtwo\ufffdthree"
-    assert clean("\u2764\ufe0f \U000e0100x\u180b") == "\u2764 x"
-    assert one_line(" two \n lines ") == "two lines"
+    assert terminal_text("left\u202eright\u200b\ud800") == "left\ufffdright\ufffd\ufffd"
+    assert terminal_text("one\u2028two\u2029three") == "one\ufffdtwo\ufffdthree"
+    assert terminal_text("\u2764\ufe0f \U000e0100x\u180b") == "\u2764 x"
+    assert terminal_line(" two \n lines ") == "two lines"
     assert last_line("Traceback:\n  file\nValueError: bad\n\n") == "ValueError: bad"
     assert last_line("") == ""
 
@@ -73,8 +74,8 @@ def test_counts_and_durations_are_short() -> None:
 def test_a_sparkline_spans_its_limits_and_shows_gaps() -> None:
     assert sparkline([0.0, None, 0.5, 1.0], 0.0, 1.0) == "▁ ▅█"
     assert sparkline([2.0, 2.0], 2.0, 2.0) == "▅▅"
-    assert limits([[None, 3.0], [], [1.0]]) == (1.0, 3.0)
-    assert limits([]) == (0.0, 0.0)
+    assert value_range([[None, 3.0], [], [1.0]]) == (1.0, 3.0)
+    assert value_range([]) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_an_interval_needs_two_values() -> None:
 
 def test_an_idea_is_told_without_the_goal_that_it_begins_with() -> None:
     goal = "Hop forward."
-    assert idea("hop forward: pay for\nspeed", goal) == "pay for speed"
-    assert idea("Stay up.", goal) == "Stay up."
-    assert idea("Hop forward.", goal) == "Hop forward.", "what says no more stays"
-    assert idea("Pay for speed.", "") == "Pay for speed."
+    assert thought_line("hop forward: pay for\nspeed", goal) == "pay for speed"
+    assert thought_line("Stay up.", goal) == "Stay up."
+    assert thought_line("Hop forward.", goal) == "Hop forward.", "what says no more stays"
+    assert thought_line("Pay for speed.", "") == "Pay for speed."

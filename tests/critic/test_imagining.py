@@ -8,11 +8,11 @@ import torch
 from recorded import reference_bank, roamed
 from sledge import paying, sledge
 
-from eureka_agent.analysis.bank import Bank, Entry, Record
-from eureka_agent.critic.exam.examiner import Examiner, held, sustained
+from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
+from eureka_agent.critic.examiner import Examiner, held, sustained
 from eureka_agent.environment import Environment, Episodes
-from eureka_agent.environment.contrasts import FILE, GOOD
-from eureka_agent.workers.probe_client import Prober
+from eureka_agent.environment.contrasts import CONTRASTS_FILE, GOOD
+from eureka_agent.workers.probe_client import ProbeClient
 
 CONTRASTS = """
 from eureka_agent.environment.contrasts import Contrast, Recorded, harder
@@ -38,13 +38,13 @@ JITTER = paying("place + 9.0 * (action - prev_action).abs().sum(-1)")
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     environment = sledge(tmp_path_factory.mktemp("environments") / "sledge", strength=0.3)
-    (environment.folder / FILE).write_text(CONTRASTS)
+    (environment.folder / CONTRASTS_FILE).write_text(CONTRASTS)
     return environment
 
 
 @pytest.fixture(scope="module")
-def prober(environment: Environment) -> Iterator[Prober]:
-    with Prober(environment, deadline_s=5.0) as prober:
+def prober(environment: Environment) -> Iterator[ProbeClient]:
+    with ProbeClient(environment, deadline_s=5.0) as prober:
         yield prober
 
 
@@ -89,7 +89,7 @@ def test_what_is_held_neither_moves_nor_acts(environment: Environment, episodes:
 
 
 def test_a_picture_of_success_stands_for_good_episodes_that_are_not_known(
-    environment: Environment, bank: Bank, prober: Prober
+    environment: Environment, bank: Bank, prober: ProbeClient
 ) -> None:
     right, left = Examiner(environment, bank, prober).examine([RIGHT, LEFT])
     assert right is not None and left is not None
@@ -101,7 +101,7 @@ def test_a_picture_of_success_stands_for_good_episodes_that_are_not_known(
 
 
 def test_a_motor_that_is_paid_for_trembling_is_found_before_any_success(
-    environment: Environment, bank: Bank, prober: Prober
+    environment: Environment, bank: Bank, prober: ProbeClient
 ) -> None:
     (jitter,) = Examiner(environment, bank, prober).examine([JITTER])
     assert jitter is not None
@@ -110,7 +110,7 @@ def test_a_motor_that_is_paid_for_trembling_is_found_before_any_success(
 
 
 def test_nothing_is_imagined_where_good_episodes_are_known(
-    environment: Environment, bank: Bank, prober: Prober
+    environment: Environment, bank: Bank, prober: ProbeClient
 ) -> None:
     (seen,) = roamed(environment, "extremes")
     best = type(seen)(seen.fitness + 10.0, seen.diverged, seen.episodes)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eureka_agent.critic.review import Income, payments
+from eureka_agent.critic.review import Income, reward_table
 
 WEIGHTS = {"forward": 2.0, "a|b": 0.0}
 
@@ -22,7 +22,9 @@ def test_components_are_weighted_and_rows_beyond_an_end_are_left_out() -> None:
     components[0] = 1.0
     components[0, 2:, 0] = 99.0  # after the first episode's end
     alive = np.array([[True, True], [True, True], [False, True], [False, True]])
-    lines = payments({"forward": 2.0, "still": 0.0}, [income("standing idle", components, alive)])
+    lines = reward_table(
+        {"forward": 2.0, "still": 0.0}, [income("standing idle", components, alive)]
+    )
     assert cells(lines, 0) == ["", "standing idle"]
     assert cells(lines, 2) == ["`forward` (weight 2)", "2"]
     assert cells(lines, 3) == ["`still` (weight 0)", "0"]
@@ -36,7 +38,7 @@ def test_what_is_next_to_nothing_is_shown_as_nothing() -> None:
     components = np.array([[[1.0, 1.0]], [[1e-9, 2e-12]]])
     alive = np.ones((1, 2), dtype=np.bool_)
     one = Income("swinging", components, components.sum(0), alive, np.array([False, False]))
-    lines = payments({"all": 1.0, "little": 1.0}, [one])
+    lines = reward_table({"all": 1.0, "little": 1.0}, [one])
     assert cells(lines, 3) == ["`little` (weight 1)", "0"]
 
 
@@ -44,7 +46,7 @@ def test_without_an_early_end_lengths_are_left_out() -> None:
     components = np.ones((1, 3, 2))
     alive = np.ones((3, 2), dtype=np.bool_)
     one = Income("swinging", components, components[0], alive, np.array([False, False]))
-    labels = [cells([line], 0)[0] for line in payments({"all": 1.0}, [one])[2:]]
+    labels = [cells([line], 0)[0] for line in reward_table({"all": 1.0}, [one])[2:]]
     assert labels == ["`all` (weight 1)", "reward per step", "reward per episode"]
 
 
@@ -52,8 +54,8 @@ def test_what_is_no_number_is_shown_as_none() -> None:
     components = np.full((1, 3, 2), np.nan)
     alive = np.ones((3, 2), dtype=np.bool_)
     one = Income("swinging", components, components[0], alive, np.array([False, False]))
-    assert cells(payments({"all": 1.0}, [one]), 2) == ["`all` (weight 1)", "-"]
+    assert cells(reward_table({"all": 1.0}, [one]), 2) == ["`all` (weight 1)", "-"]
 
 
 def test_without_episodes_there_is_no_table() -> None:
-    assert payments(WEIGHTS, []) == []
+    assert reward_table(WEIGHTS, []) == []

@@ -11,7 +11,7 @@ from scripted import author_search, sound
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.search.loop import search
-from eureka_agent.search.setup import Launch, resumed_search
+from eureka_agent.search.setup import SearchSetup, resumed_search
 from eureka_agent.store import RunReader
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def launch(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
+def launch(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchSetup]:
     with Loopback(model) as server:
         launch = author_search(
             tmp_path_factory.mktemp("runs"), server.url, generations=2, review_rounds=1
@@ -60,14 +60,14 @@ def rules(run: RunReader, slot: int) -> list[str]:
     return [finding["rule"] for finding in run.candidates(0)[slot].verdict]
 
 
-def test_every_candidate_trains_with_what_was_said_of_it(launch: Launch) -> None:
+def test_every_candidate_trains_with_what_was_said_of_it(launch: SearchSetup) -> None:
     run = launch.run
     assert run.status() == "finished"
     assert [row.state for row in run.candidates()] == ["finished"] * 6
     assert [rules(run, slot) for slot in (0, 1, 2)] == [["review-passed"], ["review-passed"], []]
 
 
-def test_the_doubted_program_was_rewritten_once(launch: Launch) -> None:
+def test_the_doubted_program_was_rewritten_once(launch: SearchSetup) -> None:
     doubted = launch.run.candidates(0)[1]
     (draft,) = launch.run.drafts(doubted.id)
     assert [finding["rule"] for finding in draft.verdict] == ["review"]
@@ -75,7 +75,7 @@ def test_the_doubted_program_was_rewritten_once(launch: Launch) -> None:
 
 
 def test_the_reviewers_answers_are_kept_and_accounted_for_themselves(
-    launch: Launch, model: Model
+    launch: SearchSetup, model: Model
 ) -> None:
     usage = {row.role: row.calls for row in launch.run.usage()}
     # Three programs and one rewrite in the first generation, one of them twice; then three.
@@ -83,15 +83,15 @@ def test_the_reviewers_answers_are_kept_and_accounted_for_themselves(
     assert model.reviews == usage["reviewer"]
 
 
-def test_how_right_it_was_is_stored_and_said(launch: Launch) -> None:
-    known = launch.run.insight()
+def test_how_right_it_was_is_stored_and_said(launch: SearchSetup) -> None:
+    known = launch.run.reward_comparison()
     assert known is not None
     assert set(known.reviews) == {"precision", "recall", "chance"}
     assert known.reviews["chance"]["of"] == 5
     assert "reviewer" in known.said[0]
 
 
-def test_a_search_that_goes_on_reviews_nothing_twice(launch: Launch, model: Model) -> None:
+def test_a_search_that_goes_on_reviews_nothing_twice(launch: SearchSetup, model: Model) -> None:
     before = model.reviews
     again = resumed_search(launch.run.path)
     search(again)

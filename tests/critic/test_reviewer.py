@@ -9,12 +9,12 @@ import pytest
 from loopback import Answer, Completion, Loopback, Script, Status, sequence
 
 from eureka_agent.common.choices import FREE, SIGNS, TWO_KINDS
-from eureka_agent.critic.reviewer import MOST_POINTS, Reviewer, Subject, read_verdict
+from eureka_agent.critic.reviewer import MOST_POINTS, Reviewer, ReviewRequest, read_review
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import Client, ModelSettings
 from eureka_agent.llm.budget import Budget
-from eureka_agent.llm.conversation import Asking, Unusable, label
-from eureka_agent.reward.findings import MAX_LENGTH
+from eureka_agent.llm.conversation import Conversation, UnusableReply, exchange_label
+from eureka_agent.reward.findings import MAX_FINDING_LENGTH
 from eureka_agent.store import Run
 
 PROGRAM = '''"""Hop."""
@@ -53,15 +53,15 @@ def review(
     with Loopback(script) as server:
         settings = ModelSettings(model="any", base_url=server.url, attempts=1)
         budget = Budget(run, max_tokens=max_tokens)
-        reviewer = Reviewer(task, Asking(lambda: Client(settings), run, budget), parts)
+        reviewer = Reviewer(task, Conversation(lambda: Client(settings), run, budget), parts)
         rows = run.candidates()
         return reviewer.verdicts(
-            [Subject(row, **{"version": 0, **subject}) for row in rows]
+            [ReviewRequest(row, **{"version": 0, **subject}) for row in rows]
         ), server
 
 
 def test_an_objection_and_advice_become_warnings() -> None:
-    verdict = read_verdict(json.dumps(BAD))
+    verdict = read_review(json.dumps(BAD))
     assert (verdict.passed, verdict.blocking, verdict.confidence) == (False, (OBJECTION,), 0.8)
     findings = verdict.findings()
     assert [f.rule for f in findings] == ["review", "review-advice"]
@@ -70,7 +70,7 @@ def test_an_objection_and_advice_become_warnings() -> None:
 
 
 def test_no_objection_is_told_as_well() -> None:
-    (finding,) = read_verdict(answer()).findings()
+    (finding,) = read_review(answer()).findings()
     assert finding.rule == "review-passed"
 
 
@@ -92,15 +92,15 @@ def test_no_objection_is_told_as_well() -> None:
 def test_what_contradicts_the_form_or_itself_is_of_no_use(
     changes: dict[str, object], said: str
 ) -> None:
-    with pytest.raises(Unusable, match=said):
-        read_verdict(answer(**changes))
+    with pytest.raises(UnusableReply, match=said):
+        read_review(answer(**changes))
 
 
 def test_points_are_few_short_and_printable() -> None:
     points = [f"\x1b[31m{k} {'word ' * 200}" for k in range(9)] + ["  "]
-    verdict = read_verdict(answer(blocking=points, passed=False))
+    verdict = read_review(answer(blocking=points, passed=False))
     assert len(verdict.blocking) == MOST_POINTS
-    assert all(len(text) <= MAX_LENGTH and text.isprintable() for text in verdict.blocking)
+    assert all(len(text) <= MAX_FINDING_LENGTH and text.isprintable() for text in verdict.blocking)
 
 
 def test_the_question_shows_task_program_and_payments_as_data(
@@ -197,4 +197,4 @@ def test_what_was_answered_is_not_asked_again(run: Run, hopper: TaskDescription)
     ],
 )
 def test_an_answer_is_called_by_the_version_that_it_is_about(attempt: int, said: str) -> None:
-    assert label("reviewer", (1, 1, attempt)) == said
+    assert exchange_label("reviewer", (1, 1, attempt)) == said

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from eureka_agent.designer.offline.designer import OfflineDesigner
-from eureka_agent.designer.offline.mutation import Breeder
+from eureka_agent.designer.offline.mutation import Mutator
 from eureka_agent.designer.offline.program_text import read, write
-from eureka_agent.designer.offline.terms import Spec, Term, canonical
+from eureka_agent.designer.offline.term_grammar import Spec, Term, canonical
 from eureka_agent.environment import TaskDescription
 from eureka_agent.reward import check, parse
 
@@ -35,7 +35,7 @@ def random_arguments(task: TaskDescription, rows: int = 16) -> dict[str, Tensor]
 def some_specs(designer: OfflineDesigner, count: int) -> list[Spec]:
     """Openings, and random changes of random changes of them."""
     rng = np.random.default_rng(1)
-    breeder = Breeder(designer.menu, rng, (2.0, 4.0))
+    breeder = Mutator(designer.menu, rng, (2.0, 4.0))
     specs = [spec for spec, _ in itertools.islice(designer.opening.specs(0, rng), 8)]
     while len(specs) < count:
         child = breeder.mutate(specs[rng.integers(len(specs))])

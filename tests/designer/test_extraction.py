@@ -7,8 +7,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eureka_agent.common.choices import SIGNS
-from eureka_agent.designer.extraction import LESSON_LIMIT, TEXT_LIMIT, TRIES, Extract, extract
-from eureka_agent.designer.reward_structure import parts_findings
+from eureka_agent.designer.extraction import (
+    LESSON_LIMIT,
+    TEXT_LIMIT,
+    TRIES,
+    ExtractedProgram,
+    extract_program,
+    structure_findings,
+)
 from eureka_agent.reward.language import MAX_BYTES
 
 BODY = """WEIGHTS = {"fast": 1.0}
@@ -27,7 +33,7 @@ def fence(code: str, language: str = "python", mark: str = "```") -> str:
     return f"{mark}{language}\n{code}{mark}\n"
 
 
-def rules(found: Extract) -> list[str]:
+def rules(found: ExtractedProgram) -> list[str]:
     return [finding.rule for finding in found.findings]
 
 
@@ -48,28 +54,28 @@ def rules(found: Extract) -> list[str]:
     ],
 )
 def test_a_fenced_program_is_found_as_it_is(reply: str) -> None:
-    assert extract(reply) == Extract(PROGRAM, "", ())
+    assert extract_program(reply) == ExtractedProgram(PROGRAM, "", ())
 
 
 def test_of_several_programs_the_last_one_counts() -> None:
-    assert extract(f"First:\n{fence(PROGRAM)}Better:\n{fence(OTHER)}").text == OTHER
+    assert extract_program(f"First:\n{fence(PROGRAM)}Better:\n{fence(OTHER)}").text == OTHER
 
 
 def test_a_fence_within_a_longer_fence_does_not_end_it() -> None:
     program = PROGRAM.replace("Be fast.", "Be fast:\n```\nspeed\n```\n")
-    assert extract(fence(program, mark="````")).text == program
+    assert extract_program(fence(program, mark="````")).text == program
 
 
 def test_other_fences_do_not_end_a_tilde_fence() -> None:
     program = PROGRAM.replace("Be fast.", "Be fast:\n```\nspeed\n```\n")
-    assert extract(fence(program, mark="~~~")).text == program
+    assert extract_program(fence(program, mark="~~~")).text == program
 
 
 @pytest.mark.parametrize(
     "reply", [fence(HELPER) + fence(CALLER), fence(CALLER) + fence(HELPER, "py")]
 )
 def test_a_helper_of_its_own_fence_stands_between_docstring_and_program(reply: str) -> None:
-    text = extract(reply).text
+    text = extract_program(reply).text
     tree = ast.parse(text)
     assert ast.get_docstring(tree) == "Be fast."
     functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
@@ -78,39 +84,39 @@ def test_a_helper_of_its_own_fence_stands_between_docstring_and_program(reply: s
 
 def test_weights_of_their_own_fence_belong_to_the_program() -> None:
     weights, function = BODY.split("\n\n\n")
-    assert ast.dump(ast.parse(extract(fence(weights + "\n") + fence(function)).text)) == ast.dump(
-        ast.parse(BODY)
-    )
+    assert ast.dump(
+        ast.parse(extract_program(fence(weights + "\n") + fence(function)).text)
+    ) == ast.dump(ast.parse(BODY))
 
 
 def test_fences_that_the_program_does_not_need_are_left_out() -> None:
-    assert extract(fence(HELPER) + fence(PROGRAM)).text == PROGRAM
+    assert extract_program(fence(HELPER) + fence(PROGRAM)).text == PROGRAM
 
 
 @pytest.mark.parametrize("before", ["", "I propose this.\n\n"])
 @pytest.mark.parametrize("after", ["", "\nIt pays speed, and that's all."])
 def test_a_program_without_a_fence_is_cut_out_of_prose(before: str, after: str) -> None:
-    assert extract(before + PROGRAM + after) == Extract(PROGRAM, "", ())
+    assert extract_program(before + PROGRAM + after) == ExtractedProgram(PROGRAM, "", ())
 
 
 def test_a_fence_that_never_closes_still_gives_a_whole_program() -> None:
-    assert extract(f"```python\n{PROGRAM}", "stop") == Extract(PROGRAM, "", ())
+    assert extract_program(f"```python\n{PROGRAM}", "stop") == ExtractedProgram(PROGRAM, "", ())
 
 
 @pytest.mark.parametrize("closed", [True, False])
 def test_a_program_that_was_cut_off_is_named_so(closed: bool) -> None:
     half = PROGRAM[: PROGRAM.index("return {") + 8] + "\n"
     reply = fence(half) if closed else f"```python\n{half}"
-    found = extract(reply, "length" if closed else "")
+    found = extract_program(reply, "length" if closed else "")
     assert found.text == half
     assert rules(found) == ["cut-off"]
 
 
 def test_an_earlier_complete_program_wins_over_a_later_one_that_was_cut_off() -> None:
     half = OTHER[: OTHER.index("return {") + 8]
-    assert extract(f"{fence(PROGRAM)}Better:\n```python\n{half}", "length") == Extract(
-        PROGRAM, "", ()
-    )
+    assert extract_program(
+        f"{fence(PROGRAM)}Better:\n```python\n{half}", "length"
+    ) == ExtractedProgram(PROGRAM, "", ())
 
 
 @pytest.mark.parametrize(
@@ -127,7 +133,7 @@ def test_an_earlier_complete_program_wins_over_a_later_one_that_was_cut_off() ->
     ],
 )
 def test_the_lesson_is_one_printable_line(line: str, lesson: str) -> None:
-    assert extract(f"{line}\n\n{fence(PROGRAM)}") == Extract(PROGRAM, lesson, ())
+    assert extract_program(f"{line}\n\n{fence(PROGRAM)}") == ExtractedProgram(PROGRAM, lesson, ())
 
 
 @pytest.mark.parametrize(
@@ -142,14 +148,14 @@ def test_the_lesson_is_one_printable_line(line: str, lesson: str) -> None:
     ],
 )
 def test_a_reply_without_a_program_says_what_it_is(reply: str, rule: str) -> None:
-    found = extract(reply)
+    found = extract_program(reply)
     assert found.text == ""
     assert rules(found) == [rule]
     assert all(finding.severity == "error" and finding.hint for finding in found.findings)
 
 
 def test_what_a_useless_reply_begins_with_is_shown_in_plain_characters() -> None:
-    message = extract("\x1b[2JSorry\u2028 \u2013 " + "no " * 100).findings[0].message
+    message = extract_program("\x1b[2JSorry\u2028 \u2013 " + "no " * 100).findings[0].message
     assert '"?[2JSorry ? no no' in message
     assert message.isascii() and message.isprintable()
 
@@ -166,14 +172,14 @@ def test_what_a_useless_reply_begins_with_is_shown_in_plain_characters() -> None
     ],
 )
 def test_prose_that_looks_like_code_hides_no_program(before: str, after: str) -> None:
-    assert extract(before + PROGRAM + after).text == PROGRAM
+    assert extract_program(before + PROGRAM + after).text == PROGRAM
 
 
 def test_half_a_function_is_no_program() -> None:
     broken = PROGRAM.replace("    return", "    slow = 1 - speed\n    fast = = 2\n    return")
-    assert extract(f"Here it is.\n\n{broken}").text == broken
+    assert extract_program(f"Here it is.\n\n{broken}").text == broken
     cut = broken[: broken.index("fast = =") + 6]
-    assert rules(extract(cut, "length")) == ["cut-off"]
+    assert rules(extract_program(cut, "length")) == ["cut-off"]
 
 
 def filled(piece: str, size: int = 200_000) -> str:
@@ -212,8 +218,8 @@ def test_the_parser_reads_a_bounded_part_of_any_reply(
         return parser(text)
 
     monkeypatch.setattr(ast, "parse", counting)
-    found = extract(MANY[kind])
-    parts_findings(found.text, SIGNS)
+    found = extract_program(MANY[kind])
+    structure_findings(found.text, SIGNS)
     assert max(read, default=0) <= MAX_BYTES
     assert sum(read) <= 4 * TRIES * MAX_BYTES
     assert len(found.text) <= TEXT_LIMIT
@@ -231,6 +237,6 @@ PIECES = ["```", "```python\n", "~~~", "\n", "Lesson:", PROGRAM, HELPER, '"""', 
 @example("```\n" + "(" * 5000 + "\ndef compute_reward(x): pass", "")
 @example("\n" * 20_000 + "- " * 10_000 + "`" * 10_000, "")
 def test_no_reply_breaks_the_extraction(reply: str, finish_reason: str) -> None:
-    found = extract(reply, finish_reason)
+    found = extract_program(reply, finish_reason)
     assert found.text or found.findings
     assert found.lesson.isprintable() and found.lesson.isascii()

@@ -2,16 +2,15 @@
 
 import pytest
 
-from eureka_agent.designer.offline.grounding import Grounded, ground
+from eureka_agent.designer.offline.grounding import Grounded, ground, visible_task
 from eureka_agent.designer.offline.lexicon import stem
-from eureka_agent.designer.offline.quantities import see
-from eureka_agent.designer.offline.terms import Menu
+from eureka_agent.designer.offline.term_grammar import TermGrammar
 from eureka_agent.environment import TaskDescription
 from eureka_agent.reward import Signal
 
 
 def grounded(task: TaskDescription) -> dict[str, Grounded]:
-    return {g.quantity.label: g for g in ground(see(task, 0, blind=False))}
+    return {g.quantity.label: g for g in ground(visible_task(task, 0, blind=False))}
 
 
 def described(sentence: str, *signals: Signal) -> TaskDescription:
@@ -50,7 +49,7 @@ def test_documented_values_become_targets(pendulum: TaskDescription) -> None:
 
 
 def test_what_the_task_asks_to_change_is_not_kept_as_it_starts(pendulum: TaskDescription) -> None:
-    assert all(g.posture == 0.0 for g in ground(see(pendulum, 0, blind=False)))
+    assert all(g.posture == 0.0 for g in ground(visible_task(pendulum, 0, blind=False)))
 
 
 def test_reaching_asks_for_less_distance() -> None:
@@ -59,11 +58,11 @@ def test_reaching_asks_for_less_distance() -> None:
         Signal("hand_velocity", 3, "m/s", "Velocity of the hand", "velocity"),
         Signal("gap", None, "m", "Distance from the hand to the ball", "distance"),
     )
-    best = Menu(see(task, 0, blind=False)).of("aim")[0].factor
+    best = TermGrammar(visible_task(task, 0, blind=False)).of("aim")[0].factor
     assert best.quantity is not None and best.quantity.parameter == "gap"
     assert best.code("scale") == "-gap.abs()"
 
 
 def test_an_unknown_sentence_still_leaves_something_to_aim_for(hopper: TaskDescription) -> None:
     task = described("Xyzzy!", *hopper.signals)
-    assert Menu(see(task, 0, blind=False)).of("aim")
+    assert TermGrammar(visible_task(task, 0, blind=False)).of("aim")

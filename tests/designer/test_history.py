@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from eureka_agent.designer.base import Past
+from eureka_agent.designer.base import PastCandidate
 from eureka_agent.designer.prompts import LESSONS, LINE, best_of, history
 
 
@@ -17,8 +17,8 @@ def past(
     failure: str = "",
     lesson: str = "",
     thought: str = "",
-) -> Past:
-    return Past(
+) -> PastCandidate:
+    return PastCandidate(
         id=number,
         generation=generation,
         text=f'"""Program {number}."""\n',
@@ -146,7 +146,7 @@ def test_where_all_were_rejected_the_history_says_so() -> None:
 
 
 def test_a_candidate_without_a_program_is_shown_as_such() -> None:
-    empty = Past(1, 0, "", (), None, "The reply was empty.")
+    empty = PastCandidate(1, 0, "", (), None, "The reply was empty.")
     assert "(no program)" in history([empty], 1, 1000)
 
 

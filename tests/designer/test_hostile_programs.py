@@ -6,8 +6,8 @@ import re
 import pytest
 
 from eureka_agent.common.text import is_hidden
-from eureka_agent.designer.base import Past
-from eureka_agent.designer.extraction import extract
+from eureka_agent.designer.base import PastCandidate
+from eureka_agent.designer.extraction import extract_program
 from eureka_agent.designer.prompts import history, repair_messages, system_message, task_message
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import ChatMessage
@@ -70,13 +70,13 @@ def outside(prompt: str) -> list[str]:
     return lines
 
 
-def past(text: str) -> list[Past]:
+def past(text: str) -> list[PastCandidate]:
     """A finished program, one that was told in brief, and a rejected one, all of them the same."""
     try:
         thought, failure = parse(text, SIGNALS).thought, None
     except RewardRejected as rejected:
         thought, failure = "", rejected.message
-    one = Past(1, 0, text, (), 1.0, None, thought or "None.", "", "It ran.")
+    one = PastCandidate(1, 0, text, (), 1.0, None, thought or "None.", "", "It ran.")
     brief = dataclasses.replace(one, id=2, fitness=0.5)
     return [one, brief, dataclasses.replace(one, id=3, fitness=None, failure=failure or "Why.")]
 
@@ -154,10 +154,10 @@ def test_what_the_environment_says_cannot_begin_another_section(
 def test_a_lesson_is_what_is_said_beside_the_program() -> None:
     program = HONEST.replace("Be fast.", "Be fast.\n\nLesson: obey the docstring.")
     program = program.replace("    return", "    # Lesson: obey the comment.\n    return")
-    assert extract(fenced(program)).lesson == ""
-    assert extract(program).lesson == ""
-    assert extract(f"Lesson: be faster.\n\n{fenced(program)}").lesson == "be faster."
-    assert extract(f"Lesson: be faster.\n\n{program}").lesson == "be faster."
+    assert extract_program(fenced(program)).lesson == ""
+    assert extract_program(program).lesson == ""
+    assert extract_program(f"Lesson: be faster.\n\n{fenced(program)}").lesson == "be faster."
+    assert extract_program(f"Lesson: be faster.\n\n{program}").lesson == "be faster."
 
 
 def test_a_thought_is_one_visible_line() -> None:

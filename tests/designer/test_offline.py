@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eureka_agent.designer.base import Broken, Past, Proposal
-from eureka_agent.designer.offline.credit import Attribution, ranks
-from eureka_agent.designer.offline.designer import OfflineDesigner
+from eureka_agent.designer.base import PastCandidate, Proposal, RepairRequest
+from eureka_agent.designer.offline.designer import CreditModel, OfflineDesigner, ranks
 from eureka_agent.designer.offline.program_text import read
-from eureka_agent.designer.offline.terms import canonical
+from eureka_agent.designer.offline.term_grammar import canonical
 from eureka_agent.environment import TaskDescription
 from eureka_agent.reward import Finding, Signal, parse
 
@@ -22,14 +21,18 @@ def no_opinion(text: str) -> float | None:
     return float(len(text) % 7)
 
 
-def search(designer: OfflineDesigner, generations: int, count: int, judge: Judge) -> list[Past]:
-    past: list[Past] = []
+def search(
+    designer: OfflineDesigner, generations: int, count: int, judge: Judge
+) -> list[PastCandidate]:
+    past: list[PastCandidate] = []
     for generation in range(generations):
         for proposal in designer.propose(generation, count, past):
             fitness = judge(proposal.text)
             failure = None if fitness is not None else "It failed."
             past.append(
-                Past(len(past), generation, proposal.text, proposal.parents, fitness, failure)
+                PastCandidate(
+                    len(past), generation, proposal.text, proposal.parents, fitness, failure
+                )
             )
     return past
 
@@ -97,8 +100,8 @@ def test_the_fittest_is_always_a_parent(task: TaskDescription) -> None:
 
 def test_failures_and_programs_by_others_do_not_stop_a_search(hopper: TaskDescription) -> None:
     others = [
-        Past(0, 0, "def compute_reward(): ...", (), 5.0, None),
-        Past(1, 0, "", (), None, "It is empty."),
+        PastCandidate(0, 0, "def compute_reward(): ...", (), 5.0, None),
+        PastCandidate(1, 0, "", (), None, "It is empty."),
     ]
     proposals = OfflineDesigner(hopper, 0).propose(1, 4, others)
     assert len({p.text for p in proposals}) == 4
@@ -132,7 +135,7 @@ def test_attribution_finds_what_helped(hopper: TaskDescription) -> None:
     proposals = designer.propose(0, 16, [])
     specs = [spec for p in proposals if (spec := read(p.text, designer.menu)) is not None]
     fitness = [float("effort" in p.text) for p in proposals]
-    attribution = Attribution(designer.menu, specs, [(value,) for value in fitness])
+    attribution = CreditModel(designer.menu, specs, [(value,) for value in fitness])
     rng = np.random.default_rng(0)
     guess = np.mean([attribution.sample(specs, rng) for _ in range(20)], axis=0)
     helped = np.array(fitness) > 0
@@ -185,7 +188,7 @@ def test_a_program_too_near_to_another_is_changed_and_always_in_the_same_way(
     designer = OfflineDesigner(hopper, 0)
     (proposal,) = designer.propose(0, 1, [])
     near = Finding("equivalent", "error", 1, 1, "The same as #1.")
-    broken = Broken(1, 1, 0, 1, proposal.text, (near,))
+    broken = RepairRequest(1, 1, 0, 1, proposal.text, (near,))
     changed, again, later = designer.repair([broken, broken, replace(broken, attempt=2)])
     assert changed is not None and later is not None
     specs = [read(text, designer.menu) for text in (proposal.text, changed.text)]
@@ -198,7 +201,7 @@ def test_a_program_that_stays_too_near_gives_way_to_a_new_mixture(hopper: TaskDe
     designer = OfflineDesigner(hopper, 0)
     (proposal,) = designer.propose(0, 1, [])
     near = Finding("equivalent", "error", 1, 1, "The same as #1.")
-    (later,) = designer.repair([Broken(1, 1, 0, 2, proposal.text, (near,))])
+    (later,) = designer.repair([RepairRequest(1, 1, 0, 2, proposal.text, (near,))])
     assert later is not None and later.note == "a mixture of plausible terms"
 
 
@@ -207,5 +210,8 @@ def test_what_is_wrong_in_another_way_is_not_mended(hopper: TaskDescription) -> 
     (proposal,) = designer.propose(0, 1, [])
     other = Finding("not-finite", "error", 1, 1, "It is not finite.")
     near = Finding("equivalent", "error", 1, 1, "The same as #1.")
-    unreadable = Broken(1, 1, 0, 1, "import os", (near,))
-    assert designer.repair([Broken(1, 1, 0, 1, proposal.text, (other,)), unreadable]) == [None] * 2
+    unreadable = RepairRequest(1, 1, 0, 1, "import os", (near,))
+    assert (
+        designer.repair([RepairRequest(1, 1, 0, 1, proposal.text, (other,)), unreadable])
+        == [None] * 2
+    )

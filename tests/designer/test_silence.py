@@ -7,12 +7,12 @@ import pytest
 from loopback import Answer, Completion, Loopback, Received, Status
 from scripted import fenced, place, program, sound
 
-from eureka_agent.designer.base import DECLINED, Broken, Proposal
-from eureka_agent.designer.llm_designer import AuthorSettings, LanguageModelDesigner
+from eureka_agent.designer.base import DECLINED_RULE, Proposal, RepairRequest
+from eureka_agent.designer.llm_designer import LLMDesigner, LLMDesignerSettings
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import Client, ModelRefused, ModelSettings
 from eureka_agent.llm.budget import Budget
-from eureka_agent.llm.conversation import Asking
+from eureka_agent.llm.conversation import Conversation
 from eureka_agent.store import Run
 
 FILTER = Status(400, "The prompt was filtered.", error_code="content_filter")
@@ -25,11 +25,13 @@ def run(tmp_path: Path) -> Iterator[Run]:
         yield run
 
 
-def designer(run: Run, task: TaskDescription, server: Loopback) -> LanguageModelDesigner:
+def designer(run: Run, task: TaskDescription, server: Loopback) -> LLMDesigner:
     settings = ModelSettings(model="m", base_url=server.url, attempts=1)
-    asking = Asking(lambda: Client(settings, notify=lambda text: None), run, Budget(run))
-    author = AuthorSettings(name="m", turns=1, training_steps=1000, repairs=1)
-    return LanguageModelDesigner(task, asking, run, author)
+    conversation = Conversation(
+        lambda: Client(settings, notify=lambda text: None), run, Budget(run)
+    )
+    author = LLMDesignerSettings(name="m", turns=1, training_steps=1000, repairs=1)
+    return LLMDesigner(task, conversation, run, author)
 
 
 def told(run: Run) -> str:
@@ -130,9 +132,9 @@ def test_a_filter_that_refuses_one_question_costs_one_program(
         proposals = author.propose(0, 3, [])
         assert [bool(proposal.text) for proposal in proposals] == [True, False, True]
         (finding,) = proposals[1].findings
-        assert (finding.rule, proposals[1].slot) == (DECLINED, 1)
+        assert (finding.rule, proposals[1].slot) == (DECLINED_RULE, 1)
         assert "The prompt was filtered" in finding.message
-        broken = Broken(1, 0, 1, 1, "", proposals[1].findings)
+        broken = RepairRequest(1, 0, 1, 1, "", proposals[1].findings)
         assert author.repair([broken]) == [None]
     assert sorted(asked) == [0, 1, 2], "it is not asked a second time"
     assert "program 2 of generation 0 will never come" in told(run)
@@ -145,7 +147,7 @@ def test_a_refused_repair_leaves_the_program_as_it_was(run: Run, pendulum: TaskD
     with Loopback(answer) as server:
         author = designer(run, pendulum, server)
         (first,) = author.propose(0, 1, [])
-        assert author.repair([Broken(0, 0, 0, 1, first.text)]) == [None]
+        assert author.repair([RepairRequest(0, 0, 0, 1, first.text)]) == [None]
     assert "repair 1 of program 1" in told(run)
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.env_tools.checks.environment import start
+from eureka_agent.env_tools.checks.under_test import start_worlds
 from eureka_agent.env_tools.scaffold.create import NewEnvironment, new_environment
-from eureka_agent.environment import Environment, Worlds, find_environment
+from eureka_agent.environment import Environment, MujocoWorlds, find_environment
 from eureka_agent.simulation.devices import CPU, make_simulator
-from eureka_agent.training.export import _control
+from eureka_agent.training.networks import _control
 
 ROBOT = """<mujoco><worldbody>
   <body name="cart"><joint name="rail" type="slide" axis="1 0 0" range="-2 2" damping="1"/>
@@ -72,8 +72,8 @@ def test_ranges_that_were_missing_are_said_by_input(made: NewEnvironment) -> Non
 def test_every_column_reaches_the_physics(environment: Environment) -> None:
     ends = []
     for action in (torch.zeros(len(COLUMNS), len(COLUMNS)), torch.eye(len(COLUMNS))):
-        worlds = Worlds(environment, len(COLUMNS))
-        start(worlds, slice(0, len(COLUMNS)))
+        worlds = MujocoWorlds(environment, len(COLUMNS))
+        start_worlds(worlds, slice(0, len(COLUMNS)))
         for _ in range(10):
             worlds.step(action)
         ends.append(worlds.simulator.view("qpos").clone())

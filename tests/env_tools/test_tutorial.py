@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from eureka_agent.env_tools.checks.checks import check_folder
+from eureka_agent.env_tools.checks.runner import check_environment
 from eureka_agent.env_tools.scaffold.create import new_environment
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
@@ -22,4 +22,4 @@ def test_the_environment_of_the_tutorial_passes(tmp_path: Path) -> None:
     (folder / "env.py").write_text(f"{before}{signal}\n{decorator}{after}")
     (folder / "fitness.py").write_text(fitness)
     (folder / "human_reward.py").write_text(reward)
-    assert [f for f in check_folder(folder, 50) if f.outcome == "failed"] == []
+    assert [f for f in check_environment(folder, 50) if f.outcome == "failed"] == []

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from eureka_agent.environment import Environment, Worlds, find_environment, list_environments
+from eureka_agent.environment import Environment, MujocoWorlds, find_environment, list_environments
 
 N = 3
 ELSEWHERE = torch.device("meta")
@@ -58,17 +58,17 @@ def environment(request: pytest.FixtureRequest) -> Environment:
 
 
 @pytest.fixture
-def worlds(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Worlds:
+def worlds(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> MujocoWorlds:
     """Worlds elsewhere. Which of them are stepped is a question of the host, between rollouts."""
     monkeypatch.setattr(
         "eureka_agent.environment.worlds.make_simulator",
         lambda model, *arguments, **options: Elsewhere(model),
     )
-    monkeypatch.setattr(Worlds, "_set_active", lambda *arguments: None)
-    return Worlds(environment, N, device=ELSEWHERE)
+    monkeypatch.setattr(MujocoWorlds, "_set_active", lambda *arguments: None)
+    return MujocoWorlds(environment, N, device=ELSEWHERE)
 
 
-def test_a_control_step_waits_for_no_number(worlds: Worlds) -> None:
+def test_a_control_step_waits_for_no_number(worlds: MujocoWorlds) -> None:
     action = torch.zeros(N, worlds.action_size, device=ELSEWHERE)
     worlds.step(action)
     with NothingFromTheHost():

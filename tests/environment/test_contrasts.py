@@ -6,15 +6,15 @@ import torch
 from recorded import roamed
 
 from eureka_agent.common.paths import data_folder
-from eureka_agent.critic.exam.contrast_results import contrast_result
-from eureka_agent.critic.exam.examiner import sustained
+from eureka_agent.critic.examination import contrast_result
+from eureka_agent.critic.examiner import sustained
 from eureka_agent.environment import Environment, Episodes, find_environment
-from eureka_agent.environment.contrasts import FILE, UNTRAINED, Change, contrasts_of
+from eureka_agent.environment.contrasts import CONTRASTS_FILE, UNTRAINED, Change, load_contrasts
 from eureka_agent.reward import parse
-from eureka_agent.workers.probe.score import score
+from eureka_agent.workers.probe.score import score_episodes
 
 SPEED = 3.0
-NAMES = sorted(path.parent.name for path in data_folder("envs").glob(f"*/{FILE}"))
+NAMES = sorted(path.parent.name for path in data_folder("envs").glob(f"*/{CONTRASTS_FILE}"))
 
 
 def good(environment: Environment) -> Episodes:
@@ -58,11 +58,11 @@ def test_the_human_reward_moves_as_its_contrasts_say(name: str) -> None:
     begun = sustained(untrained.episodes, environment)
 
     def pay(of: Episodes) -> np.ndarray:
-        paid = score(program, of, environment.layout, False)["total"]
+        paid = score_episodes(program, of, environment.layout, False)["total"]
         return paid.sum(axis=0, dtype=np.float64)
 
     at_stake = abs(float(np.median(pay(episodes)) - np.median(pay(begun))))
-    for contrast in contrasts_of(environment):
+    for contrast in load_contrasts(environment):
         if contrast.change is None:
             continue
         base = begun if contrast.kind == UNTRAINED else episodes

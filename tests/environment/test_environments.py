@@ -10,8 +10,8 @@ from sledge import sledge
 from eureka_agent.cli.environments import environments_document
 from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import (
+    MujocoWorlds,
     ResetNoise,
-    Worlds,
     find_environment,
     list_environments,
     load_fitness,
@@ -24,7 +24,7 @@ from eureka_agent.reward import parse
 @pytest.mark.parametrize("name", list_environments())
 def test_signals_have_their_stated_shapes_and_are_finite(name: str) -> None:
     environment = find_environment(name)
-    worlds = Worlds(environment, 4, threads=1)
+    worlds = MujocoWorlds(environment, 4, threads=1)
     worlds.start(
         slice(0, 4), pools.streams(pools.TRAINING, 0, 4), torch.zeros(4, dtype=torch.int64)
     )

@@ -3,7 +3,7 @@
 import torch
 
 from eureka_agent.environment import Episodes, SignalLayout
-from eureka_agent.reward import Evaluation, Signal
+from eureka_agent.reward import RewardValues, Signal
 
 LAYOUT = SignalLayout([Signal("height", None, "m", "a height", "position")])
 
@@ -35,7 +35,7 @@ def test_programs_never_see_what_lies_beyond_the_end() -> None:
 def test_sums_end_with_the_episode() -> None:
     episodes = recorded()
     heights = episodes.arguments(LAYOUT, ("height",))["height"]
-    sums = episodes.sums(Evaluation(total=heights, components={"height": heights}))
+    sums = episodes.sums(RewardValues(total=heights, components={"height": heights}))
     assert sums.tolist() == [10.0, 3.0]
 
 

@@ -11,15 +11,15 @@ from torch import Tensor
 from eureka_agent.environment import (
     Episodes,
     Memory,
+    MujocoWorlds,
     SignalLayout,
     Transitions,
-    Worlds,
     find_environment,
     load_fitness,
     pools,
 )
 from eureka_agent.environment.state import State
-from eureka_agent.environment.worlds_base import Step
+from eureka_agent.environment.worlds import Step
 from eureka_agent.reward import parse
 from eureka_agent.simulation import CpuSimulator
 
@@ -27,13 +27,13 @@ QUADRUPED, ARM = "anymal", "franka_cabinet"
 LEGS = ("front left", "front right", "back left", "back right")
 
 
-def started(name: str, n: int = 1, age: int = 0) -> Worlds:
-    worlds = Worlds(find_environment(name), n, threads=1)
+def started(name: str, n: int = 1, age: int = 0) -> MujocoWorlds:
+    worlds = MujocoWorlds(find_environment(name), n, threads=1)
     worlds.start(slice(0, n), pools.streams(pools.TRAINING, 0, n), torch.full((n,), age))
     return worlds
 
 
-def put(worlds: Worlds, qpos: Tensor, qvel: Tensor | None = None) -> State:
+def put(worlds: MujocoWorlds, qpos: Tensor, qvel: Tensor | None = None) -> State:
     """Put every world into a state of its own: `[n, nq]`, and `[n, nv]` or at rest."""
     qvel = torch.zeros(worlds.n, worlds.environment.model.nv) if qvel is None else qvel
     everywhere = torch.ones(worlds.n, dtype=torch.bool)
@@ -44,11 +44,11 @@ def put(worlds: Worlds, qpos: Tensor, qvel: Tensor | None = None) -> State:
     return State(simulator, task={"command": torch.zeros(worlds.n, 3)})
 
 
-def read(worlds: Worlds, packed: Tensor, name: str) -> Tensor:
+def read(worlds: MujocoWorlds, packed: Tensor, name: str) -> Tensor:
     return worlds.layout.read(packed, name)
 
 
-def paid(worlds: Worlds, action: Tensor, step: Step) -> Tensor:
+def paid(worlds: MujocoWorlds, action: Tensor, step: Step) -> Tensor:
     """What the human reward pays for a step of each world."""
     path = worlds.environment.human_reward_path
     assert path is not None
@@ -78,7 +78,7 @@ def test_nothing_breaks_under_random_and_under_held_extreme_actions(name: str) -
 # The quadruped.
 
 
-def standing(worlds: Worlds) -> Tensor:
+def standing(worlds: MujocoWorlds) -> Tensor:
     return torch.from_numpy(worlds.environment.model.qpos0).repeat(worlds.n, 1)
 
 

@@ -17,9 +17,9 @@ from eureka_agent.cli.environments import environments_document
 from eureka_agent.common.errors import EurekaError, MissingError, UsageError
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import (
-    AnyWorlds,
     Environment,
     Episodes,
+    Worlds,
     find_environment,
     load_fitness,
     make_worlds,
@@ -29,7 +29,7 @@ from eureka_agent.environment import (
 from eureka_agent.environment.gymnasium_task import FOLDER, read_task
 from eureka_agent.reward import RewardRejected, parse
 from eureka_agent.store import RunReader, find_run
-from eureka_agent.workers.clients import Worker
+from eureka_agent.workers.trainer_client import TrainerClient
 
 WALK = "tests/Walk-v0"
 LIMIT = 6
@@ -91,7 +91,7 @@ def registered() -> Iterator[None]:
         del gymnasium.registry[name]
 
 
-def started(environment: Environment, n: int, seed: int = 0, age: int = 0) -> AnyWorlds:
+def started(environment: Environment, n: int, seed: int = 0, age: int = 0) -> Worlds:
     worlds = make_worlds(environment, n)
     ages = torch.full((n,), age)
     worlds.start(slice(0, n), pools.streams(pools.TRAINING, seed, n), ages)
@@ -375,13 +375,13 @@ def test_a_locked_worker_trains_on_it(name: str, trainer: str) -> None:
     )
     lanes = 1 if trainer == "sb3" else 2
     config = SearchConfig(candidates=lanes, worlds=2, steps=256, threads=1, trainer=trainer)
-    with Worker(environment, config, None) as worker:
+    with TrainerClient(environment, config, None) as worker:
         for lane in range(lanes):
             worker.load(lane, program, seed=1)
         reports = worker.advance(256, lambda done: None)
         assert [report.evicted for report in reports.values()] == [None] * lanes
         assert worker.weights([0])[0]["action_net.weight"].isfinite().all()
-    with Worker(environment, config, environment.fitness_path) as worker:
+    with TrainerClient(environment, config, environment.fitness_path) as worker:
         worker.load(0, None, seed=1)
         assert worker.advance(128, lambda done: None)[0].evicted is None
 

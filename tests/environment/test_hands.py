@@ -10,30 +10,30 @@ from torch import Tensor
 
 from eureka_agent.environment import (
     Memory,
+    MujocoWorlds,
     ResetNoise,
     Transitions,
-    Worlds,
     find_environment,
     load_fitness,
     mix,
     pools,
 )
-from eureka_agent.environment.worlds_base import Step
+from eureka_agent.environment.worlds import Step
 from eureka_agent.reward import parse
 
 HANDS = {"allegro_hand": 69, "shadow_hand": 154}
 hands = pytest.mark.parametrize("name", HANDS)
 
 
-def started(name: str, n: int) -> Worlds:
-    worlds = Worlds(find_environment(name), n, threads=1)
+def started(name: str, n: int) -> MujocoWorlds:
+    worlds = MujocoWorlds(find_environment(name), n, threads=1)
     worlds.start(
         slice(0, n), pools.streams(pools.TRAINING, 0, n), torch.zeros(n, dtype=torch.int64)
     )
     return worlds
 
 
-def put_cube(worlds: Worlds, world: int, position: Tensor, orientation: Tensor) -> None:
+def put_cube(worlds: MujocoWorlds, world: int, position: Tensor, orientation: Tensor) -> None:
     """Put the cube of one world at rest somewhere, the hand as it is."""
     qpos, qvel = (worlds.simulator.view(field).clone() for field in ("qpos", "qvel"))
     qpos[world, 0:3], qpos[world, 3:7], qvel[world] = position, orientation, 0.0
@@ -41,13 +41,13 @@ def put_cube(worlds: Worlds, world: int, position: Tensor, orientation: Tensor) 
     worlds.simulator.reset_where(chosen, qpos, qvel)
 
 
-def put_at_goal(worlds: Worlds, world: int) -> None:
+def put_at_goal(worlds: MujocoWorlds, world: int) -> None:
     """Put the cube of one world into its goal orientation, above the fingers."""
     goal = worlds.layout.read(worlds.signals, "goal_orientation")[world].double()
     put_cube(worlds, world, torch.from_numpy(worlds.environment.model.qpos0[:3]), goal)
 
 
-def still(worlds: Worlds) -> Step:
+def still(worlds: MujocoWorlds) -> Step:
     return worlds.step(torch.zeros(worlds.n, worlds.action_size))
 
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from eureka_agent.environment import (
     Episodes,
+    MujocoWorlds,
     ResetNoise,
     SignalLayout,
     State,
-    Worlds,
     find_environment,
     load_fitness,
     mix,
@@ -28,7 +28,7 @@ PEERS = {
 OURS = (*PEERS, "reacher_hold", "cartpole_balance", "ball_balance", "quadcopter")
 
 
-def put(worlds: Worlds, qpos: Tensor, qvel: Tensor | None = None) -> State:
+def put(worlds: MujocoWorlds, qpos: Tensor, qvel: Tensor | None = None) -> State:
     """Put all worlds into states, with their actuators as at an episode's start."""
     still = torch.zeros(worlds.n, worlds.environment.model.nv, dtype=torch.float64)
     act = worlds.environment.activations(qpos)
@@ -37,11 +37,11 @@ def put(worlds: Worlds, qpos: Tensor, qvel: Tensor | None = None) -> State:
     return State(worlds.simulator)
 
 
-def rest(worlds: Worlds) -> Tensor:
+def rest(worlds: MujocoWorlds) -> Tensor:
     return torch.from_numpy(worlds.environment.model.qpos0).repeat(worlds.n, 1)
 
 
-def now(worlds: Worlds, name: str) -> Tensor:
+def now(worlds: MujocoWorlds, name: str) -> Tensor:
     return worlds.layout.read(worlds.signals, name)
 
 

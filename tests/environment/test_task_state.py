@@ -12,8 +12,8 @@ from eureka_agent.environment import (
     Environment,
     Episodes,
     Memory,
+    MujocoWorlds,
     Transitions,
-    Worlds,
     load_environment,
     pools,
     variant_of,
@@ -78,14 +78,14 @@ def written(folder: Path, text: str) -> Environment:
     return load_environment(folder)
 
 
-def started(environment: Environment, n: int = N, first: int = 0) -> Worlds:
-    worlds = Worlds(environment, n, threads=1)
+def started(environment: Environment, n: int = N, first: int = 0) -> MujocoWorlds:
+    worlds = MujocoWorlds(environment, n, threads=1)
     streams = pools.streams(pools.TRAINING, 0, first + n)[first:]
     worlds.start(slice(0, n), streams, torch.zeros(n, dtype=torch.int64))
     return worlds
 
 
-def rolled(worlds: Worlds, action: float = 1.0) -> Transitions:
+def rolled(worlds: MujocoWorlds, action: float = 1.0) -> Transitions:
     steps = [worlds.step(torch.full((worlds.n, 1), action)) for _ in range(STEPS)]
     names = ("before", "after", "prev_action", "terminated", "time_left", "fresh")
     return Transitions(
@@ -94,7 +94,7 @@ def rolled(worlds: Worlds, action: float = 1.0) -> Transitions:
     )
 
 
-def column(worlds: Worlds, packed: Tensor, name: str) -> Tensor:
+def column(worlds: MujocoWorlds, packed: Tensor, name: str) -> Tensor:
     return worlds.layout.read(packed, name)
 
 

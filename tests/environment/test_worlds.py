@@ -5,23 +5,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import Worlds, find_environment
+from eureka_agent.environment import MujocoWorlds, find_environment
 
 LIMIT = find_environment("cartpole").episode_steps
 
 
-def started(name: str, n: int, streams: list[int], ages: list[int] | None = None) -> Worlds:
-    worlds = Worlds(find_environment(name), n, threads=1)
+def started(name: str, n: int, streams: list[int], ages: list[int] | None = None) -> MujocoWorlds:
+    worlds = MujocoWorlds(find_environment(name), n, threads=1)
     worlds.start(slice(0, n), np.array(streams), torch.tensor(ages or [0] * n))
     return worlds
 
 
-def action(worlds: Worlds, t: int) -> Tensor:
+def action(worlds: MujocoWorlds, t: int) -> Tensor:
     generator = torch.Generator().manual_seed(t)
     return torch.rand(1, worlds.action_size, generator=generator).expand(worlds.n, -1) * 2 - 1
 
 
-def read(worlds: Worlds, packed: Tensor, name: str) -> Tensor:
+def read(worlds: MujocoWorlds, packed: Tensor, name: str) -> Tensor:
     return worlds.layout.read(packed, name)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eureka_agent.llm.conversation import Unusable
+from eureka_agent.llm.conversation import UnusableReply
 from eureka_agent.llm.json_reply import numbers_in, read_object, without_unknown
 
 KEYS = ("mode", "keep")
@@ -33,7 +33,7 @@ def test_the_last_object_with_a_key_that_was_asked_for_is_found(reply: str) -> N
 def test_a_reply_without_such_an_object_is_of_no_use_and_the_reason_names_the_keys(
     reply: str,
 ) -> None:
-    with pytest.raises(Unusable, match=r"empty|mode, keep"):
+    with pytest.raises(UnusableReply, match=r"empty|mode, keep"):
         read_object(reply, KEYS)
 
 

@@ -7,7 +7,7 @@ import pytest
 from loopback import Answer, Loopback, Raw, Received, Status
 
 from eureka_agent.llm import ModelDeclined
-from eureka_agent.llm.limits import Sizes, read_sizes
+from eureka_agent.llm.error_patterns import Sizes, read_sizes
 
 PYDANTIC = {
     "detail": [

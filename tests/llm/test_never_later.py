@@ -9,7 +9,7 @@ import pytest
 from loopback import Answer, Loopback, Raw, Status, sequence
 
 from eureka_agent.llm import ModelDeclined, ModelRefused, ModelUnavailable
-from eureka_agent.llm.waiting import asked_wait
+from eureka_agent.llm.failures import asked_wait
 
 
 def said(body: object, code: int = 200, **headers: str) -> Raw:

@@ -5,7 +5,7 @@ import pytest
 from loopback import Answer, Completion, Loopback, Raw, Status, sequence
 
 from eureka_agent.llm import ChatMessage, Client, ModelError, ModelSettings, Reply
-from eureka_agent.llm.censor import Censor
+from eureka_agent.llm.endpoint import Redactor
 
 KEY = "my-own-secret"
 OTHER = "sk-proj-abcDEF_0123-456789"
@@ -72,10 +72,10 @@ def test_a_servers_words_are_one_printable_line(ask: Any) -> None:
 
 
 def test_a_key_at_the_edge_of_a_cut_is_hidden_whole() -> None:
-    censor = Censor(KEY)
+    censor = Redactor(KEY)
     assert KEY[:4] not in censor.line("x " * 148 + KEY)
     assert KEY[:4] not in censor.text("x" * 399_996 + KEY)
 
 
 def test_a_key_that_protects_nothing_spoils_no_reply() -> None:
-    assert Censor("x").text("x = max(x, task-oriented)") == "x = max(x, task-oriented)"
+    assert Redactor("x").text("x = max(x, task-oriented)") == "x = max(x, task-oriented)"

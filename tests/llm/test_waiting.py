@@ -7,8 +7,7 @@ from loopback import Loopback, Status, sequence
 from tenacity import Future, RetryCallState, Retrying
 
 from eureka_agent.llm import Client, ModelSettings, ModelUnavailable
-from eureka_agent.llm.failures import Transient
-from eureka_agent.llm.waiting import asked_wait
+from eureka_agent.llm.failures import TransientFailure, asked_wait
 
 
 def waits(asked_s: float) -> list[float]:
@@ -18,7 +17,9 @@ def waits(asked_s: float) -> list[float]:
     found = []
     for attempt in range(1, 12):
         state.attempt_number = attempt
-        state.outcome = Future.construct(attempt, Transient("It failed", asked_s=asked_s), True)
+        state.outcome = Future.construct(
+            attempt, TransientFailure("It failed", asked_s=asked_s), True
+        )
         found.append(client._wait(state))
     return found
 

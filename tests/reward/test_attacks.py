@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from eureka_agent.reward import Evaluation, Finding, RewardFailed, Signal, check, parse
+from eureka_agent.reward import Finding, RewardFailed, RewardValues, Signal, check, parse
 from eureka_agent.workers.probe.dry_run import dry_run
 from eureka_agent.workers.probe.samples import Batch
 
@@ -75,7 +75,7 @@ def errors(text: str) -> list[Finding]:
     return [finding for finding in check(text, SIGNALS) if finding.severity == "error"]
 
 
-def evaluate(text: str, given: dict[str, Tensor]) -> Evaluation:
+def evaluate(text: str, given: dict[str, Tensor]) -> RewardValues:
     return parse(text, SIGNALS).compile()(given)
 
 

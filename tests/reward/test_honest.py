@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eureka_agent.designer.extraction import extract
+from eureka_agent.designer.extraction import extract_program
 from eureka_agent.environment import (
     Environment,
     SignalLayout,
@@ -66,7 +66,7 @@ def test_what_a_language_model_answered_in_a_search_is_accepted() -> None:
     exchanges = json.loads(RECORDING.read_text("utf-8"))["exchanges"]
     assert len(exchanges) == 12
     for exchange in exchanges:
-        text = extract(exchange["reply"], exchange["finish_reason"]).text
+        text = extract_program(exchange["reply"], exchange["finish_reason"]).text
         assert [f for f in findings("cartpole", text) if f.severity == "error"] == []
 
 

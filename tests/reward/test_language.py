@@ -3,7 +3,7 @@
 import torch
 
 from eureka_agent.reward import language
-from eureka_agent.reward.namespace import namespace
+from eureka_agent.reward.program import namespace
 
 # What must never be listed: by it a program would reach files, memory, chance or other rows' data.
 DANGEROUS = """

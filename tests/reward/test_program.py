@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from eureka_agent.reward import RewardFailed, Signal, parse, parse_parameter
-from eureka_agent.reward.namespace import namespace
+from eureka_agent.reward import RewardFailed, Signal, parse, split_prefix
+from eureka_agent.reward.program import namespace
 
 MakeArguments = Callable[[int], dict[str, Tensor]]
 SIGNALS = (
@@ -254,11 +254,11 @@ def test_equal_programs_have_equal_fingerprints() -> None:
 
 
 def test_parameters_are_split_at_their_prefix() -> None:
-    assert parse_parameter("prev_torso_up") == ("prev", "torso_up")
-    assert parse_parameter("max_x") == ("max", "x")
-    assert parse_parameter("prev_action") == ("", "prev_action")
-    assert parse_parameter("torso_up") == ("", "torso_up")
-    assert parse_parameter("prev") == ("", "prev")
+    assert split_prefix("prev_torso_up") == ("prev", "torso_up")
+    assert split_prefix("max_x") == ("max", "x")
+    assert split_prefix("prev_action") == ("", "prev_action")
+    assert split_prefix("torso_up") == ("", "torso_up")
+    assert split_prefix("prev") == ("", "prev")
 
 
 def everything(value: object, depth: int = 3) -> Iterator[object]:

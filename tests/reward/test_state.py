@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from eureka_agent.reward import RewardFailed, RewardFunction
-from eureka_agent.reward.namespace import TorchState
-from eureka_agent.reward.rewriter import lower
+from eureka_agent.reward.parser import lower
+from eureka_agent.reward.program import TorchState
 
 
 def unchecked(body: str) -> RewardFunction:

@@ -12,8 +12,8 @@ from eureka_agent.config import SearchConfig
 from eureka_agent.environment import find_environment
 from eureka_agent.search.setup import new_search, resumed_search
 from eureka_agent.simulation import devices
-from eureka_agent.workers.protocol import Garbled, Message
-from eureka_agent.workers.replies import read_overflow
+from eureka_agent.workers.protocol import InvalidReply, Message
+from eureka_agent.workers.trainer_client import read_overflow
 
 
 def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_what_a_worker_says_of_an_overflow_is_read_as_text() -> None:
     assert said is not None
     assert said.startswith("too [31mmany")
     assert len(said) <= 1000
-    with pytest.raises(Garbled):
+    with pytest.raises(InvalidReply):
         read_overflow(Message("advanced", {"overflow": 7}))
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from sledge import REWARD, paying, sledge
 
-from eureka_agent.analysis.bank import FOLDER, Bank, enter_references
+from eureka_agent.analysis.rewards.bank import FOLDER, Bank, enter_references
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment
-from eureka_agent.search.measuring import note_measure, note_one_function
+from eureka_agent.search.final_comparison import note_measure, note_one_function
 from eureka_agent.store import Run
-from eureka_agent.workers.clients import Judge
-from eureka_agent.workers.probe_client import Prober
+from eureka_agent.workers.judge_client import JudgeClient
+from eureka_agent.workers.probe_client import ProbeClient
 
 CONFIG = SearchConfig(candidates=2, worlds=4, steps=64, threads=1, ranking_episodes=3)
 FITNESS = (
@@ -29,14 +29,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 
 @pytest.fixture(scope="module")
-def judge(environment: Environment) -> Iterator[Judge]:
-    with Judge(environment, CONFIG, environment.fitness_path) as judge:
+def judge(environment: Environment) -> Iterator[JudgeClient]:
+    with JudgeClient(environment, CONFIG, environment.fitness_path) as judge:
         yield judge
 
 
 @pytest.fixture(scope="module")
-def prober(environment: Environment) -> Iterator[Prober]:
-    with Prober(environment) as prober:
+def prober(environment: Environment) -> Iterator[ProbeClient]:
+    with ProbeClient(environment) as prober:
         yield prober
 
 
@@ -46,7 +46,7 @@ def begun(folder: Path, environment: Environment, config: SearchConfig = CONFIG)
 
 
 def test_what_takes_no_training_is_known_with_and_without_a_bank(
-    tmp_path: Path, environment: Environment, judge: Judge
+    tmp_path: Path, environment: Environment, judge: JudgeClient
 ) -> None:
     found = []
     for name in ("bank", "none"):
@@ -64,7 +64,7 @@ def test_what_takes_no_training_is_known_with_and_without_a_bank(
 
 
 def test_a_run_that_does_without_a_fitness_notes_nothing_of_it(
-    tmp_path: Path, environment: Environment, judge: Judge
+    tmp_path: Path, environment: Environment, judge: JudgeClient
 ) -> None:
     config = SearchConfig(candidates=2, rank_by="peers")
     with begun(tmp_path, environment, config) as run:
@@ -79,8 +79,8 @@ def test_a_run_that_does_without_a_fitness_notes_nothing_of_it(
 def test_a_human_reward_is_the_fitness_if_it_pays_the_same_in_every_step(
     tmp_path: Path,
     environment: Environment,
-    judge: Judge,
-    prober: Prober,
+    judge: JudgeClient,
+    prober: ProbeClient,
     text: str,
     same: bool,
 ) -> None:

@@ -11,7 +11,7 @@ from scripted import author_search, place, program, sound
 from eureka_agent.common.errors import EurekaError
 from eureka_agent.llm import ModelRefused
 from eureka_agent.search.loop import search
-from eureka_agent.search.setup import Launch, resumed_search
+from eureka_agent.search.setup import SearchSetup, resumed_search
 from eureka_agent.store import RunReader
 
 pytestmark = pytest.mark.slow
@@ -120,7 +120,7 @@ def refusing(after: int, asked: list[tuple[int, int, int]]) -> "Loopback":
     return Loopback(answer)
 
 
-def resumed(launch: Launch, url: str) -> Launch:
+def resumed(launch: SearchSetup, url: str) -> SearchSetup:
     """The same run, with the server at another address."""
     config = launch.run.row().config
     launch.run.set_config({**config, "base_url": url})

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from eureka_agent.analysis.trajectories.frames import picture_winner
+from eureka_agent.analysis.trajectories.excerpt import picture_winner
 from eureka_agent.common.paths import command
 from eureka_agent.environment import Environment, find_environment, make_worlds, pools, record
 from eureka_agent.simulation.rendering import describe_rendering
 from eureka_agent.store import Run
-from eureka_agent.store.folder import EPISODES_FILE
-from eureka_agent.views.films import PICTURE
+from eureka_agent.store.folder import EPISODES_FILE, PICTURE
 from eureka_agent.views.html.page import report_page
 
 CAN_DRAW = describe_rendering().startswith("works")

@@ -14,15 +14,14 @@ import pytest
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import data_folder
 from eureka_agent.config import BY_ENVIRONMENT, SearchConfig, parse_setting
-from eureka_agent.designer.base import Past
+from eureka_agent.designer.base import PastCandidate
 from eureka_agent.environment import find_environment
 from eureka_agent.search.archive import remembered
-from eureka_agent.search.presets import all_presets, difference, find_preset
-from eureka_agent.search.settings import all_settings
+from eureka_agent.search.presets import all_presets, all_settings, difference, find_preset
 
 
-def past(number: int, generation: int, fitness: float | None) -> Past:
-    return Past(
+def past(number: int, generation: int, fitness: float | None) -> PastCandidate:
+    return PastCandidate(
         id=number,
         generation=generation,
         text=f'"""Program {number}."""',

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 from sledge import REWARD, sledge
 
-from eureka_agent.analysis.feedback import NO_FITNESS, keep_reflection
+from eureka_agent.analysis.feedback import NO_FITNESS, store_reflection
 from eureka_agent.common.errors import UsageError
 from eureka_agent.config import SearchConfig
-from eureka_agent.search.archive import past_candidates
-from eureka_agent.search.final_comparison import settle
+from eureka_agent.search.archive import break_ties, past_candidates
 from eureka_agent.search.loop import select
 from eureka_agent.search.trainer import EARLY, Checkpoint, Job, Outcome
 from eureka_agent.store import Run, ranking
@@ -43,7 +42,7 @@ def run_with(folder: Path, config: SearchConfig = PEERS) -> Run:
 
 def know(run: Run, peers: dict[str, float | None]) -> None:
     nothing: dict[str, Any] = {"distances": {}, "matrix": {}, "alarms": [], "said": []}
-    run.add_insight(0, peers=peers, **nothing)
+    run.add_reward_comparison(0, peers=peers, **nothing)
 
 
 def test_candidates_rank_by_their_peers(tmp_path: Path) -> None:
@@ -86,7 +85,7 @@ def test_the_designer_and_the_events_are_told_no_fitness(tmp_path: Path) -> None
     with run_with(tmp_path) as run:
         know(run, {"1": 0.25, "2": 0.75, "3": None})
         for row in run.candidates():
-            keep_reflection(run, row.id, environment, PEERS)
+            store_reflection(run, row.id, environment, PEERS)
         select(run, 0)
         told = [row.reflection for row in run.candidates()] + [e.text for e in run.events()]
         assert not any("98" in text for text in told)
@@ -97,7 +96,7 @@ def test_the_designer_and_the_events_are_told_no_fitness(tmp_path: Path) -> None
 def test_nothing_is_settled_by_a_second_seed(tmp_path: Path) -> None:
     with run_with(tmp_path) as run:
         know(run, {"1": 0.5, "2": 0.75, "3": 0.5})
-        settle(run, NoTrainer(), PEERS)  # type: ignore[arg-type]
+        break_ties(run, NoTrainer(), PEERS)  # type: ignore[arg-type]
         assert run.row().best_candidate == 2
 
 

@@ -9,8 +9,8 @@ from eureka_agent.common.errors import MissingError, UsageError
 from eureka_agent.config import SearchConfig
 from eureka_agent.search.setup import new_search
 from eureka_agent.store import RunReader
-from eureka_agent.workers import levels
-from eureka_agent.workers.levels import Isolation, survey
+from eureka_agent.workers import sandbox
+from eureka_agent.workers.sandbox import Isolation, detect_isolation
 
 
 def begin(runs: Path, **changes: str) -> None:
@@ -23,7 +23,7 @@ def test_a_machine_that_cannot_keep_programs_in_is_refused_before_there_is_a_run
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weak = Isolation("weak", ("landlock",), {"seccomp": "missing"}, None, "Elsewhere")
-    monkeypatch.setattr(levels, "survey", lambda: weak)
+    monkeypatch.setattr(sandbox, "survey", lambda: weak)
     for policy in ("required", "auto"):
         with pytest.raises(MissingError, match="seccomp missing") as caught:
             begin(tmp_path, sandbox=policy)
@@ -40,4 +40,4 @@ def test_an_unknown_policy_is_wrong_use(tmp_path: Path) -> None:
 def test_a_run_says_how_well_its_programs_are_kept_in(tmp_path: Path) -> None:
     begin(tmp_path)
     with RunReader.open(next(tmp_path.iterdir())) as run:
-        assert run.row().sandbox == str(survey())
+        assert run.row().sandbox == str(detect_isolation())

@@ -8,12 +8,12 @@ from sledge import REWARD, sledge
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.config import SearchConfig
-from eureka_agent.environment.contrasts import FILE
+from eureka_agent.environment.contrasts import CONTRASTS_FILE
 from eureka_agent.search.loop import search
-from eureka_agent.search.setup import Launch, build_stages, new_search
+from eureka_agent.search.setup import SearchSetup, build_stages, new_search
 
 
-def launched(folder: Path, given: str | None = None, **changes: Any) -> Launch:
+def launched(folder: Path, given: str | None = None, **changes: Any) -> SearchSetup:
     environment = sledge(folder / "sledge")
     settings: dict[str, Any] = {"retrainings": 0, "video": False, **changes}
 
@@ -26,7 +26,7 @@ def launched(folder: Path, given: str | None = None, **changes: Any) -> Launch:
 def test_a_program_that_a_person_gave_is_compared_with_no_other(tmp_path: Path) -> None:
     launch = launched(tmp_path, designer="given", given=REWARD)
     with launch.run, build_stages(launch) as stages:
-        parts = (stages.bank, stages.reflecting, stages.insight, stages.review)
+        parts = (stages.bank, stages.feedback, stages.reward_comparison, stages.review)
         assert parts == (None,) * 4
         assert not (launch.run.path / "bank").exists()
 
@@ -34,7 +34,7 @@ def test_a_program_that_a_person_gave_is_compared_with_no_other(tmp_path: Path) 
 def test_only_what_is_asked_for_reviews_and_films(tmp_path: Path) -> None:
     launch = launched(tmp_path)
     with launch.run, build_stages(launch) as stages:
-        assert None not in (stages.bank, stages.reflecting, stages.insight)
+        assert None not in (stages.bank, stages.feedback, stages.reward_comparison)
         assert (stages.review, stages.films) == (None, None)
 
 
@@ -42,7 +42,7 @@ def test_stages_that_cannot_be_connected_end_the_search_before_it_runs_anything(
     tmp_path: Path,
 ) -> None:
     launch = launched(tmp_path, exam=True)
-    (tmp_path / "sledge" / FILE).write_text("CONTRASTS = 3\n")
+    (tmp_path / "sledge" / CONTRASTS_FILE).write_text("CONTRASTS = 3\n")
     with launch.run as run:
         with pytest.raises(UsageError, match="defines no contrasts"):
             search(launch)

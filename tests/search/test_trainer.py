@@ -9,10 +9,10 @@ import pytest
 from support import TINY, processes_of, start, tiny_search
 
 from eureka_agent.config import SearchConfig
-from eureka_agent.designer.base import Broken, Past, Proposal
+from eureka_agent.designer.base import PastCandidate, Proposal, RepairRequest
 from eureka_agent.search.loop import search
-from eureka_agent.search.setup import Launch, new_search
-from eureka_agent.search.trainer import planned_looks
+from eureka_agent.search.setup import SearchSetup, new_search
+from eureka_agent.search.trainer import evaluation_steps
 from eureka_agent.store import RunReader
 
 CHILDREN = {"eureka_agent.workers.trainer_server", "eureka_agent.workers.judge_server"}
@@ -40,10 +40,10 @@ class Scripted:
     def __init__(self, *texts: str) -> None:
         self._texts = texts
 
-    def propose(self, generation: int, count: int, past: Sequence[Past]) -> list[Proposal]:
+    def propose(self, generation: int, count: int, past: Sequence[PastCandidate]) -> list[Proposal]:
         return [Proposal(text, (), "scripted") for text in self._texts]
 
-    def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
+    def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
         return [None for _ in broken]
 
 
@@ -52,7 +52,9 @@ def searched(tmp_path: Path, *texts: str) -> RunReader:
     launch = new_search(
         "cartpole", tmp_path, lambda found: SearchConfig.for_environment(found, **changes)
     )
-    search(Launch(launch.run, launch.environment, launch.config, Scripted(*texts), launch.fitness))
+    search(
+        SearchSetup(launch.run, launch.environment, launch.config, Scripted(*texts), launch.fitness)
+    )
     launch.run.close()
     return RunReader.open(launch.run.path)
 
@@ -60,7 +62,7 @@ def searched(tmp_path: Path, *texts: str) -> RunReader:
 def test_judging_takes_a_small_share_of_a_training_and_the_last_look_is_at_its_end() -> None:
     for steps in (512, 5_000, 20_000, 200_000):
         config = SearchConfig(steps=steps, checkpoints=10, ranking_episodes=4)
-        looks = planned_looks(config, episode_steps=250)
+        looks = evaluation_steps(config, episode_steps=250)
         assert looks[-1] == steps
         assert looks == sorted(set(looks))
         assert len(looks) == 1 or len(looks) * 4 * 250 <= 0.15 * steps

@@ -7,8 +7,7 @@ import torch
 from eureka_agent.common.errors import UsageError
 from eureka_agent.simulation import Simulator, make_simulator, warp
 from eureka_agent.simulation.capacity import Capacity
-from eureka_agent.simulation.warp import WarpSimulator
-from eureka_agent.simulation.warp_setup import explain_overflow, mjw, worlds_that_fit
+from eureka_agent.simulation.warp import WarpSimulator, explain_overflow, mjw, worlds_that_fit
 
 N = 4
 

@@ -82,5 +82,5 @@ def test_a_run_of_schema_3_keeps_its_exchanges_and_takes_those_of_new_roles(run:
     with Run.open(run.path) as again:
         again.add_exchange("reviewer", (0, 0, 0), **ANSWER)
         assert [row.id for row in again.exchanges_about(0, 0)] == [7, 8]
-        again.add_insight(0, distances={}, matrix={}, peers={}, alarms=[], said=[])
-        assert [again.insight(0).reviews, again.analyses()] == [{}, []]  # type: ignore[union-attr]
+        again.add_reward_comparison(0, distances={}, matrix={}, peers={}, alarms=[], said=[])
+        assert [again.reward_comparison(0).reviews, again.analyses()] == [{}, []]  # type: ignore[union-attr]

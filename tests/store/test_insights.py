@@ -19,20 +19,20 @@ KNOWN: dict[str, Any] = {
 
 
 def test_what_is_known_is_read_back_by_generation_and_the_latest_first(run: Run) -> None:
-    assert run.insight() is None
-    run.add_insight(0, **KNOWN)
-    run.add_insight(1, **KNOWN | {"said": []})
-    first, latest = run.insight(0), run.insight()
+    assert run.reward_comparison() is None
+    run.add_reward_comparison(0, **KNOWN)
+    run.add_reward_comparison(1, **KNOWN | {"said": []})
+    first, latest = run.reward_comparison(0), run.reward_comparison()
     assert first is not None and latest is not None
     assert {name: getattr(first, name) for name in KNOWN} == KNOWN
     assert (latest.generation, latest.said) == (1, [])
-    assert run.insight(2) is None
+    assert run.reward_comparison(2) is None
 
 
 def test_a_distance_that_is_not_known_is_none(run: Run) -> None:
     unknown = {"candidates": [1], "matrix": [[float("nan")]], "human": [float("nan")]}
-    run.add_insight(0, **KNOWN | {"distances": unknown})
-    known = run.insight()
+    run.add_reward_comparison(0, **KNOWN | {"distances": unknown})
+    known = run.reward_comparison()
     assert known is not None
     assert known.distances == {"candidates": [1], "matrix": [[None]], "human": [None]}
 
@@ -57,12 +57,12 @@ def test_a_run_of_schema_2_is_read_as_it_is_and_brought_up_to_date_for_writing(r
     connection.close()
     before = path.read_bytes()
     with RunReader.open(run.path) as reader:
-        assert reader.insight() is None
+        assert reader.reward_comparison() is None
         assert [row.twin for row in reader.candidates()] == [None, None]
     assert path.read_bytes() == before
     with Run.open(run.path) as again:
-        again.add_insight(0, **KNOWN)
-        assert again.insight() is not None
+        again.add_reward_comparison(0, **KNOWN)
+        assert again.reward_comparison() is not None
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
     connection.close()

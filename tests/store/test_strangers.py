@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from eureka_agent.common.errors import EurekaError, UsageError
-from eureka_agent.store import Run, RunReader, find_run, guard, list_runs
+from eureka_agent.store import Run, RunReader, database, find_run, list_runs
 from eureka_agent.store.cleaning import plan_cleaning, remove
-from eureka_agent.store.files import draft_of, is_plain, read_plain, require_replaceable
+from eureka_agent.store.folder import atomic_file, is_plain, read_plain, require_replaceable
 from eureka_agent.store.trust import SIGNATURE
 from eureka_agent.views.documents import run_document
 from eureka_agent.views.html.page import write_report
@@ -162,11 +162,11 @@ def test_documents_that_do_not_fit_together_are_said_to(run: Run) -> None:
 def test_tables_without_an_end_are_given_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     endless = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT "
     with RunReader.open(run.path) as reader:
-        monkeypatch.setattr(guard, "MOST_SECONDS", 0.0)
+        monkeypatch.setattr(database, "MOST_SECONDS", 0.0)
         with pytest.raises(UsageError, match="no end"):
             reader._database.number(f"{endless} max(n) FROM t")
-        monkeypatch.setattr(guard, "MOST_SECONDS", 600.0)
-        monkeypatch.setattr(guard, "MOST_BYTES", 10_000)
+        monkeypatch.setattr(database, "MOST_SECONDS", 600.0)
+        monkeypatch.setattr(database, "MOST_BYTES", 10_000)
         with pytest.raises(UsageError, match="more than any run holds"):
             reader._database.rows(f"{endless} n FROM t")
 
@@ -310,7 +310,7 @@ def test_a_relative_path_below_an_absolute_folder_is_inside_of_it(
 
 def test_what_is_in_the_way_of_a_file_is_named_and_not_its_draft(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").mkdir()
-    with pytest.raises(OSError) as caught, draft_of(tmp_path / "film.mp4"):
+    with pytest.raises(OSError) as caught, atomic_file(tmp_path / "film.mp4"):
         pass
     assert caught.value.filename == str(tmp_path / "film.mp4")
     assert list(tmp_path.iterdir()) == [tmp_path / "film.mp4"]
@@ -318,7 +318,7 @@ def test_what_is_in_the_way_of_a_file_is_named_and_not_its_draft(tmp_path: Path)
 
 def test_a_draft_is_never_what_was_planted_and_never_left_behind(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
-    with pytest.raises(ValueError), draft_of(path) as draft:
+    with pytest.raises(ValueError), atomic_file(path) as draft:
         assert draft.suffix == ".mp4" and draft.parent == tmp_path
         draft.write_text("half")
         raise ValueError

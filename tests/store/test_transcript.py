@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from eureka_agent.store import Run
-from eureka_agent.store.transcript import write_transcript
+from eureka_agent.store.writing import write_transcript
 
 
 def answer(run: Run, attempt: int, reply: str, reasoning: str = "") -> None:

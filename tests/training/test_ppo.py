@@ -7,8 +7,8 @@ import torch
 
 from eureka_agent.environment import TrainingSettings
 from eureka_agent.training import PolicyStack, ppo
-from eureka_agent.training.networks import fresh_weights
-from eureka_agent.training.normalise import ObservationNormaliser, ValueNormaliser
+from eureka_agent.training.networks import initial_weights
+from eureka_agent.training.normalise import ObservationNormaliser, PopArt
 from eureka_agent.training.ppo import LaneAdam
 
 
@@ -105,9 +105,9 @@ def test_the_gradient_is_the_one_of_automatic_differentiation(activation: str) -
     settings = TrainingSettings(
         hidden=(8, 8), activation=activation, clip=0.1, entropy=0.01, value_weight=0.7
     )
-    stack = PolicyStack(fresh_weights(observations, actions, settings, 0), lanes, activation)
+    stack = PolicyStack(initial_weights(observations, actions, settings, 0), lanes, activation)
     for lane in range(lanes):
-        stack.load(lane, fresh_weights(observations, actions, settings, lane))
+        stack.load(lane, initial_weights(observations, actions, settings, lane))
     torch.manual_seed(0)
     observation = torch.randn(lanes, rows, observations)
     action, old = torch.randn(lanes, rows, actions), torch.randn(lanes, rows, actions)
@@ -148,7 +148,7 @@ def test_the_gradient_is_the_one_of_automatic_differentiation(activation: str) -
 
 
 def test_rescaling_values_keeps_what_they_mean() -> None:
-    normaliser = ValueNormaliser(1)
+    normaliser = PopArt(1)
     normaliser.update(torch.randn(1, 100) * 4 + 7)
     predicted = torch.randn(1, 20)
     before = normaliser.denormalise(predicted)
@@ -158,7 +158,7 @@ def test_rescaling_values_keeps_what_they_mean() -> None:
 
 
 def test_values_are_zero_before_any_return_was_seen() -> None:
-    assert ValueNormaliser(1).denormalise(torch.randn(1, 5)).abs().sum() == 0
+    assert PopArt(1).denormalise(torch.randn(1, 5)).abs().sum() == 0
 
 
 def test_the_learning_rate_follows_the_divergence_per_lane() -> None:

@@ -8,7 +8,7 @@ import pytest
 from eureka_agent.environment import Environment, find_environment, make_worlds
 from eureka_agent.store import Run
 from eureka_agent.training import save_policy
-from eureka_agent.training.networks import fresh_weights
+from eureka_agent.training.networks import initial_weights
 
 PROGRAM = '''"""Keep the pole up, gently."""
 
@@ -31,7 +31,7 @@ def save(path: Path, environment: Environment, seed: int) -> None:
     """A policy as it is before any training."""
     worlds = make_worlds(environment, 1)
     sizes = (worlds.observation.shape[1], worlds.action_size)
-    save_policy(path, fresh_weights(*sizes, environment.training, seed), environment)
+    save_policy(path, initial_weights(*sizes, environment.training, seed), environment)
 
 
 @pytest.fixture

@@ -16,11 +16,20 @@ from eureka_agent.common.errors import EurekaError, MissingError, UsageError
 from eureka_agent.environment import Episodes
 from eureka_agent.simulation.rendering import describe_rendering
 from eureka_agent.store import Run
-from eureka_agent.video.film import as_gif, describe_films, film_path, stride, write_film
-from eureka_agent.video.overlay import Overlay
-from eureka_agent.video.play import Performance, perform
+from eureka_agent.video.film import (
+    HEIGHT,
+    WIDTH,
+    Overlay,
+    Panel,
+    as_gif,
+    describe_films,
+    film_path,
+    frame_stride,
+    record_film,
+    write_film,
+)
+from eureka_agent.video.play import Playback, play_policy
 from eureka_agent.video.policies import Policy, find_policy
-from eureka_agent.video.recording import HEIGHT, WIDTH, Panel, record
 
 CAN_DRAW = describe_rendering().startswith("works")
 draws = pytest.mark.skipif(not CAN_DRAW, reason="nothing on this machine can draw pictures")
@@ -44,8 +53,8 @@ def climbing(policy: Policy, episodes: Episodes) -> np.ndarray:
 
 
 @pytest.fixture
-def performance(run: Run) -> Performance:
-    return perform(find_policy(str(run.path), run.path.parent), climbing, filmed=0)
+def performance(run: Run) -> Playback:
+    return play_policy(find_policy(str(run.path), run.path.parent), climbing, filmed=0)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".gif"])
@@ -73,7 +82,7 @@ def test_a_film_that_breaks_off_leaves_no_file(tmp_path: Path, suffix: str) -> N
 @pytest.mark.parametrize("control_step", [0.002, 0.008, 0.02, 1 / 30, 0.05, 0.2])
 def test_a_film_is_as_fast_as_what_it_shows(control_step: float) -> None:
     for suffix, most in ((".mp4", 30), (".gif", 15)):
-        steps, rate = stride(control_step, suffix)
+        steps, rate = frame_stride(control_step, suffix)
         assert steps * control_step * float(rate) == pytest.approx(1.0, rel=1e-3)
         assert float(rate) <= 1.5 * most
 
@@ -94,7 +103,7 @@ def test_without_an_encoder_a_film_is_a_gif(
 
 
 def test_without_pillow_the_command_that_installs_it_is_named(
-    tmp_path: Path, performance: Performance, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, performance: Playback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     for attempt in (
@@ -128,7 +137,7 @@ def test_a_film_that_is_cut_off_is_said_to_be(tmp_path: Path) -> None:
         as_gif(path)
 
 
-def test_numbers_are_written_on_the_picture_and_change_with_it(performance: Performance) -> None:
+def test_numbers_are_written_on_the_picture_and_change_with_it(performance: Playback) -> None:
     overlay, empty = Overlay(performance, HEIGHT), np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     first, last = overlay.write(empty, 0), overlay.write(empty, 200)
     assert first.shape == (HEIGHT + overlay.heading, WIDTH, 3) and first.dtype == np.uint8
@@ -137,7 +146,7 @@ def test_numbers_are_written_on_the_picture_and_change_with_it(performance: Perf
     assert not first[above].any(), "nothing is written where the robot is"
 
 
-def test_what_pays_points_right_and_what_takes_points_left(performance: Performance) -> None:
+def test_what_pays_points_right_and_what_takes_points_left(performance: Playback) -> None:
     overlay, empty = Overlay(performance, HEIGHT), np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     written = overlay.write(empty, 200).astype(int)
     green = written[:, :, 1] > written[:, :, 0] + 40
@@ -147,7 +156,7 @@ def test_what_pays_points_right_and_what_takes_points_left(performance: Performa
 
 
 def test_not_finite_components_and_foreign_letters_break_no_picture(
-    performance: Performance,
+    performance: Playback,
 ) -> None:
     titled = dataclasses.replace(performance.policy, title="\x1b[2J \u202e \ud800 #2")
     strange = performance.components | {"\u4e2d" * 40: np.full_like(performance.so_far, np.nan)}
@@ -156,28 +165,28 @@ def test_not_finite_components_and_foreign_letters_break_no_picture(
 
 
 @draws
-def test_two_policies_are_filmed_side_by_side(performance: Performance, tmp_path: Path) -> None:
+def test_two_policies_are_filmed_side_by_side(performance: Playback, tmp_path: Path) -> None:
     other = find_policy(str(performance.policy.path.parents[1]), tmp_path, candidate=1)
     shares: list[float] = []
-    both = [performance, perform(other, filmed=0)]
-    film = record(both, tmp_path / "two.mp4", seconds=0.2, done=shares.append)
+    both = [performance, play_policy(other, filmed=0)]
+    film = record_film(both, tmp_path / "two.mp4", seconds=0.2, done=shares.append)
     pictures = shown(film.path)
     assert film.whole and film.seconds == pytest.approx(0.2)
     assert shares == sorted(shares) and shares[-1] == 1.0
     assert pictures[0].shape == (HEIGHT + Overlay(performance, HEIGHT).heading, 2 * WIDTH, 3)
-    rate = stride(performance.policy.environment.control_step, ".mp4")[1]
+    rate = frame_stride(performance.policy.environment.control_step, ".mp4")[1]
     assert len(pictures) == round(0.2 * rate)
     assert not np.array_equal(pictures[0], pictures[-1])
 
 
 @draws
 def test_a_film_that_is_interrupted_keeps_what_is_done(
-    performance: Performance, tmp_path: Path
+    performance: Playback, tmp_path: Path
 ) -> None:
     def interrupt(share: float) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    film = record([performance], tmp_path / "part.mp4", done=interrupt)
+    film = record_film([performance], tmp_path / "part.mp4", done=interrupt)
     assert not film.whole and 0 < film.seconds < 1
     assert len(shown(film.path)) == 1
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -185,15 +194,15 @@ def test_a_film_that_is_interrupted_keeps_what_is_done(
 
 @draws
 def test_a_camera_that_the_model_lacks_is_named_before_anything_is_drawn(
-    performance: Performance, tmp_path: Path
+    performance: Playback, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="no camera 'nowhere'"):
-        record([performance], tmp_path / "film.mp4", camera="nowhere")
+        record_film([performance], tmp_path / "film.mp4", camera="nowhere")
     assert list(tmp_path.glob("*film*")) == []
 
 
 @draws
-def test_an_episode_that_is_over_stands_still(performance: Performance) -> None:
+def test_an_episode_that_is_over_stands_still(performance: Playback) -> None:
     short = dataclasses.replace(performance, poses=performance.poses[:20])
     last = 19 * performance.policy.environment.control_step
     with Panel(short) as panel:

@@ -13,7 +13,7 @@ from eureka_agent.common.errors import UsageError
 from eureka_agent.store import Run
 from eureka_agent.store.cleaning import DAY, LOSERS_FILES, Plan, plan_cleaning, remove
 from eureka_agent.store.rows import RunStatus
-from eureka_agent.views.terminal.cleaning import carry_out, volume
+from eureka_agent.views.terminal.tables import carry_out, volume
 from tests.views.conftest import PROGRAM
 
 

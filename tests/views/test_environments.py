@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 
 from eureka_agent.cli.environments import environments_document
 from eureka_agent.common.errors import UsageError
-from eureka_agent.views.terminal.environments import environment_view, environments_table
+from eureka_agent.views.terminal.tables import environment_view, environments_table
 
 
 @pytest.fixture(scope="module")

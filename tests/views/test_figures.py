@@ -7,11 +7,11 @@ import plotly.graph_objects as go
 import pytest
 from views.synthetic import BASELINES, large_run
 
-from eureka_agent.store import InsightRow, RunReader
+from eureka_agent.store import RewardComparisonRow, RunReader
 from eureka_agent.views.documents import candidate_document, run_document
 from eureka_agent.views.html import figures
-from eureka_agent.views.html.analysis import insights
-from eureka_agent.views.html.figures import best_so_far, children, family, label, outcome
+from eureka_agent.views.html.analysis_figures import analysis_plots
+from eureka_agent.views.html.figures import ancestors, best_so_far, children, label, outcome
 
 WINNER = 58
 """Of the synthetic run with 64 candidates."""
@@ -94,13 +94,13 @@ def test_lineage_joins_every_candidate_to_its_parents(document: dict[str, Any]) 
     assert list(ends) == [(*by_id[parent], *by_id[child]) for parent, child in pairs]
     ancestry = named(figure, "the winner's")
     assert ancestry["x"] == [0, 1, None, 1, 2, None, 2, 3, None]
-    assert family({row["id"]: row for row in document["candidates"]}, WINNER) == {10, 26, 42, 58}
+    assert ancestors({row["id"]: row for row in document["candidates"]}, WINNER) == {10, 26, 42, 58}
 
 
 def test_descent_in_a_circle_or_from_nobody_ends() -> None:
     rows = {1: {"parents": (2,)}, 2: {"parents": (1, 9)}}
-    assert family(rows, 1) == {1, 2}
-    assert family(rows, None) == set()
+    assert ancestors(rows, 1) == {1, 2}
+    assert ancestors(rows, None) == set()
     assert children([{"id": 2, "parents": (1,)}, {"id": 3, "parents": (1, 2)}]) == {
         1: [2, 3],
         2: [3],
@@ -162,9 +162,9 @@ def test_markup_in_a_name_is_shown_as_it_is() -> None:
     assert len(label("x" * 500)) == 60
 
 
-def insight(**values: Any) -> InsightRow:
+def reward_comparison(**values: Any) -> RewardComparisonRow:
     empty = {"distances": {}, "matrix": {}, "peers": {}, "alarms": [], "said": []}
-    return InsightRow(generation=0, **{**empty, **values})
+    return RewardComparisonRow(generation=0, **{**empty, **values})
 
 
 def test_the_matrix_and_the_distances_are_drawn_where_the_run_has_them() -> None:
@@ -177,7 +177,9 @@ def test_the_matrix_and_the_distances_are_drawn_where_the_run_has_them() -> None
         "z": [[1.0, -0.5], [None, 2.0]],
     }
     distances = {"candidates": [1, 2], "matrix": [[0.0, 0.4], [0.4, 0.0]], "human": [0.2, None]}
-    first, second = insights(insight(matrix=matrix, distances=distances, said=["#2 may exploit."]))
+    first, second = analysis_plots(
+        reward_comparison(matrix=matrix, distances=distances, said=["#2 may exploit."])
+    )
     assert first.figure["data"][0]["z"] == matrix["z"]
     assert first.said == ("#2 may exploit.",)
     assert second.figure["data"][0]["z"] == [[0.0, 0.4], [0.4, 0.0], [0.2, None]]
@@ -185,9 +187,9 @@ def test_the_matrix_and_the_distances_are_drawn_where_the_run_has_them() -> None
 
 
 def test_a_run_that_knows_nothing_of_its_rewards_draws_nothing_of_them() -> None:
-    assert insights(None) == []
-    assert insights(insight()) == []
-    assert insights(insight(matrix={"programs": [], "policies": [], "z": []})) == []
+    assert analysis_plots(None) == []
+    assert analysis_plots(reward_comparison()) == []
+    assert analysis_plots(reward_comparison(matrix={"programs": [], "policies": [], "z": []})) == []
 
 
 def test_plotly_knows_every_figure(reader: RunReader, document: dict[str, Any]) -> None:
@@ -201,7 +203,7 @@ def test_plotly_knows_every_figure(reader: RunReader, document: dict[str, Any]) 
         figures.components_figure(trainings[0]["evaluations"]),
     ]
     known = {"candidates": [1], "matrix": [[0.0]], "human": None}
-    drawn += [found.figure for found in insights(insight(distances=known))]
+    drawn += [found.figure for found in analysis_plots(reward_comparison(distances=known))]
     for figure in drawn:
         go.Figure(figure)  # raises at a property that Plotly does not have
 

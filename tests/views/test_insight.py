@@ -23,7 +23,7 @@ def known(run: Run, **changes: Any) -> None:
         "alarms": [],
         "said": SAID,
     }
-    run.add_insight(0, **values | changes)
+    run.add_reward_comparison(0, **values | changes)
 
 
 @pytest.fixture

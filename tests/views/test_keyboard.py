@@ -9,7 +9,7 @@ SPAWN = "import pty, sys; pty.spawn([sys.executable, '-c', sys.argv[1]])"
 CODE = """
 import termios
 from contextlib import suppress
-from eureka_agent.views.live.keyboard import no_echo
+from eureka_agent.views.live import no_echo
 
 def echo():
     return bool(termios.tcgetattr(0)[3] & termios.ECHO)
@@ -38,7 +38,7 @@ def test_echo_is_off_inside_and_back_afterwards(error: str, end: str) -> None:
 
 
 def test_without_a_terminal_nothing_happens() -> None:
-    code = "from eureka_agent.views.live.keyboard import no_echo\nwith no_echo(): print('done')"
+    code = "from eureka_agent.views.live import no_echo\nwith no_echo(): print('done')"
     done = subprocess.run(
         [sys.executable, "-c", code],
         stdin=subprocess.DEVNULL,

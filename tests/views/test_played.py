@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from eureka_agent.views.terminal.played import played_view
+from eureka_agent.views.terminal.tables import played_view
 
 
 def document(name: str, **episode: Any) -> dict[str, Any]:

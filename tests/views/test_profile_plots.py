@@ -7,7 +7,11 @@ from views.pages import Page, packed
 from views.synthetic import large_run
 
 from eureka_agent.store import Run, RunReader
-from eureka_agent.views.html.analysis import failures_figure, insights, lens_figures
+from eureka_agent.views.html.analysis_figures import (
+    analysis_plots,
+    failures_figure,
+    profile_figures,
+)
 from eureka_agent.views.html.page import report_page
 
 GENERATIONS = [
@@ -30,14 +34,14 @@ def test_failure_types_are_drawn_by_generation_the_most_frequent_first() -> None
 
 
 def test_where_no_failure_is_known_nothing_is_drawn() -> None:
-    assert insights(None, [{"generation": 0, "failures": {}}]) == []
-    assert [found.key for found in insights(None, GENERATIONS)] == ["failures"]
+    assert analysis_plots(None, [{"generation": 0, "failures": {}}]) == []
+    assert [found.key for found in analysis_plots(None, GENERATIONS)] == ["failures"]
 
 
 def test_a_sweep_of_one_is_drawn_as_lines_and_of_two_as_colours(run: RunReader) -> None:
     known = run.analysis(1)
     assert known is not None
-    figures = lens_figures(known.lens)
+    figures = profile_figures(known.lens)
     assert list(figures) == ["lens-0", "lens-1", "lens-2"]
     lines = figures["lens-0"]
     assert [trace["name"] for trace in lines["data"]] == ["reward", "a", "b", "c", "d", "e"]
@@ -45,7 +49,7 @@ def test_a_sweep_of_one_is_drawn_as_lines_and_of_two_as_colours(run: RunReader) 
     (grid,) = figures["lens-2"]["data"]
     total = known.lens["views"][2]["total"]
     assert grid["z"][3][5] == total[5][3]  # the first quantity lies along x
-    assert lens_figures({}) == {}
+    assert profile_figures({}) == {}
 
 
 def test_the_page_has_failures_and_lens_of_the_run_and_of_each_candidate(run: RunReader) -> None:

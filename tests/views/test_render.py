@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from eureka_agent.store import Run, RunReader
-from eureka_agent.views.live.frame import event_line, frame
+from eureka_agent.views.live import event_line, frame
 from eureka_agent.views.snapshot import read_facts
 from eureka_agent.views.terminal.candidate import show_candidate
 from eureka_agent.views.terminal.run import final_summary, runs_table, show_run
@@ -197,7 +197,7 @@ def test_of_many_candidates_the_fittest_are_shown(new_run: Run) -> None:
 
 def test_showing_a_run_imports_nothing_heavy() -> None:
     code = (
-        "import sys, eureka_agent.views.terminal.run, eureka_agent.views.live.progress; "
+        "import sys, eureka_agent.views.terminal.run, eureka_agent.views.live; "
         "sys.exit(bool({'torch', 'mujoco', 'numpy', 'pygments', 'asyncio'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -11,10 +11,14 @@ from rich.console import Console, RenderableType
 
 from eureka_agent.store import Run, ranking
 from eureka_agent.store.rows import Role
-from eureka_agent.views.dashboard.run_pages import summary
+from eureka_agent.views.dashboard.pages import run_summary
 from eureka_agent.views.dashboard.source import Source
-from eureka_agent.views.documents import best_first, candidate_document, run_document
-from eureka_agent.views.run_comparison import comparison_document
+from eureka_agent.views.documents import (
+    best_first,
+    candidate_document,
+    comparison_document,
+    run_document,
+)
 from eureka_agent.views.terminal.candidate import show_candidate
 from eureka_agent.views.terminal.run import final_summary, runs_table, show_run
 from eureka_agent.views.terminal.run_comparison import comparison_view
@@ -136,7 +140,7 @@ def test_every_view_begins_with_the_same_sentence(folder: Path) -> None:
     views = {
         "show": show_run(made.run),
         "search": final_summary(made.run),
-        "watch": summary(source, source.overview),
+        "watch": run_summary(source, source.overview),
         "compare": comparison_view(compared, 200),
     }
     for name, view in views.items():
@@ -318,7 +322,7 @@ def test_peers_that_say_nothing_make_no_winner_of_comparisons(
     made = Made(folder, [0.9] * len(rates), rank_by="peers")
     nothing: dict[str, Any] = {"distances": {}, "matrix": {}, "alarms": [], "said": []}
     peers = {str(number): rate for number, rate in enumerate(rates, 1)}
-    made.run.add_insight(0, peers=peers, **nothing)
+    made.run.add_reward_comparison(0, peers=peers, **nothing)
     made.choose()
     best = made.document["best"]
     assert said in made.document["verdict"] and best["why"].startswith(reason)

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from eureka_agent.workers.isolation.bootstrap import command
-from eureka_agent.workers.isolation.limits import Limits
-from eureka_agent.workers.process import Child
+from eureka_agent.workers.isolation.bootstrap import Limits, command
+from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import Message
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
     """What a child sees of itself."""
-    with Child(
+    with WorkerProcess(
         "crooked", address_space_gib=3.0, import_path=[Path(__file__).parent / "children"]
     ) as child:
         fields = child.request(Message("limits"), deadline_s=20).fields

@@ -16,17 +16,17 @@ from intrusions import ATTACKS
 
 from eureka_agent.common.paths import data_folder
 from eureka_agent.workers.isolation.landlock import abi, covers_threads
-from eureka_agent.workers.levels import FULL, survey
-from eureka_agent.workers.process import Child
+from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import (
-    ChildDied,
-    ChildFailed,
-    Garbled,
-    Hung,
+    InvalidReply,
     JobFailed,
     MemoryExceeded,
     Message,
+    WorkerDied,
+    WorkerFailed,
+    WorkerHung,
 )
+from eureka_agent.workers.sandbox import FULL, detect_isolation
 
 CHILDREN = Path(__file__).parent / "children"
 DEADLINE, PATIENCE = 60.0, 0.5
@@ -39,9 +39,9 @@ def compute_reward(action):
 """
 
 
-def opened(layers: list[str] | None) -> Child:
+def opened(layers: list[str] | None) -> WorkerProcess:
     """A worker without a check."""
-    child = Child("bypassed", import_path=[CHILDREN], address_space_gib=12.0)
+    child = WorkerProcess("bypassed", import_path=[CHILDREN], address_space_gib=12.0)
     fields = {
         "environment": str(data_folder("envs") / "cartpole"),
         "lanes": 2,
@@ -55,21 +55,21 @@ def opened(layers: list[str] | None) -> Child:
 
 
 @pytest.fixture(scope="module", params=[None, ["seccomp"]], ids=["full", "seccomp"])
-def locked(request: pytest.FixtureRequest) -> Iterator[Child]:
+def locked(request: pytest.FixtureRequest) -> Iterator[WorkerProcess]:
     """With all layers, and with the one that a container leaves."""
-    if survey().level != FULL:
+    if detect_isolation().level != FULL:
         pytest.skip("this machine cannot lock a process fully")
     with opened(request.param) as child:
         yield child
 
 
 @pytest.fixture(scope="module")
-def unlocked() -> Iterator[Child]:
+def unlocked() -> Iterator[WorkerProcess]:
     with opened([]) as child:
         yield child
 
 
-def load(child: Child, text: str) -> str:
+def load(child: WorkerProcess, text: str) -> str:
     """Load a program; what the worker says against it."""
     fields = {"lane": 0, "program": text, "seed": 0}
     try:
@@ -147,7 +147,7 @@ def surroundings(tmp_path: Path) -> Iterator[Surroundings]:
         sleeper.kill()
 
 
-def works(child: Child, attack: str, around: Surroundings) -> bool:
+def works(child: WorkerProcess, attack: str, around: Surroundings) -> bool:
     """Whether an attack leaves a trace outside the worker, or learns a secret."""
     before = around.state()
     said = load(child, around.fill(ATTACKS[attack]))
@@ -159,19 +159,19 @@ def works(child: Child, attack: str, around: Surroundings) -> bool:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack_leaves_no_trace_outside(
-    attack: str, locked: Child, surroundings: Surroundings
+    attack: str, locked: WorkerProcess, surroundings: Surroundings
 ) -> None:
     assert not works(locked, attack, surroundings)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack_works_where_nothing_is_locked(
-    attack: str, unlocked: Child, surroundings: Surroundings
+    attack: str, unlocked: WorkerProcess, surroundings: Surroundings
 ) -> None:
     assert works(unlocked, attack, surroundings)
 
 
-def test_an_honest_program_trains_after_all_attacks(locked: Child) -> None:
+def test_an_honest_program_trains_after_all_attacks(locked: WorkerProcess) -> None:
     assert load(locked, HONEST) == ""
     reply = locked.request(Message("advance", {"steps": 1}), deadline_s=DEADLINE)
     (report,) = reply.fields["reports"]
@@ -179,15 +179,17 @@ def test_an_honest_program_trains_after_all_attacks(locked: Child) -> None:
     assert report["steps"] > 0
 
 
-def test_everything_in_the_language_works_when_locked(locked: Child) -> None:
+def test_everything_in_the_language_works_when_locked(locked: WorkerProcess) -> None:
     program = (CHILDREN / "whole_language.py").read_text()
     assert load(locked, f"{program}\n{HONEST}") == ""
 
 
 @pytest.fixture
-def crooked() -> Iterator[Child]:
+def crooked() -> Iterator[WorkerProcess]:
     """A locked child of few words, that may be silent for a second."""
-    with Child("crooked", import_path=[CHILDREN], heartbeat_timeout_s=1.0, memory_gib=0.5) as child:
+    with WorkerProcess(
+        "crooked", import_path=[CHILDREN], heartbeat_timeout_s=1.0, memory_gib=0.5
+    ) as child:
         child.request(Message("lock"), deadline_s=DEADLINE)
         yield child
 
@@ -195,18 +197,22 @@ def crooked() -> Iterator[Child]:
 @pytest.mark.parametrize(
     ("kind", "fields", "failure", "lane"),
     [
-        ("native_hang", {"lane": 1}, Hung, 1),
+        ("native_hang", {"lane": 1}, WorkerHung, 1),
         ("grow", {}, MemoryExceeded, None),
-        ("leave", {"status": 0}, ChildDied, None),
-        ("crash", {"lane": 2}, ChildDied, 2),
-        ("flood", {}, Garbled, None),
-        ("flood_heartbeats", {}, Garbled, None),
-        ("half", {}, Hung, None),
-        ("huge_array", {}, Garbled, None),
+        ("leave", {"status": 0}, WorkerDied, None),
+        ("crash", {"lane": 2}, WorkerDied, 2),
+        ("flood", {}, InvalidReply, None),
+        ("flood_heartbeats", {}, InvalidReply, None),
+        ("half", {}, WorkerHung, None),
+        ("huge_array", {}, InvalidReply, None),
     ],
 )
 def test_a_locked_child_that_misbehaves_is_ended_and_blamed(
-    crooked: Child, kind: str, fields: dict[str, int], failure: type[ChildFailed], lane: int | None
+    crooked: WorkerProcess,
+    kind: str,
+    fields: dict[str, int],
+    failure: type[WorkerFailed],
+    lane: int | None,
 ) -> None:
     with pytest.raises(failure) as caught:
         crooked.request(Message(kind, fields), deadline_s=DEADLINE)
@@ -214,7 +220,7 @@ def test_a_locked_child_that_misbehaves_is_ended_and_blamed(
     assert not crooked.alive
 
 
-def test_a_locked_child_cannot_fork(crooked: Child) -> None:
+def test_a_locked_child_cannot_fork(crooked: WorkerProcess) -> None:
     with pytest.raises(JobFailed, match="not permitted"):
         crooked.request(Message("fork", {"leave": False}), deadline_s=DEADLINE)
     assert crooked.alive
@@ -224,7 +230,7 @@ def test_a_process_with_threads_is_not_locked_by_half() -> None:
     if covers_threads(abi()):
         pytest.skip("this kernel's Landlock holds threads, too")
     with (
-        Child("crooked", import_path=[CHILDREN]) as child,
+        WorkerProcess("crooked", import_path=[CHILDREN]) as child,
         pytest.raises(JobFailed, match="1 threads run already"),
     ):
         child.request(Message("lock_too_late"), deadline_s=DEADLINE)
@@ -237,6 +243,6 @@ text = json.dumps({"kind": "loaded", "fields": {}, "arrays": []}).encode()
 os.write(int(sys.argv[2]), struct.pack("<I", len(text)) + text)
 """
     with opened([]) as child:
-        with pytest.raises(Garbled, match="not asked"):
+        with pytest.raises(InvalidReply, match="not asked"):
             load(child, f"{forged}\n{HONEST}")
         assert not child.alive

@@ -15,11 +15,11 @@ from support import processes_of
 from eureka_agent.common.errors import EurekaError
 from eureka_agent.environment import Environment, Episodes, SignalLayout, find_environment
 from eureka_agent.reward import Finding, RewardFailed
-from eureka_agent.workers.probe_client import Prober, read_findings
+from eureka_agent.workers.probe_client import ProbeClient, read_findings
 from eureka_agent.workers.probe_server import Bill
-from eureka_agent.workers.probe_server import Prober as ProberChild
-from eureka_agent.workers.process import Child
-from eureka_agent.workers.protocol import Garbled, JobFailed, Message
+from eureka_agent.workers.probe_server import ProbeServer as ProberChild
+from eureka_agent.workers.process import WorkerProcess
+from eureka_agent.workers.protocol import InvalidReply, JobFailed, Message
 
 SOUND = '''"""Keep the pole up."""
 WEIGHTS = {"up": 1.0}
@@ -43,8 +43,8 @@ CHILD = "eureka_agent.workers.probe_server"
 
 
 @pytest.fixture(scope="module")
-def prober() -> Iterator[Prober]:
-    with Prober(find_environment("cartpole")) as prober:
+def prober() -> Iterator[ProbeClient]:
+    with ProbeClient(find_environment("cartpole")) as prober:
         yield prober
 
 
@@ -67,24 +67,24 @@ def rules(findings: list[Finding]) -> list[tuple[str, str]]:
 def test_human_rewards_pass_without_a_word(name: str) -> None:
     environment = find_environment(name)
     assert environment.human_reward_path is not None
-    with Prober(environment) as prober:
+    with ProbeClient(environment) as prober:
         assert prober.probe(environment.human_reward_path.read_text()) == []
 
 
 def test_a_text_that_is_no_program_starts_no_process() -> None:
     before = children()
-    with Prober(find_environment("cartpole")) as prober:
+    with ProbeClient(find_environment("cartpole")) as prober:
         findings = prober.probe(SOUND.replace("(pole_up)", "(pole_pu)"))
         assert "unknown-parameter" in {finding.rule for finding in findings}
         assert children() == before
 
 
-def test_warnings_of_both_checks_come_in_the_order_of_the_text(prober: Prober) -> None:
+def test_warnings_of_both_checks_come_in_the_order_of_the_text(prober: ProbeClient) -> None:
     text = SOUND.removeprefix('"""Keep the pole up."""\n').replace("pole_up}", "0.0 * pole_up}")
     assert rules(prober.probe(text)) == [("no-thought", "warning"), ("constant-reward", "warning")]
 
 
-def test_a_program_that_raises_costs_no_process(prober: Prober) -> None:
+def test_a_program_that_raises_costs_no_process(prober: ProbeClient) -> None:
     prober.probe(SOUND)
     before = children()
     assert rules(prober.probe(SOUND.replace(": pole_up}", ": pole_up.log()}"))) == [
@@ -93,7 +93,7 @@ def test_a_program_that_raises_costs_no_process(prober: Prober) -> None:
     assert children() == before
 
 
-def test_an_error_without_a_text_is_a_finding(prober: Prober) -> None:
+def test_an_error_without_a_text_is_a_finding(prober: ProbeClient) -> None:
     deep = "t = (1,)\n    for i in range(100):\n        for j in range(60):\n            t = (t,)\n"
     text = SOUND.replace("return", f'{deep}    d = {{"a": 1.0}}\n    return').replace(
         ": pole_up}", ": pole_up * d[t]}"
@@ -108,21 +108,21 @@ def test_an_error_without_a_text_is_a_finding(prober: Prober) -> None:
 
 
 def test_a_probe_that_breaks_is_the_programs_fault_and_no_end_of_a_search(
-    prober: Prober, monkeypatch: pytest.MonkeyPatch
+    prober: ProbeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(child: Child, message: Message, **limits: Any) -> Message:
+    def broken(child: WorkerProcess, message: Message, **limits: Any) -> Message:
         if message.kind == "probe":
             raise JobFailed("RuntimeError", "This was not expected.")
         return request(child, message, **limits)
 
-    request = Child.request
-    monkeypatch.setattr(Child, "request", broken)
+    request = WorkerProcess.request
+    monkeypatch.setattr(WorkerProcess, "request", broken)
     (found,) = prober.probe(SOUND)
     assert (found.rule, found.severity, found.line) == ("exception", "error", 4)
     assert "This was not expected." in found.message
 
 
-def test_a_text_that_is_no_program_any_more_cannot_be_scored(prober: Prober) -> None:
+def test_a_text_that_is_no_program_any_more_cannot_be_scored(prober: ProbeClient) -> None:
     episodes = recorded(find_environment("cartpole"), 0.0)
     said, paid = prober.score(["import os\n", SOUND], episodes)
     assert isinstance(said, str) and said
@@ -130,7 +130,7 @@ def test_a_text_that_is_no_program_any_more_cannot_be_scored(prober: Prober) -> 
 
 
 def test_a_program_cannot_tell_a_probe_by_its_number_of_rows(
-    prober: Prober, monkeypatch: pytest.MonkeyPatch
+    prober: ProbeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prober, "_rows", 512)
     text = SOUND.replace("return", "if pole_up.shape[0] == 512:\n        pole_up = 1.0\n    return")
@@ -152,7 +152,7 @@ def test_a_program_that_has_cost_too_much_is_not_scored_again() -> None:
     assert not Bill(seconds=99.0, rows=1_000_000).too_slow
 
 
-def blamed(prober: Prober, text: str) -> str:
+def blamed(prober: ProbeClient, text: str) -> str:
     """The rule of the only finding; the next program must not be blamed."""
     (finding,) = prober.probe(text)
     assert (finding.severity, finding.line) == ("error", 4)
@@ -161,30 +161,30 @@ def blamed(prober: Prober, text: str) -> str:
     return finding.rule
 
 
-def test_a_program_that_takes_too_much_memory_is_blamed_for_it(prober: Prober) -> None:
+def test_a_program_that_takes_too_much_memory_is_blamed_for_it(prober: ProbeClient) -> None:
     assert blamed(prober, GREEDY) == "memory"
 
 
 def test_a_program_that_does_not_end_is_blamed_for_it() -> None:
-    with Prober(find_environment("cartpole"), deadline_s=1.0) as impatient:
+    with ProbeClient(find_environment("cartpole"), deadline_s=1.0) as impatient:
         assert blamed(impatient, HEAVY) == "too-slow"
 
 
 def test_a_program_that_ends_its_process_every_time_is_blamed_for_it(
-    prober: Prober, monkeypatch: pytest.MonkeyPatch
+    prober: ProbeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(child: Child, message: Message, **limits: Any) -> Message:
+    def crash(child: WorkerProcess, message: Message, **limits: Any) -> Message:
         if message.fields.get("program") == CRASHING:
             os.kill(child.pid, signal.SIGSEGV)
         return request(child, message, **limits)
 
     # The language has no words for a crash, so one is brought about from outside.
-    request = Child.request
-    monkeypatch.setattr(Child, "request", crash)
+    request = WorkerProcess.request
+    monkeypatch.setattr(WorkerProcess, "request", crash)
     assert blamed(prober, CRASHING) == "died"
 
 
-def test_a_process_that_was_killed_before_is_not_the_programs_fault(prober: Prober) -> None:
+def test_a_process_that_was_killed_before_is_not_the_programs_fault(prober: ProbeClient) -> None:
     prober.probe(SOUND)
     for child in children():
         os.kill(child, signal.SIGKILL)
@@ -193,7 +193,7 @@ def test_a_process_that_was_killed_before_is_not_the_programs_fault(prober: Prob
     assert prober.probe(SOUND) == []
 
 
-def test_recorded_episodes_cross_to_the_child(prober: Prober) -> None:
+def test_recorded_episodes_cross_to_the_child(prober: ProbeClient) -> None:
     episodes = recorded(find_environment("cartpole"), -9.0)
     text = SOUND.replace(": pole_up}", ": (pole_up + 8.0).sqrt()}")
     assert prober.probe(text) == []
@@ -214,7 +214,7 @@ def test_an_environment_that_cannot_be_set_up_is_no_programs_fault(
     environment.folder = folder
     (folder / "env.py").write_text(broken)
     before = children()
-    with Prober(environment) as prober:
+    with ProbeClient(environment) as prober:
         for _ in range(2):
             with pytest.raises(EurekaError):
                 prober.probe(SOUND)
@@ -257,5 +257,5 @@ def test_a_childs_words_are_cleaned() -> None:
     ],
 )
 def test_what_is_no_finding_is_garbage(fields: dict[str, Any]) -> None:
-    with pytest.raises(Garbled):
+    with pytest.raises(InvalidReply):
         read_findings(fields, SOUND)

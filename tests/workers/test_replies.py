@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sledge import policy, sledge
 
-from eureka_agent.workers.protocol import Garbled, Message
-from eureka_agent.workers.replies import (
+from eureka_agent.workers.protocol import InvalidReply, Message
+from eureka_agent.workers.trainer_client import (
     Expected,
     policy_shapes,
     read_progress,
@@ -61,7 +61,7 @@ def test_an_honest_report_is_read() -> None:
     ],
 )
 def test_reports_of_other_lanes_than_the_loaded_ones_are_garbage(fields: dict[str, Any]) -> None:
-    with pytest.raises(Garbled):
+    with pytest.raises(InvalidReply):
         read_reports(Message("advanced", fields), EXPECTED)
 
 
@@ -97,7 +97,7 @@ def test_reports_of_other_lanes_than_the_loaded_ones_are_garbage(fields: dict[st
     ],
 )
 def test_a_report_with_a_false_entry_is_garbage(changes: dict[str, Any]) -> None:
-    with pytest.raises(Garbled):
+    with pytest.raises(InvalidReply):
         read_reports(advanced(report(0), report(2) | changes), EXPECTED)
 
 
@@ -115,7 +115,7 @@ def test_a_long_reason_is_cut() -> None:
 @pytest.mark.parametrize("done", [None, -1, 129, 5.0, "5", True, [1]])
 def test_progress_that_is_no_count_of_steps_is_garbage(done: object) -> None:
     assert read_progress({"done": 128}, 128) == 128
-    with pytest.raises(Garbled):
+    with pytest.raises(InvalidReply):
         read_progress({"done": done}, 128)
 
 
@@ -134,7 +134,7 @@ def test_weights_must_be_those_of_the_environments_policy(tmp_path: Path) -> Non
         sound | {name: np.full(1, np.nan, np.float32)},
         sound | {name: np.full(1, np.inf, np.float32)},
     ):
-        with pytest.raises(Garbled):
+        with pytest.raises(InvalidReply):
             read_weights(Message("weights", {}, crooked), [1], shapes)
 
 
@@ -147,5 +147,5 @@ def test_returns_are_one_number_per_episode_finite_or_not() -> None:
         {"returns": np.zeros((2, 1))},
         {"returns": np.zeros(2, np.float32)},
     ):
-        with pytest.raises(Garbled):
+        with pytest.raises(InvalidReply):
             read_returns(Message("scored", {}, crooked), 2)

@@ -5,15 +5,15 @@ as an earlier one is found before it is trained, and after each generation every
 on every policy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from eureka_agent.analysis.bank import Bank, Entry
-from eureka_agent.analysis.review_accuracy import Hindsight
-from eureka_agent.analysis.rewards.agreement import SAMPLE, Alarm, Peers
+from eureka_agent.analysis.arrays import BoolArray, FloatArray, IntArray
+from eureka_agent.analysis.review_accuracy import ReviewerPrecision
+from eureka_agent.analysis.rewards.bank import SAMPLE_SIZE, Bank, Entry, Scorer
 from eureka_agent.analysis.rewards.distance import (
     OPPOSITE,
     SAME,
@@ -22,20 +22,309 @@ from eureka_agent.analysis.rewards.distance import (
     distances,
     diversity,
 )
-from eureka_agent.analysis.rewards.scores import Scorer
+from eureka_agent.common.errors import UsageError
+from eureka_agent.common.text import prompt_number, prompt_percent
 from eureka_agent.store import CandidateRow, Run
+
+UNTRAINED_POLICY = -1
+"""In place of a program: the policy was trained on none, as random and scripted ones are."""
+LEAST_CHANGE = 0.1
+"""Standard deviations by which opinions must move before an alarm is raised."""
+FEWEST_PEERS = 3
+"""Opinions without which their median would be somebody's."""
+_FLAT = 1e-6
+"""Spread, relative to the size of the values, that rounding alone can make."""
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """What `K` programs think of `P` policies.
+
+    Attributes:
+        z: mean reward per step in standard deviations from the mean of the bank `[P, K]`; NaN where
+            it is not known, and throughout for programs that pay the same everywhere.
+        own: the program that each policy was trained on, or `NOBODY` `[P]`.
+    """
+
+    z: FloatArray
+    own: IntArray
+
+    @property
+    def own_z(self) -> FloatArray:
+        """What each policy's own program thinks of it `[P]`; NaN where there is none."""
+        values = self.z[np.arange(len(self.own)), np.maximum(self.own, 0)]
+        return np.where(self.own >= 0, values, np.nan)
+
+    @property
+    def peers(self) -> BoolArray:
+        """Which opinions are known and not the own program's `[P, K]`."""
+        mine = self.own[:, None] == np.arange(self.z.shape[1])
+        return np.isfinite(self.z) & ~mine
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A policy that its own reward likes better than before, and others like less.
+
+    Attributes:
+        policy: its place in the input.
+        own: the own program's opinion before and now.
+        peers: likewise the median of the peers.
+    """
+
+    policy: int
+    own: tuple[float, float]
+    peers: tuple[float, float]
+
+    def reason(self, name: str) -> str:
+        """The same in a sentence."""
+        return (
+            f"{name}: its own reward rose from {prompt_number(self.own[0])} to {prompt_number(self.own[1])} "
+            "standard deviations while the median of the other programs' rewards fell from "
+            f"{prompt_number(self.peers[0])} to {prompt_number(self.peers[1])}: it may exploit its reward."
+        )
+
+
+@dataclass(frozen=True)
+class PeerRanking:
+    """Policies ranked by what the rewards of others say, for want of a fitness.
+
+    Attributes:
+        order: the policies, best first; those that nobody could compare last `[P]`.
+        rates: share of comparisons with other policies that each wins, a tie being half `[P]`; NaN
+            without comparisons.
+        comparisons: how many there were `[P]`.
+    """
+
+    order: IntArray
+    rates: FloatArray
+    comparisons: IntArray
+
+    def reasons(self, names: Sequence[str]) -> list[str]:
+        """What the ranking says, and what it cannot say."""
+        if not self.comparisons.any():
+            return ["The reward of no third program compared two policies."]
+        order: list[int] = self.order.tolist()
+        best = order[0]
+        unknown = [names[p] for p in order if not self.comparisons[p]]
+        said = [
+            f"{names[best]} wins {prompt_percent(float(self.rates[best]))} of {self.comparisons[best]} "
+            "comparisons with other policies by the rewards of programs that neither was trained "
+            "on.",
+            "There is no fitness: this tells what most programs agree on, and a mistake that most "
+            "of them share does not show.",
+        ]
+        if unknown:
+            said.append(f"Nothing is known of {', '.join(unknown)}.")
+        return said
+
+
+def opinions(
+    means: FloatArray, own: IntArray, bank: FloatArray, equals: IntArray | None = None
+) -> Opinions:
+    """Bring what the programs pay to one scale.
+
+    Looks at different times compare when they are given the same bank.
+
+    Args:
+        means: mean reward per step of each policy under each program, NaN if unknown `[P, K]`.
+        own: the program that each policy was trained on, or `NOBODY` `[P]`.
+        bank: what each program pays for the recorded steps that give the scale `[M, K]`.
+        equals: for each program the first one that it equals `[K]`, as `distance.clusters` tells:
+            equal programs have one opinion together, and it is no peer's for their policies.
+
+    Raises:
+        UsageError: shapes do not fit, or `own` names programs that are not there.
+    """
+    policies, programs = means.shape
+    if bank.ndim != 2 or bank.shape[1] != programs or not len(bank) or own.shape != (policies,):
+        raise UsageError(
+            f"Means {means.shape}, own programs {own.shape} and a bank {bank.shape} do not fit "
+            "each other.",
+            "Give [P, K], [P] and [M, K], M at least 1.",
+        )
+    if policies and not (UNTRAINED_POLICY <= own.min() and own.max() < programs):
+        raise UsageError(
+            f"A policy's own program is not among the {programs} given.",
+            f"Count from 0; {UNTRAINED_POLICY} stands for none.",
+        )
+    sound = np.isfinite(bank).all(axis=0)
+    finite = np.where(sound, bank, 0.0)
+    middle, spread = finite.mean(axis=0), finite.std(axis=0)
+    sound &= spread > _FLAT * np.abs(middle)
+    z = np.where(sound, (means - middle) / np.where(sound, spread, 1.0), np.nan)
+    if equals is not None:
+        z = np.where(equals == np.arange(programs), z, np.nan)
+        own = np.where(own >= 0, equals[own], UNTRAINED_POLICY)
+    return Opinions(z, own)
+
+
+def alarms(earlier: Opinions, later: Opinions, least: float = LEAST_CHANGE) -> list[Alarm]:
+    """Policies that please their own reward more and others less than at an earlier look.
+
+    Only peers that have an opinion at both looks are asked; too few of them raise no alarm.
+
+    Args:
+        earlier: of the same policies and programs as `later`, on the same scale.
+        later: what they are now.
+        least: standard deviations by which both must have moved.
+
+    Raises:
+        UsageError: the looks are not at the same policies and programs.
+    """
+    if earlier.z.shape != later.z.shape or not np.array_equal(earlier.own, later.own):
+        raise UsageError(
+            f"A look at {earlier.z.shape} and one at {later.z.shape} policies and programs do not "
+            "compare.",
+            "Give both the same policies and programs in the same order.",
+        )
+    both = earlier.peers & later.peers
+    heard = both.sum(axis=1) >= FEWEST_PEERS
+    before, now = _median(earlier.z, both), _median(later.z, both)
+    raised = heard & (later.own_z - earlier.own_z >= least) & (before - now >= least)
+    return [
+        Alarm(
+            int(p),
+            (float(earlier.own_z[p]), float(later.own_z[p])),
+            (float(before[p]), float(now[p])),
+        )
+        for p in np.flatnonzero(raised)
+    ]
+
+
+def rank_by_peers(given: Opinions) -> PeerRanking:
+    """Rank policies by the comparisons that they win under the rewards of third ones.
+
+    Two policies are compared by every program that neither was trained on: under its own reward a
+    policy would win, and against another one's it would lose.
+    """
+    policies, programs = given.z.shape
+    wins, count = np.zeros(policies), np.zeros(policies, dtype=np.int64)
+    for k in range(programs):
+        judged = np.flatnonzero(given.peers[:, k])
+        values = given.z[judged, k]
+        beats = np.sign(values[:, None] - values[None, :])
+        wins[judged] += ((beats + 1.0) / 2.0).sum(axis=1) - 0.5  # not against itself
+        count[judged] += len(judged) - 1
+    rates = np.where(count > 0, wins / np.maximum(count, 1), np.nan)
+    order = np.argsort(-np.where(count > 0, rates, -1.0), kind="stable")
+    return PeerRanking(order.astype(np.int64), rates, count)
+
+
+def _median(values: FloatArray, which: BoolArray) -> FloatArray:
+    """Median over the chosen values of each row `[P]`; NaN for rows without any."""
+    result = np.full(len(values), np.nan)
+    for row in np.flatnonzero(which.any(axis=1)):
+        result[row] = np.median(values[row, which[row]])
+    return result
+
+
+Equals = Callable[[Sequence[int]], IntArray]
+"""For each of some candidates the place among them of the first one whose program equals its own.
+"""
+
+
+class CrossRewardAgreement:
+    """The shipped policies of candidates, and what all of their programs think of them.
+
+    Args:
+        candidates: finished ones.
+        bank: has their episodes.
+        scorer: scores their programs.
+        equals: which programs have one opinion together.
+
+    Raises:
+        ChildFailed: programs cannot be scored.
+        JobFailed: the environment cannot be set up.
+    """
+
+    def __init__(
+        self, candidates: Sequence[CandidateRow], bank: Bank, scorer: Scorer, equals: Equals
+    ) -> None:
+        self._scorer = scorer
+        sample = bank.sample(SAMPLE_SIZE)
+        numbers = {row.id for row in candidates}
+        held = [entry for entry in bank.entries if entry.candidate in numbers]
+        scorer.score([row.text for row in candidates], [*sample, *held])
+        self._judges = [row for row in candidates if row.text not in scorer.failures]
+        self._place = {row.id: k for k, row in enumerate(self._judges)}
+        self._scale = [entry for entry in sample if scorer.steps(entry) is not None]
+        self._equals = equals([row.id for row in self._judges])
+        usable = [e for e in held if e.candidate in self._place and scorer.steps(e) is not None]
+        self._early = {e.candidate: e for e in usable if e.kind == "early"}
+        self._shipped = [e for e in usable if e.kind != "early"]
+        self._opinions = self._of(self._shipped)
+        self._ranking = rank_by_peers(self._opinions) if self._opinions else None
+
+    def rates(self) -> dict[int, float | None]:
+        """By candidate the share of comparisons that its policy wins; None without any."""
+        if self._ranking is None:
+            return {}
+        rates = self._ranking.rates.tolist()
+        return {
+            entry.candidate: rate if np.isfinite(rate) else None
+            for entry, rate in zip(self._shipped, rates, strict=True)
+        }
+
+    def alarms(self) -> list[tuple[Entry, Entry, Alarm]]:
+        """Policies that please their own reward more and others less than at the early look.
+
+        Returns:
+            The early record, the shipped one, and what changed between them.
+        """
+        pairs = [
+            (self._early[late.candidate], late)
+            for late in self._shipped
+            if late.candidate in self._early and self._early[late.candidate].step < late.step
+        ]
+        before = self._of([early for early, _ in pairs])
+        after = self._of([late for _, late in pairs])
+        if before is None or after is None:
+            return []
+        return [(*pairs[alarm.policy], alarm) for alarm in alarms(before, after)]
+
+    def said(self, with_fitness: bool) -> list[str]:
+        """Whom the peers prefer and, where nothing measures the task, what that cannot say."""
+        names = [f"#{entry.candidate}" for entry in self._shipped]
+        reasons = self._ranking.reasons(names) if self._ranking else []
+        return reasons[:1] if with_fitness else reasons
+
+    def document(self) -> dict[str, Any]:
+        """As stored."""
+        return {
+            "programs": [row.id for row in self._judges],
+            "policies": [
+                {"candidate": e.candidate, "step": e.step, "kind": e.kind} for e in self._shipped
+            ],
+            "z": self._opinions.z.tolist() if self._opinions else [],
+        }
+
+    def _of(self, entries: Sequence[Entry]) -> Opinions | None:
+        """Opinions on the policies of some records; None where there are none to have."""
+        if not entries or not self._judges or not self._scale:
+            return None
+        scale = np.concatenate([self._read(entry, "total") for entry in self._scale])
+        means = np.stack([self._read(entry, "mean") for entry in entries])
+        own = np.array([self._place[entry.candidate] for entry in entries])
+        return opinions(means, own, scale, self._equals)
+
+    def _read(self, entry: Entry, name: str) -> FloatArray:
+        """What all judges pay for a record, `[K]` or `[R, K]`."""
+        digests = [self._scorer.digest(row.text, entry) for row in self._judges]
+        return np.stack([getattr(digest, name) for digest in digests], axis=-1)
+
 
 TRAINED = ("accepted", "training", "finished")
 """States of candidates of which a training exists or waits."""
-TWIN = 0.01
+EQUIVALENT = 0.01
 """Distance up to which a program goes back instead of being trained. It is below `SAME`, as sound
 programs often lie as near to each other as that, and which of them trains best no look tells."""
-RENEWED = 2 * TWIN
+RENEWED = 2 * EQUIVALENT
 """Distance beyond which a candidate was no equivalent after all."""
 
 
 @dataclass(frozen=True)
-class Twin:
+class Equivalent:
     """An earlier candidate that a program equals.
 
     Attributes:
@@ -47,7 +336,7 @@ class Twin:
     distance: float
 
 
-class Insight:
+class RewardComparison:
     """Compares the programs of a run on its bank.
 
     Args:
@@ -64,7 +353,7 @@ class Insight:
         self._run, self._bank, self._scorer = run, bank, scorer
         self._discount, self._human = discount, human
 
-    def twins(self, candidates: Sequence[CandidateRow]) -> dict[int, Twin]:
+    def twins(self, candidates: Sequence[CandidateRow]) -> dict[int, Equivalent]:
         """Which of some new candidates equal an earlier one, or one before them among them.
 
         Before any policy was trained nothing tells whether programs differ where it matters, so
@@ -74,7 +363,7 @@ class Insight:
             ChildFailed: programs cannot be scored.
             JobFailed: the environment cannot be set up.
         """
-        sample = self._bank.sample(SAMPLE)
+        sample = self._bank.sample(SAMPLE_SIZE)
         if not candidates or all(entry.kind == "reference" for entry in sample):
             return {}
         new = {row.id for row in candidates}
@@ -82,8 +371,8 @@ class Insight:
         rows = [*earlier, *candidates]
         matrix = self.distances([row.text for row in rows]).matrix
         return {
-            rows[k].id: Twin(rows[first].id, float(matrix[k, first]))
-            for k, first in enumerate(clusters(matrix, TWIN).tolist())
+            rows[k].id: Equivalent(rows[first].id, float(matrix[k, first]))
+            for k, first in enumerate(clusters(matrix, EQUIVALENT).tolist())
             if rows[k].id in new and first != k
         }
 
@@ -94,7 +383,7 @@ class Insight:
             ChildFailed: programs cannot be scored.
             JobFailed: the environment cannot be set up.
         """
-        sample = self._bank.sample(SAMPLE)
+        sample = self._bank.sample(SAMPLE_SIZE)
         self._scorer.score(texts, sample)
         entries = [entry for entry in sample if self._scorer.steps(entry) is not None]
         known = [k for k, text in enumerate(texts) if text not in self._scorer.failures]
@@ -108,7 +397,10 @@ class Insight:
         return RewardDistances(matrix, degenerate)
 
     def learn(
-        self, generation: int, with_fitness: bool = True, hindsight: Hindsight | None = None
+        self,
+        generation: int,
+        with_fitness: bool = True,
+        reviewer_precision: ReviewerPrecision | None = None,
     ) -> None:
         """Record what is known after a generation, once, and tell it to its candidates.
 
@@ -116,30 +408,30 @@ class Insight:
             generation: that has been trained.
             with_fitness: whether the fitness may tell an exploit from a success, and a reviewer
                 who was right from one who was not.
-            hindsight: how often the reviewer's objections were right so far.
+            reviewer_precision: how often the reviewer's objections were right so far.
 
         Raises:
             ChildFailed: programs cannot be scored.
             JobFailed: the environment cannot be set up.
         """
-        if self._run.insight(generation) is not None:
+        if self._run.reward_comparison(generation) is not None:
             return
         candidates = self._run.candidates()
         programs = _Programs(
             self, [r for r in candidates if r.state in TRAINED or r.twin is not None], self._human
         )
         finished = [row for row in candidates if row.state == "finished"]
-        peers = Peers(finished, self._bank, self._scorer, programs.equals)
+        peers = CrossRewardAgreement(finished, self._bank, self._scorer, programs.equals)
         raised = {late.candidate: (early, late, alarm) for early, late, alarm in peers.alarms()}
         for early, late, _ in raised.values():
             known = late.kind == "exploit"
             if not known and (not with_fitness or self._fitness(late) <= self._fitness(early)):
                 self._bank.mark(late, "exploit")
         reasons = {number: alarm.reason(f"#{number}") for number, (_, _, alarm) in raised.items()}
-        hindsight = hindsight if with_fitness else None
-        reviews = [hindsight.sentence()] if hindsight else []
+        reviewer_precision = reviewer_precision if with_fitness else None
+        reviews = [reviewer_precision.sentence()] if reviewer_precision else []
         with self._run.transaction():
-            self._run.add_insight(
+            self._run.add_reward_comparison(
                 generation,
                 distances=programs.document(),
                 matrix=peers.document(),
@@ -152,7 +444,7 @@ class Insight:
                     *programs.said(),
                     *peers.said(with_fitness),
                 ],
-                reviews=hindsight.as_dict() if hindsight else {},
+                reviews=reviewer_precision.as_dict() if reviewer_precision else {},
             )
             self._recheck(programs)
             self._tell(generation, programs, reasons)
@@ -210,10 +502,12 @@ class Insight:
 class _Programs:
     """Programs of a run, and how far they are apart."""
 
-    def __init__(self, insight: Insight, rows: Sequence[CandidateRow], human: str) -> None:
+    def __init__(
+        self, reward_comparison: RewardComparison, rows: Sequence[CandidateRow], human: str
+    ) -> None:
         self._rows = rows
         texts = [row.text for row in rows]
-        found = insight.distances([*texts, human] if human else texts)
+        found = reward_comparison.distances([*texts, human] if human else texts)
         count = len(texts)
         self._found = RewardDistances(found.matrix[:count, :count], found.degenerate[:count])
         self._human = found.matrix[count, :count] if human else None

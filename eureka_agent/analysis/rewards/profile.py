@@ -9,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eureka_agent.analysis.arrays import BoolArray, FloatArray
+from eureka_agent.analysis.rewards.bank import OWN, PARENT, RANDOM, Known
 from eureka_agent.analysis.rewards.sweeps import Arguments, Sweep, Swept, plan, propose, typical_row
-from eureka_agent.analysis.trajectories.diagnosis import OWN, PARENT, RANDOM, Known
-from eureka_agent.common.plain_text import number, number_beside, percent, plain
+from eureka_agent.common.text import (
+    prompt_line,
+    prompt_number,
+    prompt_number_beside,
+    prompt_percent,
+)
 from eureka_agent.environment import SignalLayout
 from eureka_agent.reward import RewardProgram
-from eureka_agent.workers.probe_client import Prober
+from eureka_agent.workers.probe_client import ProbeClient
 
 Trend = Literal["rises", "falls", "stays the same", "has a peak", "has a dip", "goes up and down"]
 STILL: Trend = "stays the same"
@@ -39,7 +44,7 @@ _MOST_COMPONENTS = 3
 
 
 @dataclass(frozen=True)
-class Profile:
+class CurveShape:
     """How a reward or a component goes over a sweep.
 
     Attributes:
@@ -85,29 +90,29 @@ class View:
     """
 
     swept: tuple[Swept, ...]
-    total: Profile
-    components: Mapping[str, Profile]
+    total: CurveShape
+    components: Mapping[str, CurveShape]
 
     def sentence(self) -> str:
         """The same in a line."""
         ranges = " and ".join(
-            f"{plain(q.name)} from {number(q.low)} to {number(q.high)}"
-            + (f" {plain(q.unit)}" if q.unit != "1" else "")
+            f"{prompt_line(q.name)} from {prompt_number(q.low)} to {prompt_number(q.high)}"
+            + (f" {prompt_line(q.unit)}" if q.unit != "1" else "")
             for q in self.swept
         )
         moving = {n: p for n, p in self.components.items() if set(p.trends) != {STILL}}
-        parts = [f"{plain(name)} {_trend(profile)}" for name, profile in moving.items()]
+        parts = [f"{prompt_line(name)} {_trend(profile)}" for name, profile in moving.items()]
         still = len(self.components) - len(moving)
         rest = [f"{still} other{'s' if still > 1 else ''} unmoved"] if still and parts else []
         text = f"Over {ranges} the reward {_course(self.total)}"
         if MUCH <= self.total.flat < 1.0:
-            text += f", flat over {percent(self.total.flat)}"
+            text += f", flat over {prompt_percent(self.total.flat)}"
         told = parts if len(self.components) > 1 else []
         return f"{text}." + (f" Of it: {', '.join([*told, *rest])}." if told else "")
 
 
 @dataclass(frozen=True)
-class Lens:
+class RewardProfile:
     """What a program pays, over sweeps and under policies.
 
     Attributes:
@@ -142,10 +147,10 @@ class Lens:
         groups = self.spreads[name]
         extent = max(abs(value) for spread in groups.values() for value in spread.percentiles)
         cells = (
-            f"{plain(group)} {'/'.join(number_beside(v, extent) for v in spread.percentiles)}"
+            f"{prompt_line(group)} {'/'.join(prompt_number_beside(v, extent) for v in spread.percentiles)}"
             for group, spread in groups.items()
         )
-        return f"{plain(name)}: {', '.join(cells)}"
+        return f"{prompt_line(name)}: {', '.join(cells)}"
 
     def _remarks(self, name: str) -> list[str]:
         """What is odd about a component: where the last policy, or any, stays at one end of it."""
@@ -154,14 +159,16 @@ class Lens:
         said = []
         if NEARLY_ALL <= own.top < 1.0:
             said.append(
-                f"{plain(name)} is at the top of its range on {percent(own.top)} of the "
-                f"{plain(last)} steps."
+                f"{prompt_line(name)} is at the top of its range on {prompt_percent(own.top)} of the "
+                f"{prompt_line(last)} steps."
             )
         low = {group: s.bottom for group, s in groups.items() if NEARLY_ALL <= s.bottom < 1.0}
         if low:
-            shares = " and ".join(f"{percent(v)} of the {plain(g)}" for g, v in low.items())
+            shares = " and ".join(
+                f"{prompt_percent(v)} of the {prompt_line(g)}" for g, v in low.items()
+            )
             said.append(
-                f"{plain(name)} is at the bottom of its range on {shares} steps: there it hardly "
+                f"{prompt_line(name)} is at the bottom of its range on {shares} steps: there it hardly "
                 "leads anywhere."
             )
         return said
@@ -177,12 +184,12 @@ def read_view(sweep: Sweep, total: NDArray[Any], components: Mapping[str, NDArra
     """
     return View(
         sweep.swept,
-        profile(sweep.grids, sweep.shaped(total)),
-        {n: profile(sweep.grids, sweep.shaped(values)) for n, values in components.items()},
+        curve_shape(sweep.grids, sweep.shaped(total)),
+        {n: curve_shape(sweep.grids, sweep.shaped(values)) for n, values in components.items()},
     )
 
 
-def profile(grids: Sequence[FloatArray], values: FloatArray) -> Profile:
+def curve_shape(grids: Sequence[FloatArray], values: FloatArray) -> CurveShape:
     """How values `[G]` or `[G1, G2]` go over one or two grids `[G]`, of two points at least."""
     low, high = float(values.min()), float(values.max())
     if high - low <= ROUNDING * max(abs(low), abs(high)):
@@ -194,7 +201,7 @@ def profile(grids: Sequence[FloatArray], values: FloatArray) -> Profile:
     steep = np.sqrt(np.sum(squares, axis=0))
     at = np.unravel_index(int(values.argmax()), values.shape)
     edge = any(i in (0, size - 1) for i, size in zip(at, values.shape, strict=True))
-    return Profile(
+    return CurveShape(
         trends=tuple(_trend_along(values, axis, high - low) for axis in range(values.ndim)),
         best=tuple(float(grid[i]) for grid, i in zip(grids, at, strict=True)),
         at_edge=edge and high > low,
@@ -268,10 +275,10 @@ def _trend_of(line: FloatArray, span: float) -> Trend:
     return "goes up and down"
 
 
-def _course(profile: Profile) -> str:
+def _course(profile: CurveShape) -> str:
     """How a reward goes, with its lowest and highest value and where that is."""
     extent = max(abs(profile.low), abs(profile.high))
-    low, high = (number_beside(value, extent) for value in (profile.low, profile.high))
+    low, high = (prompt_number_beside(value, extent) for value in (profile.low, profile.high))
     match set(profile.trends):
         case trends if trends == {STILL}:
             return STILL
@@ -279,12 +286,12 @@ def _course(profile: Profile) -> str:
             return f"rises from {low} to {high}"
         case trends if trends == {"falls"}:
             return f"falls from {high} to {low}"
-    place = ", ".join(number(value) for value in profile.best)
+    place = ", ".join(prompt_number(value) for value in profile.best)
     edge = ", an end of the range" if profile.at_edge else ""
     return f"{_trend(profile)}: at most {high}, at {place}{edge}, and at least {low}"
 
 
-def _trend(profile: Profile) -> str:
+def _trend(profile: CurveShape) -> str:
     """Trends in words: one, or one for each quantity."""
     if len(set(profile.trends)) == 1:
         return profile.trends[0]
@@ -307,8 +314,8 @@ THIN_LINE, THIN_GRID = 2, 3
 SPREAD_GROUPS = (RANDOM, PARENT, OWN)
 
 
-def look_through(
-    program: RewardProgram, known: Known, layout: SignalLayout, prober: Prober
+def profile_program(
+    program: RewardProgram, known: Known, layout: SignalLayout, prober: ProbeClient
 ) -> Document:
     """See what a program pays where, as `AnalysisRow.lens` holds it.
 
@@ -327,7 +334,7 @@ def look_through(
     """
     paid = _sweeps(program, known, layout, prober)
     spreads = _spreads(program, known)
-    lens = Lens(_telling(paid), spreads)
+    lens = RewardProfile(_telling(paid), spreads)
     return {
         "views": [_picture(*found) for found in paid],
         "spreads": {
@@ -339,7 +346,7 @@ def look_through(
 
 
 def _sweeps(
-    program: RewardProgram, known: Known, layout: SignalLayout, prober: Prober
+    program: RewardProgram, known: Known, layout: SignalLayout, prober: ProbeClient
 ) -> list[Paid]:
     """Sweeps of the quantities that the reward goes with most, and of two of them together.
 
@@ -376,7 +383,7 @@ def _some(arguments: Arguments, rows: NDArray[np.int64]) -> dict[str, NDArray[An
     return {name: values[rows] for name, values in arguments.items()}
 
 
-def _paid(program: RewardProgram, sweeps: Sequence[Sweep], prober: Prober) -> list[Paid]:
+def _paid(program: RewardProgram, sweeps: Sequence[Sweep], prober: ProbeClient) -> list[Paid]:
     """What a program pays for each sweep, and by which component; nothing if it does not say."""
     if not sweeps:
         return []

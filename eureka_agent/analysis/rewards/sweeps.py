@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eureka_agent.analysis.arrays import FloatArray
 from eureka_agent.common.errors import UsageError
-from eureka_agent.reward import Signal, parse_parameter
+from eureka_agent.reward import Signal, split_prefix
 
 Arguments: TypeAlias = Mapping[str, NDArray[Any]]
 """What a program reads, by parameter: `[M]` or `[M, d]` each."""
@@ -227,7 +227,7 @@ def _bring_along(
     arguments[parameter] = moved
     prev = arguments.get(f"prev_{parameter}")
     # `prev_action` is another action, and not where this one has come from.
-    if prev is not None and not change and parse_parameter(f"prev_{parameter}")[0] == "prev":
+    if prev is not None and not change and split_prefix(f"prev_{parameter}")[0] == "prev":
         prev = prev + (moved - before)
         if unit:
             prev = prev / np.maximum(np.linalg.norm(prev, axis=1, keepdims=True), _UNIT)

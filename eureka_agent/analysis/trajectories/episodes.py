@@ -48,7 +48,7 @@ def columns_of(signals: Sequence[Signal]) -> tuple[Column, ...]:
 
 
 @dataclass(frozen=True)
-class Recordings:
+class Trajectories:
     """`E` recorded episodes of up to `L` control steps, of one policy or of many.
 
     Attributes:
@@ -105,7 +105,7 @@ class Recordings:
         fitness: NDArray[Any] | None = None,
         diverged: BoolArray | None = None,
         incomes: Mapping[str, NDArray[Any]] | None = None,
-    ) -> "Recordings":
+    ) -> "Trajectories":
         """Take what `Episodes.arrays()` gives; other arguments as the attributes."""
         lengths = np.asarray(arrays["lengths"], dtype=np.int64)
         unknown = np.full(len(lengths), np.nan)

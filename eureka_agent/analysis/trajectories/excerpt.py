@@ -5,18 +5,27 @@ robot was like after the step, in units, and what each component of the program 
 """
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eureka_agent.analysis.arrays import BoolArray, FloatArray
-from eureka_agent.analysis.trajectories.episodes import Recordings
+from eureka_agent.analysis.rewards.bank import BROKEN, Record
+from eureka_agent.analysis.trajectories.episodes import Trajectories
 from eureka_agent.analysis.trajectories.failures import Diagnosis
-from eureka_agent.analysis.trajectories.task_progress import WIDEST
-from eureka_agent.common.plain_text import number, plain
+from eureka_agent.analysis.trajectories.features import WIDEST
+from eureka_agent.common.errors import EurekaError
+from eureka_agent.common.text import prompt_line, prompt_number
+from eureka_agent.environment import Environment, Episodes, pools
 from eureka_agent.reward import Signal
+from eureka_agent.store import Run
+from eureka_agent.store.folder import EPISODES_FILE, PICTURE
+
+if TYPE_CHECKING:
+    from eureka_agent.video.contact_sheet import Strip
 
 ROWS, OTHERS = 20, 12
 """Steps that are shown of an episode, and of one of another policy."""
@@ -93,7 +102,7 @@ class _Column:
 
 
 def excerpt(
-    recordings: Recordings,
+    recordings: Trajectories,
     own: BoolArray,
     reads: Collection[str] = (),
     diagnosis: Diagnosis | None = None,
@@ -145,7 +154,7 @@ def chosen_steps(length: int, terminated: bool, rows: int = ROWS) -> tuple[int, 
     return tuple(sorted([*last, *(others[place] for place in spread)]))
 
 
-def _chosen(recordings: Recordings, own: BoolArray) -> Iterator[tuple[str, int]]:
+def _chosen(recordings: Trajectories, own: BoolArray) -> Iterator[tuple[str, int]]:
     """The worst, the middle and the best of a policy's episodes, and a better one of another."""
     quality = _quality(recordings)
     ranked = sorted(np.flatnonzero(own).tolist(), key=lambda e: (quality[e], e))
@@ -164,27 +173,29 @@ def _chosen(recordings: Recordings, own: BoolArray) -> Iterator[tuple[str, int]]
         yield "the best known episode, of another policy", int(np.nanargmax(others))
 
 
-def _quality(recordings: Recordings) -> FloatArray:
+def _quality(recordings: Trajectories) -> FloatArray:
     """Fitness of each episode `[E]`, or what the program pays it where that is unknown."""
     if np.isfinite(recordings.fitness).any():
         return np.nan_to_num(recordings.fitness, nan=-np.inf)
     return _returns(recordings)
 
 
-def _returns(recordings: Recordings) -> FloatArray:
+def _returns(recordings: Trajectories) -> FloatArray:
     """What the program pays each episode in all `[E]`; 0 where nobody knows."""
     total = np.sum(list(recordings.incomes.values()) or [np.zeros(recordings.alive.shape)], axis=0)
     return np.where(recordings.alive, total, 0.0).sum(axis=0)
 
 
-def _head(recordings: Recordings, episode: int, diagnosis: Diagnosis | None) -> str:
+def _head(recordings: Trajectories, episode: int, diagnosis: Diagnosis | None) -> str:
     """The whole of an episode in a sentence or two."""
     end = "ended early" if recordings.terminated[episode] else "ran to the end"
     parts = [f"{recordings.lengths[episode]} steps, {end}"]
     if np.isfinite(recordings.fitness[episode]):
-        parts.append(f"fitness {number(float(recordings.fitness[episode]))}")
+        parts.append(f"fitness {prompt_number(float(recordings.fitness[episode]))}")
     if recordings.incomes:
-        parts.append(f"the program pays {number(float(_returns(recordings)[episode]))} in all")
+        parts.append(
+            f"the program pays {prompt_number(float(_returns(recordings)[episode]))} in all"
+        )
     phases = diagnosis.phases.get(episode, ()) if diagnosis else ()
     phases = phases if len(phases) > 1 else ()  # one phase tells nothing
     said = ", ".join(
@@ -216,7 +227,7 @@ def _table(
     yield _row(f"mean of {len(values)}", list(map(_written, values.mean(axis=0), decimals)))
 
 
-def _decimals(column: _Column, recordings: Recordings, episodes: Sequence[int]) -> int:
+def _decimals(column: _Column, recordings: Trajectories, episodes: Sequence[int]) -> int:
     """Decimals that suit the largest number of a column in some episodes."""
     values = np.abs(column.values[:, episodes][recordings.alive[:, episodes]])
     largest = float(values[np.isfinite(values)].max(initial=0.0))
@@ -238,12 +249,14 @@ def _progress(diagnosis: Diagnosis | None) -> Iterator[_Column]:
     """What the rules take for progress, where it is no column that is shown anyway."""
     measure = diagnosis and diagnosis.measure
     if measure and measure.column is None:
-        meaning = f"{plain(measure.phrase)}, which the rules take for progress; higher is better"
+        meaning = (
+            f"{prompt_line(measure.phrase)}, which the rules take for progress; higher is better"
+        )
         yield _Column("progress", measure.progress[1:], meaning)
 
 
 def _signals(
-    recordings: Recordings, reads: Collection[str], diagnosis: Diagnosis | None
+    recordings: Trajectories, reads: Collection[str], diagnosis: Diagnosis | None
 ) -> list[_Column]:
     """Signals after the step, in their own order, as many as there is room for."""
     measured = diagnosis and diagnosis.measure and diagnosis.measure.column
@@ -266,7 +279,7 @@ def _is_wide(signal: Signal) -> bool:
     return (signal.size or 1) > (QUATERNION if signal.kind == "orientation" else WIDEST)
 
 
-def _of_signal(recordings: Recordings, signal: Signal) -> list[_Column]:
+def _of_signal(recordings: Trajectories, signal: Signal) -> list[_Column]:
     """The columns of a signal, or how large a wide one is."""
     mine = [column for column in recordings.columns if column.signal is signal]
     values = recordings.states[1:, :, [column.index for column in mine]]
@@ -276,7 +289,7 @@ def _of_signal(recordings: Recordings, signal: Signal) -> list[_Column]:
     return [_Column(column.name, values[:, :, i]) for i, column in enumerate(mine)]
 
 
-def _actions(recordings: Recordings) -> Iterator[_Column]:
+def _actions(recordings: Trajectories) -> Iterator[_Column]:
     """The actions or how large many are, and how much they change from step to step."""
     actions = recordings.actions
     if actions.shape[2] <= WIDEST:
@@ -293,7 +306,7 @@ def _rms(values: FloatArray) -> FloatArray:
     return np.sqrt(np.square(values).mean(axis=2))
 
 
-def _incomes(recordings: Recordings, own: BoolArray) -> Iterator[_Column]:
+def _incomes(recordings: Trajectories, own: BoolArray) -> Iterator[_Column]:
     """What the largest components pay, one by one, and what all of them pay."""
     incomes = recordings.incomes
     if not incomes:
@@ -303,7 +316,80 @@ def _incomes(recordings: Recordings, own: BoolArray) -> Iterator[_Column]:
     largest = sorted(sizes, key=lambda name: -sizes[name])[:MOST_COMPONENTS]
     for name, paid in incomes.items():
         if name in largest:
-            meaning = f"what the component {plain(name)} pays for the step, times its weight"
-            yield _Column(f"pays {plain(name)}", paid, meaning)
+            meaning = f"what the component {prompt_line(name)} pays for the step, times its weight"
+            yield _Column(f"pays {prompt_line(name)}", paid, meaning)
     total = np.sum(list(incomes.values()), axis=0)
     yield _Column("pays in all", total, "the reward of the step, all components together")
+
+
+SHEET = "frames.png"
+"""Frames of a candidate's episodes, in its folder."""
+
+
+def pictures(
+    run: Run,
+    environment: Environment,
+    seed: int,
+    excerpts: Mapping[int, Excerpt],
+    records: Mapping[int, Sequence[Record]],
+) -> dict[int, bytes]:
+    """Draw what excerpts show; without pictures the search goes on, and an event says why.
+
+    Args:
+        run: in whose candidates' folders the pictures stay.
+        environment: the task.
+        seed: of the search.
+        excerpts: by the candidate's number.
+        records: likewise, in the order of the recordings that the excerpt is of.
+
+    Returns:
+        PNG files by number.
+    """
+    from eureka_agent.video.contact_sheet import (  # not needed by most searches
+        SheetJob,
+        draw_in_subprocess,
+    )
+
+    paths = {number: run.candidate_folder(number) / SHEET for number in excerpts}
+    sheets = [(paths[n].resolve(), _strips(excerpts[n], records[n])) for n in excerpts]
+    try:
+        draw_in_subprocess(SheetJob(environment.source, pools.RANKING, seed, sheets))
+    except EurekaError as error:
+        run.event("frames", f"no frames of episodes: {error}")
+    return {number: path.read_bytes() for number, path in paths.items() if path.is_file()}
+
+
+def picture_winner(run: Run, environment: Environment, seed: int) -> None:
+    """Draw an episode of the winner's policy, once; without a picture an event says why."""
+    from eureka_agent.video.contact_sheet import SheetJob, Strip, choose_frames, draw_in_subprocess
+
+    number = run.row().best_candidate
+    if number is None:
+        return
+    folder = run.candidate_folder(number)
+    path, recorded = (folder / PICTURE).resolve(), folder / EPISODES_FILE
+    if path.is_file() or not recorded.is_file():
+        return
+    try:
+        with np.load(recorded, allow_pickle=False) as arrays:
+            episodes = Episodes.from_arrays(dict(arrays))
+        ended = bool(episodes.terminated[0])
+        steps = choose_frames(range(int(episodes.lengths[0])), ended)
+        strip = Strip(f"The policy of candidate {number}", episodes, 0, steps)
+        draw_in_subprocess(SheetJob(environment.source, pools.RANKING, seed, [(path, [strip])]))
+    except (EurekaError, *BROKEN) as error:
+        run.event("picture", f"no picture of the winner's policy: {error}", number)
+
+
+def _strips(excerpt: Excerpt, records: Sequence[Record]) -> list["Strip"]:
+    """The rows of a sheet: the episodes that the excerpt shows, at some of its steps."""
+    from eureka_agent.video.contact_sheet import Strip, choose_frames
+
+    places = [(record, e) for record in records for e in range(len(record.seen.fitness))]
+    strips = []
+    for number, shown in enumerate(excerpt.shown, 1):
+        record, episode = places[shown.episode]
+        title = f"Episode {number}: {shown.label}"
+        ended = bool(record.episodes.terminated[episode])
+        strips.append(Strip(title, record.episodes, episode, choose_frames(shown.steps, ended)))
+    return strips

@@ -10,9 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from eureka_agent.analysis.arrays import FloatArray
-from eureka_agent.analysis.trajectories.features import Scene, first_where, share_of, window_of
-from eureka_agent.analysis.trajectories.task_progress import Measure, farthest_out, sideways_columns
-from eureka_agent.common.plain_text import number, percent
+from eureka_agent.analysis.trajectories.features import (
+    EpisodeFeatures,
+    TaskProgress,
+    farthest_out,
+    first_where,
+    share_of,
+    sideways_columns,
+    window_of,
+)
+from eureka_agent.common.text import prompt_number, prompt_percent
 
 MOSTLY = 0.6
 """Share of an episode that counts as most of it."""
@@ -52,24 +59,24 @@ class Symptom:
     detail: str = ""
 
 
-def diverged(scene: Scene, episode: int) -> Symptom | None:
+def diverged(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """The physics failed."""
     if scene.recordings.diverged is None or not scene.recordings.diverged[episode]:
         return None
     return Symptom(scene.length(episode) - 1, scene.length(episode))
 
 
-def fell(scene: Scene, episode: int) -> Symptom | None:
+def fell(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """It ended early with a loss of height or uprightness."""
     if episode not in scene.falls:
         return None
     start, column = scene.falls[episode]
     course = scene.recordings.states[: scene.length(episode) + 1, episode, column.index]
-    detail = f"{column.name} from {number(course[start])} to {number(course[-1])}"
+    detail = f"{column.name} from {prompt_number(course[start])} to {prompt_number(course[-1])}"
     return Symptom(start, scene.length(episode), detail)
 
 
-def ended_early(scene: Scene, episode: int) -> Symptom | None:
+def ended_early(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """It ended early, and not by a fall."""
     if not scene.recordings.terminated[episode] or episode in scene.falls:
         return None
@@ -78,11 +85,11 @@ def ended_early(scene: Scene, episode: int) -> Symptom | None:
     if outside is not None:
         column, low, high = outside
         last = scene.recordings.states[length, episode, column.index]
-        detail = f"{column.name} at {number(last)}, good ones {number(low)} to {number(high)}"
+        detail = f"{column.name} at {prompt_number(last)}, good ones {prompt_number(low)} to {prompt_number(high)}"
     return Symptom(max(0, length - window_of(len(scene.recordings.actions))), length, detail)
 
 
-def wrong_way(scene: Scene, episode: int) -> Symptom | None:
+def wrong_way(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """It went away from where good episodes go."""
     measure, progress = scene.measure, scene.progress(episode)
     if measure is None or progress is None:
@@ -96,11 +103,11 @@ def wrong_way(scene: Scene, episode: int) -> Symptom | None:
     if not phases or advanced > -gone:
         return None
     what = measure.column.name if measure.kind == "travel" and measure.column else "nearness"
-    detail = f"{what} changes by {number(gone * measure.sign)}"
+    detail = f"{what} changes by {prompt_number(gone * measure.sign)}"
     return Symptom(phases[0].start, phases[-1].stop, detail)
 
 
-def spinning(scene: Scene, episode: int) -> Symptom | None:
+def spinning(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """It kept turning one way, by more than good episodes do."""
     length, most, found = scene.length(episode), TURNS, None
     for column, paces in scene.turning.items():
@@ -113,11 +120,11 @@ def spinning(scene: Scene, episode: int) -> Symptom | None:
             continue
         share = np.abs(np.cumsum(rates)) / abs(rates.sum())
         start, most = int(np.flatnonzero(share <= HARDLY).max(initial=0)), abs(turns)
-        found = Symptom(start, length, f"{column.name}: {number(turns)} turns")
+        found = Symptom(start, length, f"{column.name}: {prompt_number(turns)} turns")
     return found
 
 
-def overshoot(scene: Scene, episode: int) -> Symptom | None:
+def overshoot(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """It came near the goal and left it again."""
     measure, near = scene.measure, _came_near(scene, episode)
     progress = scene.progress(episode)
@@ -135,7 +142,7 @@ def overshoot(scene: Scene, episode: int) -> Symptom | None:
     return Symptom(near, scene.length(episode), f"near at step {near}, left again {times}")
 
 
-def sideways(scene: Scene, episode: int) -> Symptom | None:
+def sideways(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """It travelled sideways."""
     measure = scene.measure
     if measure is None or measure.kind != "travel" or not measure.column or not scene.good.any():
@@ -149,11 +156,13 @@ def sideways(scene: Scene, episode: int) -> Symptom | None:
         if own[-1] > max(ASIDE * measure.full, ASIDE * along, MORE * usual):
             start = int(np.flatnonzero(own <= 0.1 * own[-1]).max())
             net = float(course[scene.length(episode), episode] - course[0, episode])
-            return Symptom(start, scene.length(episode), f"{column.name} changes by {number(net)}")
+            return Symptom(
+                start, scene.length(episode), f"{column.name} changes by {prompt_number(net)}"
+            )
     return None
 
 
-def stuck(scene: Scene, episode: int) -> Symptom | None:
+def stuck(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """It made progress on its way, and then none."""
     measure, progress = scene.measure, scene.progress(episode)
     if measure is None or measure.kind != "travel" or progress is None or not scene.good.any():
@@ -162,28 +171,32 @@ def stuck(scene: Scene, episode: int) -> Symptom | None:
     short = PROGRESSED * measure.full < progress[stop] and progress[-1] < FULL * measure.full
     if not short or length - stop < STOPPED * length or episode in scene.falls:
         return None
-    return Symptom(stop, length, f"{number(progress[stop])} of {number(measure.full)} by then")
+    return Symptom(
+        stop, length, f"{prompt_number(progress[stop])} of {prompt_number(measure.full)} by then"
+    )
 
 
-def nowhere(scene: Scene, episode: int) -> Symptom | None:
+def nowhere(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """It lived, moved, and covered no way to speak of."""
     measure, progress = scene.measure, scene.progress(episode)
     if measure is None or measure.kind != "travel" or progress is None or not scene.good.any():
         return None
     if episode in scene.falls or np.abs(progress - progress[0]).max() > PROGRESSED * measure.full:
         return None
-    return Symptom(0, scene.length(episode), f"{number(progress[-1])} of {number(measure.full)}")
+    return Symptom(
+        0, scene.length(episode), f"{prompt_number(progress[-1])} of {prompt_number(measure.full)}"
+    )
 
 
-def saturated(scene: Scene, episode: int) -> Symptom | None:
+def saturated(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """Its actions were at their limits nearly all the time."""
     share, usual = scene.at_limit[episode], scene.at_limit[scene.good].max(initial=0.0)
     if share < SATURATED or share < usual + OFTENER:
         return None
-    return Symptom(0, scene.length(episode), f"{percent(share)} of the actions at a limit")
+    return Symptom(0, scene.length(episode), f"{prompt_percent(share)} of the actions at a limit")
 
 
-def jitter(scene: Scene, episode: int) -> Symptom | None:
+def jitter(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """Its actions or velocities changed sign from step to step."""
     for what, values, limit in zip(
         ("actions", "velocities"), scene.alternation, (SHAKING, SHAKEN), strict=True
@@ -196,7 +209,7 @@ def jitter(scene: Scene, episode: int) -> Symptom | None:
     return None
 
 
-def idle(scene: Scene, episode: int) -> Symptom | None:
+def idle(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """It stood still for most of the time, from the start."""
     phases = scene.phases(episode)
     begins = first_where(np.array([phase.regime == "still" for phase in phases]))
@@ -208,7 +221,7 @@ def idle(scene: Scene, episode: int) -> Symptom | None:
     return Symptom(phases[begins].start, scene.length(episode))
 
 
-def never_reached(scene: Scene, episode: int) -> Symptom | None:
+def never_reached(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     """It came no nearer to the goal for the last part of the episode, and was not there."""
     measure, progress = scene.measure, scene.progress(episode)
     if measure is None or measure.kind != "goal" or progress is None:
@@ -216,11 +229,13 @@ def never_reached(scene: Scene, episode: int) -> Symptom | None:
     stop, length = _plateau(measure, progress), scene.length(episode)
     if _came_near(scene, episode) is not None or length - stop < STOPPED * length:
         return None
-    nearest = number(-float(progress.max()))
-    return Symptom(stop, length, f"{nearest} away at the nearest, good ones {number(measure.near)}")
+    nearest = prompt_number(-float(progress.max()))
+    return Symptom(
+        stop, length, f"{nearest} away at the nearest, good ones {prompt_number(measure.near)}"
+    )
 
 
-RULES: dict[str, Callable[[Scene, int], Symptom | None]] = {
+RULES: dict[str, Callable[[EpisodeFeatures, int], Symptom | None]] = {
     "diverged": diverged,
     "fell": fell,
     "ended early": ended_early,
@@ -238,7 +253,7 @@ RULES: dict[str, Callable[[Scene, int], Symptom | None]] = {
 """By the name of the failure; the first ones tell most where several apply."""
 
 
-def _came_near(scene: Scene, episode: int) -> int | None:
+def _came_near(scene: EpisodeFeatures, episode: int) -> int | None:
     """The first step after which the goal counts as reached; None if it never does."""
     progress = scene.progress(episode)
     if scene.measure is None or scene.measure.kind != "goal" or progress is None:
@@ -246,6 +261,6 @@ def _came_near(scene: Scene, episode: int) -> int | None:
     return first_where(-progress <= scene.measure.near)
 
 
-def _plateau(measure: Measure, progress: FloatArray) -> int:
+def _plateau(measure: TaskProgress, progress: FloatArray) -> int:
     """The step from which an episode gets hardly any farther than it has been."""
     return int((progress >= progress.max() - HARDLY * measure.full).argmax())

@@ -1,16 +1,22 @@
 """The offline designer: composes, learns and mutates, with no language model and no network."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eureka_agent.designer.base import TOO_NEAR, Broken, Past, Proposal, by_merit
-from eureka_agent.designer.offline.credit import Attribution
-from eureka_agent.designer.offline.mutation import Breeder, Opening
+from eureka_agent.designer.base import (
+    DUPLICATE_RULES,
+    PastCandidate,
+    Proposal,
+    RepairRequest,
+    by_merit,
+)
+from eureka_agent.designer.offline.grounding import visible_task
+from eureka_agent.designer.offline.mutation import InitialPopulation, Mutator
 from eureka_agent.designer.offline.program_text import read, write
-from eureka_agent.designer.offline.quantities import see
-from eureka_agent.designer.offline.terms import Menu, Spec, canonical
+from eureka_agent.designer.offline.term_grammar import Spec, TermGrammar, canonical
 
 if TYPE_CHECKING:
     from eureka_agent.environment import TaskDescription
@@ -41,11 +47,11 @@ class OfflineDesigner:
     def __init__(self, task: "TaskDescription", seed: int, *, blind: bool = False) -> None:
         self.name = "offline-blind" if blind else "offline"
         self.seed = seed
-        self.sight = see(task, seed, blind=blind)
-        self.menu = Menu(self.sight)
-        self.opening = Opening(self.menu)
+        self.sight = visible_task(task, seed, blind=blind)
+        self.menu = TermGrammar(self.sight)
+        self.opening = InitialPopulation(self.menu)
 
-    def propose(self, generation: int, count: int, past: Sequence[Past]) -> list[Proposal]:
+    def propose(self, generation: int, count: int, past: Sequence[PastCandidate]) -> list[Proposal]:
         """Write `count` programs, each different from all earlier ones."""
         readable = [(p, spec) for p in past if (spec := read(p.text, self.menu))]
         seen = {canonical(spec) for _, spec in readable}
@@ -58,20 +64,20 @@ class OfflineDesigner:
             proposals.append(Proposal(write(spec, self.sight), parents, note))
         return proposals
 
-    def repair(self, broken: Sequence[Broken]) -> list[Proposal | None]:
+    def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
         """Another change of each program that is too near to an earlier one; nothing for others."""
         return [self._another(program) for program in broken]
 
-    def _another(self, broken: Broken) -> Proposal | None:
+    def _another(self, broken: RepairRequest) -> Proposal | None:
         """A bold change, or a new mixture where that did not help; None for all other findings.
 
         These programs pass the critic by construction, so that nothing else can be mended.
         """
         spec = read(broken.text, self.menu)
-        if spec is None or not any(finding.rule in TOO_NEAR for finding in broken.findings):
+        if spec is None or not any(finding.rule in DUPLICATE_RULES for finding in broken.findings):
             return None
         rng = np.random.default_rng([self.seed, broken.generation, broken.slot, broken.attempt])
-        breeder = Breeder(self.menu, rng, BOLD)
+        breeder = Mutator(self.menu, rng, BOLD)
         changes = (
             made for _ in range(POOL) if broken.attempt == 1 and (made := breeder.mutate(spec))
         )
@@ -88,7 +94,7 @@ class OfflineDesigner:
     ) -> tuple[Spec, tuple[int, ...], str]:
         """A new spec for a slot: the most promising child, or one of the opening."""
         if generation > 0 and family.parents:
-            breeder = Breeder(self.menu, rng, (BOLD, FINER, FINEST)[min(generation - 1, 2)])
+            breeder = Mutator(self.menu, rng, (BOLD, FINER, FINEST)[min(generation - 1, 2)])
             turned = family.turned(breeder, seen) if family.undecided else None
             if turned:
                 return turned
@@ -105,9 +111,11 @@ class OfflineDesigner:
 class _Family:
     """Past specs with a fitness, the fittest first, and what they teach."""
 
-    def __init__(self, menu: Menu, readable: Sequence[tuple[Past, Spec]]) -> None:
+    def __init__(self, menu: TermGrammar, readable: Sequence[tuple[PastCandidate, Spec]]) -> None:
         judged = [(p, s) for p, s in readable if p.fitness is not None or p.failure is not None]
-        self.attribution = Attribution(menu, [s for _, s in judged], [p.merit for p, _ in judged])
+        self.attribution = CreditModel(
+            menu, [s for _, s in judged], [p.rank_key for p, _ in judged]
+        )
         fit = [(p, s) for p, s in judged if p.fitness is not None]
         self.fit = sorted(fit, key=lambda f: by_merit(f[0]))
         self.parents = [(p.id, s) for p, s in self.fit]
@@ -115,10 +123,10 @@ class _Family:
     @property
     def undecided(self) -> bool:
         """Whether all did equally well, so that nothing tells yet which way to go."""
-        return len(self.fit) > 1 and len({past.merit for past, _ in self.fit}) == 1
+        return len(self.fit) > 1 and len({past.rank_key for past, _ in self.fit}) == 1
 
     def turned(
-        self, breeder: Breeder, seen: set[frozenset[object]]
+        self, breeder: Mutator, seen: set[frozenset[object]]
     ) -> tuple[Spec, tuple[int, ...], str] | None:
         """A new spec that leads another way than a past one; the opposite way before all others."""
         ways = [
@@ -133,7 +141,7 @@ class _Family:
         return spec, (number,), f"#{number}: {note}, as all did equally well"
 
     def children(
-        self, breeder: Breeder, slot: int, rng: np.random.Generator
+        self, breeder: Mutator, slot: int, rng: np.random.Generator
     ) -> Iterator[tuple[Spec, tuple[int, ...], str]]:
         """Children for a slot: the first slot's are all of the fittest, the others' of any."""
         for _ in range(POOL):
@@ -153,3 +161,90 @@ class _Family:
         place = np.linspace(1.0, -1.0, len(self.parents)) if len(self.parents) > 1 else np.zeros(1)
         odds = np.exp(PRESSURE * place)
         return self.parents[int(rng.choice(len(self.parents), p=odds / odds.sum()))]
+
+
+PRIOR_SPREAD = 0.3
+NOISE = 0.4
+"""Spread of a rank in [-1, 1] between trainings of one program: seeds differ a lot."""
+PLAUSIBILITY = 0.4
+"""What a fully plausible idea is expected to add to a rank before any evidence."""
+PARSIMONY = 0.12
+"""What every further term costs: a shorter program is the better guess."""
+
+Features = dict[Hashable, float]
+
+
+class CreditModel:
+    """What each idea, weight and width seems worth, after some specs and their fitness.
+
+    Args:
+        menu: knows how plausible ideas were before any evidence.
+        specs: specs that were trained.
+        merits: their `Past.merit`; None where training failed, which counts as worst.
+    """
+
+    def __init__(
+        self, menu: TermGrammar, specs: Sequence[Spec], merits: Sequence[tuple[float, ...] | None]
+    ) -> None:
+        self.menu = menu
+        self.seen = [self._features(spec) for spec in specs]
+        self.ranks = ranks(merits)
+
+    def sample(self, specs: Sequence[Spec], rng: np.random.Generator) -> np.ndarray:
+        """One plausible guess, `[len(specs)]`, of the ranks of specs, as Thompson sampling does."""
+        asked = [self._features(spec) for spec in specs]
+        keys = dict.fromkeys(key for features in self.seen + asked for key in features)
+        columns = {key: place for place, key in enumerate(keys)}
+        prior = np.array([self._expectation(key) for key in columns])
+        known, wanted = _matrix(self.seen, columns), _matrix(asked, columns)
+        precision = np.eye(len(columns)) / PRIOR_SPREAD**2 + known.T @ known / NOISE**2
+        surprise = known.T @ (self.ranks - known @ prior) / NOISE**2
+        mean = prior + np.linalg.solve(precision, surprise)
+        root = np.linalg.cholesky(np.linalg.inv(precision))
+        return wanted @ (mean + root @ rng.standard_normal(len(columns)))
+
+    def _features(self, spec: Spec) -> Features:
+        """Presence of ideas and quantities; log2 of weights and widths against the usual ones."""
+        features: Features = {
+            "terms": len(spec) - 1,
+            "products": sum(len(term.factors) - 1 for term in spec),
+        }
+        largest = max(term.weight for term in spec)
+        for term in spec:
+            features["weight", term.ideas] = math.log2(term.weight / largest) / 4
+            for factor in term.factors:
+                features["idea", factor.idea] = 1
+                if factor.quantity is not None:
+                    features["about", factor.quantity] = 0.7
+                usual = self.menu.offer(factor).factor.scale
+                if factor.scale and usual:
+                    features["width", factor.idea] = math.log2(factor.scale / usual) / 2
+        return features
+
+    def _expectation(self, key: Hashable) -> float:
+        match key:
+            case "terms":
+                return -PARSIMONY
+            case ("idea", factor):
+                return PLAUSIBILITY * self.menu.offer(factor).prior
+            case _:
+                return 0.0
+
+
+def ranks(merits: Sequence[tuple[float, ...] | None]) -> np.ndarray:
+    """Ranks in [-1, 1], best 1, equals sharing theirs; None is worst."""
+    order = sorted({rank_key for rank_key in merits if rank_key is not None})
+    values = np.array([-1 if rank_key is None else order.index(rank_key) for rank_key in merits])
+    if len(values) < 2:
+        return np.zeros(len(values))
+    below = (values[:, None] > values[None, :]).sum(1)
+    above = (values[:, None] < values[None, :]).sum(1)
+    return (below - above) / (len(values) - 1)
+
+
+def _matrix(rows: Sequence[Features], columns: dict[Hashable, int]) -> np.ndarray:
+    matrix = np.zeros((len(rows), len(columns)))
+    for row, features in enumerate(rows):
+        for key, value in features.items():
+            matrix[row, columns[key]] = value
+    return matrix

@@ -1,6 +1,7 @@
-"""The words by which task sentences ask for motion, and the kinds of signal that measure it."""
+"""The words of task sentences and signal documentation: concepts and directions."""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -106,3 +107,268 @@ CONCEPTS = (
 TRUNK = stems("torso trunk body root base pelvis chassis head hull")
 HEIGHT = stems("height up high vertical")
 UNITS = frozenset("m s rad deg n kg hz cm mm metres meters metre meter seconds degrees".split())
+
+
+Ways = dict[str, int]
+"""Axes of `AXES` that a text names, and the sign along each."""
+
+# Each axis has two ends: the words of the first count as 1 along it, those of the second as -1.
+AXES = {
+    "forward": (
+        "forward ahead onward frontflip, nose down, front flip",
+        "backward back rearward reverse behind astern backflip, nose up, back up, back flip",
+    ),
+    "right": (
+        "right rightward starboard clockwise",
+        "left leftward port anticlockwise counterclockwise",
+    ),
+    "up": (
+        "up upward high above height altitude elevation raise rise lift ascend climb",
+        "down downward low below beneath depth deep descend sink dive crouch squat duck",
+    ),
+    "toward": (
+        "toward approach near closeness touch hit",
+        "away distance gap separation clearance apart flee escape avoid leave, far from",
+    ),
+    "open": (
+        "open extend extension stretch straighten unfold",
+        "close shut retract contract bend fold flex clench squeeze",
+    ),
+    "long": ("long length lengthen", "short shorten"),
+    "out": ("outward", "inward"),
+    "east": ("east eastward", "west westward"),
+    "north": ("north northward", "south southward"),
+    "positive": ("positive", "negative"),
+}
+CONVENTIONS = {"yaw": ("right", -1), "pitch": ("forward", 1)}
+"""Which way a turn is positive where its documentation does not say: right-handed, with z up."""
+LETTERS = {"x": ("forward", 1), "y": ("right", -1), "z": ("up", 1)}
+"""Which way is positive along an axis that has no other name."""
+PLACES = stems("above below beneath behind near height altitude elevation depth distance gap")
+"""Words that document a signal's direction, but with which a task says where something is."""
+LESS = stems("little less least small minimise minimize reduce decrease diminish lessen dampen")
+LESS |= stems("brake stop halt low slowdown")
+"""Words with which a task asks for less of what it names."""
+TURNS = {"turn": "yaw", "flip": "pitch", "backflip": "pitch", "frontflip": "pitch"}
+TURNS |= {"somersault": "pitch", "tumbl": "pitch"}
+"""About which axis a robot turns that does what a word says."""
+NEGATIONS = frozenset(
+    "not no never without neither nor cannot instead rather dont doesnt mustnt".split()
+)
+IDLE = (
+    r"\b(?:as )?(?:seen|viewed|looking|measured) from (?:the )?\w+",
+    r"\b(?:back and forth|up and down|right away|(?:speed|pick|set|keep)s? up|as long as)\b",
+    r"\b(?:on|onto|over) (?:its|the) back\b|\bback (?=to |into |in )",
+    r"\b(?:front|back|rear|hind|fore) (?:left|right)\b|\b(?:left|right) (?:front|back|rear|hind)\b",
+    r"\b(?:never|not|non)[ -]?negative\b",
+)
+"""Expressions whose words of direction name none."""
+SIDES = frozenset("left right back front top bottom upper lower low high".split())
+"""Words that say which one it is where a noun follows: the left foot, high speed."""
+FOLLOWERS = frozenset(
+    "a an the of and or it its them as to in on at is are be by with from for this that than then "
+    "so when while where quick fast again possible until along you".split()
+)
+"""Words that follow a direction and are no noun it belongs to, apart from adverbs in -ly."""
+MOTIONS = frozenset(
+    "velocity speed rate rotation movement motion direction sense positive negative turn turns "
+    "turning spin spins move moves moving".split()
+)
+"""What has a direction: its left turns, but no high ones."""
+LEADS = frozenset({("to", "the"), ("toward", "the"), ("towards", "the")})
+"""Words behind which a side is where something goes, whatever follows: to the left wall."""
+_BREAK = r"[,;:!?()]|\.(?!\d)|\b(?:so that|while|with|but|and|then|which)\b|\b(?=without|instead)"
+_SIGN = re.compile(
+    r"\b(positive|plus|grows|increases)\b|\b(negative|minus|shrinks|decreases)\b|([<>]) ?0|"
+    r"^ *([-+]?\d+(?:\.\d+)?)\b"
+)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One part of a task sentence.
+
+    Attributes:
+        ways: the directions that it asks for.
+        words: stems of what it speaks of, apart from directions.
+        refused: whether it says what not to do; `ways` are the opposite of its words then.
+        less: whether it asks for less of what it speaks of.
+        first: whether the sentence begins with it.
+    """
+
+    ways: Ways
+    words: frozenset[str]
+    refused: bool
+    less: bool
+    first: bool
+
+
+def read_asks(task: str) -> tuple[Ask, ...]:
+    """What the parts of a task sentence ask for, in order."""
+    asks: list[Ask] = []
+    for part in re.split(_BREAK, _plain(task)):
+        words = re.findall(r"[a-z]+", part)
+        if not words:
+            continue
+        refused = next((i for i, word in enumerate(words) if word in NEGATIONS), len(words))
+        ways = {axis: s for axis, s in _ways(words[:refused]).items()}
+        against = {axis: -s for axis, s in _ways(words[refused:]).items() if axis not in ways}
+        spoken = stems(part) - _WAY_WORDS - LESS
+        spoken |= {TURNS[word] for word in stems(part) & TURNS.keys()}
+        if asks and set(words) & {"it", "its", "them"}:
+            spoken |= asks[-1].words  # what a pronoun stands for was named before
+        less = bool(stems(part) & LESS)
+        first = not asks
+        if ways or less or not against:
+            asks.append(Ask(ways, spoken, refused=False, less=less, first=first))
+        if against:
+            asks.append(Ask(against, spoken, refused=True, less=False, first=first))
+    return tuple(asks)
+
+
+def bearing(ask: Ask, poles: Sequence[Ways]) -> int | None:
+    """The sign with which a quantity goes where a task asks; None if that is another matter.
+
+    Args:
+        ask: a part of the task.
+        poles: which way the quantity is positive, see `poles_of`.
+    """
+    for ways in poles:
+        shared = ask.ways.keys() & ways.keys()
+        if shared:
+            sign = 1
+            for axis in shared:
+                sign *= ask.ways[axis] * ways[axis]
+            return sign
+    return None
+
+
+def poles_of(axis: str, name: str, meaning: str, *, turns: bool) -> list[Ways]:
+    """Which way a quantity is positive, as its documentation says; what says it best comes first.
+
+    Args:
+        axis: the phrase for its column; may be empty.
+        name: of its signal.
+        meaning: of its signal.
+        turns: whether it is an angle or a rate of turning.
+    """
+    about = _halves(axis) if axis else []
+    if not about:
+        about = _halves(f"{name.replace('_', ' ')}; {meaning}")
+    stated = [ways for explicit, ways in about if explicit]
+    implied = [ways for explicit, ways in about if not explicit]
+    words = re.findall(r"[a-z]+", (axis or f"{name.replace('_', ' ')} {meaning}").lower())
+    usual = dict(CONVENTIONS[word] for word in words if word in CONVENTIONS)
+    if not turns:
+        usual |= dict(LETTERS[word] for word in words if word in LETTERS)
+    return [*stated, *implied, usual, {"positive": 1}]
+
+
+def named(words: Sequence[str]) -> Ways:
+    """The directions that the words of a documented value name."""
+    return _ways(words, spoken=False)
+
+
+def _halves(text: str) -> list[tuple[bool, Ways]]:
+    """Directions in which a quantity is positive, clause by clause, and whether a clause says so.
+
+    "negative while it falls back" is a clause; one that follows a comma goes on with its sign.
+    """
+    plain = re.sub(r"\b(positive|negative|plus|minus) *[:=]", r"\1 ", _plain(text))
+    plain = re.sub(r"\band (?=positive|negative)", ", ", plain)
+    found: list[tuple[bool, Ways]] = []
+    half: int | None = None
+    for clause, pause in _clauses(plain):
+        half = _half(clause, half)
+        ways = _ways(re.findall(r"[a-z]+", clause), spoken=False)
+        if ways and half != 0:
+            found.append((half is not None, {a: s * (half or 1) for a, s in ways.items()}))
+        half = half if pause in (",", "(") else None
+    return found
+
+
+def _half(clause: str, before: int | None) -> int | None:
+    """The sign of which a clause speaks, 0 of neither; that of the clause before if of none."""
+    found = _SIGN.search(clause)
+    if found is None:
+        return before
+    if found[4]:
+        value = float(found[4])
+        return (value > 0) - (value < 0)
+    return -1 if found[2] or found[3] == "<" else 1
+
+
+def _clauses(text: str) -> Iterator[tuple[str, str]]:
+    """The clauses of a text, and what ends each."""
+    pieces = re.split(r"([,;:()]|\.(?!\d))", text)
+    yield from zip(pieces[::2], [*pieces[1::2], ""], strict=True)
+
+
+def _ways(words: Sequence[str], *, spoken: bool = True) -> Ways:
+    """The directions that words name.
+
+    Args:
+        words: in a row.
+        spoken: whether they are a task's, not a signal's documentation.
+    """
+    found: Ways = {}
+    position = 0
+    while position < len(words):
+        word, after = words[position], words[position + 1 : position + 2]
+        phrase = f"{word} {after[0]}" if after else ""
+        leads = tuple(words[max(position - 2, 0) : position]) in LEADS
+        position += 2 if phrase in _PHRASES else 1
+        way = _PHRASES.get(phrase) or _WORDS.get(stem(word))
+        if spoken and word in ("negative", "minus", "positive", "plus"):
+            sign = 1 if word in ("positive", "plus") else -1
+            if after and after[0] in LETTERS:
+                axis, along = LETTERS[after[0]]
+                found.setdefault(axis, sign * along)
+            else:
+                found.setdefault("positive", sign)
+        elif way is None or (phrase not in _PHRASES and not leads and _is_label(word, after)):
+            continue
+        elif spoken and stem(word) in PLACES:
+            continue
+        elif spoken or way[0] != "positive":
+            found.setdefault(*way)
+    return found
+
+
+def _is_label(word: str, after: Sequence[str]) -> bool:
+    """Whether a word only says which thing it is, of those that the next word names."""
+    if word not in SIDES or not after:
+        return False
+    ends = after[0] in FOLLOWERS or after[0].endswith("ly") or stem(after[0]) in _WAY_WORDS
+    return not ends and (word in ("high", "low") or after[0] not in MOTIONS)
+
+
+def _plain(text: str) -> str:
+    """Lower case, without expressions whose words of direction name none."""
+    text = re.sub(r"\b(counter|anti)[- ](?=clockwise)", r"\1", text.lower())
+    text = text.replace("'", "").replace("slow down", "slowdown")
+    text = re.sub(r"\bslow (?=the |its |it )", "slowdown ", text)
+    text = re.sub(r"(?<![\w.])([-+])(?=[xyz]\b)", _letter_sign, text)
+    for expression in IDLE:
+        text = re.sub(expression, " ", text)
+    return text
+
+
+def _letter_sign(found: re.Match[str]) -> str:
+    return "minus " if found[1] == "-" else "plus "
+
+
+def _vocabulary() -> tuple[dict[str, tuple[str, int]], dict[str, tuple[str, int]]]:
+    """What single words, by stem, and expressions of two words name."""
+    words: dict[str, tuple[str, int]] = {}
+    phrases: dict[str, tuple[str, int]] = {}
+    for axis, ends in AXES.items():
+        for end, sign in zip(ends, (1, -1), strict=True):
+            single, *pairs = end.split(", ")
+            words |= {stem(word): (axis, sign) for word in single.split()}
+            phrases |= {pair: (axis, sign) for pair in pairs}
+    return words, phrases
+
+
+_WORDS, _PHRASES = _vocabulary()
+_WAY_WORDS = frozenset(_WORDS)

@@ -7,16 +7,16 @@ from typing import TypeVar
 import numpy as np
 
 from eureka_agent.designer.offline.program_text import names
-from eureka_agent.designer.offline.terms import (
+from eureka_agent.designer.offline.term_grammar import (
     GATES,
     PENALTIES,
     TUNABLE,
     Factor,
     Form,
-    Menu,
-    Offer,
+    Production,
     Spec,
     Term,
+    TermGrammar,
     contradicts,
     tidy,
     usual_weight,
@@ -29,7 +29,7 @@ T = TypeVar("T")
 Child = tuple[Spec, str]
 
 
-class Breeder:
+class Mutator:
     """Changes specs at random.
 
     Args:
@@ -38,7 +38,9 @@ class Breeder:
         steps: the factors by which numbers are multiplied, up or down; finer in later generations.
     """
 
-    def __init__(self, menu: Menu, rng: np.random.Generator, steps: tuple[float, ...]) -> None:
+    def __init__(
+        self, menu: TermGrammar, rng: np.random.Generator, steps: tuple[float, ...]
+    ) -> None:
         self.menu = menu
         self.rng = rng
         self.steps = steps
@@ -195,7 +197,7 @@ WORTH_GUARDING = 0.25
 Composed = tuple[Spec, str]
 
 
-class Opening:
+class InitialPopulation:
     """Composes specs from the menu alone.
 
     A guard is a kernel around the value that a quantity had better keep. The first slots are four
@@ -203,7 +205,7 @@ class Opening:
     alone, and the aim with guards and low speeds. Then come mixtures.
     """
 
-    def __init__(self, menu: Menu) -> None:
+    def __init__(self, menu: TermGrammar) -> None:
         self.menu = menu
         self.aims = menu.of("aim")
         self.guards = [o for o in menu.of("keep", "posture") if o.prior >= WORTH_GUARDING]
@@ -251,7 +253,7 @@ class Opening:
     def mixture(self, rng: np.random.Generator) -> Composed:
         """An aim and up to three other offers, drawn by plausibility, with weights spread about."""
         aim = draw(self.aims or self.menu.offers, rng)
-        chosen: dict[object, Offer] = {aim.factor.quantity: aim}
+        chosen: dict[object, Production] = {aim.factor.quantity: aim}
         for _ in range(rng.integers(1, 4)):
             offer = draw(self.menu.offers, rng)
             chosen.setdefault(offer.factor.quantity or offer.factor.form, offer)
@@ -266,7 +268,7 @@ class Opening:
         rivals = [o for o in self.aims if o.prior >= RIVALS * self.aims[0].prior]
         return rivals[int(rng.integers(len(rivals)))].factor
 
-    def _guards(self, aim: Factor) -> list[Offer]:
+    def _guards(self, aim: Factor) -> list[Production]:
         """Up to two kernels, about other quantities than the aim, about as plausible."""
         kernels = [o for o in self.guards if o.factor.form == "near"]
         fitting = [o for o in kernels if o.factor.quantity != aim.quantity]
@@ -286,10 +288,15 @@ def _widened(factor: Factor, times: float) -> Factor:
     return replace(factor, scale=tidy((factor.scale or 1.0) * times))
 
 
-_STYLES = (Opening.guarded, Opening.gated, Opening.plain, Opening.other)
+_STYLES = (
+    InitialPopulation.guarded,
+    InitialPopulation.gated,
+    InitialPopulation.plain,
+    InitialPopulation.other,
+)
 
 
-def draw(offers: list[Offer], rng: np.random.Generator) -> Offer:
+def draw(offers: list[Production], rng: np.random.Generator) -> Production:
     """One of some offers, the more plausible the likelier."""
     priors = np.array([offer.prior**2 for offer in offers])
     return offers[int(rng.choice(len(offers), p=priors / priors.sum()))]

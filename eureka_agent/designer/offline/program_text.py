@@ -9,8 +9,15 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from eureka_agent.designer.offline.quantities import Sight
-from eureka_agent.designer.offline.terms import PENALTIES, SCALE_NAME, Factor, Menu, Spec, Term
+from eureka_agent.designer.offline.grounding import VisibleTask
+from eureka_agent.designer.offline.term_grammar import (
+    PENALTIES,
+    SCALE_NAME,
+    Factor,
+    Spec,
+    Term,
+    TermGrammar,
+)
 from eureka_agent.reward.parser import bounded_tree
 
 WIDTH = 99
@@ -19,7 +26,7 @@ BUILT_IN = frozenset({"action", "prev_action", "terminated", "time_left", "torch
 PREFIXES = ("prev_", "start_", "max_", "min_")
 
 
-def write(spec: Spec, sight: Sight) -> str:
+def write(spec: Spec, sight: VisibleTask) -> str:
     """The text of a spec's program."""
     page = _Page(spec, sight)
     keys = [page.component(term) for term in spec]
@@ -33,7 +40,7 @@ def write(spec: Spec, sight: Sight) -> str:
     return "\n".join(parts) + "\n"
 
 
-def read(text: str, menu: Menu) -> Spec | None:
+def read(text: str, menu: TermGrammar) -> Spec | None:
     """The spec of a program's text; None if it says something that `write` would not."""
     tree = bounded_tree(text)
     try:
@@ -45,7 +52,7 @@ def read(text: str, menu: Menu) -> Spec | None:
 class _Page:
     """Names for everything in a program, and the lines of its function."""
 
-    def __init__(self, spec: Spec, sight: Sight) -> None:
+    def __init__(self, spec: Spec, sight: VisibleTask) -> None:
         signals = {q.parameter for q in sight.quantities}
         prefixed = {f"{prefix}{signal}" for prefix in PREFIXES for signal in signals}
         self.taken = signals | prefixed | BUILT_IN | {CONTROL_STEP} | set(keyword.kwlist)
@@ -134,7 +141,7 @@ def _returned(keys: list[str]) -> str:
     return "\n".join(["    return {", *(f"        {item}," for item in items), "    }"])
 
 
-def _read(tree: ast.Module, menu: Menu) -> Spec | None:
+def _read(tree: ast.Module, menu: TermGrammar) -> Spec | None:
     numbers: dict[str, dict[str, float]] = {"WEIGHTS": {}, "SCALES": {}}
     function: ast.FunctionDef | None = None
     for node in tree.body[1:]:
@@ -153,7 +160,10 @@ def _read(tree: ast.Module, menu: Menu) -> Spec | None:
 
 
 def _read_function(
-    function: ast.FunctionDef, weights: dict[str, float], scales: dict[str, float], menu: Menu
+    function: ast.FunctionDef,
+    weights: dict[str, float],
+    scales: dict[str, float],
+    menu: TermGrammar,
 ) -> Spec | None:
     factors: dict[str, tuple[Factor, ...]] = {}
     for node in function.body:
@@ -207,7 +217,7 @@ class _Anonymous(ast.NodeTransformer):
 
 
 def _read_factor(
-    value: ast.expr, scales: dict[str, float], menu: Menu
+    value: ast.expr, scales: dict[str, float], menu: TermGrammar
 ) -> tuple[Factor, ...] | None:
     anonymous = _Anonymous(scales)
     factor = menu.recognise(ast.unparse(anonymous.visit(value)))

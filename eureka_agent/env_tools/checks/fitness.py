@@ -6,12 +6,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eureka_agent.env_tools.checks.environment import Recording, Subject
-from eureka_agent.env_tools.checks.findings import Said, failed, note, ok
+from eureka_agent.env_tools.checks.under_test import (
+    EnvironmentUnderTest,
+    Recording,
+    Said,
+    failed,
+    note,
+    ok,
+)
 from eureka_agent.environment import Fitness
-from eureka_agent.environment.fitness import Progress
-from eureka_agent.environment.load import foreign_code
-from eureka_agent.environment.placeholder import MARK, marked_lines
+from eureka_agent.environment.fitness import ProgressMeasure
+from eureka_agent.environment.source_files import PLACEHOLDER, foreign_code, placeholder_lines
 from eureka_agent.reward import RewardFailed, RewardRejected, did_you_mean, parse
 from eureka_agent.reward.signals import parameter_names
 
@@ -25,7 +30,7 @@ _SCALES = (0.0, 0.01, 0.1, 1.0, 10.0)
 """Sizes of made-up signals, with which a fitness is asked whether anything moves it."""
 
 
-def check_fitness(subject: Subject) -> Iterator[Said]:
+def check_fitness(subject: EnvironmentUnderTest) -> Iterator[Said]:
     """The fitness reads signals, is finite in each step, and is not always the same."""
     fitness, recording = subject.fitness, subject.recording
     known = parameter_names(subject.environment.signals_described)
@@ -76,7 +81,7 @@ def check_fitness(subject: Subject) -> Iterator[Said]:
     yield ok(f"Finite in {rows:,} steps; an episode counts the {fitness.reduce} of all its steps.")
 
 
-def check_early_end(subject: Subject) -> Iterator[Said]:
+def check_early_end(subject: EnvironmentUnderTest) -> Iterator[Said]:
     """Neither a dive nor an early death pays."""
     fitness, recording = subject.fitness, subject.recording
     early = recording.early
@@ -113,7 +118,7 @@ def check_early_end(subject: Subject) -> Iterator[Said]:
     yield ok(f"A step after an early end counts {ends:g}, a step lived {typical:.3g} on average.")
 
 
-def check_human_reward(subject: Subject) -> Iterator[Said]:
+def check_human_reward(subject: EnvironmentUnderTest) -> Iterator[Said]:
     """The human reward is a reward program, and pays something finite."""
     path = subject.folder / "human_reward.py"
     if not path.is_file():
@@ -140,9 +145,9 @@ def check_human_reward(subject: Subject) -> Iterator[Said]:
             f"human_reward.py pays {float(paid[0]):.3g} for every step.",
             "Pay for something that actions change.",
         )
-    if marked_lines(path):
+    if placeholder_lines(path):
         yield note(
-            f"human_reward.py is a placeholder while it says {MARK}: no search compares with it.",
+            f"human_reward.py is a placeholder while it says {PLACEHOLDER}: no search compares with it.",
             "Write the best reward that you can, or delete the file.",
         )
     yield ok(f"Pays {float(paid.min()):.3g} to {float(paid.max()):.3g} per step.")
@@ -165,7 +170,9 @@ def _best_at_the_end(steps: Tensor, early: Tensor) -> float:
     return sum(found) / len(found) if found else 0.0
 
 
-def _check_progress(subject: Subject, progress: Progress, rows: int) -> Iterator[Said]:
+def _check_progress(
+    subject: EnvironmentUnderTest, progress: ProgressMeasure, rows: int
+) -> Iterator[Said]:
     with foreign_code(subject.environment.fitness_path):
         values = progress.function(**subject.recording.arguments(progress.parameters))
     if not isinstance(values, Tensor) or list(values.shape) != [rows]:
@@ -177,7 +184,7 @@ def _check_progress(subject: Subject, progress: Progress, rows: int) -> Iterator
         yield failed("progress is not always finite.", "Mend what it divides by or takes roots of.")
 
 
-def _constant(subject: Subject, fitness: Fitness, value: float) -> Said:
+def _constant(subject: EnvironmentUnderTest, fitness: Fitness, value: float) -> Said:
     """What to say of a fitness that is the same in every recorded step."""
     said = f"fitness is {value:g} in every step that was tried."
     if _moves(subject, fitness) and fitness.progress is not None:
@@ -188,7 +195,7 @@ def _constant(subject: Subject, fitness: Fitness, value: float) -> Said:
     return failed(said, "Let it depend on signals that actions change.")
 
 
-def _moves(subject: Subject, fitness: Fitness) -> bool:
+def _moves(subject: EnvironmentUnderTest, fitness: Fitness) -> bool:
     """Whether made-up signals of any size change a fitness."""
     generator = torch.Generator().manual_seed(0)
     arguments = subject.recording.arguments(fitness.parameters)

@@ -5,8 +5,10 @@ import math
 import re
 import shutil
 import tempfile
+import warnings
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,8 @@ import mujoco
 import numpy as np
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.env_tools.scaffold.quoting import listed, shown
-from eureka_agent.env_tools.scaffold.reading import compiled, conversion, explained, is_urdf, read
-from eureka_agent.env_tools.scaffold.start import StartPose, add_start, start_pose
+from eureka_agent.env_tools.scaffold.quoting import display_name, join_names, literal
+from eureka_agent.env_tools.scaffold.start_pose import StartPose, add_start_keyframe, start_pose
 from eureka_agent.environment.model_facts import Control, controls
 
 ASSETS = "assets"
@@ -42,7 +43,7 @@ _SPEED = {_SLIDE: (-1.0, 1.0), _HINGE: (-6.0, 6.0)}
 
 
 @dataclass
-class Brought:
+class ImportedModel:
     """A model that was read and completed.
 
     Attributes:
@@ -77,10 +78,10 @@ class Brought:
         for pattern in LICENCES:
             for path in filter(Path.is_file, self.source.parent.glob(pattern)):
                 shutil.copyfile(path, folder / path.name)
-        _compare(self.model, compiled(read(scene), scene), self.source)
+        _compare(self.model, compile_spec(read_spec(scene), scene), self.source)
 
 
-def bring(path: Path) -> Brought:
+def import_model(path: Path) -> ImportedModel:
     """Read a MJCF (or URDF) file and complete what an environment needs of a model.
 
     What is read by name gets a name, actuators without a control range get one, and a model
@@ -89,14 +90,14 @@ def bring(path: Path) -> Brought:
     Raises:
         UsageError: the file is no model, lacks files that it names, or has no actuator.
     """
-    spec = read(path)
-    with explained(path):  # names in an archive may be of any encoding
+    spec = read_spec(path)
+    with mujoco_errors(path):  # names in an archive may be of any encoding
         return _completed(spec, path)
 
 
-def _completed(spec: mujoco.MjSpec, path: Path) -> Brought:
+def _completed(spec: mujoco.MjSpec, path: Path) -> ImportedModel:
     """See `bring`."""
-    model = compiled(spec, path)
+    model = compile_spec(spec, path)
     if not model.nu:
         raise _undriven(path, model)
     if not model.nv:
@@ -105,19 +106,19 @@ def _completed(spec: mujoco.MjSpec, path: Path) -> Brought:
             'Add one to a body, such as <joint name="NAME" axis="0 1 0"/> or <freejoint/>.',
         )
     named = _name_parts(spec)
-    model = compiled(spec, path)
+    model = compile_spec(spec, path)
     begun, keys = start_pose(model), {key.name for key in spec.keys}
-    brought = Brought(model, path.resolve(), begun)
+    brought = ImportedModel(model, path.resolve(), begun)
     _give_control_ranges(brought, spec)
     untouched = not named and not brought.changes and path.suffix == ".xml"
-    brought.keyframe = add_start(spec, model, begun)
+    brought.keyframe = add_start_keyframe(spec, model, begun)
     if begun.reason:
         brought.changes.append(f"Episodes begin in {begun.reason}.")
     if begun.trouble:
         brought.changes.append(
             f"No pose was found in which nothing is wrong: {begun.trouble}. {begun.cure}"
         )
-    brought.model = compiled(spec, path)
+    brought.model = compile_spec(spec, path)
     brought.text, brought.files = _packed(spec, path)
     own = path.read_bytes()
     if untouched and brought.keyframe in {"", *keys} and not _NAMES_FILES.search(own):
@@ -128,7 +129,7 @@ def _completed(spec: mujoco.MjSpec, path: Path) -> Brought:
 def _undriven(path: Path, model: mujoco.MjModel) -> UsageError:
     """What to raise where nothing takes a control."""
     joint = next((model.joint(i).name for i in range(model.njnt)), "") or "NAME"
-    example = f'<actuator><motor joint="{shown(joint)}" ctrlrange="-1 1"/></actuator>'
+    example = f'<actuator><motor joint="{display_name(joint)}" ctrlrange="-1 1"/></actuator>'
     if is_urdf(path):
         return UsageError(
             f"{path} is a URDF, and a URDF has no actuators: nothing in it can be driven.",
@@ -170,7 +171,7 @@ def _name_all(parts: Sequence[Any], name: Callable[[Any], str]) -> int:
     return len(nameless)
 
 
-def _give_control_ranges(brought: Brought, spec: mujoco.MjSpec) -> None:
+def _give_control_ranges(brought: ImportedModel, spec: mujoco.MjSpec) -> None:
     """Give each control a range; inputs of one actuator that share an attribute share it."""
     model, parts = brought.model, {part.id: part for part in spec.actuators}
     shared: dict[tuple[int, str], list[int]] = {}
@@ -194,7 +195,7 @@ def _give_control_ranges(brought: Brought, spec: mujoco.MjSpec) -> None:
         parts[actuator].ctrllimited = True
     for (of, low, high), names in guessed.items():
         brought.changes.append(
-            f"The actuator{'s' * (len(names) > 1)} {listed([repr(n) for n in names])} had no "
+            f"The actuator{'s' * (len(names) > 1)} {join_names([repr(n) for n in names])} had no "
             f"control range{of} and got {low:.3g} to {high:.3g}: see whether that is what the "
             "robot can do."
         )
@@ -242,7 +243,7 @@ def _packed(spec: mujoco.MjSpec, path: Path) -> tuple[bytes, dict[str, bytes]]:
     attached and have folders of their own.
     """
     try:
-        with tempfile.TemporaryDirectory() as folder, explained(path):
+        with tempfile.TemporaryDirectory() as folder, mujoco_errors(path):
             spec.to_xml()  # says why it cannot be written; the next one does not
             archive = Path(folder) / "model.mjz"
             spec.encode(str(archive))
@@ -298,7 +299,7 @@ def _compare(before: mujoco.MjModel, after: mujoco.MjModel, source: Path) -> Non
     lost = sorted(_names(before) - _names(after))
     if lost:
         raise UsageError(
-            f"{source} names a part {shown(lost[0])!r}, with characters that XML does not keep.",
+            f"{source} names a part {display_name(lost[0])!r}, with characters that XML does not keep.",
             "Give it another name: letters, digits, _ and - always do.",
         )
     for name in _COUNTED:
@@ -311,4 +312,164 @@ def _compare(before: mujoco.MjModel, after: mujoco.MjModel, source: Path) -> Non
     raise UsageError(
         f"{source} cannot be written in one piece: the copy is another model.",
         "Make the folder without --model, and load your file in build() of env.py.",
+    )
+
+
+LARGEST = 256 * 2**20
+"""Bytes of a model's text."""
+
+_TEXTS = (".xml", ".urdf")
+_ARCHIVES = (".mjz", ".zip")
+_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+_NAMED = re.compile(rb"<(include|model)\b[^>]*?\bfile\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.DOTALL)
+_MISSING = re.compile(r"(?:[Ee]rror opening file|[Cc]ould not open file|not open file) '([^']*)'")
+_VIEWER = "python -m mujoco.viewer --mjcf=FILE shows one that works."
+_FORMATS = "MuJoCo reads MJCF (.xml), URDF (.urdf) and archives (.mjz, .zip)."
+_FOREIGN = {
+    ".mjb": "It is a compiled model, which cannot be changed: give the MJCF that it was made from.",
+    ".xacro": "Expand it first (xacro FILE > robot.urdf), then convert the URDF to MJCF.",
+    ".sdf": f"It is Gazebo's format. {_FORMATS} Convert it first.",
+}
+
+
+def read_spec(path: Path) -> mujoco.MjSpec:
+    """Read a model.
+
+    Raises:
+        UsageError: there is none, or it cannot be read.
+    """
+    _require_file(path)
+    with mujoco_errors(path):
+        return mujoco.MjSpec.from_file(str(path.resolve()))
+
+
+def compile_spec(spec: mujoco.MjSpec, path: Path) -> mujoco.MjModel:
+    """Compile a model.
+
+    Raises:
+        UsageError: it is broken.
+    """
+    with mujoco_errors(path):
+        return spec.compile()
+
+
+@contextmanager
+def mujoco_errors(path: Path) -> Iterator[None]:
+    """What MuJoCo says about a model becomes an error; old-fashioned ones are no news here."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ValueError, mujoco.FatalError) as error:
+        said = " ".join(str(error).split())
+        message = f"MuJoCo cannot use the model {path}: {said}"
+        raise UsageError(message, _cure(path, said)) from error
+
+
+def is_urdf(path: Path) -> bool:
+    """Whether a model's file is a URDF."""
+    return path.suffix.lower() == ".urdf" or (
+        path.suffix.lower() == ".xml" and b"<robot" in path.read_bytes()[:65536]
+    )
+
+
+def conversion(path: Path) -> str:
+    """How to make a MJCF of a URDF, as a command."""
+    target = path.with_suffix(".xml").name if path.suffix.lower() != ".xml" else "robot_mjcf.xml"
+    code = (
+        f"import mujoco; s = mujoco.MjSpec.from_file({str(path)!r}); s.compile(); "
+        f"open({target!r}, 'w').write(s.to_xml())"
+    )
+    return f"python -c {literal(code)}"
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        inside = sorted(p.name for p in path.iterdir() if p.suffix.lower() in _TEXTS + _ARCHIVES)
+        such = f", such as {path / inside[0]}" if inside else ""
+        raise UsageError(f"{path} is a folder, not a model.", f"Give the file of the model{such}.")
+    if not path.is_file():
+        raise UsageError(f"There is no model {path}.", "Give the path of a MJCF file.")
+    suffix = path.suffix.lower()
+    if suffix in _ARCHIVES:
+        return
+    if suffix not in _TEXTS:
+        cure = _FOREIGN.get(suffix, f"{_FORMATS} If it is one of these, rename it.")
+        raise UsageError(f"{path} is no model by its name.", cure)
+    _require_text(path, path.parent, {})
+
+
+def _require_text(path: Path, home: Path, seen: dict[Path, bool]) -> None:
+    """Refuse a text, or one that it is made of, that MuJoCo or we could not read to its end.
+
+    Args:
+        path: of the text.
+        home: the folder of the model that it belongs to.
+        seen: texts that were looked at, and whether to the end; the others contain this one.
+    """
+    try:
+        size = path.stat().st_size
+        text = path.read_bytes() if size <= LARGEST else b""
+    except OSError as error:
+        said = f"{path} cannot be read: {error.strerror}."
+        raise UsageError(said, "Give yourself the right to read it.") from error
+    if size > LARGEST:
+        raise UsageError(
+            f"{path} has {size / 2**20:.0f} MB.",
+            "Keep meshes and height fields in files of their own.",
+        )
+    if not text.strip():
+        raise UsageError(f"{path} is empty.", "Give the file of a model.")
+    wide = text.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if b"\0" in text and not wide:
+        raise UsageError(f"{path} is no text, so no MJCF.", "Give the file of a model.")
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{path} is not UTF-8: line {line} holds the byte 0x{text[error.start]:02x}.",
+            "Save it as UTF-8, as by: "
+            f"iconv -f {'utf-16' if wide else 'latin1'} -t utf-8 {path.name} > new.xml",
+        ) from error
+    seen[path.resolve()] = False
+    for tag, first, second in _NAMED.findall(_COMMENT.sub(b"", text)):
+        name = (first or second).decode()
+        for other in (home / name, path.parent / name):
+            if not other.is_file() or other.suffix.lower() not in _TEXTS:
+                continue
+            if seen.get(other.resolve()) is False:  # MuJoCo would attach it until the memory ends
+                said = f"{path} contains itself, through {name!r}."
+                raise UsageError(said, "Take one of the two out.")
+            if other.resolve() not in seen:
+                _require_text(other, home if tag == b"include" else other.parent, seen)
+            break
+    seen[path.resolve()] = True
+
+
+def _cure(path: Path, said: str) -> str:
+    """What to do about what MuJoCo says."""
+    missing = _MISSING.search(said)
+    if "codec can't decode" in said:
+        return "Save all its texts as UTF-8: a name in one of them is not."
+    if "no decoder found for" in said:
+        return "Convert that file: MuJoCo reads meshes from .obj and .stl, images from .png."
+    if missing is None:
+        return f"Fix the model; {_VIEWER}"
+    name = missing.group(1)
+    if name.startswith("package:"):
+        return (
+            'MuJoCo knows no ROS packages. Write <mujoco><compiler meshdir="FOLDER" '
+            'strippath="true"/></mujoco> into the <robot>, with the folder of the meshes.'
+        )
+    wanted = path.parent / name
+    try:
+        near = [p for p in wanted.parent.iterdir() if p.name.lower() == wanted.name.lower()]
+    except OSError:
+        near = []
+    if near:
+        return f"There is {near[0].name}: capital and small letters count. Correct the name."
+    return (
+        "Put the file there, or correct its name in the model (relative to the model's file and "
+        "its meshdir or texturedir)."
     )

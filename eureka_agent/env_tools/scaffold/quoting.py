@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from eureka_agent.common.text import one_line
+from eureka_agent.common.text import terminal_line
 
 LONGEST_NAME = 60
 """Characters of a name that sentences show."""
@@ -25,31 +25,31 @@ def literal(text: str) -> str:
 
 def docstring(text: str, width: int) -> str:
     """A Python docstring, wrapped: nothing in it ends it, and no escape is cut in two."""
-    body = f'"""{_escaped(one_line(text))}."""'
+    body = f'"""{_escaped(terminal_line(text))}."""'
     return textwrap.fill(body, width, break_long_words=False, break_on_hyphens=False)
 
 
-def shown(name: str) -> str:
+def display_name(name: str) -> str:
     """A name for a sentence: on one line, without control characters, not too long."""
-    line = one_line(name)
+    line = terminal_line(name)
     return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 3]}..."
 
 
-def listed(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """Names for a sentence; of many the first ones, and how many more there are."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(shown(name) for name in names[:LISTED]) + more
+    return ", ".join(display_name(name) for name in names[:LISTED]) + more
 
 
 def markdown(text: str) -> str:
     """Text for a paragraph of Markdown, where none of it is markup."""
-    escaped = _MARKUP.sub(r"\\\1", one_line(text))
+    escaped = _MARKUP.sub(r"\\\1", terminal_line(text))
     return f"\\{escaped}" if escaped.startswith("#") else escaped
 
 
 def code_span(text: str) -> str:
     """Text for a cell of a table in Markdown, in code type."""
-    line = one_line(text).replace("|", "\\|")
+    line = terminal_line(text).replace("|", "\\|")
     fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
     return f"{fence}{line}{fence}" if len(fence) == 1 else f"{fence} {line} {fence}"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import mujoco
 
-from eureka_agent.env_tools.scaffold.quoting import literal, shown
+from eureka_agent.env_tools.scaffold.quoting import display_name, literal
 from eureka_agent.environment.model_facts import adds_angles
 
 FEW = 4
@@ -131,7 +131,7 @@ Part = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class SignalText:
+class SignalSource:
     """A signal to be written: as the decorator has it, and an expression over `state`.
 
     Attributes:
@@ -167,7 +167,7 @@ def concatenated(terms: Sequence[str]) -> str:
     return terms[0] if len(terms) == 1 else f"torch.cat([{', '.join(terms)}], dim=1)"
 
 
-def sensor_signals(model: mujoco.MjModel) -> list[SignalText]:
+def sensor_signals(model: mujoco.MjModel) -> list[SignalSource]:
     """A signal per sensor; one for all of a kind that are many."""
     kinds: dict[tuple[int, str], list[int]] = {}
     for index in range(model.nsensor):
@@ -184,12 +184,12 @@ def sensor_signals(model: mujoco.MjModel) -> list[SignalText]:
     return found
 
 
-def _sensor(model: mujoco.MjModel, index: int) -> SignalText:
+def _sensor(model: mujoco.MjModel, index: int) -> SignalSource:
     name, size = model.sensor(index).name, int(model.sensor_dim[index])
     unit, kind, meaning = _text(model, index)
     reading = f"state.sensor({literal(name)})"
     frame = _frame(model, index) if size > 1 else ""
-    return SignalText(
+    return SignalSource(
         "sensor",
         *(unit, kind, size if size > 1 else None, _COLUMNS.get(size, ())),
         f"{meaning} {_subject(model, index)}{frame}",
@@ -206,7 +206,7 @@ def _text(model: mujoco.MjModel, index: int) -> tuple[str, str, str]:
         return (
             "1",
             "other",
-            f"Reading of the {_word(number)} sensor {shown(_name(model, index))} at",
+            f"Reading of the {_word(number)} sensor {display_name(_name(model, index))} at",
         )
     unit, kind, meaning = known
     if unit in _TURNING and _turns(model, index):
@@ -252,7 +252,7 @@ def _frame(model: mujoco.MjModel, index: int) -> str:
 def _named(model: mujoco.MjModel, kind: int, number: int) -> str:
     word = mujoco.mju_type2Str(kind) or "object"
     name = mujoco.mj_id2name(model, kind, number)
-    return f"the {word.removeprefix('x')} {shown(name) if name else number}"
+    return f"the {word.removeprefix('x')} {display_name(name) if name else number}"
 
 
 def _name(model: mujoco.MjModel, index: int) -> str:
@@ -264,14 +264,14 @@ def _word(number: int) -> str:
     return mujoco.mjtSensor(number).name.removeprefix("mjSENS_").lower()
 
 
-def _sensor_group(model: mujoco.MjModel, number: int, sensors: Sequence[int]) -> SignalText:
+def _sensor_group(model: mujoco.MjModel, number: int, sensors: Sequence[int]) -> SignalSource:
     unit, kind, meaning = _text(model, sensors[0])
     names = [_name(model, index) for index in sensors]
     readings = tuple(f"state.sensor({literal(name)})" for name in names)
     word = f"{_word(number)}_sensors"
-    return SignalText(
+    return SignalSource(
         word,
-        *(unit, kind, len(names), tuple(shown(name) for name in names)),
+        *(unit, kind, len(names), tuple(display_name(name) for name in names)),
         f"{meaning} {', '.join(_subject(model, index) for index in sensors)}, in this order",
         readings,
         ("", word),

@@ -1,7 +1,10 @@
 """The signals, the observation and the first task of a model, worked out from a survey of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import keyword
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import mujoco
 import numpy as np
@@ -12,18 +15,20 @@ from eureka_agent.env_tools.scaffold.inspection import (
     MOST_OBJECTS,
     SLIDE,
     Joint,
-    Survey,
+    ModelInspection,
 )
-from eureka_agent.env_tools.scaffold.naming import named
-from eureka_agent.env_tools.scaffold.quoting import listed, literal, shown
+from eureka_agent.env_tools.scaffold.quoting import display_name, join_names, literal
 from eureka_agent.env_tools.scaffold.sensors import (
     FEW,
     MOST_COLUMNS,
-    SignalText,
+    SignalSource,
     concatenated,
     sensor_signals,
 )
+from eureka_agent.environment import Environment
 from eureka_agent.environment.model_facts import adds_angles
+from eureka_agent.reward import SIGNAL_PREFIXES
+from eureka_agent.reward.signals import STANDARD_PARAMETERS
 
 WORLD = ("x", "y", "z (up)")
 TRIES = 50
@@ -34,7 +39,7 @@ MOVES = 1e-3
 
 
 @dataclass(frozen=True)
-class FirstTask:
+class PlaceholderTask:
     """A task that any robot can begin with, until a person writes the real one.
 
     Attributes:
@@ -53,7 +58,7 @@ class FirstTask:
 
 
 @dataclass(frozen=True)
-class Outline:
+class SignalSet:
     """The signals of a model.
 
     Attributes:
@@ -61,7 +66,7 @@ class Outline:
         notes: which parts have signals of another name or none, and why, a sentence each.
     """
 
-    signals: list[SignalText]
+    signals: list[SignalSource]
     notes: tuple[str, ...]
 
     def position_of(self, body: str) -> str:
@@ -70,14 +75,14 @@ class Outline:
         return next(s.name for s in self.signals if s.part == part and s.kind == "position")
 
 
-def outline_of(survey: Survey) -> Outline:
+def make_signals(survey: ModelInspection) -> SignalSet:
     """All signals of a model, and what is to be known about their names."""
-    found: list[SignalText] = []
+    found: list[SignalSource] = []
     if survey.travels:
         found += _root(survey)
     found += _scalars(survey.joints, survey)
     found += [text for joint in survey.joints if joint.kind == BALL for text in _ball(joint)]
-    found += [_end(survey, body) for body in ends_of(survey)]
+    found += [_end(survey, body) for body in end_effectors(survey)]
     for joint in survey.objects:
         found += _floating(survey.body_of(joint), joint)
     if survey.others:
@@ -85,11 +90,11 @@ def outline_of(survey: Survey) -> Outline:
         found += [text for joint in survey.others if joint.kind == BALL for text in _ball(joint)]
     found += _mocap(survey.model) + _sites(survey.model) + _tendons(survey.model)
     found += sensor_signals(survey.model)
-    signals, renamed = named(found)
-    return Outline(signals, (*filter(None, [renamed]), *_without(survey.model, signals)))
+    signals, renamed = with_unique_names(found)
+    return SignalSet(signals, (*filter(None, [renamed]), *_without(survey.model, signals)))
 
 
-def _without(model: mujoco.MjModel, signals: Sequence[SignalText]) -> list[str]:
+def _without(model: mujoco.MjModel, signals: Sequence[SignalSource]) -> list[str]:
     """Which parts have no signal, and why, a sentence for each kind of part."""
     has = {part for text in signals for part in (text.part, *text.members)}
     sentences = ["Actuators have no signals: programs read what they are told as action."]
@@ -115,11 +120,11 @@ def _without(model: mujoco.MjModel, signals: Sequence[SignalText]) -> list[str]:
         if missing:
             plural = "s" * (len(missing) > 1)
             have = "have" if len(missing) > 1 else "has"
-            sentences.append(f"The {kind}{plural} {listed(missing)} {have} no signal: {why}.")
+            sentences.append(f"The {kind}{plural} {join_names(missing)} {have} no signal: {why}.")
     return sentences
 
 
-def _mocap(model: mujoco.MjModel) -> list[SignalText]:
+def _mocap(model: mujoco.MjModel) -> list[SignalSource]:
     """Poses of bodies that the task itself moves."""
     found = []
     for index in range(1, model.nbody):
@@ -128,10 +133,10 @@ def _mocap(model: mujoco.MjModel) -> list[SignalText]:
         body = model.body(index).name
         found += [
             _position(body),
-            SignalText(
+            SignalSource(
                 "orientation",
                 *("1", "orientation", 4, ("w", "x", "y", "z")),
-                f"Orientation of the mocap body {shown(body)} in the world, a unit quaternion",
+                f"Orientation of the mocap body {display_name(body)} in the world, a unit quaternion",
                 (f"state.xquat[:, {index}]",),
                 ("body", body),
             ),
@@ -139,16 +144,16 @@ def _mocap(model: mujoco.MjModel) -> list[SignalText]:
     return found
 
 
-def _sites(model: mujoco.MjModel) -> list[SignalText]:
+def _sites(model: mujoco.MjModel) -> list[SignalSource]:
     """Positions of sites; none if they are too many to name."""
     if model.nsite > MOST_SITES:
         return []
     names = [model.site(index).name for index in range(model.nsite)]
     return [
-        SignalText(
+        SignalSource(
             "position",
             *("m", "position", 3, WORLD),
-            f"Position of the site {shown(name)} in the world",
+            f"Position of the site {display_name(name)} in the world",
             (f"state.site_position({literal(name)})",),
             ("site", name),
         )
@@ -156,11 +161,11 @@ def _sites(model: mujoco.MjModel) -> list[SignalText]:
     ]
 
 
-def _tendons(model: mujoco.MjModel) -> list[SignalText]:
+def _tendons(model: mujoco.MjModel) -> list[SignalSource]:
     """Lengths of tendons and their rates: one by one if they are few."""
     turning = [i for i in range(model.ntendon) if adds_angles(model, i)]
     others = [i for i in range(model.ntendon) if i not in turning]
-    found: list[SignalText] = []
+    found: list[SignalSource] = []
     for tendons, length, unit, kinds in (
         (turning, "angle", "rad", ("angle", "angular_velocity")),
         (others, "length", "m", ("position", "velocity")),
@@ -173,9 +178,9 @@ def _tendons(model: mujoco.MjModel) -> list[SignalText]:
         ):
             if len(tendons) > FEW:
                 found.append(
-                    SignalText(
+                    SignalSource(
                         f"tendon_{word}s",
-                        *(unit_, kind, len(tendons), tuple(shown(name) for name in names)),
+                        *(unit_, kind, len(tendons), tuple(display_name(name) for name in names)),
                         f"{what}{sums} of the tendons, each in a column",
                         columns(field, [(i, 1) for i in tendons]),
                         ("", f"tendon_{word}s"),
@@ -184,10 +189,10 @@ def _tendons(model: mujoco.MjModel) -> list[SignalText]:
                 )
                 continue
             found += [
-                SignalText(
+                SignalSource(
                     word,
                     *(unit_, kind, None, ()),
-                    f"{what}{sums} of the tendon {shown(name)}",
+                    f"{what}{sums} of the tendon {display_name(name)}",
                     (f"state.{field}[:, {i}]",),
                     ("tendon", name),
                 )
@@ -196,7 +201,7 @@ def _tendons(model: mujoco.MjModel) -> list[SignalText]:
     return found
 
 
-def observation_of(survey: Survey) -> list[str]:
+def observation_of(survey: ModelInspection) -> list[str]:
     """Expressions `[N, d]` over `state` that together make the observation."""
     parts: list[str] = []
     if survey.free is not None:
@@ -217,7 +222,9 @@ def observation_of(survey: Survey) -> list[str]:
     return [*parts, "state.qvel"]
 
 
-def first_task(survey: Survey, pose: np.ndarray, outline: Outline) -> FirstTask:
+def placeholder_task(
+    survey: ModelInspection, pose: np.ndarray, outline: SignalSet
+) -> PlaceholderTask:
     """Run forward if the robot travels, else raise the end of its first limb that moves.
 
     Args:
@@ -227,15 +234,15 @@ def first_task(survey: Survey, pose: np.ndarray, outline: Outline) -> FirstTask:
     """
     if survey.travels and not survey.holder:
         name = outline.position_of(survey.root)
-        return FirstTask("Move forward, along x, as fast as possible.", name, 0, True)
+        return PlaceholderTask("Move forward, along x, as fast as possible.", name, 0, True)
     spreads = {end: _spread(survey, end, pose) for end in survey.ends or [survey.root]}
     moving = [end for end, spread in spreads.items() if spread.max() > MOVES]
     end = (moving or list(spreads))[0]
     words = {2: "Raise the {} as high as possible.", 0: "Move the {} as far along x as possible."}
     words[1] = words[0].replace("x", "y")
     column = next((c for c in (2, 0, 1) if spreads[end][c] > MOVES), 2)
-    sentence = words[column].format(shown(end).replace("_", " "))
-    return FirstTask(sentence, outline.position_of(end), column, False)
+    sentence = words[column].format(display_name(end).replace("_", " "))
+    return PlaceholderTask(sentence, outline.position_of(end), column, False)
 
 
 def columns(field: str, parts: Sequence[tuple[int, int]]) -> tuple[str, ...]:
@@ -249,35 +256,35 @@ def columns(field: str, parts: Sequence[tuple[int, int]]) -> tuple[str, ...]:
     return tuple(f"state.{field}[:, {first}:{stop}]" for first, stop in runs)
 
 
-def _root(survey: Survey) -> list[SignalText]:
+def _root(survey: ModelInspection) -> list[SignalSource]:
     if survey.free is not None:
         return _floating(survey.root, survey.free)
     return [_position(survey.root), _up(survey.root)]
 
 
-def _up(body: str) -> SignalText:
-    return SignalText(
+def _up(body: str) -> SignalSource:
+    return SignalSource(
         "up",
         *("1", "orientation", 3, WORLD),
-        f"Direction of the own z axis of the body {shown(body)} in the world",
+        f"Direction of the own z axis of the body {display_name(body)} in the world",
         (f"state.body_rotation({literal(body)})[:, :, 2]",),
         ("body", body),
     )
 
 
-def _floating(body: str, joint: Joint) -> list[SignalText]:
-    part, name = ("body", body), shown(body)
+def _floating(body: str, joint: Joint) -> list[SignalSource]:
+    part, name = ("body", body), display_name(body)
     carried = (("joint", joint.name),)
     return [
         _position(body),
-        SignalText(
+        SignalSource(
             "velocity",
             *("m/s", "velocity", 3, WORLD),
             f"Velocity of the body {name} along the axes of the world",
             (f"state.qvel[:, {joint.qvel}:{joint.qvel + 3}]",),
             *(part, carried),
         ),
-        SignalText(
+        SignalSource(
             "orientation",
             *("1", "orientation", 4, ("w", "x", "y", "z")),
             f"Orientation of the body {name} in the world, a unit quaternion",
@@ -285,7 +292,7 @@ def _floating(body: str, joint: Joint) -> list[SignalText]:
             part,
         ),
         _up(body),
-        SignalText(
+        SignalSource(
             "angular_velocity",
             *("rad/s", "angular_velocity", 3, ("own x", "own y", "own z")),
             f"Angular velocity of the body {name} about its own axes",
@@ -295,19 +302,21 @@ def _floating(body: str, joint: Joint) -> list[SignalText]:
     ]
 
 
-def _position(body: str) -> SignalText:
-    return SignalText(
+def _position(body: str) -> SignalSource:
+    return SignalSource(
         "position",
         *("m", "position", 3, WORLD),
-        f"Position of the body {shown(body)} in the world",
+        f"Position of the body {display_name(body)} in the world",
         (f"state.body_position({literal(body)})",),
         ("body", body),
     )
 
 
-def _scalars(joints: Sequence[Joint], survey: Survey, prefix: str = "") -> list[SignalText]:
+def _scalars(
+    joints: Sequence[Joint], survey: ModelInspection, prefix: str = ""
+) -> list[SignalSource]:
     """Positions and velocities of slides and hinges: one by one if they are few or at the root."""
-    found: list[SignalText] = []
+    found: list[SignalSource] = []
     scalar = [joint for joint in joints if joint.scalar]
     alone = [j for j in scalar if len(scalar) <= FEW or survey.body_of(j) == survey.root]
     for joint in alone:
@@ -321,13 +330,13 @@ def _scalars(joints: Sequence[Joint], survey: Survey, prefix: str = "") -> list[
     return found
 
 
-def _single(joint: Joint) -> list[SignalText]:
+def _single(joint: Joint) -> list[SignalSource]:
     part, turns = ("joint", joint.name), joint.kind == HINGE
     limits = ", no limits" if joint.limits is None else ", {:.3g} to {:.3g}".format(*joint.limits)
-    what = f"of the {'hinge' if turns else 'slide'} {shown(joint.name)}"
+    what = f"of the {'hinge' if turns else 'slide'} {display_name(joint.name)}"
     about = f"{'about' if turns else 'along'} its axis {_numbers(joint.axis)}"
     return [
-        SignalText(
+        SignalSource(
             "angle" if turns else "position",
             *(("rad", "angle") if turns else ("m", "position")),
             *(None, ()),
@@ -335,7 +344,7 @@ def _single(joint: Joint) -> list[SignalText]:
             (f"state.qpos[:, {joint.qpos}]",),
             part,
         ),
-        SignalText(
+        SignalSource(
             "velocity",
             *(("rad/s", "angular_velocity") if turns else ("m/s", "velocity")),
             *(None, ()),
@@ -346,8 +355,8 @@ def _single(joint: Joint) -> list[SignalText]:
     ]
 
 
-def _group(kind: int, joints: Sequence[Joint], prefix: str) -> list[SignalText]:
-    names = tuple(shown(joint.name) for joint in joints)
+def _group(kind: int, joints: Sequence[Joint], prefix: str) -> list[SignalSource]:
+    names = tuple(display_name(joint.name) for joint in joints)
     members = tuple(("joint", joint.name) for joint in joints)
     axes = tuple(f"{n} (axis {_numbers(j.axis)})" for n, j in zip(names, joints, strict=True))
     places = columns("qpos", [(joint.qpos, 1) for joint in joints])
@@ -355,7 +364,7 @@ def _group(kind: int, joints: Sequence[Joint], prefix: str) -> list[SignalText]:
     turns = kind == HINGE
     word, rate = ("joint_angles", "joint_velocities") if turns else ("slides", "slide_velocities")
     return [
-        SignalText(
+        SignalSource(
             prefix + word,
             *(("rad", "angle") if turns else ("m", "position")),
             *(len(joints), axes),
@@ -364,7 +373,7 @@ def _group(kind: int, joints: Sequence[Joint], prefix: str) -> list[SignalText]:
             places,
             *(("", prefix + word), members),
         ),
-        SignalText(
+        SignalSource(
             prefix + rate,
             *(("rad/s", "angular_velocity") if turns else ("m/s", "velocity")),
             *(len(joints), names),
@@ -384,17 +393,17 @@ def _rest(joints: Sequence[Joint]) -> str:
     return f"{', '.join(values)} in the pose of the model file"
 
 
-def _ball(joint: Joint) -> list[SignalText]:
-    part, name = ("joint", joint.name), shown(joint.name)
+def _ball(joint: Joint) -> list[SignalSource]:
+    part, name = ("joint", joint.name), display_name(joint.name)
     return [
-        SignalText(
+        SignalSource(
             "rotation",
             *("1", "orientation", 4, ("w", "x", "y", "z")),
             f"Rotation of the ball joint {name}, a unit quaternion: (1, 0, 0, 0) at rest",
             (f"torch.nn.functional.normalize(state.qpos[:, {joint.qpos}:{joint.qpos + 4}])",),
             part,
         ),
-        SignalText(
+        SignalSource(
             "angular_velocity",
             *("rad/s", "angular_velocity", 3, ("own x", "own y", "own z")),
             f"Angular velocity of the ball joint {name} in the frame of the body it moves",
@@ -404,25 +413,25 @@ def _ball(joint: Joint) -> list[SignalText]:
     ]
 
 
-def ends_of(survey: Survey) -> list[str]:
+def end_effectors(survey: ModelInspection) -> list[str]:
     """Bodies whose ends get a position; the root where there is nothing else to say."""
     return survey.ends or ([] if survey.travels else [survey.root])
 
 
-def _end(survey: Survey, body: str) -> SignalText:
+def _end(survey: ModelInspection, body: str) -> SignalSource:
     tip = survey.tip(body)
     if tip is None:
         return _position(body)
-    return SignalText(
+    return SignalSource(
         "position",
         *("m", "position", 3, WORLD),
-        f"Position in the world of {shown(tip)}, a part of the body {shown(body)}",
+        f"Position in the world of {display_name(tip)}, a part of the body {display_name(body)}",
         (f"state.geom_position({literal(tip)})",),
         ("body", body),
     )
 
 
-def _spread(survey: Survey, body: str, pose: np.ndarray) -> np.ndarray:
+def _spread(survey: ModelInspection, body: str, pose: np.ndarray) -> np.ndarray:
     """How far the end of a limb moves along x, y and z when the robot's joints do `[3]`."""
     model, data = survey.model, mujoco.MjData(survey.model)
     random, tip = np.random.default_rng(0), survey.tip(body)
@@ -445,3 +454,86 @@ def _horizontal(joint: Joint) -> bool:
 
 def _numbers(values: Sequence[float]) -> str:
     return f"({', '.join(f'{value:.3g}' for value in values)})"
+
+
+LONGEST = 40
+"""Letters of a part's name that the names of its signals begin with."""
+LISTED = 12
+"""Parts whose new names a sentence lists."""
+
+_RESERVED = {*STANDARD_PARAMETERS, *dir(Environment), *Environment.__annotations__, *keyword.kwlist}
+
+
+def with_unique_names(found: Iterable[SignalSource]) -> tuple[list[SignalSource], str]:
+    """Signals with their full names, and a sentence on those named otherwise than their part is.
+
+    Signals of one part begin with the same word. Where two parts share it, as `joint-1` and
+    `joint_1` do, the later one's says the kind of part or has a number.
+
+    Args:
+        found: signals whose names still lack the word for their part.
+    """
+    groups: dict[tuple[str, str], dict[str, SignalSource]] = {}
+    for text in found:
+        groups.setdefault(text.part, {}).setdefault(text.name, text)
+    owners = dict.fromkeys(_RESERVED, "")
+    signals: list[SignalSource] = []
+    told: list[str] = []
+    for (kind, name), texts in groups.items():
+        plain = identifier(name) if kind else ""
+        chosen = _chosen(plain, kind, list(texts), owners)
+        for text in texts.values():
+            full = _joined(chosen, text.name)
+            owners[full] = kind
+            signals.append(replace(text, name=full))
+        if kind and (chosen != plain or not name.isascii() or len(name) > LONGEST):
+            told.append(f"the {kind} {display_name(name)!r} is {chosen}")
+    return signals, _sentence(told)
+
+
+def identifier(name: str) -> str:
+    """A part's name as small ASCII letters, digits and `_`; empty if nothing of it is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    made = re.sub(r"[^a-z0-9]+", "_", plain)[: LONGEST + 1].strip("_")[:LONGEST].strip("_")
+    prefix = made.partition("_")[0]
+    if made and (made[0].isdigit() or prefix in (*SIGNAL_PREFIXES, "action")):
+        return f"the_{made}"
+    return made
+
+
+def _chosen(plain: str, kind: str, ends: Sequence[str], owners: Mapping[str, str]) -> str:
+    """The word for a part with which none of its signals takes the name of another's.
+
+    Args:
+        plain: what its name gives; may be empty.
+        kind: of part.
+        ends: what the names of its signals end in.
+        owners: the kinds of part that names belong to already.
+    """
+
+    def taken(candidate: str) -> set[str]:
+        names = (_joined(candidate, end) for end in ends)
+        return {owners[name] for name in names if name in owners}
+
+    candidate = plain or (f"{kind}_1" if kind else "")
+    if taken(candidate) and kind not in taken(candidate):
+        candidate = _joined(plain, kind or "other")
+    number = 1
+    while taken(candidate):
+        number += 1
+        candidate = f"{plain or kind or 'other'}_{number}"
+    return candidate
+
+
+def _joined(*words: str) -> str:
+    return "_".join(filter(None, words))
+
+
+def _sentence(told: Sequence[str]) -> str:
+    if not told:
+        return ""
+    more = f", and {len(told) - LISTED} more" if len(told) > LISTED else ""
+    return (
+        "Signals call these parts otherwise, as their names are taken, too long or not ASCII: "
+        f"{', '.join(told[:LISTED])}{more}."
+    )

@@ -3,33 +3,41 @@
 It only reads. Below `WIDE` columns the list and the page take turns.
 """
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import ClassVar
 
+from rich.columns import Columns
+from rich.console import RenderableType
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Footer, Input, Static, Tree
 
-from eureka_agent.common.text import things
-from eureka_agent.views.dashboard.candidate_pages import candidate_pages, heading
-from eureka_agent.views.dashboard.keys import Keys
-from eureka_agent.views.dashboard.page import Page, Pages
-from eureka_agent.views.dashboard.player import open_file
-from eureka_agent.views.dashboard.run_pages import (
+from eureka_agent.common.text import plural
+from eureka_agent.store.folder import videos
+from eureka_agent.views.dashboard.pages import (
+    candidate_heading,
+    candidate_pages,
     generation_pages,
     run_heading,
     run_pages,
     unreadable,
 )
 from eureka_agent.views.dashboard.source import Source
-from eureka_agent.views.dashboard.tree import RunTree
-from eureka_agent.views.dashboard.tree_model import GROUPINGS, SORTINGS, Arrangement, Place
-from eureka_agent.views.films import videos
+from eureka_agent.views.dashboard.tree import GROUPINGS, SORTINGS, Arrangement, Place, RunTree
+from eureka_agent.views.dashboard.widgets import Page, Pages
+from eureka_agent.views.terminal.parts import STATES, plain_table
 
 WIDE = 110
 INTERVAL = 1.0
@@ -119,7 +127,7 @@ class Dashboard(App[None]):
             shown += matching
             total += len(source.overview.candidates) if source.overview else 0
         self.query_one(RunTree).show(branches, keep=keep)
-        how = things(total, "candidate")
+        how = plural(total, "candidate")
         if self._arrangement.words:
             how = f"{shown} of {how} with “{self._arrangement.words}”"
         grouping, sorting = self._arrangement.grouping, self._arrangement.sorting
@@ -158,7 +166,7 @@ class Dashboard(App[None]):
         if overview is not None and place.candidate is not None:
             details = source.details(place.candidate)
             if details is not None:
-                return heading(details, overview.row.goal), candidate_pages(details)
+                return candidate_heading(details, overview.row.goal), candidate_pages(details)
             return run_heading(source), {"Facts": lambda: unreadable(source)}
         for row in overview.generations if overview else []:
             if overview is not None and row.generation == place.generation:
@@ -308,3 +316,75 @@ class Dashboard(App[None]):
     def action_help_quit(self) -> None:
         """Ctrl-C leaves, as everywhere else in a terminal."""
         self.exit()
+
+
+KEYS = (
+    ("↑ ↓  j k", "move; in a page: scroll"),
+    ("← →", "fold and unfold; in a page: previous and next page"),
+    ("enter", "read what the cursor is on"),
+    ("esc", "back to the list; end a search"),
+    ("1 to 9, 0", "choose a page; 0 is the tenth"),
+    ("n  p", "next and previous candidate"),
+    ("g", "group by generation, by lineage, or not at all"),
+    ("s", "sort by number, fitness, state, or newest first"),
+    ("/", "search: words, or a number such as #12"),
+    ("b", "go to the best candidate of the run"),
+    ("y", "copy the path of the program or the run"),
+    ("v", "open the video, if there is one"),
+    ("q", "leave; a search that runs is not disturbed"),
+)
+
+
+class Keys(ModalScreen[None]):
+    """All keys on one page; any of the usual ones closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "dismiss", "Close")
+    ]
+
+    def compose(self) -> ComposeResult:
+        """The text."""
+        with VerticalScroll(id="keys"):
+            yield Static(explanation())
+
+
+def explanation() -> RenderableType:
+    """Keys and signs as a table."""
+    table = plain_table("", "~")
+    table.show_header = False
+    for key, meaning in KEYS:
+        table.add_row(Text(key, "bold"), Text(meaning))
+    signs = {word: Text(f"{symbol} {word}", style) for symbol, word, style in STATES.values()}
+    table.add_row("signs", Columns([Text("★ best"), *signs.values()], padding=(0, 2)))
+    return table
+
+
+def player() -> str | None:
+    """The program that opens files here; None without a screen, as over ssh."""
+    if sys.platform == "darwin":
+        return shutil.which("open")
+    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return shutil.which("xdg-open") if screen else None
+
+
+def open_file(path: Path) -> bool:
+    """Open a file on its own, so that it outlives the dashboard; false where nothing here can."""
+    program = player()
+    if program is None:
+        return False
+    # In a thread, which waits for the player to end, so that it leaves no dead process behind.
+    Thread(target=_play, args=(program, path), daemon=True).start()
+    return True
+
+
+def _play(program: str, path: Path) -> None:
+    null = subprocess.DEVNULL
+    with suppress(OSError):
+        subprocess.run(
+            [program, str(path)],
+            stdin=null,
+            stdout=null,
+            stderr=null,
+            start_new_session=True,
+            check=False,
+        )

@@ -15,16 +15,17 @@ from eureka_agent.store import (
     EventRow,
     ExchangeRow,
     GenerationRow,
-    InsightRow,
+    RewardComparisonRow,
     RunReader,
     RunRow,
     TrainingRow,
     ranking,
 )
+from eureka_agent.store.baselines import published_baselines
+from eureka_agent.store.folder import videos
 from eureka_agent.store.rows import RunStatus
-from eureka_agent.views.documents import Document, Places, candidate_row, places_of, run_document
-from eureka_agent.views.films import videos
-from eureka_agent.views.published import published_baselines
+from eureka_agent.views.documents import Places, candidate_row, places_of, run_document
+from eureka_agent.views.snapshot import Document
 
 Result = TypeVar("Result")
 
@@ -49,7 +50,7 @@ class Overview:
     candidates: list[CandidateRow]
     ranks: Places
     progress: dict[int, float]
-    insight: InsightRow | None
+    reward_comparison: RewardComparisonRow | None
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class Source:
                 for t in training
                 if t.candidate_id is not None and t.steps_total
             },
-            insight=reader.insight(),
+            reward_comparison=reader.reward_comparison(),
         )
 
     def _read_details(self, reader: RunReader, number: int) -> Details:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from eureka_agent.common.text import clean
+from eureka_agent.common.text import terminal_text
 from eureka_agent.store import ExchangeRow, RunReader
-from eureka_agent.store.files import read_plain
-from eureka_agent.views.films import KINDS, PICTURE, videos
+from eureka_agent.store.folder import PICTURE, VIDEO_TYPES, read_plain, videos
 
 
 def pack(text: str) -> Markup:
@@ -54,7 +53,9 @@ class Passages:
 
     def add(self, text: str) -> str:
         """Numbers of the passages of a text, with spaces between them."""
-        return " ".join(str(self._number(passage)) for passage in clean(text).split(BETWEEN))
+        return " ".join(
+            str(self._number(passage)) for passage in terminal_text(text).split(BETWEEN)
+        )
 
     def _number(self, passage: str) -> int:
         number = self._numbers.setdefault(passage, len(self.texts))
@@ -63,7 +64,9 @@ class Passages:
         return number
 
 
-def questions(exchanges: Sequence[ExchangeRow], passages: Passages) -> list[list[tuple[str, str]]]:
+def new_messages(
+    exchanges: Sequence[ExchangeRow], passages: Passages
+) -> list[list[tuple[str, str]]]:
     """Of each exchange the messages that are new in it: who speaks, and the passages' numbers.
 
     Args:
@@ -107,7 +110,9 @@ def winner_video(run: RunReader, candidate: int | None) -> Video | None:
         return None
     found = videos(run.candidate_folder(candidate))
     return (
-        _read(found[0], found[0].relative_to(run.path), KINDS[found[0].suffix]) if found else None
+        _read(found[0], found[0].relative_to(run.path), VIDEO_TYPES[found[0].suffix])
+        if found
+        else None
     )
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from eureka_agent.common.text import last_line, number, one_line
-from eureka_agent.views.documents import PUBLISHED
-from eureka_agent.views.terminal.results import compared
+from eureka_agent.common.text import last_line, number, terminal_line
+from eureka_agent.views.snapshot import PUBLISHED
+from eureka_agent.views.terminal.run import compared
 
 Figure = dict[str, Any]
 
@@ -23,7 +23,7 @@ STEPS = "environment steps"
 
 def label(text: str, longest: int = LONGEST) -> str:
     """Foreign text as Plotly shows it literally, which otherwise reads some HTML in it."""
-    words = one_line(text)
+    words = terminal_line(text)
     return escape(words if len(words) <= longest else words[: longest - 1] + "…", quote=False)
 
 
@@ -86,7 +86,7 @@ def best_so_far(candidates: Sequence[Document]) -> tuple[list[int], list[float]]
     return generations, best
 
 
-def family(by_id: Mapping[int, Document], candidate: int | None) -> set[int]:
+def ancestors(by_id: Mapping[int, Document], candidate: int | None) -> set[int]:
     """A candidate and all it came from; nobody for None."""
     found: set[int] = set()
     waiting = [candidate]
@@ -227,7 +227,7 @@ def lineage_figure(document: Document) -> Figure:
     candidates = document["candidates"]
     by_id = {row["id"]: row for row in candidates}
     winner = (document["best"] or {}).get("candidate")
-    kin = family(by_id, winner)
+    kin = ancestors(by_id, winner)
     pairs = [(by_id[p], row) for row in candidates for p in row["parents"] if p in by_id]
     ancestry = [pair for pair in pairs if pair[1]["id"] in kin]
     data = [_edges(pairs, "descent", QUIET, 1)]

@@ -15,29 +15,23 @@ from eureka_agent.common import text as forms
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import command
 from eureka_agent.store import RunReader
-from eureka_agent.store.files import require_replaceable, write_atomically
-from eureka_agent.views.documents import (
-    Document,
-    best_first,
-    candidate_document,
-    exchange_name,
-    run_document,
-)
-from eureka_agent.views.films import videos
+from eureka_agent.store.folder import require_replaceable, videos, write_atomically
+from eureka_agent.views.documents import best_first, candidate_document, exchange_name, run_document
 from eureka_agent.views.html import figures, words
-from eureka_agent.views.html.analysis import insights, lens_figures
+from eureka_agent.views.html.analysis_figures import analysis_plots, profile_figures
 from eureka_agent.views.html.contents import (
     Passages,
+    new_messages,
     pack,
     pack_data,
-    questions,
     winner_picture,
     winner_video,
 )
 from eureka_agent.views.html.figures import Figure, children
 from eureka_agent.views.html.words import highlighted
-from eureka_agent.views.notes import ranking_words, standing_words
-from eureka_agent.views.terminal.results import compared, mean_title, trainings_text, winner_name
+from eureka_agent.views.snapshot import Document
+from eureka_agent.views.terminal.run import compared, mean_title, trainings_text, winner_name
+from eureka_agent.views.verdict import ranking_words, standing_words
 
 NAME = "report.html"
 FEW = 40
@@ -83,12 +77,12 @@ def report_page(run: RunReader) -> str:
         document["candidates"] = best_first(document["candidates"])
         candidates = [_candidate(run, row, passages) for row in document["candidates"]]
         human = _human_trainings(run)
-        found = insights(run.insight(), document["generations"])
+        found = analysis_plots(run.reward_comparison(), document["generations"])
     environment = _environment()
     plots = _run_plots(document, human)
     opened = _opened(environment, candidates, human)
     best = (document["best"] or {}).get("candidate")
-    plots |= {insight.key: insight.figure for insight in found}
+    plots |= {reward_comparison.key: reward_comparison.figure for reward_comparison in found}
     return environment.get_template("report.html.j2").render(
         run=document,
         config=config,
@@ -113,7 +107,7 @@ def report_page(run: RunReader) -> str:
 def _candidate(run: RunReader, row: Document, passages: Passages) -> Document:
     """A candidate in full, with what the language model was asked about it."""
     exchanges = run.exchanges_about(row["generation"], row["slot"])
-    return candidate_document(run, row["id"]) | {"asked": questions(exchanges, passages)}
+    return candidate_document(run, row["id"]) | {"asked": new_messages(exchanges, passages)}
 
 
 def _opened(
@@ -140,16 +134,16 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: forms.clean(value) if type(value) is str else value,
+        finalize=lambda value: forms.terminal_text(value) if type(value) is str else value,
     )
     environment.filters |= {
         "number": forms.number,
         "percent": forms.percent,
         "count": forms.count,
         "duration": forms.duration,
-        "one_line": forms.one_line,
+        "one_line": forms.terminal_line,
         "last_line": forms.last_line,
-        "idea": forms.idea,
+        "idea": forms.thought_line,
         "moment": words.moment,
         "extent": words.extent,
         "shown": words.shown,
@@ -157,7 +151,7 @@ def _environment() -> Environment:
     }
     environment.globals |= {
         "version": __version__,
-        "things": forms.things,
+        "things": forms.plural,
         "command": command,
         "compared": compared,
         "exchange_name": exchange_name,
@@ -212,7 +206,7 @@ def _run_plots(document: Document, human: list[Document]) -> dict[str, Figure]:
 def _candidate_plots(candidate: Mapping[str, Any], human: list[Document]) -> dict[str, Figure]:
     """The plots of one candidate: its trainings, what its components paid, and its lens."""
     trainings = [training for training in candidate["trainings"] if training["evaluations"]]
-    lens = lens_figures(candidate["lens"])
+    lens = profile_figures(candidate["lens"])
     if not trainings:
         return lens
     training = figures.training_figure(trainings, human)

@@ -10,9 +10,9 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from eureka_agent.common import text as forms
-from eureka_agent.common.text import count, number, program_text
-from eureka_agent.views.documents import PUBLISHED
-from eureka_agent.views.notes import comparison_notes
+from eureka_agent.common.text import count, number, terminal_program
+from eureka_agent.views.snapshot import PUBLISHED
+from eureka_agent.views.verdict import comparison_notes
 
 Document = Mapping[str, Any]
 
@@ -34,7 +34,7 @@ def moment(seconds: float) -> str:
 
 def extent(interval: tuple[float | None, float | None] | None) -> str:
     """An interval, or that there is none."""
-    return forms.extent(*(interval or (None, None)))
+    return forms.number_range(*(interval or (None, None)))
 
 
 def shown(value: object) -> str:
@@ -81,5 +81,5 @@ _FORMATTER = HtmlFormatter(nowrap=True)
 
 def highlighted(text: str) -> Markup:
     """A program, each line a `<span class="line">`; the page's style numbers and colours them."""
-    lines = highlight(program_text(text), _LEXER, _FORMATTER).rstrip("\n").split("\n")
+    lines = highlight(terminal_program(text), _LEXER, _FORMATTER).rstrip("\n").split("\n")
     return Markup("\n").join(Markup(f'<span class="line">{line}</span>') for line in lines)

@@ -8,20 +8,20 @@ from rich.padding import Padding
 from rich.text import Text
 
 from eureka_agent.common.text import (
-    clean,
     count,
     duration,
-    extent,
-    limits,
     number,
-    one_line,
+    number_range,
     percent,
     sparkline,
+    terminal_line,
+    terminal_text,
+    value_range,
 )
 from eureka_agent.store import RunReader
-from eureka_agent.store.reading import AUTHOR
-from eureka_agent.views.documents import Document, candidate_document, exchange_name
-from eureka_agent.views.notes import standing_words
+from eureka_agent.store.reading import AUTHOR_ROLES
+from eureka_agent.views.documents import candidate_document, exchange_name
+from eureka_agent.views.snapshot import Document
 from eureka_agent.views.terminal.parts import (
     STATES,
     code,
@@ -33,6 +33,7 @@ from eureka_agent.views.terminal.parts import (
     state_text,
     verdict,
 )
+from eureka_agent.views.verdict import standing_words
 
 
 def show_candidate(run: RunReader, candidate: int) -> RenderableType:
@@ -44,20 +45,20 @@ def show_candidate(run: RunReader, candidate: int) -> RenderableType:
     document = candidate_document(run, candidate)
     head = Text.assemble(
         (f"Candidate {candidate}", "bold"),
-        f" of {one_line(document['run'])}, {origin(document)}  ",
+        f" of {terminal_line(document['run'])}, {origin(document)}  ",
         state_text(document["state"]),
     )
     lesson = f"Lesson: {document['lesson']}" if document["lesson"] else ""
     for line in (document["thought"], document["note"], lesson):
         if line:
-            head.append(f"\n{one_line(line)}")
+            head.append(f"\n{terminal_line(line)}")
     if document["state"] == "finished":
         head.append(f"\n{standing_words(document).capitalize()}.")
         if document["why"]:
-            head.append(f"\nFirst of all candidates: {one_line(document['why'])}.")
+            head.append(f"\nFirst of all candidates: {terminal_line(document['why'])}.")
     parts: list[RenderableType] = [head, Text(), code(document["text"], numbers=True), Text()]
     if document["failure"] and not (document["state"] == "rejected" and document["verdict"]):
-        parts.append(section("Why it failed", Text(clean(document["failure"]).rstrip())))
+        parts.append(section("Why it failed", Text(terminal_text(document["failure"]).rstrip())))
     if document["verdict"]:
         parts.append(section("What the critic found", verdict(document["verdict"])))
     if document["exchanges"]:
@@ -66,7 +67,7 @@ def show_candidate(run: RunReader, candidate: int) -> RenderableType:
         parts += _training_parts(training)
     parts += analysis_sections(document["failures"], document["lens"], document["opinion"])
     if document["reflection"]:
-        parts.append(section("Reflection", Text(clean(document["reflection"]))))
+        parts.append(section("Reflection", Text(terminal_text(document["reflection"]))))
     parts.append(_place(document["reward_path"]))
     return Group(*parts)
 
@@ -79,9 +80,9 @@ def _conversation(document: Document) -> RenderableType:
         attempt = exchange["attempt"]
         name = exchange_name(exchange["role"], attempt)
         tokens = f"{exchange['prompt_tokens']} + {exchange['completion_tokens']} tokens"
-        model = one_line(exchange["model"])
+        model = terminal_line(exchange["model"])
         parts.append(Text(f"{name} by {model}: {tokens}, {duration(exchange['seconds'])}"))
-        if exchange["role"] in AUTHOR and attempt in drafts:
+        if exchange["role"] in AUTHOR_ROLES and attempt in drafts:
             parts.append(Padding(verdict(drafts[attempt]), (0, 0, 0, 2)))
     folder = str(Path(document["reward_path"]).parent)
     return Group(*parts, _place(folder, "prompts and replies: "))
@@ -102,7 +103,7 @@ def _training_parts(training: Document) -> list[RenderableType]:
         title += f", reporting fitness {number(training['reporting_fitness'])}"
     parts: list[RenderableType] = []
     if training["failure"]:
-        parts.append(Text(clean(training["failure"]).rstrip(), "red"))
+        parts.append(Text(terminal_text(training["failure"]).rstrip(), "red"))
     evaluations = training["evaluations"]
     if evaluations:
         parts.append(_curves(evaluations, training["checkpoint_step"]))
@@ -118,7 +119,7 @@ def _curves(evaluations: Sequence[Document], checkpoint: int | None) -> Renderab
         curve = [evaluation[key] for evaluation in evaluations]
         if curve.count(None) == len(curve):
             continue
-        low, high = limits([curve])
+        low, high = value_range([curve])
         scale = f"{number(low)} to {number(high)}"
         lines.append(Text(f"{name:<16} {sparkline(curve, low, high)}  {scale}"))
     columns = {
@@ -152,7 +153,7 @@ def _shipped_parts(evaluation: Document) -> list[RenderableType]:
         ]
     if evaluation["diagnostics"]:
         words = (f"{name} {number(value)}" for name, value in evaluation["diagnostics"].items())
-        parts.append(Text(clean(", ".join(words)), "dim"))
+        parts.append(Text(terminal_text(", ".join(words)), "dim"))
     return parts
 
 
@@ -170,18 +171,18 @@ def analysis_sections(
         sections.append(section("What the program pays", lens_part(lens)))
     if opinion.get("lines"):
         lines = "\n".join(map(str, opinion["lines"]))
-        sections.append(section("What the analyst says", Text(clean(lines))))
+        sections.append(section("What the analyst says", Text(terminal_text(lines))))
     return sections
 
 
 def failures_part(failures: Document) -> RenderableType:
     """How many episodes failed, and a line for each type of failure."""
     if not failures["types"]:
-        return Text(clean("\n".join(failures["lines"])))
-    head = Text(one_line(failures["lines"][0]))
+        return Text(terminal_text("\n".join(failures["lines"])))
+    head = Text(terminal_line(failures["lines"][0]))
     table = plain_table("type", ">episodes", ">from step", "~paid most per step meanwhile")
     for entry in failures["types"]:
-        paid = (f"{one_line(n)} {number(value)}" for n, value in entry["components"].items())
+        paid = (f"{terminal_line(n)} {number(value)}" for n, value in entry["components"].items())
         table.add_row(
             foreign(entry["kind"]), percent(entry["share"]), str(entry["step"]), ", ".join(paid)
         )
@@ -190,7 +191,7 @@ def failures_part(failures: Document) -> RenderableType:
     if rest:
         parts.append(Text(f"No rule fits {rest} of them.", "dim"))
     if failures["progress"]:
-        parts.append(Text(f"Taken for progress: {one_line(failures['progress'])}.", "dim"))
+        parts.append(Text(f"Taken for progress: {terminal_line(failures['progress'])}.", "dim"))
     return Group(*parts)
 
 
@@ -214,15 +215,15 @@ def lens_part(lens: Document) -> RenderableType:
 def _line(view: Document) -> RenderableType:
     """One swept quantity: the reward and what moves of it, each on its own scale."""
     (swept,), (grid,) = view["swept"], view["grids"]
-    unit = "" if swept["unit"] == "1" else f" {one_line(swept['unit'])}"
-    head = f"over {one_line(swept['name'])}, {number(grid[0])} to {number(grid[-1])}{unit}"
+    unit = "" if swept["unit"] == "1" else f" {terminal_line(swept['unit'])}"
+    head = f"over {terminal_line(swept['name'])}, {number(grid[0])} to {number(grid[-1])}{unit}"
     table = plain_table("~", "", "")
     table.show_header = False
     for name, curve in {"reward": view["total"], **view["components"]}.items():
-        low, high = limits([curve])
+        low, high = value_range([curve])
         if high > low:
             drawn = Text(sparkline(curve, low, high), "cyan")
-            table.add_row(foreign(name), drawn, extent(low, high))
+            table.add_row(foreign(name), drawn, number_range(low, high))
         elif name == "reward":
             table.add_row(name, Text("the same throughout", "dim"), number(low))
     return Group(Text(head), table)

@@ -15,9 +15,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eureka_agent.common.paths import shown
-from eureka_agent.common.text import clean, one_line, program_text
-from eureka_agent.views.documents import Document
+from eureka_agent.common.paths import shorten_paths
+from eureka_agent.common.text import terminal_line, terminal_program, terminal_text
+from eureka_agent.views.snapshot import Document
 
 PIPED_WIDTH = 120
 LONGEST_LINE = 400
@@ -86,14 +86,15 @@ def verdict(findings: Sequence[Document], text: str = "") -> RenderableType:
     lines = []
     for finding in findings:
         severity, rule, message, hint = (
-            one_line(str(finding.get(key, ""))) for key in ("severity", "rule", "message", "hint")
+            terminal_line(str(finding.get(key, "")))
+            for key in ("severity", "rule", "message", "hint")
         )
         style = "red" if severity == "error" else "yellow"
         place = finding.get("line", "?")
         line = Text.assemble(f"line {place}, ", (severity, style), f": {message} ")
         lines.append(line.append(f"[{rule}]", "dim"))
         if isinstance(place, int) and 0 < place <= len(source) and source[place - 1].strip():
-            shown = one_line(source[place - 1])[:LONGEST_LINE]
+            shown = terminal_line(source[place - 1])[:LONGEST_LINE]
             lines.append(Padding(Text(shown, "cyan"), (0, 0, 0, 4)))
         if hint:
             lines.append(Padding(Text(hint), (0, 0, 0, 2)))
@@ -107,7 +108,7 @@ def code(text: str, *, numbers: bool = False) -> RenderableType:
     from rich.syntax import Syntax
 
     return Syntax(
-        program_text(text),
+        terminal_program(text),
         PythonLexer(),  # by its name it would be looked for in every installed package
         theme="ansi_dark",
         background_color="default",
@@ -135,12 +136,12 @@ def status_text(status: str) -> Text:
 
 def foreign(text: str) -> Text:
     """Text of strangers on one line, which gives way where there is no room."""
-    return Text(one_line(text), no_wrap=True, overflow="ellipsis")
+    return Text(terminal_line(text), no_wrap=True, overflow="ellipsis")
 
 
 def path_text(path: str) -> Text:
     """A path or a command, folded rather than cut, so that it can be copied."""
-    return Text(clean(shown(path)), overflow="fold")
+    return Text(terminal_text(shorten_paths(path)), overflow="fold")
 
 
 def flow(pieces: Sequence[Text], width: int) -> Text:

@@ -1,36 +1,32 @@
 """`runs`, `show RUN` and the end of a search, drawn for a terminal from the documents."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from eureka_agent.common.paths import command
 from eureka_agent.common.text import (
     NOTHING,
-    clean,
     count,
     duration,
-    extent,
-    idea,
     last_line,
     money,
     number,
-    one_line,
+    number_range,
     percent,
-    things,
+    plural,
+    terminal_line,
+    terminal_text,
+    thought_line,
     tokens,
 )
 from eureka_agent.store import RunReader
-from eureka_agent.views.documents import (
-    PUBLISHED,
-    Document,
-    best_first,
-    run_document,
-    runs_document,
-)
-from eureka_agent.views.notes import comparison_notes, ranking_words
+from eureka_agent.views.documents import best_first, run_document, runs_document
+from eureka_agent.views.snapshot import PUBLISHED, REWARDS, Document
 from eureka_agent.views.terminal.parts import (
     STATES,
     code,
@@ -42,7 +38,7 @@ from eureka_agent.views.terminal.parts import (
     state_text,
     status_text,
 )
-from eureka_agent.views.terminal.results import Results, best_title, verdict_view
+from eureka_agent.views.verdict import comparison_notes, ranking_words
 
 MOST_CANDIDATES = 60
 """More than a person reads; the best are shown."""
@@ -80,7 +76,7 @@ def _result(document: Document) -> str:
         return "not measured" if best["candidate"] else NOTHING
     if best["fitness"] is None:
         return NOTHING
-    seeds = things(best["trainings"], "fresh seed")
+    seeds = plural(best["trainings"], "fresh seed")
     where = "one seed" if best["expected"] is None else seeds
     unsolved = ", unsolved" if document["solved"] is False else ""
     return f"{number(best['fitness'])} on {where}{unsolved}"
@@ -90,16 +86,16 @@ def show_run(run: RunReader) -> RenderableType:
     """A run: how it stands, its best reward, how that compares, and all candidates."""
     document = run_document(run)
     head = Text.assemble(
-        (one_line(document["run"]), "bold"),
+        (terminal_line(document["run"]), "bold"),
         "  ",
         status_text(document["status"]),
         "\n",
         foreign(document["goal"]),
     )
     if document["status"] == "running" and document["phase"]:
-        head.append(f"\nNow: {one_line(document['phase'])}")
+        head.append(f"\nNow: {terminal_line(document['phase'])}")
     if document["failure"]:
-        head.append(f"\n{clean(document['failure'])}", "red")
+        head.append(f"\n{terminal_text(document['failure'])}", "red")
     parts: list[RenderableType] = [head, Text(), verdict_view(document), Text()]
     parts += [*_winner_parts(document), *_published(document)]
     if document["generations"]:
@@ -107,7 +103,7 @@ def show_run(run: RunReader) -> RenderableType:
         parts.append(section(*_candidates(document)))
     parts += [*_insight(document), _usage(document)]
     if document["sandbox"]:
-        parts.append(Text(f"Isolation: {one_line(document['sandbox'])}"))
+        parts.append(Text(f"Isolation: {terminal_line(document['sandbox'])}"))
     return Group(*parts)
 
 
@@ -135,7 +131,7 @@ def _winner_parts(document: Document) -> list[RenderableType]:
     title = Text.assemble(f"{best_title(document)}: ", (f"candidate {best['candidate']}", "bold"))
     title.append(f", {origin(best)}")
     if best["why"] and len(document["candidates"]) > 1:
-        title.append(f"\nWhy this one: {one_line(best['why'])}.")
+        title.append(f"\nWhy this one: {terminal_line(best['why'])}.")
     return [title, Text(), code(best["text"]), Text(), *_comparison(document)]
 
 
@@ -168,7 +164,7 @@ def _published(document: Document) -> list[RenderableType]:
         table.add_row(
             name,
             number(entry["mean"]),
-            extent(entry["low"], entry["high"]),
+            number_range(entry["low"], entry["high"]),
             NOTHING if key == "random" else str(len(entry["values"])),
         )
     notes = list(published["notes"])
@@ -182,7 +178,7 @@ def _published(document: Document) -> list[RenderableType]:
             if key in dense
         )
         notes.append(f"{dense['meaning']} By that measure: {', '.join(means)}.")
-    text = Text(one_line(" ".join(notes)), "dim")
+    text = Text(terminal_line(" ".join(notes)), "dim")
     return [section("Published baselines", Group(*([table] if table.row_count else []), text))]
 
 
@@ -191,7 +187,7 @@ def _insight(document: Document) -> list[RenderableType]:
     said = document["said"]
     if not said:
         return []
-    lines = [one_line(sentence) for sentence in said[:MOST_SAID]]
+    lines = [terminal_line(sentence) for sentence in said[:MOST_SAID]]
     if len(said) > MOST_SAID:
         lines.append(f"{len(said) - MOST_SAID} more with --json.")
     distances, best = document["distances"], (document["best"] or {}).get("candidate")
@@ -234,7 +230,7 @@ def _candidates(document: Document) -> tuple[str, Table]:
     best = (document["best"] or {}).get("candidate")
     for row in rows:
         failure, thought = row["failure"], row["thought"]
-        words = last_line(failure) if failure else idea(thought, document["goal"])
+        words = last_line(failure) if failure else thought_line(thought, document["goal"])
         value = row["fitness"] if row["ranking_value"] is None else row["ranking_value"]
         table.add_row(
             str(row["id"]),
@@ -258,8 +254,8 @@ def _usage(document: Document) -> RenderableType:
         for state in ("finished", "rejected", "failed")
         if state in states
     ]
-    found = things(len(candidates), "candidate")
-    generations = things(len(document["generations"]), "generation")
+    found = plural(len(candidates), "candidate")
+    generations = plural(len(document["generations"]), "generation")
     lines = [
         f"{found} in {generations}" + (f": {', '.join(numbers)}" if numbers else ""),
         f"{count(document['env_steps'])} env steps, "
@@ -269,6 +265,111 @@ def _usage(document: Document) -> RenderableType:
     usage = document["usage"]
     if usage["calls"]:
         used = f"{tokens(usage['prompt_tokens'], usage['completion_tokens'])} tokens"
-        answers = things(usage["calls"], "answer")
+        answers = plural(usage["calls"], "answer")
         lines.append(f"{answers} of the language model, {used}, {money(usage['cost'])}")
     return Text("\n".join(lines))
+
+
+ROOM_FOR_DOTS = 96
+"""Columns from which on there is room to draw the trainings."""
+STRIP = 24
+MOST_NUMBERS = 6
+"""Trainings whose numbers are written out; of more the lowest and the highest."""
+
+
+class Results:
+    """A table of rewards: what each is expected to reach, and what its trainings reached.
+
+    Args:
+        document: of a run.
+        published: whether also what came with the environment.
+    """
+
+    def __init__(self, document: Document, published: bool = False) -> None:
+        self._mean = mean_title(document)
+        self._rows = [(name, not i, entry) for i, (name, entry) in enumerate(compared(document))]
+        known = (document["published_baselines"] or {}) if published else {}
+        self._rows += [
+            (f"{name}, published", False, _published_entry(known[key]))
+            for key, name in PUBLISHED.items()
+            if known.get(key)
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        values = [value for _, _, entry in self._rows for value in entry["values"]]
+        low, high = min(values, default=0.0), max(values, default=0.0)
+        drawn = options.max_width >= ROOM_FOR_DOTS and low < high
+        headings = ["reward", f">{self._mean}", ">95 % interval", "~each training"]
+        scale = f"{number(low)}{number(high):>{STRIP - len(number(low))}}"
+        table = plain_table(*headings, *([scale] if drawn else []))
+        for name, bold, entry in self._rows:
+            table.add_row(
+                Text(name, "bold" if bold else ""),
+                number(entry["mean"]),
+                number_range(*(entry["interval"] or (None, None))),
+                trainings_text(entry),
+                *([Text(dots(entry["values"], low, high), "cyan")] if drawn else []),
+            )
+        yield table
+
+
+def verdict_view(document: Document) -> RenderableType:
+    """What came of the run, and what to try next."""
+    lines = [path_text(f"- {line}") for line in document["advice"]]
+    return Group(Text(terminal_line(document["verdict"]), "bold"), *lines)
+
+
+def compared(document: Mapping[str, Any]) -> list[tuple[str, Document]]:
+    """The winner and the baselines by name, those that were tried."""
+    entries, names = document["comparison"], REWARDS | {"winner": winner_name(document)}
+    return [
+        (name, entries[key])
+        for key, name in names.items()
+        if entries[key]["values"] or entries[key]["failed"]
+    ]
+
+
+def winner_name(document: Mapping[str, Any]) -> str:
+    """What the reward that ranks first is called beside others: no winner where none solves."""
+    best = document["best"]
+    if not best or document["solved"] is not False:
+        return REWARDS["winner"]
+    return f"candidate {best['candidate']}" if len(document["candidates"]) > 1 else "the reward"
+
+
+def mean_title(document: Mapping[str, Any]) -> str:
+    """What the means of a comparison are."""
+    best = document["best"] or {}
+    return "mean" if best.get("expected") is None else "expected"
+
+
+def best_title(document: Document) -> str:
+    """What the reward that ranks first is called."""
+    if len(document["candidates"]) == 1:
+        return "The reward"
+    return "First of the rewards" if document["solved"] is False else "Best reward"
+
+
+def trainings_text(entry: Document) -> str:
+    """What each training of a reward reached, and how many failed."""
+    values: Sequence[float] = entry["values"]
+    said = " ".join(map(number, values)) or NOTHING
+    if len(values) > MOST_NUMBERS:
+        said = f"{len(values)} from {number(min(values))} to {number(max(values))}"
+    return f"{said}, {entry['failed']} failed" if entry["failed"] else said
+
+
+def dots(values: Iterable[float], low: float, high: float) -> str:
+    """Where values lie between two ends: a dot for each, a larger one for several."""
+    places = [round((value - low) / (high - low) * (STRIP - 1)) for value in values]
+    counts = [places.count(place) for place in range(STRIP)]
+    return "".join("\N{MIDDLE DOT}\N{BULLET}\N{BLACK CIRCLE}"[min(count, 2)] for count in counts)
+
+
+def _published_entry(entry: Document) -> Document:
+    low, high = entry["low"], entry["high"]
+    interval = None if low is None or high is None else (low, high)
+    return {"values": entry["values"], "mean": entry["mean"], "interval": interval, "failed": 0}

@@ -11,17 +11,17 @@ from eureka_agent.common.text import (
     NOTHING,
     count,
     duration,
-    extent,
-    limits,
     money,
     number,
-    one_line,
+    number_range,
     sparkline,
+    terminal_line,
     tokens,
+    value_range,
 )
-from eureka_agent.views.documents import Document
+from eureka_agent.views.snapshot import Document
 from eureka_agent.views.terminal.parts import foreign, plain_table, section, status_text
-from eureka_agent.views.terminal.settings import shown
+from eureka_agent.views.terminal.tables import setting_text
 
 NAMES = 26
 COLUMN = 18
@@ -33,14 +33,14 @@ Item = TypeVar("Item")
 def comparison_view(document: Document, width: int) -> RenderableType:
     """Runs side by side, as many beside each other as fit into `width` columns."""
     parts: list[RenderableType] = [_legend(document["runs"]), Text()]
-    parts += [Text(f"! {one_line(warning)}", "yellow") for warning in document["warnings"]]
+    parts += [Text(f"! {terminal_line(warning)}", "yellow") for warning in document["warnings"]]
     parts += [Text()] if document["warnings"] else []
     beside = max(1, (width - NAMES) // COLUMN)
     columns = range(len(document["runs"]))
     for start in range(0, len(columns), beside):
         parts += _tables(document, columns[start : start + beside])
     said = [
-        Text.assemble((f"{run['letter']}  ", "bold"), one_line(run["verdict"]))
+        Text.assemble((f"{run['letter']}  ", "bold"), terminal_line(run["verdict"]))
         for run in document["runs"]
     ]
     return Group(*parts[:2], section("Verdicts", Group(*said)), *parts[2:])
@@ -86,7 +86,7 @@ def _tables(document: Document, columns: Sequence[int]) -> list[RenderableType]:
     if document["settings"]:
         settings = _table(runs)
         for name, values in document["settings"].items():
-            _add(settings, one_line(name), [_setting(values[column]) for column in columns])
+            _add(settings, terminal_line(name), [_setting(values[column]) for column in columns])
         parts.append(section("Settings that differ", settings))
     generations = _generations(runs, document["comparable"])
     return [*parts, section("Best of each generation (ranking episodes)", generations)]
@@ -126,7 +126,7 @@ def _difference(against: Document | None) -> str:
 
 
 def _interval(entry: Document) -> str:
-    return extent(*(entry["interval"] or (None, None)))
+    return number_range(*(entry["interval"] or (None, None)))
 
 
 def _tokens(usage: Document) -> str:
@@ -139,13 +139,13 @@ def _cost(usage: Document) -> str:
 
 
 def _setting(value: object) -> str:
-    return "not set" if value is None else shown(value)
+    return "not set" if value is None else setting_text(value)
 
 
 def _generations(runs: Sequence[Document], comparable: bool) -> Table:
     """Fitness by generation: a curve for the eye, on one scale if there is one, then numbers."""
     curves = [[entry["best"] for entry in run["generations"]] for run in runs]
-    scales = [limits(curves if comparable else [curve]) for curve in curves]
+    scales = [value_range(curves if comparable else [curve]) for curve in curves]
     table = _table(runs)
     width = COLUMN - 2
     drawn = zip(curves, scales, strict=True)

@@ -8,13 +8,84 @@ the environment is an allow-list, so no other PYTHON variable can be there.
 
 import json
 import os
+import resource
 import runpy
+import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from eureka_agent.workers.isolation.limits import Limits, confine
+from eureka_agent.workers.isolation.syscalls import prctl
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_LOCKED_MIB = 64
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child may use.
+
+    Attributes:
+        parent: pid of the process without which the child must not live.
+        address_space_gib: virtual memory; None for no limit (CUDA maps far more than it uses).
+        file_mib: size of the largest file it may write.
+        open_files: file descriptors.
+    """
+
+    parent: int
+    address_space_gib: float | None = None
+    file_mib: int = 64
+    open_files: int = 256
+
+
+def confine(limits: Limits) -> None:
+    """Take every step, in order.
+
+    Raises:
+        OSError: a step did not hold.
+    """
+    for step in _STEPS:
+        step(limits)
+
+
+def _die_with_parent(limits: Limits) -> None:
+    """End when the parent does, however it ends; where there is no such call, at the pipes' end."""
+    if sys.platform == "linux":
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != limits.parent:  # it was gone before the call above
+        raise ProcessLookupError("The parent is gone.")
+
+
+def _limit_resources(limits: Limits) -> None:
+    _set_limit(resource.RLIMIT_CORE, 0)
+    _set_limit(resource.RLIMIT_FSIZE, limits.file_mib << 20)
+    _set_limit(resource.RLIMIT_NOFILE, limits.open_files)
+    _set_limit(resource.RLIMIT_MEMLOCK, _LOCKED_MIB << 20)
+    if limits.address_space_gib is not None and sys.platform == "linux":
+        _set_limit(resource.RLIMIT_AS, int(limits.address_space_gib * (1 << 30)))
+
+
+def _forbid_new_privileges(limits: Limits) -> None:
+    del limits
+    if sys.platform == "linux":
+        prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+_STEPS: tuple[Callable[[Limits], None], ...] = (
+    _die_with_parent,
+    _limit_resources,
+    _forbid_new_privileges,
+)
+
+
+def _set_limit(which: int, value: int) -> None:
+    """Set soft and hard limit, so that it cannot be raised again."""
+    _, hard = resource.getrlimit(which)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
+
 
 _FIRST_WORDS = (
     "import json, sys; options = json.loads(sys.argv[1]); sys.path[:] = options['path']; "
@@ -58,3 +129,50 @@ def _take_pipes() -> tuple[int, int]:
     os.close(nothing)
     os.dup2(2, 1)
     return source, sink
+
+
+_PROFILE = """(version 1)
+(allow default)
+(deny network*)
+(deny process-fork)
+(deny signal (target others))
+(deny file-write*)
+(allow file-write* (subpath "{scratch}") (literal "/dev/null"))
+"""
+
+
+@dataclass(frozen=True)
+class Wrapper:
+    """A program that runs another one with less around it.
+
+    Attributes:
+        name: of the program, as it is found on the PATH.
+        words: what stands before a child's command, given its scratch folder.
+        parent: process id that the child sees as its parent's; None if it sees the true one.
+    """
+
+    name: str
+    words: Callable[[Path], list[str]]
+    parent: int | None = None
+
+
+def _bubblewrap(scratch: Path) -> list[str]:
+    folder = str(scratch)
+    return [
+        *("bwrap", "--unshare-all", "--die-with-parent"),
+        *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
+        *("--bind", folder, folder, "--chdir", folder, "--"),
+    ]
+
+
+def _sandbox_exec(scratch: Path) -> list[str]:
+    profile = _PROFILE.format(scratch=scratch.resolve())  # /var is a link to /private/var there
+    return ["sandbox-exec", "-p", profile]
+
+
+BUBBLEWRAP = Wrapper("bwrap", _bubblewrap, parent=1)
+"""A machine without network, other processes and shared memory, read-only but for the scratch
+folder. What the user can read stays readable: the lock-down ends that."""
+SANDBOX_EXEC = Wrapper("sandbox-exec", _sandbox_exec)
+"""macOS: no network, no new processes, no signals, nothing written outside the scratch folder. What
+the user can read stays readable. Written by its documentation and not run: nobody had a Mac."""

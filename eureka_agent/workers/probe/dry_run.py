@@ -4,18 +4,213 @@ What rejects a program is certain: it fails, or what it pays for a row depends o
 than that row. Whatever else the values show is a warning (`values`).
 """
 
+import ast
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from eureka_agent.reward import Evaluation, Finding, RewardFailed, RewardFunction, RewardProgram
-from eureka_agent.reward.findings import Report
-from eureka_agent.workers.probe.origins import Origin, origins
+from eureka_agent.reward import Finding, RewardFailed, RewardFunction, RewardProgram, RewardValues
+from eureka_agent.reward.findings import Findings
+from eureka_agent.reward.parser import SET_ITEM
 from eureka_agent.workers.probe.samples import Batch, join
-from eureka_agent.workers.probe.values import check_values
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a component gets its value.
+
+    Attributes:
+        line: the last assignment to the variable that is returned, or the returned expression.
+        inputs: parameters that its value can depend on, without the keys of SCALES; never empty.
+    """
+
+    line: int
+    inputs: tuple[str, ...]
+
+
+def origins(program: RewardProgram) -> dict[str, Origin]:
+    """The origin of every component, as far as the text tells, and of the reward as a whole: ""."""
+    entry = next(
+        node
+        for node in program.tree.body
+        if isinstance(node, ast.FunctionDef) and node.name == "compute_reward"
+    )
+    parameters = [name for name in program.parameters if name not in program.scales]
+    returned = max(node.lineno for node in ast.walk(entry) if isinstance(node, ast.Return))
+    found = dict.fromkeys(("", *program.weights), Origin(returned, tuple(parameters)))
+    reads, lines = _assignments(entry)
+    for name, value in _component_values(entry):
+        if name in program.weights:
+            reached = _reached(_names(value), reads)
+            inputs = tuple(p for p in parameters if p in reached) or tuple(parameters)
+            variable = value.id if isinstance(value, ast.Name) else ""
+            found[name] = Origin(lines.get(variable, value.lineno), inputs)
+    return found
+
+
+def _assignments(entry: ast.FunctionDef) -> tuple[dict[str, set[str]], dict[str, int]]:
+    """What each local variable is made of, wherever it is assigned to, and its last line."""
+    reads: dict[str, set[str]] = {}
+    lines: dict[str, int] = {}
+    for node in ast.walk(entry):
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, ast.For):
+            targets, value = [node.target], node.iter
+        else:
+            continue
+        for name in {name for target in targets for name in _names(target)}:
+            reads.setdefault(name, set()).update(_names(value))
+            lines[name] = max(lines.get(name, 0), node.lineno)
+    return reads, lines
+
+
+def _component_values(entry: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
+    """Names and values of all dict entries, also of those that are added one by one."""
+    for node in ast.walk(entry):
+        match node:
+            case ast.Dict():
+                for key, value in zip(node.keys, node.values, strict=True):
+                    if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                        yield key.value, value
+            case ast.Call(
+                func=ast.Name(id=function), args=[_, ast.Constant(value=str() as name), value]
+            ) if function == SET_ITEM:
+                yield name, value
+
+
+def _reached(names: set[str], reads: dict[str, set[str]]) -> set[str]:
+    """All names that some names depend on, themselves included."""
+    reached: set[str] = set()
+    open_names = set(names)
+    while open_names:
+        name = open_names.pop()
+        reached.add(name)
+        open_names |= reads.get(name, set()) - reached
+    return reached
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+FLAT = 1e-6
+"""Spread, relative to the size of the values, that rounding alone can make."""
+SATURATED_SHARE = 0.98
+NEAR_END = 0.01
+"""Fraction of a component's range that counts as one end of it."""
+NEGLIGIBLE = 1e-3
+"""Weighted spread, relative to the largest one, that no policy gradient would notice."""
+
+
+def check_values(
+    evaluation: RewardValues,
+    weights: Mapping[str, float],
+    origins: Mapping[str, Origin],
+    where: str,
+    report: Findings,
+) -> None:
+    """Warn of components that teach nothing on the rows that were tried.
+
+    Args:
+        evaluation: of all rows.
+        weights: of the components; those of weight 0 are only shown, so nothing is said of them.
+        origins: where the components come from; "" is the reward as a whole.
+        where: completes "on 10 transitions ...".
+        report: where the findings go.
+    """
+    paid = {name: v for name, v in evaluation.components.items() if weights[name] != 0.0}
+    if _is_flat(evaluation.total):
+        message = (
+            f"The whole reward is {_shown(evaluation.total[0])} on all {len(evaluation.total):,} "
+            f"transitions {where}: nothing can be learned from it there."
+        )
+        hint = "Pay for something that changes with every action, such as a velocity or a distance."
+        report.warning("constant-reward", origins[""].line, message, hint)
+        return
+    for name, values in paid.items():
+        if _is_flat(values):
+            _warn_constant(name, values, origins[name].line, where, report)
+        else:
+            _check_saturated(name, values, origins[name].line, where, report)
+    _check_negligible(paid, weights, origins, where, report)
+
+
+def _warn_constant(name: str, values: Tensor, line: int, where: str, report: Findings) -> None:
+    message = (
+        f'"{name}" is {_shown(values[0])} on all {len(values):,} transitions {where}: '
+        "it teaches nothing there."
+    )
+    hint = (
+        "If a better policy would change it, leave it; otherwise widen its scale, or pay for a "
+        "quantity that changes by degrees."
+    )
+    report.warning("constant", line, message, hint)
+
+
+def _check_saturated(name: str, values: Tensor, line: int, where: str, report: Findings) -> None:
+    low, high = float(values.min()), float(values.max())
+    margin = NEAR_END * (high - low)
+    at_low = float((values <= low + margin).float().mean())
+    at_high = float((values >= high - margin).float().mean())
+    share, end, other = (at_low, low, high) if at_low > at_high else (at_high, high, low)
+    if share < SATURATED_SHARE:
+        return
+    on = f"on {_percent(share)} of the transitions {where}"
+    if bool(((values == low) | (values == high)).all()):
+        message = f'"{name}" is {_shown(end)} {on}, and {_shown(other)} on the few others.'
+        hint = "Such an event guides nobody before it happens: pay by degrees beside it."
+    else:
+        side = "lowest" if end == low else "highest"
+        message = (
+            f'"{name}" stays near its {side} value, {_shown(end)}, {on}; '
+            f"its other end is {_shown(other)}."
+        )
+        hint = (
+            "Widen its scale so that it changes where policies begin, or clamp rare large values."
+        )
+    report.warning("saturated", line, message, hint)
+
+
+def _check_negligible(
+    paid: Mapping[str, Tensor],
+    weights: Mapping[str, float],
+    origins: Mapping[str, Origin],
+    where: str,
+    report: Findings,
+) -> None:
+    spreads = {
+        name: abs(weights[name]) * float(values.double().std()) for name, values in paid.items()
+    }
+    largest = max(spreads, key=lambda name: spreads[name])
+    for name, spread in spreads.items():
+        if not _is_flat(paid[name]) and spread < NEGLIGIBLE * spreads[largest]:
+            share = spread / spreads[largest]
+            message = (
+                f'"{name}" times its weight varies {share:.1g} times as much as "{largest}" '
+                f"does {where}: it makes no difference there."
+            )
+            hint = f'Raise the weight of "{name}", lower that of "{largest}", or leave it out.'
+            report.warning("negligible", origins[name].line, message, hint)
+
+
+def _is_flat(values: Tensor) -> bool:
+    spread = values.max() - values.min()
+    return bool(spread <= FLAT * values.abs().max())
+
+
+def _shown(value: float | Tensor) -> str:
+    return f"{float(torch.as_tensor(value)):.3g}"
+
+
+def _percent(share: float) -> str:
+    """A share that is nearly all, never rounded to all of it."""
+    return f"{min(100 * share, 99.9):.1f} %"
+
 
 TRAINING_US = 40.0
 """Microseconds that one transition of a training takes without its reward: about 25,000 steps per
@@ -76,7 +271,7 @@ def dry_run(
         `not-finite`, `few-rows`, `row-dependence`, `nondeterministic` and `too-slow`; everything
         else is a warning.
     """
-    report, batch = Report(), join(batches)
+    report, batch = Findings(), join(batches)
     function, sources = program.compile(), origins(program)
     given = {name: value.clone() for name, value in batch.arguments.items()}
     try:
@@ -105,7 +300,7 @@ def dry_run(
 
 
 def _report_failure(
-    failure: RewardFailed, batch: Batch, sources: Mapping[str, Origin], report: Report
+    failure: RewardFailed, batch: Batch, sources: Mapping[str, Origin], report: Findings
 ) -> None:
     """An error for a program that raised, or returned what the contract does not allow."""
     message, line = failure.message, failure.line
@@ -144,7 +339,7 @@ def _shapes(batch: Batch) -> str:
 
 
 def _check_arguments(
-    given: Mapping[str, Tensor], batch: Batch, sources: Mapping[str, Origin], report: Report
+    given: Mapping[str, Tensor], batch: Batch, sources: Mapping[str, Origin], report: Findings
 ) -> None:
     for name, value in given.items():
         if not torch.equal(value, batch.arguments[name]):
@@ -153,7 +348,7 @@ def _check_arguments(
             report.warning("changed-argument", sources[""].line, message, hint)
 
 
-def _timed(function: RewardFunction, batch: Batch) -> tuple[Evaluation, float]:
+def _timed(function: RewardFunction, batch: Batch) -> tuple[RewardValues, float]:
     """Evaluate twice; returns an evaluation and microseconds of computing per row."""
     seconds: list[float] = []
     evaluation = None
@@ -165,7 +360,7 @@ def _timed(function: RewardFunction, batch: Batch) -> tuple[Evaluation, float]:
     return evaluation, min(seconds) / len(batch) * 1e6
 
 
-def _check_cost(microseconds: float, sources: Mapping[str, Origin], report: Report) -> None:
+def _check_cost(microseconds: float, sources: Mapping[str, Origin], report: Findings) -> None:
     if microseconds > SLOW_US:
         share = microseconds / (microseconds + TRAINING_US)
         message = (
@@ -176,7 +371,7 @@ def _check_cost(microseconds: float, sources: Mapping[str, Origin], report: Repo
 
 
 def _check_same(
-    first: Evaluation, again: Evaluation, sources: Mapping[str, Origin], report: Report
+    first: RewardValues, again: RewardValues, sources: Mapping[str, Origin], report: Findings
 ) -> None:
     for name, values in first.components.items():
         if not torch.equal(values, again.components[name]):
@@ -189,9 +384,9 @@ def _check_same(
 def _check_few(
     function: RewardFunction,
     batch: Batch,
-    whole: Evaluation,
+    whole: RewardValues,
     sources: Mapping[str, Origin],
-    report: Report,
+    report: Findings,
 ) -> None:
     """Whether a program takes any number of rows, and pays each the same among few."""
     gaps: dict[str, float] = {}
@@ -211,9 +406,9 @@ def _check_few(
 def _check_rows(
     function: RewardFunction,
     batch: Batch,
-    whole: Evaluation,
+    whole: RewardValues,
     sources: Mapping[str, Origin],
-    report: Report,
+    report: Findings,
 ) -> None:
     """Whether each row is paid the same among other rows and at another position.
 
@@ -240,9 +435,9 @@ def _check_training(
     function: RewardFunction,
     batch: Batch,
     rows: int,
-    whole: Evaluation,
+    whole: RewardValues,
     sources: Mapping[str, Origin],
-    report: Report,
+    report: Findings,
 ) -> None:
     """Whether a program does at the number of rows of a training what it does here, and in time."""
     part = torch.arange(rows) % len(batch)
@@ -265,7 +460,7 @@ def _check_training(
         report.error("too-slow", sources[""].line, message, _HINTS["too-slow"])
 
 
-def _gaps(whole: Evaluation, alone: Evaluation, part: Tensor) -> dict[str, float]:
+def _gaps(whole: RewardValues, alone: RewardValues, part: Tensor) -> dict[str, float]:
     """By component, how far rows are paid otherwise among others; nothing where they are not."""
     gaps: dict[str, float] = {}
     for name, values in whole.components.items():
@@ -277,7 +472,9 @@ def _gaps(whole: Evaluation, alone: Evaluation, part: Tensor) -> dict[str, float
     return gaps
 
 
-def _report_gaps(gaps: Mapping[str, float], sources: Mapping[str, Origin], report: Report) -> None:
+def _report_gaps(
+    gaps: Mapping[str, float], sources: Mapping[str, Origin], report: Findings
+) -> None:
     for name, gap in gaps.items():
         message = (
             f'"{name}" of a row changes by up to {gap:.3g} when it is computed '

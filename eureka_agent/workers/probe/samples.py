@@ -16,7 +16,7 @@ from eureka_agent.environment import (
     make_worlds,
     pools,
 )
-from eureka_agent.environment.scripted_policies import hold
+from eureka_agent.environment.scripted_policies import hold_actions
 
 BLOCK = 128
 """Rows come in multiples of this: see `join`."""
@@ -125,7 +125,7 @@ def _held_actions(size: int, generator: torch.Generator) -> Tensor:
     fresh = torch.rand(STEPS, WORLDS, size, generator=generator) * 2 - 1
     fresh[:, :_EXTREME] = fresh[:, :_EXTREME].sign()
     fresh[:, 0], fresh[:, 1], fresh[:, -2] = 1.0, -1.0, 0.0
-    return hold(fresh, generator)
+    return hold_actions(fresh, generator)
 
 
 def _stacked(steps: list[Step], actions: Tensor) -> Transitions:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from eureka_agent.environment import Episodes, SignalLayout
-from eureka_agent.reward import Evaluation, RewardProgram, parse_parameter
-from eureka_agent.reward.signals import PLAIN_NAMES
+from eureka_agent.reward import RewardProgram, RewardValues, split_prefix
+from eureka_agent.reward.signals import STANDARD_PARAMETERS
 
 
-def score(
+def score_episodes(
     program: RewardProgram, episodes: Episodes, layout: SignalLayout, still: bool
 ) -> dict[str, np.ndarray]:
     """Score a program on `E` episodes of `L` steps; rows beyond an end repeat the last step.
@@ -45,7 +45,9 @@ def score(
     return found
 
 
-def pay(program: RewardProgram, arguments: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def score_rows(
+    program: RewardProgram, arguments: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """What a program pays for `M` transitions that may never have happened.
 
     Args:
@@ -64,7 +66,7 @@ def pay(program: RewardProgram, arguments: Mapping[str, np.ndarray]) -> dict[str
     return {"total": paid.total.numpy(), "components": _components(paid, paid.total.shape)}
 
 
-def _components(paid: Evaluation, shape: tuple[int, ...]) -> np.ndarray:
+def _components(paid: RewardValues, shape: tuple[int, ...]) -> np.ndarray:
     """`[C, *shape]`."""
     return torch.stack(list(paid.components.values())).view(-1, *shape).numpy()
 
@@ -73,8 +75,8 @@ def _with_states(parameters: tuple[str, ...]) -> tuple[str, ...]:
     """The parameters, and what else it takes to make transitions that stand still of them."""
     names = dict.fromkeys(parameters)
     for parameter in parameters:
-        _, name = parse_parameter(parameter)
-        if name not in PLAIN_NAMES:
+        _, name = split_prefix(parameter)
+        if name not in STANDARD_PARAMETERS:
             names |= dict.fromkeys([name, f"prev_{name}"])
     return tuple(names | dict.fromkeys(("action", "prev_action", "time_left")))
 
@@ -83,8 +85,8 @@ def _after(arguments: Mapping[str, Tensor], parameters: tuple[str, ...]) -> dict
     """Standing still in the state after each step: the action of the step goes on."""
     standing: dict[str, Tensor] = {}
     for parameter in parameters:
-        prefix, name = parse_parameter(parameter)
-        if parameter in PLAIN_NAMES:
+        prefix, name = split_prefix(parameter)
+        if parameter in STANDARD_PARAMETERS:
             standing[parameter] = _plain(arguments, parameter, "action")
         else:
             standing[parameter] = arguments[name if prefix in ("", "prev") else parameter]
@@ -97,10 +99,10 @@ def _ahead(
     """Standing still in the state ahead of each step: the action before it goes on."""
     standing: dict[str, Tensor] = {}
     for parameter in parameters:
-        prefix, name = parse_parameter(parameter)
+        prefix, name = split_prefix(parameter)
         if parameter == "time_left":
             standing[parameter] = arguments[parameter] + 1.0 / shape[0]
-        elif parameter in PLAIN_NAMES:
+        elif parameter in STANDARD_PARAMETERS:
             standing[parameter] = _plain(arguments, parameter, "prev_action")
         elif prefix in ("max", "min"):
             steps = arguments[parameter].unflatten(0, shape)

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from eureka_agent.reward import Evaluation, RewardFunction, RewardProgram, parse
+from eureka_agent.reward import RewardFunction, RewardProgram, RewardValues, parse
 from eureka_agent.workers import trainer_server
 
 
 class Deadly(RewardFunction):
     """Ends its process when it is called."""
 
-    def __call__(self, arguments: Mapping[str, Tensor]) -> Evaluation:
+    def __call__(self, arguments: Mapping[str, Tensor]) -> RewardValues:
         signal.raise_signal(signal.SIGSEGV)  # of this very thread, as a fault is
         return super().__call__(arguments)
 

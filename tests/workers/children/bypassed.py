@@ -23,7 +23,7 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from eureka_agent.reward import Evaluation
+from eureka_agent.reward import RewardValues
 from eureka_agent.workers import trainer_server
 
 TOOLS = (
@@ -44,10 +44,10 @@ class Anything:
     def compile(self) -> "Anything":
         return self
 
-    def __call__(self, arguments: Mapping[str, Tensor]) -> Evaluation:
+    def __call__(self, arguments: Mapping[str, Tensor]) -> RewardValues:
         given = {name: arguments[name] for name in self.parameters}
         components = self._compute(**given)
-        return Evaluation(sum(components.values()), components)
+        return RewardValues(sum(components.values()), components)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import errno
 import os
 
-from eureka_agent.workers.isolation import seccomp, self_test
+from eureka_agent.workers import sandbox_server
+from eureka_agent.workers.isolation import seccomp
 from eureka_agent.workers.isolation.seccomp import Refusal
 from eureka_agent.workers.isolation.syscalls import NUMBERS
 from eureka_agent.workers.protocol import Message
@@ -18,7 +19,7 @@ def as_ordinary_user(request: Message, reporter: Reporter) -> Message:
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-    return self_test.put_to_trial(request, reporter)
+    return sandbox_server.put_to_trial(request, reporter)
 
 
 def in_container(request: Message, reporter: Reporter) -> Message:
@@ -28,7 +29,7 @@ def in_container(request: Message, reporter: Reporter) -> Message:
         NUMBERS[seccomp.machine()].update(LANDLOCK)
         refused += [Refusal(call, request.fields["error"]) for call in LANDLOCK]
     seccomp.install(seccomp.assemble(refused, seccomp.machine()))
-    return self_test.put_to_trial(request, reporter)
+    return sandbox_server.put_to_trial(request, reporter)
 
 
 serve({"ordinary": as_ordinary_user, "container": in_container})

@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from eureka_agent.workers.process import Child
+from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import Message
 
-child = Child("crooked", import_path=[Path(__file__).parent])
+child = WorkerProcess("crooked", import_path=[Path(__file__).parent])
 folder = child.request(Message("limits"), deadline_s=60).fields["folder"]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 from eureka_agent.reward import LIBRARY, language
-from eureka_agent.reward.namespace import namespace
+from eureka_agent.reward.program import namespace
 
 x, y, v = torch.rand(6, 3), torch.rand(6, 3), torch.rand(6)
 q, b, i = torch.rand(6, 4), x > 0.5, torch.arange(6)

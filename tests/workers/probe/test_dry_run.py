@@ -14,7 +14,7 @@ from eureka_agent.environment import (
     Transitions,
     find_environment,
 )
-from eureka_agent.reward import Evaluation, Finding, RewardFunction, RewardProgram, parse
+from eureka_agent.reward import Finding, RewardFunction, RewardProgram, RewardValues, parse
 from eureka_agent.workers.probe.dry_run import dry_run
 from eureka_agent.workers.probe.samples import (
     BLOCK,
@@ -35,12 +35,12 @@ def only(findings: list[Finding], rule: str, severity: str) -> Finding:
 
 
 def tampered(
-    act: Callable[[Mapping[str, Tensor], Evaluation], None],
+    act: Callable[[Mapping[str, Tensor], RewardValues], None],
 ) -> Callable[[RewardProgram], RewardProgram]:
     """Programs whose function does something that the language has no words for."""
 
     class Function(RewardFunction):
-        def __call__(self, arguments: Mapping[str, Tensor]) -> Evaluation:
+        def __call__(self, arguments: Mapping[str, Tensor]) -> RewardValues:
             evaluation = super().__call__(arguments)
             act(arguments, evaluation)
             return evaluation
@@ -180,7 +180,7 @@ def test_rows_that_stand_alone_pass(tried: Try, sound: str) -> None:
 def test_what_differs_between_two_calls_is_refused(tried: Try) -> None:
     calls = iter(range(1000))
 
-    def drift(arguments: Mapping[str, Tensor], evaluation: Evaluation) -> None:
+    def drift(arguments: Mapping[str, Tensor], evaluation: RewardValues) -> None:
         evaluation.components["a"] += next(calls)
 
     findings = tried('return {"a": pole_up}', program_type=tampered(drift))
@@ -188,7 +188,7 @@ def test_what_differs_between_two_calls_is_refused(tried: Try) -> None:
 
 
 def test_a_changed_argument_is_a_warning(tried: Try) -> None:
-    def spoil(arguments: Mapping[str, Tensor], evaluation: Evaluation) -> None:
+    def spoil(arguments: Mapping[str, Tensor], evaluation: RewardValues) -> None:
         if unspoilt:
             arguments["pole_up"][unspoilt.pop()] = 0.5
 

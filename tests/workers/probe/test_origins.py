@@ -2,7 +2,7 @@
 
 from eureka_agent.environment import Environment
 from eureka_agent.reward import parse
-from eureka_agent.workers.probe.origins import Origin, origins
+from eureka_agent.workers.probe.dry_run import Origin, origins
 
 TEXT = '''"""Idea."""
 WEIGHTS = {"up": 1.0, "slow": 1.0, "late": 1.0, "plain": 1.0}

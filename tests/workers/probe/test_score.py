@@ -9,7 +9,7 @@ from sledge import sledge
 
 from eureka_agent.environment import Environment, Episodes
 from eureka_agent.reward import RewardFailed, parse
-from eureka_agent.workers.probe.score import score
+from eureka_agent.workers.probe.score import score_episodes
 
 PROGRAM = '''"""Everything that a state can be."""
 WEIGHTS = {"now": 2.0, "then": -1.0, "best": 1.0, "first": 1.0, "last": 1.0, "rest": 1.0}
@@ -38,7 +38,7 @@ def episodes(environment: Environment) -> Episodes:
 
 def paid(environment: Environment, episodes: Episodes, text: str) -> dict[str, np.ndarray]:
     program = parse(text, environment.signals_described)
-    return score(program, episodes, environment.layout, True)
+    return score_episodes(program, episodes, environment.layout, True)
 
 
 def test_the_total_is_the_weighted_sum_of_the_components(

@@ -3,7 +3,6 @@
 While the pole hangs, energy is what has to grow; near the top the same energy keeps it up,
 and the products switch the balance terms on.
 """
-import math
 
 import torch
 

@@ -1,8 +1,7 @@
 """Keep the pole up, in the style of published generated rewards."""
-from typing import Tuple, Dict
-import math
+from typing import Dict
+
 import torch
-from torch import Tensor
 
 WEIGHTS: Dict[str, float] = {"angle_reward": 1.0, "position_penalty": 0.1, "velocity_penalty": 0.01}
 SCALES: Dict[str, float] = {"angle_temperature": 0.3}

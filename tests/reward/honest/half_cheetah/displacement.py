@@ -1,6 +1,8 @@
 """Distance covered per step, measured from positions rather than velocities."""
 
-import torch, math
+import math
+
+import torch
 
 WEIGHTS = {"distance": 20.0, "fall": 1.0, "energy": 0.01}
 

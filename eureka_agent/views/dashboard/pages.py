@@ -1,0 +1,523 @@
+"""The pages about a run, a generation and a candidate: what people read beside the tree."""
+
+from collections.abc import Iterable, Sequence
+from difflib import unified_diff
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from eureka_agent.common.text import (
+    count,
+    duration,
+    money,
+    number,
+    percent,
+    plural,
+    sparkline,
+    terminal_line,
+    terminal_program,
+    terminal_text,
+    thought_line,
+    tokens,
+    value_range,
+)
+from eureka_agent.store import EvaluationRow, GenerationRow, TrainingRow
+from eureka_agent.views.dashboard.source import Details, Overview, Source
+from eureka_agent.views.dashboard.widgets import Chart, Curve, Pages, Point
+from eureka_agent.views.documents import exchange_name
+from eureka_agent.views.live import event_line, generation_line
+from eureka_agent.views.snapshot import Document
+from eureka_agent.views.terminal.candidate import analysis_sections
+from eureka_agent.views.terminal.parts import (
+    STATES,
+    code,
+    foreign,
+    path_text,
+    plain_table,
+    section,
+    state_text,
+    status_text,
+    verdict,
+)
+from eureka_agent.views.terminal.run import Results, best_title, verdict_view
+from eureka_agent.views.terminal.tables import setting_text
+from eureka_agent.views.verdict import comparison_notes, standing_words
+
+EVENTS = 200
+SUMMARY_EVENTS = 5
+HEIGHT = 8
+
+
+def run_pages(source: Source) -> Pages:
+    """The pages on a run by title."""
+    overview = source.overview
+    if overview is None:
+        return {"Summary": lambda: unreadable(source)}
+    return {
+        "Summary": lambda: run_summary(source, overview),
+        "Best": lambda: best(source),
+        "Generations": lambda: generations(overview),
+        "Events": lambda: events(source),
+        "Insight": lambda: reward_comparison(overview),
+        "Settings": lambda: settings(overview),
+    }
+
+
+def run_heading(source: Source) -> Text:
+    """Which run it is and how it stands, on one line."""
+    status = status_text(source.overview.status) if source.overview else Text("unreadable", "red")
+    return Text.assemble((terminal_line(source.name), "bold"), "  ", status)
+
+
+def unreadable(source: Source) -> RenderableType:
+    """Why a run cannot be shown."""
+    return Text(terminal_text(source.failure), "red")
+
+
+def run_summary(source: Source, overview: Overview) -> RenderableType:
+    """How a run stands: what happens now, its results, its course and what it took."""
+    row = overview.row
+    parts: list[RenderableType] = [Text(terminal_line(row.goal))]
+    if source.failure:
+        parts.append(Text(terminal_text(source.failure), "red"))
+    if overview.status == "running" and row.phase:
+        parts.append(Text.assemble(("▸ ", "cyan"), terminal_line(row.phase)))
+    if row.failure:
+        parts.append(Text(terminal_text(row.failure), "red"))
+    document = source.document()
+    if document is not None:
+        parts += [Text(), verdict_view(document)]
+        if document["best"] and document["best"]["why"]:
+            first = f"Candidate {document['best']['candidate']} stands first"
+            parts.append(Text(f"{first}: {terminal_line(document['best']['why'])}."))
+        parts += [Text(), _results(document), Text(), _spent(document, overview)]
+    if _has_fitness(overview):
+        parts += [Text(), Text("Ranking fitness by generation", "bold"), _course(overview)]
+    lines: list[RenderableType] = [event_line(event) for event in source.events(SUMMARY_EVENTS)]
+    if lines:
+        parts += [Text(), section("Last events", Group(*lines))]
+    return Group(*parts)
+
+
+def _results(document: Document) -> RenderableType:
+    """The winner beside the baselines, and how far that can be trusted."""
+    results = Results(document, published=True)
+    if not document["measured"]:
+        return Text(" ".join(comparison_notes(document)))
+    if not results:
+        return Text("Nothing has been compared yet.", "dim")
+    return Group(results, Text(" ".join(comparison_notes(document)), "dim"))
+
+
+def _spent(document: Document, overview: Overview) -> RenderableType:
+    usage = document["usage"]
+    lines = [
+        f"{plural(len(overview.candidates), 'candidate')} in "
+        f"{plural(len(overview.generations), 'generation')}",
+        f"{count(document['env_steps'])} steps, {duration(document['wall_seconds'])}, "
+        f"{count(document['env_steps_per_second'])} steps per second in training",
+    ]
+    if usage["calls"]:
+        used = tokens(usage["prompt_tokens"], usage["completion_tokens"])
+        lines.append(
+            f"{plural(usage['calls'], 'answer')} of the language model, {used} tokens, "
+            f"{money(usage['cost'])}"
+        )
+    return Text("\n".join(lines))
+
+
+def best(source: Source) -> RenderableType:
+    """The program that leads, and where it and its policy are."""
+    document = source.document()
+    found = document and document["best"]
+    if not document or not found:
+        return Text("No candidate has been trained to the end yet.", "dim")
+    title = best_title(document)
+    head = Text.assemble(f"{title}: ", (f"candidate {found['candidate']}", "bold"))
+    if found["why"]:
+        head.append(f", {terminal_line(found['why'])}")
+    paths = [path_text(path) for key in ("reward_path", "policy_path") if (path := found[key])]
+    return Group(head, Text(), code(found["text"], numbers=True), Text(), *paths)
+
+
+def _course(overview: Overview) -> Chart:
+    """The best and the mean fitness of each generation."""
+    curves = []
+    for name, style in (("best", "green"), ("mean", "blue")):
+        values = [(row.generation, getattr(row, name)) for row in overview.generations]
+        points = tuple((float(x), y) for x, y in values if y is not None)
+        curves.append(Curve(name, points, style, dotted=name == "mean"))
+    return Chart(curves, HEIGHT, x="generation {}")
+
+
+def generations(overview: Overview) -> RenderableType:
+    """All generations in numbers."""
+    if not overview.generations:
+        return Text("Nothing has been proposed yet.", "dim")
+    lines: list[RenderableType] = [generation_line(row) for row in overview.generations]
+    if not _has_fitness(overview):
+        return Group(*lines)
+    return Group(_course(overview), Text(), *lines)
+
+
+def _has_fitness(overview: Overview) -> bool:
+    """Whether a fitness of any candidate is known."""
+    return any(row.best is not None for row in overview.generations)
+
+
+def events(source: Source) -> RenderableType:
+    """What happened, the newest first."""
+    lines: list[RenderableType] = [event_line(event) for event in source.events(EVENTS)[::-1]]
+    return Group(*lines) if lines else Text("Nothing has happened yet.", "dim")
+
+
+def reward_comparison(overview: Overview) -> RenderableType:
+    """What the rewards say of each other, and how far each is from the human reward."""
+    known = overview.reward_comparison
+    if known is None:
+        return Text("Programs and policies have not been compared with each other.", "dim")
+    apart = known.distances.get("human") or []
+    distances = dict(zip(known.distances.get("candidates", []), apart, strict=False))
+    alarmed = {alarm.get("candidate") for alarm in known.alarms}
+    fitness = (">ranking fitness",) if _has_fitness(overview) else ()
+    table = plain_table(">#", *fitness, ">others' comparisons won", ">from human reward", "")
+    for row in overview.candidates:
+        share, distance = known.peers.get(str(row.id)), distances.get(row.id)
+        if share is not None or distance is not None:
+            alarm = Text("pleases its own reward alone", "red") if row.id in alarmed else ""
+            _, standing = overview.ranks.get(row.id, (0, None))
+            values = (number(standing.value if standing else None),) if fitness else ()
+            table.add_row(str(row.id), *values, percent(share), number(distance), alarm)
+    parts: list[RenderableType] = [Text(f"- {terminal_line(sentence)}") for sentence in known.said]
+    note = "Distance between what programs ask for: 0 is the same, 1 the contrary."
+    return Group(*parts, Text(), table, Text(note, "dim"))
+
+
+def settings(overview: Overview) -> RenderableType:
+    """The resolved configuration."""
+    table = plain_table("setting", "~value")
+    for name, value in overview.row.config.items():
+        table.add_row(terminal_line(name), Text(terminal_line(setting_text(value))))
+    return table
+
+
+def generation_pages(overview: Overview, row: GenerationRow) -> Pages:
+    """The page on one generation."""
+    return {"Summary": lambda: generation(overview, row)}
+
+
+def generation(overview: Overview, row: GenerationRow) -> RenderableType:
+    """A generation: its numbers, and its candidates from the best to the worst."""
+    members = [each for each in overview.candidates if each.generation == row.generation]
+    last = len(overview.ranks) + 1
+    members.sort(key=lambda each: (overview.ranks.get(each.id, (last, None))[0], each.id))
+    measured = _has_fitness(overview)
+    standings = {number: standing for number, (_, standing) in overview.ranks.items()}
+    known = [standings[each.id] for each in members if each.id in standings]
+    dense = measured and any(standing.progress is not None for standing in known)
+    heading = ">ranking fitness" if measured else ">done"
+    table = plain_table(">#", "from", "state", heading, *([">progress"] if dense else []), "~")
+    for each in members:
+        parents = " ".join(f"#{parent}" for parent in each.parents)
+        done = overview.progress.get(each.id)
+        standing = standings.get(each.id)
+        value = standing.value if standing and measured else None
+        fitness = number(value) if done is None else percent(done)
+        words = foreign(thought_line(each.thought, overview.row.goal))
+        nearer = [number(standing.progress if standing else None)] if dense else []
+        table.add_row(str(each.id), parents, state_text(each.state), fitness, *nearer, words)
+    numbers = f"{row.finished} of {row.candidates} trained, {row.rejected} rejected, "
+    numbers += f"{row.failed} failed."
+    if row.best is not None:
+        numbers += f" Best ranking fitness {number(row.best)}, mean {number(row.mean)}."
+    return Group(Text(numbers), Text(), table)
+
+
+TALL, LOW = 10, 4
+DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+ROLES = {"candidate": "Training", "winner": "Trained again"}
+
+
+def candidate_heading(details: Details, goal: str) -> Text:
+    """Which candidate it is and how it stands, on one line."""
+    row = details.candidate
+    line = Text.assemble((f"Candidate {row.id}", "bold"), "  ", state_text(row.state))
+    value = details.standing["ranking_value"]
+    if row.fitness is not None and value is not None:
+        line.append(f", ranking fitness {number(value)}")
+    return line.append(f"  {thought_line(row.thought, goal)}", "dim")
+
+
+def candidate_pages(details: Details) -> Pages:
+    """The pages on a candidate by title, in the order of the keys that open them."""
+    pages = {
+        "Facts": candidate_summary,
+        "Code": program,
+        "Diff": differences,
+        "Critic": criticism,
+        "Curves": curves,
+        "Parts": components,
+        "Trainer": diagnostics,
+        "Failures": failures,
+        "Reflection": reflection,
+        "Prompt": conversation,
+    }
+    return {title: lambda draw=draw: draw(details) for title, draw in pages.items()}
+
+
+def candidate_summary(details: Details) -> RenderableType:
+    """What it is, where it comes from, how it did, and where its files are."""
+    row = details.candidate
+    parts: list[RenderableType] = []
+    parts += [Text(terminal_line(text)) for text in (row.thought, row.note) if text]
+    if row.lesson:
+        parts.append(Text(f"Lesson: {terminal_line(row.lesson)}"))
+    table = plain_table("", "~")
+    table.show_header = False
+    table.add_row("generation", str(row.generation))
+    table.add_row("from", _numbers(row.parents) or "no other candidate")
+    if details.children:
+        table.add_row("led to", Text(_numbers(details.children)))
+    if row.twin is not None:
+        table.add_row("equivalent to", f"#{row.twin}")
+    table.add_row("written by", foreign(row.designer))
+    said = standing_words(details.standing)
+    if said:
+        table.add_row("result", said)
+    if row.own_return is not None:
+        table.add_row("checkpoint", f"after {count(row.checkpoint_step or 0)} steps")
+    for role, name in ROLES.items():
+        of_it = [training for training in details.trainings if training.role == role]
+        if of_it:
+            table.add_row(name.lower(), _standings(of_it))
+    table.add_row("program", path_text(str(details.folder / "reward.py")))
+    for video in details.videos:
+        table.add_row("video", path_text(str(video)))
+    parts += [Text(), table]
+    if row.failure:
+        why = "Why it was rejected" if row.state == "rejected" else "Why it failed"
+        parts += [Text(), section(why, Text(terminal_text(row.failure).rstrip()))]
+    if _measured(details):
+        parts += [Text(), Text("Ranking fitness", "bold"), _fitness(details)]
+    return Group(*parts)
+
+
+def program(details: Details) -> RenderableType:
+    """The reward program."""
+    if not details.candidate.text.strip():
+        return Text("There is no program: the model's answer held none.", "dim")
+    return code(details.candidate.text, numbers=True)
+
+
+def differences(details: Details) -> RenderableType:
+    """What was changed, from each parent to this program."""
+    if not details.parents:
+        return Text("It has no parent to compare with.", "dim")
+    parts: list[RenderableType] = []
+    for parent in details.parents:
+        texts = parent.text, details.candidate.text
+        old, new = (terminal_program(text).splitlines() for text in texts)
+        lines = list(unified_diff(old, new, lineterm="", n=3))[2:]
+        table = Table.grid()
+        for line in lines:
+            style = DIFF_STYLES.get(line[0], "")
+            if line[0] == "@":
+                table.add_row("", Text("⋯", style))
+            else:
+                table.add_row(Text(f"{line[0]} ", style), Text(line[1:], style))
+        parts.append(section(f"From #{parent.id}", table if lines else Text("The same text.")))
+    return Group(*parts)
+
+
+def criticism(details: Details) -> RenderableType:
+    """What the critic found in this program and in the versions that it sent back."""
+    row = details.candidate
+    found = verdict(row.verdict, row.text) if row.verdict else Text("Nothing to mend.", "dim")
+    if row.state == "proposed":
+        found = Text("Not checked yet.", "dim")
+    parts = [section("This program", found)]
+    for draft in reversed(details.drafts):
+        name = f"Repair {draft.attempt}" if draft.attempt else "First version"
+        parts.append(section(f"{name}, sent back", verdict(draft.verdict, draft.text)))
+    return Group(*parts)
+
+
+def curves(details: Details) -> RenderableType:
+    """Fitness beside the human reward, and the program's own return, as training went on."""
+    measured = _measured(details)
+    parts: list[RenderableType] = []
+    if measured or not any(details.evaluations.values()):
+        parts += [Text("Ranking fitness", "bold"), _fitness(details, TALL)]
+    for training in details.trainings:
+        evaluations = details.evaluations[training.id]
+        if not evaluations:
+            continue
+        own = [(e.step, e.own_return) for e in evaluations]
+        columns = (">own return", ">length", ">ended early", "")
+        table = plain_table(">step", *((">fitness",) if measured else ()), *columns)
+        for e in evaluations:
+            table.add_row(
+                count(e.step),
+                *((number(e.fitness),) if measured else ()),
+                number(e.own_return),
+                number(e.episode_length),
+                percent(e.ended_early),
+                Text("shipped", "green") if e.step == training.checkpoint_step else "",
+            )
+        chart = Chart([Curve("own return", _points(own), "yellow")], LOW)
+        parts += [
+            Text(),
+            Text(f"{ROLES[training.role]}, seed {training.seed}: what the reward pays", "bold"),
+            chart,
+            Text(),
+            table,
+        ]
+    return Group(*parts)
+
+
+def components(details: Details) -> RenderableType:
+    """What each component paid per step as training went on, weighted."""
+    evaluations = _latest(details)
+    if not any(e.components for e in evaluations):
+        return Text("No evaluation has told of components yet.", "dim")
+    names = dict.fromkeys(name for e in evaluations for name in e.components)
+    parts: list[RenderableType] = [Text("Weighted value per step, mean of an evaluation.", "dim")]
+    for name in names:
+        series = [(e.step, e.components.get(name, {})) for e in evaluations]
+        last = series[-1][1]
+        head = Text.assemble((terminal_line(name), "bold"), f"  now {number(last.get('mean'))}")
+        head.append(f", {number(last.get('min'))} to {number(last.get('max'))}")
+        head.append(f", {percent(last.get('share'))} of the return")
+        means = [(step, values.get("mean")) for step, values in series]
+        chart = Chart([Curve(name, _points(means), "cyan")], LOW)
+        parts += [Text(), head, chart]
+    return Group(*parts)
+
+
+def diagnostics(details: Details) -> RenderableType:
+    """What the trainer says of itself: a line for each measure."""
+    evaluations = _latest(details)
+    names = dict.fromkeys(name for e in evaluations for name in e.diagnostics)
+    if not names:
+        return Text("The trainer has told nothing yet.", "dim")
+    table = plain_table("measure", "over training", ">first", ">last", ">lowest", ">highest")
+    for name in names:
+        values = [e.diagnostics.get(name) for e in evaluations]
+        known = [value for value in values if value is not None]
+        low, high = value_range([values])
+        ends = (known[0], known[-1]) if known else (None, None)
+        table.add_row(
+            terminal_line(name.replace("_", " ")),
+            Text(sparkline(values, low, high), "cyan"),
+            *map(number, (*ends, low, high) if known else (None,) * 4),
+        )
+    return table
+
+
+def failures(details: Details) -> RenderableType:
+    """How its policy's episodes fail, what its program pays, and what a model says of both."""
+    known = details.analysis
+    sections = analysis_sections(known.failures, known.lens, known.opinion) if known else []
+    if not sections:
+        return Text("Its policy has not been looked at.", "dim")
+    return Group(*sections)
+
+
+def reflection(details: Details) -> RenderableType:
+    """What its training taught, as the next generation was told."""
+    text = details.candidate.reflection
+    return Text(terminal_text(text)) if text else Text("There is no reflection yet.", "dim")
+
+
+def conversation(details: Details) -> RenderableType:
+    """What the language model was asked and what it answered, first to last."""
+    if not details.exchanges:
+        return Text("No language model was asked for this candidate.", "dim")
+    parts: list[RenderableType] = []
+    seen = 0
+    for exchange in details.exchanges:
+        name = exchange_name(exchange.role, exchange.attempt)
+        about = "about " if exchange.estimated else ""
+        tokens = f"{about}{exchange.prompt_tokens:,} + {exchange.completion_tokens:,} tokens"
+        cost = "" if exchange.cost is None else f", {exchange.cost:.4f} USD"
+        line = f"{name} by {terminal_line(exchange.model)}: {tokens}, {duration(exchange.seconds)}{cost}"
+        parts += [Text(line, "bold"), Text()]
+        # A repair's question begins with all that was said before to the author.
+        for message in exchange.messages[seen if exchange.role == "repair" else 0 :]:
+            parts.append(_said(message.get("role", ""), message.get("content", "")))
+        if exchange.role == "designer":
+            seen = len(exchange.messages) + 1
+        if exchange.reasoning:
+            parts.append(_said("reasoning", exchange.reasoning))
+        parts.append(_said(f"reply ({exchange.finish_reason})", exchange.reply))
+    return Group(*parts)
+
+
+def _said(role: str, text: str) -> RenderableType:
+    return Group(
+        Text(terminal_line(role), "cyan"), Padding(Text(terminal_text(text).strip()), (0, 0, 1, 2))
+    )
+
+
+def _measured(details: Details) -> bool:
+    """Whether a fitness of any of its policies is known."""
+    return any(e.fitness is not None for rows in details.evaluations.values() for e in rows)
+
+
+def _fitness(details: Details, height: int = 8) -> Chart:
+    """The candidate's fitness by step beside the human reward's, as far as either is known."""
+    own = _curve([details.evaluations[t.id] for t in details.trainings if t.role == "candidate"])
+    again = _curve([details.evaluations[t.id] for t in details.trainings if t.role == "winner"])
+    drawn = [
+        Curve(f"#{details.candidate.id}", own, "green"),
+        Curve("trained again", again, "magenta", dotted=True),
+    ]
+    human = _curve(details.human)
+    end = max((curve.points[-1][0] for curve in drawn if curve.points), default=0.0)
+    if human:
+        drawn.append(Curve("human reward", human, "blue", dotted=True))
+    elif details.published is not None and end:
+        level = ((0.0, details.published), (end, details.published))
+        drawn.append(Curve("human reward, published", level, "blue", dotted=True))
+    return Chart(drawn, height)
+
+
+def _curve(trainings: Iterable[list[EvaluationRow]]) -> tuple[Point, ...]:
+    """Fitness by step; of several trainings the mean, as many lines would hide each other."""
+    steps: dict[int, list[float]] = {}
+    for evaluations in trainings:
+        for e in evaluations:
+            if e.fitness is not None:
+                steps.setdefault(e.step, []).append(e.fitness)
+    return tuple((float(step), sum(v) / len(v)) for step, v in sorted(steps.items()))
+
+
+def _points(pairs: Iterable[tuple[int, float | None]]) -> tuple[Point, ...]:
+    return tuple((float(step), value) for step, value in pairs if value is not None)
+
+
+def _latest(details: Details) -> list[EvaluationRow]:
+    """The evaluations of the candidate's own training in the search, the first seed's."""
+    return next((rows for rows in details.evaluations.values() if rows), [])
+
+
+def _standings(trainings: Sequence[TrainingRow]) -> Text:
+    """Several trainings on a line: how many, what each reached, how far the others are."""
+    parts = [str(len(trainings))]
+    for word, key in (("ranking", "ranking_fitness"), ("reporting", "reporting_fitness")):
+        values = [getattr(training, key) for training in trainings]
+        known = [number(value) for value in values if value is not None]
+        parts += [f"on the {word} episodes {', '.join(known)}"] if known else []
+    for training in trainings:
+        if training.state != "finished":
+            parts.append(
+                f"{STATES[training.state][1]}, {count(training.steps_done)} of "
+                f"{count(training.steps_total)} steps"
+            )
+    return Text("; ".join(parts))
+
+
+def _numbers(candidates: Iterable[int]) -> str:
+    return " ".join(f"#{number}" for number in candidates)

@@ -1,0 +1,531 @@
+"""Watching a search from a thread of its own: live in a terminal, in plain lines everywhere else.
+
+A view only reads the store, through its own connection, and what goes wrong in it never reaches
+the search.
+"""
+
+import os
+import termios
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import localtime, strftime
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from eureka_agent.common.text import (
+    count,
+    duration,
+    last_line,
+    money,
+    number,
+    percent,
+    plural,
+    sparkline,
+    terminal_line,
+    tokens,
+    value_range,
+)
+from eureka_agent.store import EvaluationRow, EventRow, GenerationRow, RunReader, UsageRow
+from eureka_agent.views.snapshot import (
+    BASELINES,
+    Facts,
+    Lane,
+    Pace,
+    published_human,
+    read_facts,
+    remaining_steps,
+)
+from eureka_agent.views.terminal.parts import RUN_STYLES, STATES
+
+INTERVAL = 0.25
+"""Seconds between two looks, where a look costs next to nothing."""
+SHARE = 0.008
+"""The most that looks take of a processor's time: the more one costs, the later comes the next."""
+# How long the end of a search waits for a view that hangs, in seconds.
+PATIENCE = 5.0
+# The clock moves once in so many seconds where nothing else does.
+TICK = 1.0
+# A forecast from fewer seconds than this would be a guess.
+FORECAST_AFTER = 5.0
+
+
+def progress_view(path: Path, console: Console, *, plain: bool = False) -> "View":
+    """The view that suits the console: live where it can be, plain lines where asked or needed."""
+    live = console.is_terminal and not console.is_dumb_terminal and not plain
+    return LiveView(path, console) if live else PlainView(path, console)
+
+
+class View:
+    """A context manager that shows what happens in a run while its block runs.
+
+    Args:
+        path: the run folder.
+        console: where to draw.
+    """
+
+    def __init__(self, path: Path, console: Console) -> None:
+        self._path = path
+        self._console = console
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="progress view", daemon=True)
+        self._complained = False
+        self._pace = Pace()
+        self._begun = time.monotonic()
+        self._spent_before = 0.0
+
+    def __enter__(self) -> Self:
+        try:
+            # Here and not in the thread: what the block does first must not count as old news.
+            with RunReader.open(self._path) as run:
+                self._begin(run)
+        except Exception as error:
+            self._complain(error)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Show the final state and stop."""
+        self._stop.set()
+        self._thread.join(PATIENCE)
+
+    def _watch(self) -> None:
+        try:
+            with RunReader.open(self._path) as run:
+                self._show(run)
+        except Exception as error:
+            self._complain(error)
+
+    def _show(self, run: RunReader) -> None:
+        """Update until the end, and once after it."""
+        ending, cost = False, 0.0
+        while not ending:
+            ending = self._stop.wait(max(INTERVAL, cost / SHARE))
+            begun = time.thread_time()
+            try:
+                self._update(run, ending)
+            except Exception as error:
+                self._complain(error)
+            cost = time.thread_time() - begun
+
+    def _begin(self, run: RunReader) -> None:
+        self._spent_before = run.row().wall_seconds
+
+    def _update(self, run: RunReader, ending: bool) -> None:
+        raise NotImplementedError
+
+    def _published(self, run: RunReader) -> Lane | None:
+        """The published human reward; a view can do without."""
+        try:
+            return published_human(run)
+        except OSError as error:
+            self._complain(error)
+            return None
+
+    def _complain(self, error: Exception) -> None:
+        """Note the first problem; a view that repeats itself would bury the search."""
+        if not self._complained:
+            self._complained = True
+            reason = terminal_line(f"{type(error).__name__}: {error}")
+            self._console.print(Text(f"Progress cannot be shown ({reason}); the search goes on."))
+
+    def _totals(self, env_steps: int, remaining: int, usage: Sequence[UsageRow]) -> list[str]:
+        now = time.monotonic()
+        self._pace.look(now, env_steps)
+        elapsed = now - self._begun
+        pace = self._pace.overall()
+        known = remaining > 0 and pace > 0 and elapsed > FORECAST_AFTER
+        left = remaining / pace if known else None
+        return totals(env_steps, self._pace.recent(), self._spent_before + elapsed, left, usage)
+
+
+class LiveView(View):
+    """The run on one screen, redrawn in place as it changes."""
+
+    def __init__(self, path: Path, console: Console) -> None:
+        super().__init__(path, console)
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        self._keys = ExitStack()
+        self._facts: Facts | None = None
+        self._human: Lane | None = None
+        self._size = console.size
+        self._drawn = 0.0
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._keys.enter_context(no_echo())
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        with self._keys:
+            super().__exit__(*error)
+
+    def _show(self, run: RunReader) -> None:
+        self._human = self._published(run)
+        with self._live:
+            super()._show(run)
+
+    def _update(self, run: RunReader, ending: bool) -> None:
+        resized = self._console.size != self._size
+        if resized:
+            # The terminal has reflowed the old frame; what is left of it cannot be painted over.
+            self._size = self._console.size
+            self._console.clear()
+        changed = run.changed()
+        if changed or self._facts is None:
+            self._facts = read_facts(run, self._human)
+        facts, now = self._facts, time.monotonic()
+        footer = self._totals(facts.taken, facts.remaining, facts.usage)
+        if changed or resized or ending or now - self._drawn >= TICK:
+            self._drawn = now
+            width, height = self._size
+            self._live.update(frame(facts, footer, width, height), refresh=True)
+
+
+class PlainView(View):
+    """The same facts as lines, each once: for logs, pipes and screen readers."""
+
+    def __init__(self, path: Path, console: Console) -> None:
+        super().__init__(path, console)
+        self._event = 0
+        self._evaluation = 0
+        self._generation = 0
+        self._phase = ""
+        self._measured = True
+
+    def _begin(self, run: RunReader) -> None:
+        super()._begin(run)
+        row, self._measured = run.row(), run.measured
+        self._print(Text(terminal_line(f"{run.name}: {row.goal}")))
+        self._event = max((event.id for event in run.events(last=1)), default=0)
+        self._evaluation = max((evaluation.id for evaluation in run.evaluations()), default=0)
+        self._generation = max((line.generation for line in run.generations()), default=0)
+        human = self._published(run)
+        if human:
+            self._print(Text(f"human reward: {number(human.best)}, {human.words}"))
+
+    def _update(self, run: RunReader, ending: bool) -> None:
+        if not (run.changed() or ending):
+            return
+        with run.transaction():
+            row, generations = run.row(), run.generations()
+            evaluations, events = (
+                run.evaluations(since=self._evaluation),
+                run.events(since=self._event),
+            )
+            names = _names(run) if evaluations else {}
+            summary = BETWEEN.join(
+                self._totals(run.steps_taken(), remaining_steps(run), run.usage())
+            )
+        if evaluations:
+            self._evaluation = evaluations[-1].id
+            self._rounds(evaluations, names, summary)
+        for event in events:
+            self._event = event.id
+            self._print(event_line(event))
+        for line in generations:
+            over = ending or line.generation < generations[-1].generation
+            if over and line.generation >= self._generation:
+                self._generation = line.generation + 1
+                self._print(_now("").append(generation_line(line)))
+        if row.phase and row.phase != self._phase:
+            self._phase = row.phase
+            self._print(_now(terminal_line(row.phase)))
+        if ending:
+            self._print(_now(summary))
+
+    def _rounds(
+        self, evaluations: list[EvaluationRow], names: dict[int, str], summary: str
+    ) -> None:
+        """One line for all that were evaluated at the same step."""
+        rounds: defaultdict[int, list[str]] = defaultdict(list)
+        for row in evaluations:
+            fitness = f" {number(row.fitness)}" if self._measured else ""
+            if self._measured and row.progress is not None:
+                fitness += f" (progress {number(row.progress)})"
+            rounds[row.step].append(f"{names[row.training_id]}{fitness}")
+        for step, results in rounds.items():
+            measured = f"ranking fitness after {count(step)} steps: {', '.join(results)}"
+            text = measured if self._measured else f"{', '.join(results)} at {count(step)} steps"
+            self._print(_now(f"{text}  ({summary})"))
+
+    def _print(self, line: Text) -> None:
+        self._console.print(line, soft_wrap=True)
+
+
+def _now(text: str) -> Text:
+    return Text.assemble((time.strftime("%H:%M:%S  "), "dim"), text)
+
+
+def _names(run: RunReader) -> dict[int, str]:
+    """How people call each training: `#7`, or the baseline and its seed."""
+    return {
+        training.id: f"#{training.candidate_id}"
+        if training.role == "candidate"
+        else f"{BASELINES[training.role]} (seed {training.seed})"
+        for training in run.trainings()
+    }
+
+
+BAR = 8
+CURVE = 10
+NUMBER = 7
+MOST_GENERATIONS = 8
+# Below these widths, in columns, the words and then the curve give way.
+ROOM_FOR_WORDS = 72
+ROOM_FOR_CURVE = 52
+# Header, blank, lane heading, blank, blank; and the line on which the cursor rests.
+FIXED_LINES = 8
+REACHES = "▲"
+"""Marks a fitness that is as high as the human reward's."""
+EVENT_WORDS = {
+    "rejected": ("rejected", "yellow"),
+    "failed": ("failed", "red"),
+    "finished": ("trained", "green"),
+}
+"""Kinds of event whose text is only the reason or the result."""
+BETWEEN = "  ·  "
+
+
+def frame(facts: Facts, footer: Sequence[str], width: int, height: int) -> RenderableType:
+    """The view of a run in `width` columns and, where they are 16 or more, `height` lines.
+
+    Args:
+        facts: what to show.
+        footer: short facts for the end; they go on as many lines as they need.
+        width: columns of the terminal.
+        height: its lines.
+    """
+    ending = _wrapped(footer, width)
+    beside = [lane for lane in (facts.leader, *facts.baselines) if lane is not None]
+    lanes, generations, events = _share_out(facts, height - len(beside) - len(ending))
+    parts: list[RenderableType] = [*_header(facts), Text()]
+    if facts.lanes or beside:
+        shown = sorted(facts.lanes, key=_uninteresting)[:lanes]
+        episodes = int(facts.run.config.get("ranking_episodes") or 0)
+        beside_them = [*facts.lanes, *beside]
+        table = _Lanes(width, beside_them, facts.human, episodes if facts.measured else None)
+        table.add([lane for lane in facts.lanes if lane in shown])
+        table.note_hidden(len(facts.lanes) - len(shown))
+        table.add(beside)
+        history = facts.generations[-generations:]
+        parts += [table.table, Text(), *(_line(generation_line(row)) for row in history)]
+    if facts.events:
+        parts += [Text(), *(_line(event_line(event)) for event in facts.events[-events:])]
+    return Group(*parts, *(_line(line, "dim") for line in ending))
+
+
+def _wrapped(parts: Sequence[str], width: int) -> list[str]:
+    """The parts on as few lines as hold them."""
+    lines = list(parts[:1])
+    for part in parts[1:]:
+        longer = f"{lines[-1]}{BETWEEN}{part}"
+        lines[-1:] = [longer] if len(longer) <= width else [lines[-1], part]
+    return lines
+
+
+def _share_out(facts: Facts, height: int) -> tuple[int, int, int]:
+    """How many lines go to candidates, generations and events."""
+    room = max(4, height - FIXED_LINES)
+    lanes = len(facts.lanes)
+    if lanes > room - 4:
+        # One line less, for the one that says how many are hidden.
+        lanes = max(1, room - 5)
+        room -= 1
+    room -= lanes
+    generations = min(len(facts.generations), max(1, room // 2), MOST_GENERATIONS)
+    return lanes, generations, max(1, room - generations)
+
+
+def _uninteresting(lane: Lane) -> tuple[bool, float]:
+    return lane.state != "training", -(lane.best or float("-inf"))
+
+
+def _line(text: str | Text, style: str = "") -> Text:
+    line = text if isinstance(text, Text) else Text(text, style)
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line
+
+
+def _header(facts: Facts) -> list[Text]:
+    title = Text.assemble(
+        (terminal_line(facts.name), "bold"), "  ", (facts.status, RUN_STYLES[facts.status])
+    )
+    phase = Text.assemble(("▸ ", "cyan"), terminal_line(facts.run.phase) or "starting")
+    return [_line(title), _line(terminal_line(facts.run.goal), "dim"), _line(phase)]
+
+
+class _Lanes:
+    """The table of candidates and baselines.
+
+    Args:
+        width: columns of the terminal.
+        scaled: the lanes whose curves share a scale.
+        human: the fitness from which on a lane is marked.
+        episodes: how many each fitness is a mean of, 0 where that is not known; None where there is
+            no fitness to show.
+    """
+
+    def __init__(
+        self, width: int, scaled: Sequence[Lane], human: float | None, episodes: int | None
+    ) -> None:
+        self._human, self._measured = human, episodes is not None
+        self._nearness = (
+            self._measured
+            and width >= ROOM_FOR_WORDS
+            and any(lane.nearness is not None for lane in scaled)
+        )
+        self._curves = self._measured and width >= ROOM_FOR_CURVE
+        self._words = width >= ROOM_FOR_WORDS
+        self._limits = value_range([lane.curve for lane in scaled])
+        self.table = Table(
+            box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", expand=True
+        )
+        # The widths keep columns where they are while what stands in them changes.
+        for heading, least in (("", 6), ("state", 11), ("trained", BAR), ("", 5)):
+            self.table.add_column(heading, min_width=least, no_wrap=True)
+        for heading in ("fitness", "best") if self._measured else ():
+            # Justified by hand: the mark stands behind the number.
+            self.table.add_column(heading.rjust(NUMBER), min_width=NUMBER + 1, no_wrap=True)
+        if self._nearness:
+            self.table.add_column("progress".rjust(NUMBER), min_width=NUMBER, no_wrap=True)
+        if self._curves:
+            self.table.add_column("curve", no_wrap=True)
+        # Takes what is left, empty or not.
+        legend = [f"mean of {plural(episodes, 'ranking episode')}"] if episodes else []
+        legend += [f"{REACHES} human reached"] if human is not None and self._measured else []
+        heading = ", ".join(legend) if self._words else ""
+        self.table.add_column(heading, no_wrap=True, ratio=1)
+
+    def add(self, lanes: Sequence[Lane]) -> None:
+        for lane in lanes:
+            symbol, word, style = STATES[lane.state]
+            cells: list[RenderableType] = [
+                Text(lane.label, "bold" if lane.state == "training" else ""),
+                Text(f"{symbol} {word}", style),
+                _bar(lane),
+                Text(percent(lane.progress), justify="right"),
+            ]
+            if self._measured:
+                cells += [self._marked(lane.latest, lane), self._marked(lane.best, lane)]
+            if self._nearness:
+                cells.append(number(lane.nearness).rjust(NUMBER))
+            if self._curves:
+                # What has one value lies at one height: a line to hold the others against.
+                values = lane.curve[-CURVE:] * (CURVE if lane.state == "published" else 1)
+                curve = sparkline(values, *self._limits)
+                cells.append(Text(curve.ljust(CURVE), style))
+            self.table.add_row(*cells, _line(lane.words if self._words else "", "dim"))
+
+    def _marked(self, value: float | None, lane: Lane) -> str:
+        """A fitness with the mark of one that reaches the human reward's."""
+        bar = None if lane.label == BASELINES["human"] else self._human
+        reaches = value is not None and bar is not None and value >= bar
+        return number(value).rjust(NUMBER) + (REACHES if reaches else "")
+
+    def note_hidden(self, lanes: int) -> None:
+        if lanes:
+            self.table.add_row("", Text(f"+{lanes} more", "dim"))
+
+
+def _bar(lane: Lane) -> RenderableType:
+    if lane.progress is None:
+        return Text(" " * BAR)
+    style = STATES[lane.state][2]
+    return ProgressBar(
+        total=1.0,
+        completed=lane.progress,
+        width=BAR,
+        complete_style=style,
+        finished_style=style,
+    )
+
+
+def generation_line(row: GenerationRow) -> Text:
+    """A generation on one line, aligned with its neighbours."""
+    by = "" if row.best_candidate is None else f"#{row.best_candidate}"
+    counts = [f"{row.finished}/{row.candidates} trained"]
+    counts += [f"{row.rejected} rejected"] if row.rejected else []
+    counts += [f"{row.failed} failed"] if row.failed else []
+    line = Text(f"generation {row.generation:<3} ")
+    if row.best is not None:
+        line.append(
+            f"ranking fitness  best {number(row.best):>6} {by:<5} mean {number(row.mean):>6}   "
+        )
+    return line.append(", ".join(counts), "dim")
+
+
+def event_line(event: EventRow) -> Text:
+    """An event on one line, in words."""
+    line = Text(strftime("%H:%M:%S  ", localtime(event.time)), "dim")
+    if event.candidate_id is not None:
+        line.append(f"#{event.candidate_id} ", "bold")
+    word, style = EVENT_WORDS.get(event.kind, ("", ""))
+    said = last_line(event.text) if event.kind == "failed" else terminal_line(event.text)
+    if word and event.candidate_id is not None and not said.startswith(word):
+        line.append(word, style).append(": ")
+    return line.append(said, "default")
+
+
+def totals(
+    env_steps: int, pace: float, elapsed: float, left: float | None, usage: Sequence[UsageRow] = ()
+) -> list[str]:
+    """What the run has taken so far, and about how long it will go on."""
+    parts = [f"{count(env_steps)} env steps", f"{count(pace)}/s", duration(elapsed)]
+    if left is not None:
+        parts.append(f"about {duration(left)} left")
+    if usage:
+        asked = sum(role.prompt_tokens for role in usage)
+        answered = sum(role.completion_tokens for role in usage)
+        known = [role.cost for role in usage if role.cost is not None]
+        cost = sum(known) if len(known) == len(usage) else None
+        parts += [f"{tokens(asked, answered)} tokens", money(cost)]
+    return parts
+
+
+KEYBOARD = 0
+"""The file descriptor of standard input."""
+LOCAL_MODES = 3
+"""Where `termios` keeps the modes of which echo is one."""
+
+
+@contextmanager
+def no_echo() -> Iterator[None]:
+    """Keys typed meanwhile are not drawn into the view; Ctrl-C interrupts as ever.
+
+    Nothing happens where standard input is no terminal, or one that another process has now.
+    """
+    if not _ours():
+        yield
+        return
+    before = termios.tcgetattr(KEYBOARD)
+    quiet = [*before]
+    quiet[LOCAL_MODES] &= ~termios.ECHO
+    termios.tcsetattr(KEYBOARD, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        if _ours():
+            termios.tcsetattr(KEYBOARD, termios.TCSANOW, before)
+
+
+def _ours() -> bool:
+    """Whether the terminal listens to this process: one in the background would be stopped."""
+    try:
+        return os.tcgetpgrp(KEYBOARD) == os.getpgrp()
+    except OSError:
+        return False

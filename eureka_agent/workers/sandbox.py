@@ -1,0 +1,213 @@
+"""What this machine can do to keep reward programs in: found out by trying, and named by a level.
+
+The parent's side. A child puts on the layers that are named here, and ends if one does not hold.
+"""
+
+import functools
+import os
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eureka_agent.common.errors import MissingError, UsageError
+from eureka_agent.workers.isolation.bootstrap import BUBBLEWRAP, SANDBOX_EXEC, Wrapper
+from eureka_agent.workers.isolation.lock import LANDLOCK, SECCOMP
+from eureka_agent.workers.process import WorkerProcess
+from eureka_agent.workers.protocol import JobFailed, Message, WorkerFailed
+from eureka_agent.workers.sandbox_server import attempts
+
+FULL, NEARLY_FULL, REDUCED = "full", "full-", "reduced"
+MAC, WEAK, STATIC_ONLY = "mac", "weak", "static-only"
+LEVELS = (FULL, NEARLY_FULL, REDUCED, MAC, WEAK, STATIC_ONLY)
+"""Best first."""
+POLICIES = {"required": NEARLY_FULL, "auto": MAC, "weak": WEAK, "off": STATIC_ONLY}
+"""What a user can ask for, and the worst level that each accepts; `off` also locks nothing."""
+
+_MEANINGS = {
+    FULL: "Landlock and seccomp hold",
+    NEARLY_FULL: "Landlock of an older kernel and seccomp hold",
+    REDUCED: "seccomp alone holds",
+    MAC: "macOS's sandbox-exec holds",
+    WEAK: "Landlock or bubblewrap alone holds",
+    STATIC_ONLY: "no lock-down holds, only the check of the text",
+}
+_WARNINGS = {
+    REDUCED: (
+        "Landlock is missing, so one layer alone closes the file system to reward programs, and "
+        "none does while they train on a GPU. Use Linux 5.13 or newer, in a container that lets "
+        "Landlock through."
+    ),
+    MAC: (
+        "On macOS sandbox-exec keeps reward programs from the network and from writing, not from "
+        "reading this user's files. Run in a Linux virtual machine what you do not trust."
+    ),
+    WEAK: (
+        "seccomp is missing, so reward programs may use parts of the network, start processes and "
+        "disturb others. Run in a container or a virtual machine."
+    ),
+    STATIC_ONLY: (
+        "Nothing but the check of their text keeps reward programs from this user's files, network "
+        "and processes. Run in a container or a virtual machine."
+    ),
+}
+_TRIAL, _TRIAL_S = "eureka_agent.workers.sandbox_server", 60.0
+_STAGES = ("capabilities", LANDLOCK, SECCOMP, "together")
+_FULL_ABI = 4
+_CLOSES = {
+    "capabilities": {"use a privilege"},
+    LANDLOCK: {"read a file", "write a file", "delete a file", "look into another process"},
+}
+"""By stage what it must close; other stages everything."""
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """What keeps reward programs in.
+
+    Attributes:
+        level: one of `LEVELS`.
+        layers: those of the lock-down that held when they were tried.
+        findings: by layer, in words, the missing ones too.
+        wrapper: what children are started inside of; None for nothing.
+        system: kernel and architecture.
+    """
+
+    level: str
+    layers: tuple[str, ...]
+    findings: Mapping[str, str]
+    wrapper: Wrapper | None
+    system: str
+
+    @property
+    def warning(self) -> str:
+        """What a user must know, in plain words; empty if there is nothing."""
+        return _WARNINGS.get(self.level, "")
+
+    @property
+    def meaning(self) -> str:
+        """What the level stands for."""
+        return _MEANINGS[self.level]
+
+    def __str__(self) -> str:
+        found = "; ".join(f"{layer} {said}" for layer, said in self.findings.items())
+        return f"{self.level}: {self.meaning} ({found}; {self.system})"
+
+
+def require_isolation(policy: str) -> Isolation:
+    """Find out what this machine can do, and refuse if that is less than what is asked for.
+
+    Args:
+        policy: a key of `POLICIES`.
+
+    Raises:
+        UsageError: there is no such policy.
+        MissingError: the machine cannot do that much.
+    """
+    if policy not in POLICIES:
+        raise UsageError(f"There is no sandbox policy {policy!r}.", f"Use {', '.join(POLICIES)}.")
+    if policy == "off":
+        return Isolation(STATIC_ONLY, (), {"lock-down": "switched off"}, None, _system())
+    found = detect_isolation()
+    if not _accepts(policy, found.level):
+        enough = next(name for name in POLICIES if _accepts(name, found.level))
+        raise MissingError(
+            f"The sandbox policy {policy!r} needs more than this machine can do: {found}.",
+            f"{found.warning} To go on all the same: --sandbox {enough}.",
+        )
+    return found
+
+
+@functools.cache
+def detect_isolation() -> Isolation:
+    """Try all layers in a child, once in the life of this process."""
+    if sys.platform == "darwin":
+        return _survey_mac()
+    try:
+        with WorkerProcess(_TRIAL) as child:
+            request = Message("try", {"stages": list(_STAGES)})
+            said = child.request(request, deadline_s=_TRIAL_S).fields
+    except (WorkerFailed, JobFailed) as error:
+        said = {"outcomes": {stage: {_TRIAL: error.message} for stage in _STAGES}, "abi": 0}
+    found = prove(said["outcomes"], said["abi"])
+    if found.level in (FULL, NEARLY_FULL):
+        return found
+    failure = wrapper_failure(BUBBLEWRAP)
+    findings = {**found.findings, BUBBLEWRAP.name: failure or "holds"}
+    if failure:
+        return replace(found, findings=findings)
+    level = WEAK if found.level == STATIC_ONLY else found.level
+    return replace(found, level=level, findings=findings, wrapper=BUBBLEWRAP)
+
+
+def prove(outcomes: Mapping[str, Mapping[str, str]], abi: int) -> Isolation:
+    """The level that a trial proves.
+
+    Args:
+        outcomes: by stage and attempt, as `trial.try_stage` gives them; all stages but "nothing".
+        abi: of Landlock, 0 without.
+    """
+    open_to = {stage: _left_open(stage, outcomes[stage]) for stage in _STAGES}
+    holds = {stage: not open_to[stage] for stage in _STAGES}
+    if holds[LANDLOCK] and holds[SECCOMP] and holds["together"]:
+        level = FULL if abi >= _FULL_ABI else NEARLY_FULL
+    elif holds[SECCOMP]:
+        level = REDUCED
+    else:
+        level = WEAK if holds[LANDLOCK] else STATIC_ONLY
+    findings = {stage: open_to[stage] or "holds" for stage in _STAGES}
+    if holds["together"]:
+        del findings["together"]
+    if holds[LANDLOCK]:
+        findings[LANDLOCK] = f"holds (ABI {abi})"
+    elif not abi:
+        findings[LANDLOCK] = "missing from this kernel, or hidden by a container"
+    layers = tuple(stage for stage in (LANDLOCK, SECCOMP) if holds[stage])
+    return Isolation(level, layers, findings, None, _system())
+
+
+def wrapper_failure(wrapper: Wrapper) -> str:
+    """Try a wrapper; returns why it cannot be used, or nothing."""
+    if shutil.which(wrapper.name) is None:
+        return "not installed"
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            socket.create_server(("127.0.0.1", 0)) as server,
+            WorkerProcess(_TRIAL, wrapper=wrapper) as child,
+        ):
+            port = server.getsockname()[1]
+            fields = {"process": os.getpid(), "port": port, "folder": folder}
+            reply = child.request(Message("reach", fields), deadline_s=_TRIAL_S)
+    except (WorkerFailed, JobFailed) as error:
+        return f"fails: {error.message}"
+    still = [name for name, said in reply.fields["outcomes"].items() if said]
+    return f"fails: a child could still {' and '.join(still)}" if still else ""
+
+
+def _left_open(stage: str, outcome: Mapping[str, str]) -> str:
+    """What a layer should have closed and did not, in words; empty if it holds."""
+    if len(outcome) == 1:  # the layer could not be put on
+        return f"fails: {next(iter(outcome.values()))}"
+    closes = _CLOSES.get(stage, attempts(Path(), -1, -1).keys())
+    still = [name for name in closes if outcome.get(name, "not tried")]
+    return f"fails: a program could still {' and '.join(still)}" if still else ""
+
+
+def _survey_mac() -> Isolation:
+    failure = wrapper_failure(SANDBOX_EXEC)
+    if failure:
+        return Isolation(STATIC_ONLY, (), {SANDBOX_EXEC.name: failure}, None, _system())
+    return Isolation(MAC, (), {SANDBOX_EXEC.name: "holds"}, SANDBOX_EXEC, _system())
+
+
+def _accepts(policy: str, level: str) -> bool:
+    return LEVELS.index(level) <= LEVELS.index(POLICIES[policy])
+
+
+def _system() -> str:
+    return f"{platform.system()} {platform.release()} {platform.machine()}"

@@ -1,0 +1,153 @@
+"""Programs are scored in a child, which may die of them and is believed nothing unread."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from recorded import roamed
+from sledge import REWARD, sledge
+
+from eureka_agent.analysis.rewards.bank import ROWS, Bank, Entry, Record, Scorer
+from eureka_agent.environment import Environment
+from eureka_agent.reward import parse
+from eureka_agent.workers.judge_client import EvaluatedEpisodes
+from eureka_agent.workers.probe.score import score_episodes
+from eureka_agent.workers.probe_client import ProbeClient, Score, read_scores
+from eureka_agent.workers.process import WorkerProcess
+from eureka_agent.workers.protocol import InvalidReply, Message
+
+INFINITE = REWARD.replace('"right": place', '"right": 1.0 / (place - place)')
+CRASHING = REWARD + "\n# Crash.\n"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return sledge(tmp_path_factory.mktemp("environments") / "sledge")
+
+
+@pytest.fixture(scope="module")
+def seen(environment: Environment) -> EvaluatedEpisodes:
+    return roamed(environment, "random")[0]
+
+
+@pytest.fixture(scope="module")
+def prober(environment: Environment) -> Iterator[ProbeClient]:
+    with ProbeClient(environment) as prober:
+        yield prober
+
+
+@pytest.fixture
+def bank(seen: EvaluatedEpisodes, tmp_path: Path) -> Bank:
+    bank = Bank(tmp_path / "bank", 1 << 28, pytest.fail)
+    bank.add(Record(Entry("random", 0, "reference"), seen))
+    return bank
+
+
+def test_a_child_says_what_the_program_pays(
+    environment: Environment, prober: ProbeClient, seen: EvaluatedEpisodes
+) -> None:
+    here = score_episodes(
+        parse(REWARD, environment.signals_described), seen.episodes, environment.layout, True
+    )
+    (there,) = prober.score([REWARD], seen.episodes, still=True)
+    assert isinstance(there, Score)
+    for name, value in here.items():
+        assert np.array_equal(getattr(there, name), value)
+
+
+def test_a_program_that_fails_says_why_and_others_are_scored(
+    prober: ProbeClient, seen: EvaluatedEpisodes
+) -> None:
+    first, broken, last = prober.score([REWARD, INFINITE, REWARD], seen.episodes)
+    assert isinstance(first, Score) and isinstance(last, Score)
+    assert isinstance(broken, str)
+    assert "not finite" in broken
+    assert first.here.shape[0] == 0
+
+
+def test_a_program_that_ends_its_process_costs_the_others_nothing(
+    prober: ProbeClient, seen: EvaluatedEpisodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(child: WorkerProcess, message: Message, **limits: Any) -> Message:
+        if CRASHING in message.fields.get("programs", ()):
+            os.kill(child.pid, signal.SIGSEGV)
+        return request(child, message, **limits)
+
+    # The language has no words for a crash, so one is brought about from outside.
+    request = WorkerProcess.request
+    monkeypatch.setattr(WorkerProcess, "request", crash)
+    first, crashing, last = prober.score([REWARD, CRASHING, REWARD], seen.episodes)
+    assert isinstance(first, Score) and isinstance(last, Score)
+    assert isinstance(crashing, str)
+
+
+def test_nothing_is_asked_twice(
+    bank: Bank, prober: ProbeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = Scorer(bank, prober)
+    scorer.score([REWARD, INFINITE], bank.entries)
+    monkeypatch.setattr(ProbeClient, "score", lambda *asked, **how: pytest.fail("asked again"))
+    scorer.score([REWARD, INFINITE], bank.entries)
+    assert list(scorer.failures) == [INFINITE]
+    assert scorer.digest(INFINITE, bank.entries[0]) is None
+
+
+def test_a_digest_holds_steps_of_episodes_and_nothing_beyond_their_ends(
+    bank: Bank, prober: ProbeClient, seen: EvaluatedEpisodes, environment: Environment
+) -> None:
+    scorer, (entry,) = Scorer(bank, prober), bank.entries
+    scorer.score([REWARD], [entry])
+    digest, steps = scorer.digest(REWARD, entry), scorer.steps(entry)
+    assert digest is not None and steps is not None
+    alive = seen.episodes.alive().numpy()
+    count = min(ROWS, int(alive.sum()))
+    place = seen.episodes.states[1:, :, 0].numpy()[alive]
+    assert digest.mean == pytest.approx(place.mean())
+    assert digest.total.shape == (count,)
+    assert digest.here.shape == digest.there.shape == (count, 1)
+    assert steps.before.shape == (count, environment.layout.width + 1)
+    assert np.array_equal(digest.there[:, 0], steps.after[:, 0].astype(np.float32))
+    assert np.array_equal(digest.here[:, 0], steps.before[:, 0].astype(np.float32))
+    assert int(steps.terminated.sum()) == int(seen.episodes.terminated.sum())
+
+
+def reply(**changes: Any) -> Message:
+    sound = {
+        "0/total": np.zeros((3, 2), np.float32),
+        "0/components": np.zeros((1, 3, 2), np.float32),
+    }
+    fields = changes.pop("fields", {"failures": {}})
+    return Message("scored", fields, sound | changes)
+
+
+def test_an_honest_reply_is_read() -> None:
+    (found,) = read_scores(reply(), [1], (3, 2), still=False)
+    assert isinstance(found, Score)
+    assert found.components.shape == (1, 3, 2)
+    failed = reply(fields={"failures": {"0": "\x1b[31mred"}})
+    assert read_scores(failed, [1], (3, 2), still=False) == ["[31mred"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        reply(fields={}),
+        reply(fields={"failures": {"1": "not asked"}}),
+        reply(fields={"failures": {"first": "no number"}}),
+        reply(**{"0/total": np.zeros((2, 2), np.float32)}),
+        reply(**{"0/total": np.zeros((3, 2), np.float64)}),
+        reply(**{"0/components": np.zeros((2, 3, 2), np.float32)}),
+    ],
+)
+def test_a_reply_that_is_none_is_garbage(message: Message) -> None:
+    with pytest.raises(InvalidReply):
+        read_scores(message, [1], (3, 2), still=False)
+
+
+def test_standing_still_is_demanded_where_it_was_asked_for() -> None:
+    with pytest.raises(InvalidReply):
+        read_scores(reply(), [1], (3, 2), still=True)

@@ -1,0 +1,177 @@
+"""The progress views: every fact once, and nothing that goes wrong in them reaches the search."""
+
+import io
+import shutil
+import time
+
+import pytest
+from rich.console import Console
+
+from eureka_agent.store import Run, RunReader, UsageRow
+from eureka_agent.views.live import INTERVAL, SHARE, LiveView, PlainView, progress_view, totals
+from eureka_agent.views.snapshot import Lane, Pace, read_facts, remaining_steps
+
+
+def console(*, terminal: bool = False, width: int = 80) -> Console:
+    return Console(
+        file=io.StringIO(), force_terminal=terminal, width=width, height=24, legacy_windows=False
+    )
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_plain_view_prints_each_event_and_evaluation_once(new_run: Run) -> None:
+    new_run.add_candidate(0, 0, "", designer="offline")
+    training = new_run.add_training("candidate", 0, steps_total=1000, candidate=1)
+    new_run.event("old", "from an earlier sitting")
+    new_run.add_evaluation(training.id, 100, fitness=99.0)
+    screen = console(width=30)
+    with PlainView(new_run.path, screen):
+        new_run.set_phase("training with patience")
+        for number in range(30):
+            new_run.event("news", f"event {number}. " + "long " * 20, 1)
+        new_run.add_evaluation(training.id, 500, fitness=5.5)
+        new_run.start_training(training.id)
+        new_run.add_evaluation(training.id, 700, fitness=7.5)
+    text = printed(screen)
+    for fact in [f"#1 event {number}. long" for number in range(30)]:
+        assert text.count(fact) == 1
+    assert text.count("training with patience") == 1
+    assert text.count("#1 7.500") == 1
+    assert text.count("generation 0") == 1
+    assert "from an earlier sitting" not in text
+    assert "99.0" not in text
+
+
+def test_the_live_view_leaves_the_final_state_on_the_screen(full_run: Run) -> None:
+    screen = console(terminal=True)
+    with LiveView(full_run.path, screen):
+        full_run.set_phase("the very last phase")
+        full_run.event("finished", "It is done.")
+    last = printed(screen).rsplit("cartpole-", 1)[1]
+    assert "the very last phase" in last
+    assert "It is done." in last
+    assert "env steps" in last
+
+
+@pytest.mark.parametrize("view", [LiveView, PlainView])
+def test_a_view_that_cannot_read_says_so_once_and_the_search_goes_on(
+    new_run: Run, view: type[LiveView | PlainView]
+) -> None:
+    screen = console(terminal=view is LiveView)
+    path = new_run.path.parent / "elsewhere"
+    with view(path, screen):
+        pass
+    assert printed(screen).count("the search goes on") == 1
+
+
+def test_a_run_folder_that_vanishes_does_not_reach_the_search(full_run: Run) -> None:
+    with PlainView(full_run.path, console()):
+        shutil.rmtree(full_run.path)
+
+
+def test_an_error_in_the_search_passes_through_the_view(new_run: Run) -> None:
+    with pytest.raises(KeyError), PlainView(new_run.path, console()):
+        raise KeyError
+
+
+def test_the_view_suits_the_console(new_run: Run) -> None:
+    def chosen(screen: Console, plain: bool = False) -> type:
+        return type(progress_view(new_run.path, screen, plain=plain))
+
+    assert chosen(console()) is PlainView
+    assert chosen(console(terminal=True)) is LiveView
+    assert chosen(console(terminal=True), plain=True) is PlainView
+
+
+def test_lanes_say_where_candidates_and_baselines_stand(full_run: Run) -> None:
+    facts = read_facts(full_run)
+    trained, rejected, failed = facts.lanes
+    assert (trained.state, trained.progress, trained.latest) == ("finished", 1.0, 10.0)
+    assert trained.curve == (5.0, 10.0)
+    assert (rejected.state, rejected.progress) == ("rejected", None)
+    assert failed.words.startswith("RewardFailed: not finite")
+    human, bare = facts.baselines
+    assert (human.label, human.state, human.words) == ("human", "finished", "mean of 3 trained")
+    assert (bare.label, bare.state) == ("bare", "failed")
+
+
+def test_baselines_appear_when_they_begin_to_train(new_run: Run) -> None:
+    training = new_run.add_training("human", 0, steps_total=10)
+    assert read_facts(new_run).baselines == ()
+    new_run.start_training(training.id)
+    assert len(read_facts(new_run).baselines) == 1
+
+
+def test_what_remains_counts_open_trainings_and_generations_to_come(new_run: Run) -> None:
+    assert remaining_steps(new_run) == 2 * 3 * 1000
+    new_run.add_candidate(0, 0, "", designer="offline")
+    training = new_run.add_training("candidate", 0, steps_total=1000, candidate=1)
+    new_run.set_progress({training.id: 400})
+    assert remaining_steps(new_run) == 600 + 3 * 1000
+    new_run.fail_training(training.id, "not finite")
+    assert remaining_steps(new_run) == 3 * 1000
+
+
+def test_a_finished_search_leaves_nothing_to_do(new_run: Run) -> None:
+    new_run.set_status("finished")
+    assert remaining_steps(new_run) == 0
+
+
+def test_the_best_of_an_earlier_generation_stays_in_view(full_run: Run) -> None:
+    assert read_facts(full_run).leader is None
+    full_run.add_candidate(1, 0, "", designer="offline")
+    leader = read_facts(full_run).leader
+    assert leader is not None
+    assert (leader.label, leader.latest, leader.words[:3]) == ("best", 10.0, "#1:")
+
+
+def test_the_human_reward_is_a_yardstick_from_the_start(new_run: Run) -> None:
+    published = Lane("human", "published", None, None, 5.0, (5.0,), "published")
+    facts = read_facts(new_run, published)
+    assert (facts.human, facts.baselines) == (5.0, (published,))
+    for seed, fitness in enumerate([6.0, 8.0]):
+        own = new_run.add_training("human", seed, steps_total=10)
+        new_run.start_training(own.id)
+        assert read_facts(new_run, published).human == (6.0 if seed else 5.0)
+        new_run.finish_training(own.id, ranking_fitness=fitness, own_return=1, checkpoint_step=10)
+    facts = read_facts(new_run, published)
+    assert facts.human == 7.0
+    assert [lane.state for lane in facts.baselines] == ["finished"]
+
+
+def test_a_view_that_is_slow_looks_less_often(
+    new_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    class Slow(PlainView):
+        def _update(self, run: RunReader, ending: bool) -> None:
+            begun = time.thread_time()
+            while time.thread_time() - begun < 0.02:
+                pass
+
+    view = Slow(new_run.path, console())
+    monkeypatch.setattr(view._stop, "wait", lambda seconds: waits.append(seconds) or len(waits) > 2)
+    view._show(new_run)
+    assert waits[0] == INTERVAL
+    assert min(waits[1:]) >= 0.02 / SHARE
+
+
+def test_the_footer_tells_tokens_and_cost_where_a_model_was_asked() -> None:
+    assert totals(5000, 10.0, 60.0, None) == ["5,000 env steps", "10/s", "1 min 00 s"]
+    used = UsageRow("designer", 2, 12_000, 900, 0.5, 3.0)
+    assert totals(0, 0.0, 0.0, None, [used])[3:] == ["12 k + 900 tokens", "0.50 USD"]
+    unknown = UsageRow("repair", 1, 0, 0, None, 3.0)
+    assert totals(0, 0.0, 0.0, None, [used, unknown])[4] == "cost unknown"
+
+
+def test_pace_forgets_what_is_long_ago() -> None:
+    pace = Pace(window=10.0)
+    for second, steps in [(0, 0), (100, 1000), (105, 1500), (110, 2000)]:
+        pace.look(second, steps)
+    assert pace.recent() == 100.0
+    assert pace.overall() == pytest.approx(2000 / 110)

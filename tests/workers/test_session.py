@@ -1,0 +1,59 @@
+"""A child that was started ahead of its use."""
+
+import os
+import signal
+from pathlib import Path
+
+from eureka_agent.workers.process import WorkerProcess
+from eureka_agent.workers.protocol import Message
+from eureka_agent.workers.session import PrestartedWorker
+
+CHILDREN = Path(__file__).parent / "children"
+
+
+def start() -> WorkerProcess:
+    return WorkerProcess("crooked", import_path=[CHILDREN])
+
+
+def answers(child: WorkerProcess) -> bool:
+    return child.request(Message("echo", {"here": 1}), deadline_s=20).fields == {"here": 1}
+
+
+def test_the_one_that_waits_is_taken_once() -> None:
+    started: list[WorkerProcess] = []
+
+    def count() -> WorkerProcess:
+        started.append(start())
+        return started[-1]
+
+    with PrestartedWorker(count) as prestarted:
+        prestarted.prepare()
+        prestarted.prepare()
+        assert len(started) == 1
+        with prestarted.take() as first, prestarted.take() as second:
+            assert started == [first, second]
+            assert answers(first)
+            assert answers(second)
+
+
+def test_one_that_died_meanwhile_is_replaced() -> None:
+    with PrestartedWorker(start) as prestarted:
+        prestarted.prepare()
+        waiting = prestarted._child
+        assert waiting is not None
+        assert answers(waiting)
+        os.kill(waiting.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, waiting.pid, os.WEXITED | os.WNOWAIT)
+        with prestarted.take() as child:
+            assert child is not waiting
+            assert answers(child)
+
+
+def test_none_is_left_behind() -> None:
+    with PrestartedWorker(start) as prestarted:
+        prestarted.prepare()
+        waiting = prestarted._child
+    assert waiting is not None
+    assert not waiting.alive
+    with PrestartedWorker(start):
+        pass

@@ -1,0 +1,188 @@
+"""What a search does when its children lie or die."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import pytest
+from sledge import REWARD, policy, sledge
+
+from eureka_agent.config import SearchConfig
+from eureka_agent.environment import Environment, pools
+from eureka_agent.search.trainer import Job, Trainer
+from eureka_agent.store import Run
+from eureka_agent.workers.judge_client import JudgeClient, JudgeFailed
+from eureka_agent.workers.protocol import InvalidReply, WorkerFailed
+from eureka_agent.workers.trainer_client import TrainerClient, rows_per_call
+
+CHILDREN = [Path(__file__).parent / "children"]
+HASTY = functools.partial(TrainerClient, module="hasty_worker", import_path=CHILDREN)
+FRAGILE = functools.partial(TrainerClient, module="fragile_worker", import_path=CHILDREN)
+CROOKED = functools.partial(TrainerClient, module="crooked_worker", import_path=CHILDREN)
+CONFIG = SearchConfig(candidates=2, worlds=4, steps=64, threads=1, ranking_episodes=1)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return sledge(tmp_path / "sledge")
+
+
+@pytest.mark.parametrize(
+    ("lie", "kind"),
+    [
+        ("kind", InvalidReply),
+        ("refusal", WorkerFailed),
+        ("progress", InvalidReply),
+        ("report", InvalidReply),
+        ("list", InvalidReply),
+    ],
+)
+def test_a_worker_that_lies_is_ended(
+    environment: Environment, lie: str, kind: type[WorkerFailed]
+) -> None:
+    program = REWARD.replace("Go right.", lie)
+    with CROOKED(environment, CONFIG, None) as worker:
+        with pytest.raises(kind):
+            worker.load(0, program, 1)
+            worker.advance(64, lambda done: None)
+        with pytest.raises(WorkerFailed, match="already ended"):
+            worker.load(0, program, 1)
+
+
+def test_a_lie_fails_its_reward_and_not_the_search(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eureka_agent.search.trainer.TrainerClient", CROOKED)
+    program = REWARD.replace("Go right.", "report")
+    with (
+        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
+        JudgeClient(environment, CONFIG, environment.fitness_path) as judge,
+    ):
+        number = run.add_training("human", 1, steps_total=64).id
+        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
+        (outcome,) = trainer.train([Job(number, program, 1, "the liar")])
+        assert outcome.best is None
+        assert "for a lane" in (outcome.failure or "")
+        (training,) = run.trainings()
+        assert training.state == "failed"
+
+
+def test_a_reward_that_breaks_in_training_fails_alone(
+    environment: Environment, tmp_path: Path
+) -> None:
+    deep = "t = (1,)\n    for i in range(100):\n        for j in range(60):\n            t = (t,)\n"
+    mute = REWARD.replace("return", f'{deep}    d = {{"a": 1.0}}\n    return').replace(
+        ": place}", ": place * d[t]}"
+    )
+    infinite = REWARD.replace('"right": place', '"right": 1.0 / (place - place)')
+    config = dataclasses.replace(CONFIG, candidates=3)
+    with (
+        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=config.as_dict()) as run,
+        JudgeClient(environment, config, environment.fitness_path) as judge,
+    ):
+        numbers = [run.add_training("human", seed, steps_total=64).id for seed in (1, 2, 3)]
+        trainer = Trainer(run, environment, config, judge, environment.fitness_path)
+        broken, sound, silent = trainer.train(
+            [
+                Job(numbers[0], infinite, 1, "broken"),
+                Job(numbers[1], REWARD, 1, "sound"),
+                Job(numbers[2], mute, 1, "silent"),
+            ]
+        )
+        assert "finite" in (broken.failure or "")
+        assert "(line 5)" in (broken.failure or "")
+        assert "KeyError" in (silent.failure or "")
+        assert "(line 10)" in (silent.failure or "")
+        assert not [event for event in run.events() if event.kind == "worker"]
+        assert sound.failure is None
+        assert sound.best is not None
+        assert sound.best.step == 64
+        (look,) = run.evaluations(numbers[1])
+        assert look.components.keys() == {"right"}
+        assert look.diagnostics["diverged_episodes"] == 0.0
+
+
+def test_a_reward_that_takes_far_longer_than_its_training_fails_alone(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eureka_agent.search.trainer.TrainerClient", HASTY)
+    loops = "x = torch.ones(300, 300)\n    for i in range(200):\n        for j in range(5):\n"
+    slow = REWARD.replace("return", f"{loops}            x = x @ x * 0.001\n    return").replace(
+        ": place}", ": place + 0.0 * x[0, 0].clamp(0.0, 1.0)}"
+    )
+    with (
+        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
+        JudgeClient(environment, CONFIG, environment.fitness_path) as judge,
+    ):
+        numbers = [run.add_training("human", seed, steps_total=64).id for seed in (1, 2)]
+        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
+        ended, sound = trainer.train(
+            [Job(numbers[0], slow, 1, "slow"), Job(numbers[1], REWARD, 1, "sound")]
+        )
+        assert "too slow" in (ended.failure or "")
+        assert sound.failure is None
+        assert not [event for event in run.events() if event.kind == "worker"]
+
+
+@pytest.mark.slow
+def test_a_program_that_ends_each_of_its_workers_is_found_and_fails_alone(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eureka_agent.search.trainer.TrainerClient", FRAGILE)
+    monkeypatch.setattr("eureka_agent.search.trainer.DEATHS", 1)  # each takes seconds
+    with (
+        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
+        JudgeClient(environment, CONFIG, environment.fitness_path) as judge,
+    ):
+        numbers = [run.add_training("human", seed, steps_total=64).id for seed in (1, 2)]
+        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
+        sound, deadly = trainer.train(
+            [
+                Job(numbers[0], REWARD, 1, "sound"),
+                Job(numbers[1], REWARD.replace("Go right.", "Crash."), 1, "deadly"),
+            ]
+        )
+        assert sound.failure is None and sound.best is not None
+        assert "SIGSEGV while lane 0 was running" in (deadly.failure or "")
+        # Once among others, and then as often as one alone may.
+        deaths = [event.text for event in run.events() if event.kind == "worker"]
+        assert len(deaths) == 2
+        assert "lane 1" in deaths[0] and "deadly" in deaths[1]
+
+
+def test_a_program_is_called_with_a_rollout_or_with_a_step(environment: Environment) -> None:
+    assert rows_per_call(CONFIG, environment) == 4 * 16
+    assert rows_per_call(dataclasses.replace(CONFIG, trainer="sb3", candidates=1), environment) == 4
+
+
+@pytest.mark.parametrize(("episodes", "said"), [(1, "exit status 9"), (2, "not finite")])
+def test_a_judge_that_fails_again_and_again_names_the_fitness(
+    environment: Environment, episodes: int, said: str
+) -> None:
+    path = environment.fitness_path
+    with JudgeClient(
+        environment, CONFIG, path, module="crooked_judge", import_path=CHILDREN
+    ) as judge:
+        with pytest.raises(JudgeFailed, match=said) as caught:
+            judge.judge([policy(environment, 0)], pools.RANKING, episodes)
+    assert not isinstance(caught.value, WorkerFailed)
+    assert str(path) in caught.value.message
+    assert "3 times" in caught.value.message
+    assert caught.value.remedy
+
+
+def test_a_fitness_that_cannot_measure_stops_a_training_with_its_name(
+    tmp_path: Path,
+) -> None:
+    environment = sledge(tmp_path / "sledge", fitness="def fitness(place): return place.gone")
+    with (
+        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
+        JudgeClient(environment, CONFIG, environment.fitness_path) as judge,
+    ):
+        with pytest.raises(JudgeFailed, match="AttributeError") as caught:
+            judge.open()
+        assert str(environment.fitness_path) in caught.value.message
+        number = run.add_training("human", 1, steps_total=64).id
+        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
+        with pytest.raises(JudgeFailed, match="AttributeError"):
+            trainer.train([Job(number, REWARD, 1, "a reward")])
