@@ -76,8 +76,7 @@ RULES = {
     "component-without-weight": "Every component that is returned is in WEIGHTS.",
     "weight-without-component": "Every component of WEIGHTS is returned.",
 }
-"""What each rule asks for; the check names the rule in each of its findings."""
-
+"""What each rule asks for; each finding has the id of its rule."""
 
 Severity = Literal["error", "warning"]
 MAX_FINDINGS = 20
@@ -110,66 +109,68 @@ class Finding:
 
 
 class RewardRejected(EurekaError):
-    """Raised when a text is no acceptable reward program.
+    """Raised when a text is not an acceptable reward program.
 
     Attributes:
-        findings: everything that was found, warnings among it.
+        findings: all errors and warnings.
     """
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        errors = [finding for finding in findings if finding.severity == "error"]
-        first, others = errors[0], len(errors) - 1
-        more = f" (and {others} more)" if others else ""
+        first, *others = [finding for finding in findings if finding.severity == "error"]
+        more = f" (and {len(others)} more)" if others else ""
         super().__init__(f"Line {first.line}: {first.message}{more}", first.hint)
         self.findings = tuple(findings)
 
 
 class EnoughFound(Exception):
-    """Raised by a report that has room for no more errors, to end the check."""
+    """Raised to end a check that has found as many errors as it reports."""
 
 
 class Findings:
-    """Collects findings while a program is checked.
+    """Collects the findings of a check.
 
     Args:
-        most: errors with which it is full; without a number it never is.
+        most: number of errors that ends the check; None for no limit.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
-        self._findings: dict[Finding, None] = {}
+        self._findings: dict[Finding, None] = {}  # a set that keeps the order
 
     def error(self, rule: str, where: ast.AST | int, message: str, hint: str = "") -> None:
-        """Note what rejects the program; `where` is a node or a line.
+        """Add an error; `where` is a syntax node or a line.
 
         Raises:
-            EnoughFound: the report is full. Hints take time, and a hostile text earns thousands.
+            EnoughFound: there are `most` errors. A hint takes time, and a hostile text can contain
+                thousands of errors.
         """
-        self._note(rule, "error", where, message, hint)
-        if self._most is not None:
-            errors = sum(finding.severity == "error" for finding in self._findings)
-            if errors >= self._most:
-                raise EnoughFound
+        self._add("error", rule, where, message, hint)
+        if self._most is not None and self._errors >= self._most:
+            raise EnoughFound
 
     def warning(self, rule: str, where: ast.AST | int, message: str, hint: str = "") -> None:
-        """Note what is suspicious, yet accepted."""
-        self._note(rule, "warning", where, message, hint)
+        """Add a warning; `where` is a syntax node or a line."""
+        self._add("warning", rule, where, message, hint)
 
     def sorted(self) -> list[Finding]:
-        """The first findings in the order of the text; errors stay if there are too many."""
+        """The first findings in the order of the text; if there are too many, errors stay."""
         by_severity = sorted(self._findings, key=lambda f: (f.severity, f.line, f.column))
         return sorted(by_severity[:MAX_FINDINGS], key=lambda f: (f.line, f.column))
 
     @property
     def failed(self) -> bool:
         """Whether there is an error."""
-        return any(finding.severity == "error" for finding in self._findings)
+        return self._errors > 0
+
+    @property
+    def _errors(self) -> int:
+        return sum(finding.severity == "error" for finding in self._findings)
 
     def __len__(self) -> int:
         return len(self._findings)
 
-    def _note(
-        self, rule: str, severity: Severity, where: ast.AST | int, message: str, hint: str
+    def _add(
+        self, severity: Severity, rule: str, where: ast.AST | int, message: str, hint: str
     ) -> None:
         line, column = where if isinstance(where, int) else getattr(where, "lineno", 1), 1
         if isinstance(where, ast.AST):
@@ -179,6 +180,6 @@ class Findings:
 
 
 def _printable(text: str) -> str:
-    """Names come from the program: nothing in them may reach a terminal or a prompt as it is."""
+    """Escape what a terminal or a prompt must not get: names come from the program."""
     plain = "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in text)
     return plain if len(plain) <= MAX_FINDING_LENGTH else f"{plain[: MAX_FINDING_LENGTH - 3]}..."
