@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eureka_agent.common.text import without_hidden
+from eureka_agent.reward import language
 from eureka_agent.reward.expressions import (
     check_condition,
     check_expression,
@@ -17,17 +18,6 @@ from eureka_agent.reward.expressions import (
     refuse_syntax,
 )
 from eureka_agent.reward.findings import MAX_FINDINGS, EnoughFound, Finding, Findings
-from eureka_agent.reward.language import (
-    BUILTINS,
-    MAX_HELPERS,
-    MAX_ITEM_DEPTH,
-    MAX_THOUGHT,
-    MAX_TRIPS,
-    MAX_WORK,
-    NAME_PATTERN,
-    TABLES,
-    WEIGHT_RANGE,
-)
 from eureka_agent.reward.parser import (
     PARSER_ERRORS,
     compile_tree,
@@ -145,7 +135,7 @@ class _ProgramCheck:
         if isinstance(node, ast.Import | ast.ImportFrom):
             hint = "torch, math, F and the reward library are simply there."
             self._findings.error("import", node, "This import is not possible.", hint)
-        elif name not in TABLES:
+        elif name not in language.TABLES:
             message = "Only WEIGHTS, SCALES and functions can stand outside a function."
             hint = "Put numbers into SCALES and ask for them by name." if targets else ""
             self._findings.error("module-statement", node, message, hint)
@@ -166,15 +156,15 @@ class _ProgramCheck:
             message = f"The program has no function {ENTRY}."
             hint = did_you_mean(ENTRY, names) and f'Call the function "{ENTRY}".'
             self._findings.error("no-compute-reward", 1, message, hint)
-        if len(names) - 1 > MAX_HELPERS:
-            message = f"The program has more than {MAX_HELPERS} helper functions."
+        if len(names) - 1 > language.MAX_HELPERS:
+            message = f"The program has more than {language.MAX_HELPERS} helper functions."
             self._findings.error("too-long", functions[-1], message, "Join some of them.")
         for place, function in enumerate(functions):
             check_new_name(function.name, function, self._findings)
             if function.name in names[:place]:
                 message = f'The function "{function.name}" is there twice.'
                 self._findings.error("reserved-name", function, message)
-            elif function.name in BUILTINS:
+            elif function.name in language.BUILTINS:
                 message = f'"{function.name}" is a function of Python.'
                 self._findings.error("reserved-name", function, message, "Choose another name.")
 
@@ -204,8 +194,8 @@ class _ProgramCheck:
         if not _always_returns(function.body):
             message = f'The function "{function.name}" can end without a return.'
             self._findings.error("return", function, message, "End it with a return.")
-        if scope.work > MAX_WORK:
-            message = f"One call evaluates more than {MAX_WORK} expressions."
+        if scope.work > language.MAX_WORK:
+            message = f"One call evaluates more than {language.MAX_WORK} expressions."
             self._findings.error("loop", function, message, "Write tensor operations instead.")
         if not entry:
             self._helpers[function.name] = scope.work
@@ -279,7 +269,9 @@ def _is_flag(node: ast.expr) -> bool:
 def _first_paragraph(docstring: str | None) -> str:
     """The first paragraph as one visible line: escape sequences may hide anything."""
     words = " ".join(without_hidden((docstring or "").strip().split("\n\n")[0]).split())
-    return words if len(words) <= MAX_THOUGHT else f"{words[: MAX_THOUGHT - 3]}..."
+    return (
+        words if len(words) <= language.MAX_THOUGHT else f"{words[: language.MAX_THOUGHT - 3]}..."
+    )
 
 
 def _read_table(name: str, node: ast.expr, findings: Findings) -> dict[str, float]:
@@ -288,15 +280,15 @@ def _read_table(name: str, node: ast.expr, findings: Findings) -> dict[str, floa
         hint = f'Write {name} = {{"name": 1.0}}.'
         findings.error("table", node, f"{name} is not a dict written out.", hint)
         return {}
-    if len(node.keys) > TABLES[name]:
-        message = f"{name} has {len(node.keys)} entries; {TABLES[name]} are allowed."
+    if len(node.keys) > language.TABLES[name]:
+        message = f"{name} has {len(node.keys)} entries; {language.TABLES[name]} are allowed."
         findings.error("table", node, message, "Leave out what matters least.")
         raise EnoughFound  # all else would be about the missing entries
     numbers: dict[str, float] = {}
     unnamed = False
     for key, value in zip(node.keys, node.values, strict=True):
         entry = key.value if isinstance(key, ast.Constant) else None
-        if not isinstance(entry, str) or not re.fullmatch(NAME_PATTERN, entry):
+        if not isinstance(entry, str) or not re.fullmatch(language.NAME_PATTERN, entry):
             message = f"A key of {name} is no name of at most 40 letters, digits and _."
             findings.error("table", key or value, message)
             unnamed = True
@@ -316,7 +308,7 @@ def _read_table(name: str, node: ast.expr, findings: Findings) -> dict[str, floa
 
 def _check_weights(node: ast.expr, weights: dict[str, float], findings: Findings) -> None:
     """Refuse weights that pay nothing, and those by which scaling would not be exact."""
-    low, high = WEIGHT_RANGE
+    low, high = language.WEIGHT_RANGE
     if not any(weights.values()):
         message = "No weight is other than 0, so that nothing is paid."
         hint = "Give each component that is to be paid a weight."
@@ -414,8 +406,8 @@ def _check_item(target: ast.Subscript, scope: Scope) -> None:
     while isinstance(base, ast.Subscript):
         check_index(base, scope)
         base, depth = base.value, depth + 1
-    if depth > MAX_ITEM_DEPTH:
-        message = f"At most {MAX_ITEM_DEPTH} pairs of brackets can be assigned to."
+    if depth > language.MAX_ITEM_DEPTH:
+        message = f"At most {language.MAX_ITEM_DEPTH} pairs of brackets can be assigned to."
         scope.error("assignment", target, message, "Assign to a variable first.")
     if not isinstance(base, ast.Name):
         message = "Only a variable, or parts of it, can be assigned to."
@@ -461,8 +453,10 @@ def _check_if(node: ast.If, scope: Scope) -> None:
 def _check_loop(node: ast.For, scope: Scope) -> None:
     hint = "Write tensor operations on all columns at once."
     trips = _trips(node.iter, scope)
-    if trips is None or trips > MAX_TRIPS:
-        message = f"A loop must run over range(<numbers>) or a tuple, at most {MAX_TRIPS} times."
+    if trips is None or trips > language.MAX_TRIPS:
+        message = (
+            f"A loop must run over range(<numbers>) or a tuple, at most {language.MAX_TRIPS} times."
+        )
         scope.error("loop", node, message, hint)
         trips = 1
     if node.orelse:
@@ -474,8 +468,8 @@ def _check_loop(node: ast.For, scope: Scope) -> None:
     scope.times = before * trips
     _check_block(node.body, scope)
     scope.times = before
-    if scope.work > MAX_WORK:
-        message = f"The loops evaluate more than {MAX_WORK} expressions."
+    if scope.work > language.MAX_WORK:
+        message = f"The loops evaluate more than {language.MAX_WORK} expressions."
         scope.error("loop", node, message, hint)
 
 

@@ -4,30 +4,7 @@ import ast
 import math
 import re
 
-from eureka_agent.reward.language import (
-    BUILTINS,
-    COMPARISONS,
-    CONSTANTS,
-    EQUATION_PATTERN,
-    FUNCTION_ADVICE,
-    FUNCTIONS,
-    KEYWORDS,
-    MAX_EXPONENT,
-    MAX_INTEGER,
-    MAX_POSITIONAL,
-    MAX_POSITIONAL_METHOD,
-    METHOD_ADVICE,
-    MODULES,
-    NAME_PATTERN,
-    NN_FUNCTIONS,
-    OPERATORS,
-    OPTIONS,
-    RANDOMNESS,
-    SYNTAX_ADVICE,
-    TABLES,
-    TENSOR_ATTRIBUTES,
-    TENSOR_METHODS,
-)
+from eureka_agent.reward import language
 from eureka_agent.reward.library import LIBRARY
 from eureka_agent.reward.parser import dotted_path
 from eureka_agent.reward.scope import Scope, literal_integer, operation, reduces_rows
@@ -46,7 +23,9 @@ _NUMBER_FUNCTION_ADVICE = {
 def refuse_syntax(node: ast.AST, scope: Scope, where: ast.AST | None = None) -> None:
     """Report syntax that the language does not have; `where` stands in for an operator's place."""
     name = type(node).__name__
-    what, hint = SYNTAX_ADVICE.get(name, (f'Python\'s "{name}"', "Write plain tensor operations."))
+    what, hint = language.SYNTAX_ADVICE.get(
+        name, (f'Python\'s "{name}"', "Write plain tensor operations.")
+    )
     message = f"{what} is not part of the reward language."
     scope.error("unknown-syntax", where or node, message, hint)
 
@@ -118,14 +97,14 @@ def check_index(node: ast.Subscript, scope: Scope) -> None:
 
 def check_key(node: ast.Constant, scope: Scope) -> None:
     """Check a string that names a component."""
-    if not isinstance(node.value, str) or not re.fullmatch(NAME_PATTERN, node.value):
+    if not isinstance(node.value, str) or not re.fullmatch(language.NAME_PATTERN, node.value):
         message = "A component's name must be a letter and then at most 39 letters, digits or _."
         scope.error("component-name", node, message)
 
 
 def check_operator(operator: ast.operator, right: ast.expr, where: ast.AST, scope: Scope) -> None:
     """Check an arithmetic operator and, of a power, the exponent `right`."""
-    if type(operator).__name__ not in OPERATORS:
+    if type(operator).__name__ not in language.OPERATORS:
         refuse_syntax(operator, scope, where)
     if isinstance(operator, ast.Pow):
         _check_exponent(right, scope)
@@ -157,8 +136,8 @@ def _check_constant(node: ast.Constant, scope: Scope) -> None:
         case None | bool():
             pass
         case int(value):
-            if abs(value) > MAX_INTEGER:
-                message = f"An integer beyond {MAX_INTEGER} is not allowed."
+            if abs(value) > language.MAX_INTEGER:
+                message = f"An integer beyond {language.MAX_INTEGER} is not allowed."
                 scope.error("large-integer", node, message, "Write a float, such as 1e7.")
         case float(value):
             if not math.isfinite(value):
@@ -177,15 +156,15 @@ def _check_name(node: ast.Name, scope: Scope) -> None:
     name = node.id
     if name in scope.kinds:
         return
-    if name in MODULES:
+    if name in language.MODULES:
         message = f'"{name}" can only be used as in {name}.exp(x), never as a value.'
         scope.error("module-as-value", node, message)
-    elif name in TABLES:
+    elif name in language.TABLES:
         hint = "Name the keys of SCALES as parameters of compute_reward; weights are applied later."
         scope.error("table-in-function", node, f"{name} cannot be read in a function.", hint)
     elif name in scope.variables:
         scope.error("unassigned-name", node, f'"{name}" is read before it is assigned.')
-    elif name in scope.functions or name in BUILTINS:
+    elif name in scope.functions or name in language.BUILTINS:
         message = f'The function "{name}" can only be called, not used as a value.'
         scope.error("function-as-value", node, message)
     elif name in scope.offered:
@@ -200,18 +179,18 @@ def _check_attribute(node: ast.Attribute, scope: Scope) -> None:
     """Check an attribute that is read as a value, not called."""
     path = dotted_path(node) or ""
     root, _, name = path.partition(".")
-    if root in MODULES:
-        if name in FUNCTIONS[root]:
+    if root in language.MODULES:
+        if name in language.FUNCTIONS[root]:
             message = f'The function "{path}" can only be called, not used as a value.'
             scope.error("function-as-value", node, message)
-        elif name not in CONSTANTS[root]:
-            hint = did_you_mean(name, FUNCTIONS[root] | CONSTANTS[root])
+        elif name not in language.CONSTANTS[root]:
+            hint = did_you_mean(name, language.FUNCTIONS[root] | language.CONSTANTS[root])
             message = f'"{path}" is not part of the reward language.'
             scope.error("unknown-function", node, message, hint)
         return
-    if node.attr not in TENSOR_ATTRIBUTES:
+    if node.attr not in language.TENSOR_ATTRIBUTES:
         message = f'The attribute "{node.attr}" is not part of the reward language.'
-        hint = did_you_mean(node.attr, TENSOR_ATTRIBUTES)
+        hint = did_you_mean(node.attr, language.TENSOR_ATTRIBUTES)
         scope.error("unknown-attribute", node, message, hint)
     check_expression(node.value, scope)
 
@@ -232,10 +211,10 @@ def _check_exponent(exponent: ast.expr, scope: Scope) -> None:
     large = (
         isinstance(value, ast.Constant)
         and isinstance(value.value, int | float)
-        and abs(value.value) > MAX_EXPONENT
+        and abs(value.value) > language.MAX_EXPONENT
     )
     if large or any(isinstance(part, ast.Pow) for part in ast.walk(exponent)):
-        message = f"An exponent must be no power itself and at most {MAX_EXPONENT}."
+        message = f"An exponent must be no power itself and at most {language.MAX_EXPONENT}."
         scope.error("large-exponent", exponent, message, "Write torch.exp for a steep function.")
 
 
@@ -243,7 +222,7 @@ def _check_comparison(node: ast.Compare, scope: Scope) -> None:
     operands = [node.left, *node.comparators]
     for operator in node.ops:
         name = type(operator).__name__
-        if name not in COMPARISONS:
+        if name not in language.COMPARISONS:
             word = {"Is": "is", "IsNot": "is not", "In": "in", "NotIn": "not in"}.get(name)
             message = f'"{word}" is not part of the reward language.'
             scope.error("unknown-syntax", node, message, "Compare numbers with == or <.")
@@ -284,7 +263,7 @@ def _check_call(node: ast.Call, scope: Scope) -> None:
             _check_plain_call(node, name, scope)
         case ast.Attribute() as function:
             path = dotted_path(function) or ""
-            if path.split(".")[0] in MODULES:
+            if path.split(".")[0] in language.MODULES:
                 _check_module_call(node, path, scope)
             else:
                 _check_method_call(node, function.attr, scope)
@@ -308,15 +287,15 @@ def _check_plain_call(node: ast.Call, name: str, scope: Scope) -> None:
         scope.error("recursion", node, message, "Define helpers ahead of their use.")
     elif name == "range":
         scope.error("range", node, "range can only be used as in for i in range(3).")
-    elif name in BUILTINS:
+    elif name in language.BUILTINS:
         advice = _NUMBER_FUNCTION_ADVICE.get(name)
         if advice and any(scope.is_tensor(argument) for argument in node.args):
             message = f'Python\'s "{name}" cannot work on a tensor of many rows.'
             scope.error("number-function", node, message, advice)
     elif name not in LIBRARY:
-        known = [*scope.helpers, *LIBRARY, *BUILTINS]
-        hint = FUNCTION_ADVICE.get(name) or did_you_mean(name, known)
-        if not hint and name in FUNCTIONS["torch"]:
+        known = [*scope.helpers, *LIBRARY, *language.BUILTINS]
+        hint = language.FUNCTION_ADVICE.get(name) or did_you_mean(name, known)
+        if not hint and name in language.FUNCTIONS["torch"]:
             hint = f"Write torch.{name}."
         scope.error("unknown-function", node, f'There is no function "{name}".', hint)
 
@@ -326,16 +305,16 @@ def _check_module_call(node: ast.Call, path: str, scope: Scope) -> None:
     root, _, name = path.partition(".")
     if path.startswith("torch.nn.functional."):
         root, name = "F", path.removeprefix("torch.nn.functional.")
-    if name not in FUNCTIONS[root]:
-        if path.rpartition(".")[2].removesuffix("_") in RANDOMNESS:
+    if name not in language.FUNCTIONS[root]:
+        if path.rpartition(".")[2].removesuffix("_") in language.RANDOMNESS:
             message = f'"{path}" is random; equal situations must be paid equally.'
             scope.error("randomness", node, message, "Leave it out.")
             return
-        hint = METHOD_ADVICE.get(name) or did_you_mean(name, FUNCTIONS[root])
+        hint = language.METHOD_ADVICE.get(name) or did_you_mean(name, language.FUNCTIONS[root])
         message = f'"{path}" is not part of the reward language.'
         scope.error("unknown-function", node, message, hint)
         return
-    limit = NN_FUNCTIONS[name] if root == "F" else MAX_POSITIONAL
+    limit = language.NN_FUNCTIONS[name] if root == "F" else language.MAX_POSITIONAL
     if len(node.args) > limit:
         message = f'"{path}" takes at most {limit} arguments without a name here.'
         scope.error("positional", node, message, "Write options as name=value.")
@@ -352,18 +331,18 @@ def _check_module_call(node: ast.Call, path: str, scope: Scope) -> None:
 def _check_method_call(node: ast.Call, name: str, scope: Scope) -> None:
     """Check a call such as x.square()."""
     out_of_place = name.removesuffix("_")
-    if name in TENSOR_METHODS:
-        if len(node.args) > MAX_POSITIONAL_METHOD:
-            message = f'"{name}" takes at most {MAX_POSITIONAL_METHOD} arguments here.'
+    if name in language.TENSOR_METHODS:
+        if len(node.args) > language.MAX_POSITIONAL_METHOD:
+            message = f'"{name}" takes at most {language.MAX_POSITIONAL_METHOD} arguments here.'
             scope.error("positional", node, message)
-    elif out_of_place in RANDOMNESS:
+    elif out_of_place in language.RANDOMNESS:
         message = f'"{name}" is random; equal situations must be paid equally.'
         scope.error("randomness", node, message, "Leave it out.")
-    elif name.endswith("_") and out_of_place in TENSOR_METHODS:
+    elif name.endswith("_") and out_of_place in language.TENSOR_METHODS:
         message = f'"{name}" changes its tensor in place.'
         scope.error("in-place", node, message, f"Write x = x.{out_of_place}(...).")
     else:
-        hint = METHOD_ADVICE.get(name) or did_you_mean(name, TENSOR_METHODS)
+        hint = language.METHOD_ADVICE.get(name) or did_you_mean(name, language.TENSOR_METHODS)
         message = f'The method "{name}" is not part of the reward language.'
         scope.error("unknown-method", node, message, hint)
 
@@ -388,15 +367,15 @@ def _check_arguments(node: ast.Call, own: bool, scope: Scope) -> None:
         if name is None:
             message = "** in a call is not part of the reward language."
             scope.error("unknown-syntax", keyword, message, "Write the arguments out.")
-        elif not own and name not in KEYWORDS:
+        elif not own and name not in language.KEYWORDS:
             message = f'The argument "{name}" is not part of the reward language.'
             in_place = name in ("out", "inplace")
             hint = "Leave it out; nothing is changed in place here."
-            known = did_you_mean(name, KEYWORDS)
+            known = did_you_mean(name, language.KEYWORDS)
             scope.error("keyword", keyword, message, hint if in_place else known)
-        if not own and name in OPTIONS and isinstance(text, str):
-            if text not in OPTIONS[name]:
-                options = " or ".join(f'"{option}"' for option in OPTIONS[name])
+        if not own and name in language.OPTIONS and isinstance(text, str):
+            if text not in language.OPTIONS[name]:
+                options = " or ".join(f'"{option}"' for option in language.OPTIONS[name])
                 scope.error("option", keyword, f"{name} must be {options}.")
         elif name == "device" and isinstance(text, str):
             message = "A program runs wherever its arguments are."
@@ -409,5 +388,5 @@ def _is_allowed_string(path: str | None, place: int, argument: ast.expr) -> bool
     """Whether this is one of the two allowed strings: an einsum equation, and float("inf")."""
     text = argument.value if isinstance(argument, ast.Constant) else None
     if path == "torch.einsum" and place == 0:
-        return isinstance(text, str) and bool(re.fullmatch(EQUATION_PATTERN, text))
+        return isinstance(text, str) and bool(re.fullmatch(language.EQUATION_PATTERN, text))
     return path == "float" and text in ("inf", "-inf")

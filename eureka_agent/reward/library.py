@@ -4,8 +4,9 @@ All work row by row. `[M]` is one number per row, `[M, d]` one vector per row; q
 `[M, 4]` in the order w, x, y, z. Where a target is the same for all rows, `[d]` works as well.
 """
 
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -203,3 +204,15 @@ LIBRARY: dict[str, Callable[..., Tensor]] = {
         progress,
     )
 }
+
+
+def library_lines() -> list[Mapping[str, str]]:
+    """The reward library: `name`, `signature` and `meaning` of each function."""
+    return [
+        {
+            "name": name,
+            "signature": f"({', '.join(inspect.signature(function).parameters)})",
+            "meaning": (inspect.getdoc(function) or "").split("\n")[0],
+        }
+        for name, function in LIBRARY.items()
+    ]

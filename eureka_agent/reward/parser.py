@@ -9,15 +9,8 @@ from types import CodeType
 from typing import TypeVar
 
 from eureka_agent.common.text import is_hidden
+from eureka_agent.reward import language
 from eureka_agent.reward.findings import Findings
-from eureka_agent.reward.language import (
-    HARMLESS_DECORATORS,
-    HARMLESS_IMPORTS,
-    MAX_BYTES,
-    MAX_DEPTH,
-    MAX_LINE_LENGTH,
-    MAX_NODES,
-)
 
 # Run-time helpers that rewritten programs call. Programs cannot name them: two underscores are
 # refused.
@@ -79,7 +72,7 @@ def bounded_tree(text: str) -> ast.Module | None:
 
     The length bounds the parser's work. Unlike `read_tree` this does not bound the depth.
     """
-    if len(text) > MAX_BYTES:
+    if len(text) > language.MAX_BYTES:
         return None
     try:
         return parse_text(text)
@@ -115,13 +108,15 @@ def syntax_error(error: BaseException) -> tuple[str, int]:
 def _check_text(text: str, findings: Findings) -> None:
     """Refuse what the parser should not get, and what it reads differently than a person."""
     # Characters first: a lone surrogate cannot be encoded.
-    if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
-        message = f"The program is longer than {MAX_BYTES} bytes."
+    if len(text) > language.MAX_BYTES or len(text.encode(errors="replace")) > language.MAX_BYTES:
+        message = f"The program is longer than {language.MAX_BYTES} bytes."
         findings.error("too-long", 1, message, "Write a shorter program that fits on a screen.")
         return
     for number, line in enumerate(text.split("\n"), start=1):
-        if len(line) > MAX_LINE_LENGTH:
-            message = f"The line has {len(line)} characters; {MAX_LINE_LENGTH} are allowed."
+        if len(line) > language.MAX_LINE_LENGTH:
+            message = (
+                f"The line has {len(line)} characters; {language.MAX_LINE_LENGTH} are allowed."
+            )
             findings.error("long-line", number, message, "Break the line.")
         hidden = next((c for c in line if is_hidden(c)), None)
         if hidden is not None:
@@ -140,12 +135,12 @@ def _check_size(tree: ast.Module, findings: Findings) -> None:
         node, depth, line = stack.pop()
         line = getattr(node, "lineno", line)
         count += 1
-        if count > MAX_NODES:
-            message = f"The program has more than {MAX_NODES} syntax nodes."
+        if count > language.MAX_NODES:
+            message = f"The program has more than {language.MAX_NODES} syntax nodes."
             findings.error("too-long", 1, message, "Write a shorter program.")
             return
-        if depth > MAX_DEPTH:
-            message = f"The expression nests deeper than {MAX_DEPTH} levels."
+        if depth > language.MAX_DEPTH:
+            message = f"The expression nests deeper than {language.MAX_DEPTH} levels."
             findings.error("too-deep", line, message, "Split it into several assignments.")
             return
         stack.extend((child, depth + 1, line) for child in ast.iter_child_nodes(node))
@@ -201,7 +196,7 @@ def lower(tree: ast.Module) -> ast.Module:
 class _Normaliser(ast.NodeTransformer):
     def visit_Import(self, node: ast.Import) -> ast.AST:
         harmless = all(
-            (alias.name in HARMLESS_IMPORTS and alias.asname in (None, alias.name))
+            (alias.name in language.HARMLESS_IMPORTS and alias.asname in (None, alias.name))
             or (alias.name == "torch.nn.functional" and alias.asname == "F")
             for alias in node.names
         )
@@ -242,7 +237,7 @@ class _Normaliser(ast.NodeTransformer):
 def _is_harmless(decorator: ast.expr) -> bool:
     if isinstance(decorator, ast.Call) and not decorator.args and not decorator.keywords:
         decorator = decorator.func
-    return dotted_path(decorator) in HARMLESS_DECORATORS
+    return dotted_path(decorator) in language.HARMLESS_DECORATORS
 
 
 class _Lowering(ast.NodeTransformer):

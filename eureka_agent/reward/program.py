@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn
@@ -16,16 +16,9 @@ import torch
 from torch import Tensor
 
 from eureka_agent.common.errors import EurekaError, describe
+from eureka_agent.reward import language
 from eureka_agent.reward.check import ENTRY, CheckedText, check_program
 from eureka_agent.reward.findings import Finding, RewardRejected
-from eureka_agent.reward.language import (
-    BUILTINS,
-    MATH_CONSTANTS,
-    MATH_FUNCTIONS,
-    NN_FUNCTIONS,
-    TORCH_CONSTANTS,
-    TORCH_FUNCTIONS,
-)
 from eureka_agent.reward.library import LIBRARY
 from eureka_agent.reward.parser import (
     COMPONENTS,
@@ -169,7 +162,7 @@ class RewardFunction:
         rows = {len(value) for value in asked.values()}
         if len(rows) != 1:
             raise ValueError(f"the arguments have different numbers of rows: {sorted(rows)}")
-        before = TorchState.now()
+        before = TorchState()
         try:
             with torch.no_grad():
                 result = self._compute(**asked, **self._scales)
@@ -320,7 +313,7 @@ def namespace() -> dict[str, Any]:
     """New globals for one program: listed functions only, and no module objects."""
     return {
         "__builtins__": {
-            **{name: getattr(builtins, name) for name in BUILTINS},
+            **{name: getattr(builtins, name) for name in language.BUILTINS},
             "__import__": _import_nothing,
         },
         **_modules(),
@@ -346,16 +339,21 @@ def _modules() -> dict[str, Facade]:
     """`torch`, `math` and `F`, shared by all programs, which cannot change them."""
     functions: dict[str, Any] = {
         path: functools.reduce(getattr, path.split("."), torch)
-        for path in TORCH_FUNCTIONS | TORCH_CONSTANTS
+        for path in language.TORCH_FUNCTIONS | language.TORCH_CONSTANTS
     }
     # The originals without `dim` take the first dimension of size 3: that of the rows if M is 3.
     functions["cross"] = functions["linalg.cross"] = _cross
-    nn = Facade({name: getattr(torch.nn.functional, name) for name in NN_FUNCTIONS})
+    nn = Facade({name: getattr(torch.nn.functional, name) for name in language.NN_FUNCTIONS})
     linalg = {p.removeprefix("linalg."): f for p, f in functions.items() if "." in p}
     plain = {name: function for name, function in functions.items() if "." not in name}
     return {
         "torch": Facade({**plain, "linalg": Facade(linalg), "nn": Facade({"functional": nn})}),
-        "math": Facade({name: getattr(math, name) for name in MATH_FUNCTIONS | MATH_CONSTANTS}),
+        "math": Facade(
+            {
+                name: getattr(math, name)
+                for name in language.MATH_FUNCTIONS | language.MATH_CONSTANTS
+            }
+        ),
         "F": nn,
     }
 
@@ -393,48 +391,33 @@ def _product(left: Any, right: Any) -> Any:
     return float(product) if isinstance(product, int) and abs(product) > _EXACT else product
 
 
-@dataclass(frozen=True)
+# Each setting's name, and how to read and to set it.
+_TORCH_SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "default type": (torch.get_default_dtype, torch.set_default_dtype),
+    "number of threads": (torch.get_num_threads, torch.set_num_threads),
+    "gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "random state": (torch.get_rng_state, torch.set_rng_state),
+}
+
+
 class TorchState:
-    """Settings of torch that hold for the whole process.
+    """Settings of torch that hold for the whole process, as they were when this was made.
 
     The reward language offers no way to change them. Comparing them costs some microseconds per
     call, and without it a gap in the language would stay unnoticed.
-
-    Attributes:
-        dtype: of new floating-point tensors.
-        threads: of operations on the CPU.
-        gradients: whether operations are recorded for derivatives.
-        random: state of the CPU's generator, bytes.
     """
 
-    dtype: torch.dtype
-    threads: int
-    gradients: bool
-    random: Tensor
-
-    @classmethod
-    def now(cls) -> "TorchState":
-        """The current settings."""
-        return cls(
-            torch.get_default_dtype(),
-            torch.get_num_threads(),
-            torch.is_grad_enabled(),
-            torch.get_rng_state(),
-        )
+    def __init__(self) -> None:
+        self._values = {name: read() for name, (read, _) in _TORCH_SETTINGS.items()}
 
     def restore(self) -> str:
         """Set back what has changed; returns what that was, empty if nothing."""
-        now, changed = TorchState.now(), []
-        if now.dtype != self.dtype:
-            torch.set_default_dtype(self.dtype)
-            changed.append("default type")
-        if now.threads != self.threads:
-            torch.set_num_threads(self.threads)
-            changed.append("number of threads")
-        if now.gradients != self.gradients:
-            torch.set_grad_enabled(self.gradients)
-            changed.append("gradient mode")
-        if not torch.equal(now.random, self.random):
-            torch.set_rng_state(self.random)
-            changed.append("random state")
+        changed = []
+        for name, before in self._values.items():
+            read, write = _TORCH_SETTINGS[name]
+            now = read()
+            same = torch.equal(now, before) if isinstance(now, Tensor) else now == before
+            if not same:
+                write(before)
+                changed.append(name)
         return " and ".join(changed)

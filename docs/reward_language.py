@@ -1,15 +1,81 @@
-"""The reference of the reward language, made from the tables by which programs are checked.
+"""Prints `reward-language.md`, from the tables by which programs are checked."""
 
-`python -m eureka_agent.reward.reference` prints `docs/reward-language.md`.
-"""
-
-import inspect
 from collections.abc import Iterable, Mapping
 
 from eureka_agent.reward import language
-from eureka_agent.reward.findings import RULES
-from eureka_agent.reward.library import LIBRARY
+from eureka_agent.reward.library import library_lines
 from eureka_agent.reward.signals import SIGNAL_PREFIXES, STANDARD_PARAMETERS
+
+RULES = {
+    # the text
+    "not-text": "A program is text.",
+    "too-long": "A program, and the number of its helpers, is limited.",
+    "long-line": "A line is limited.",
+    "hidden-character": "No character may be invisible or move others about.",
+    "encoding-comment": "The first two lines declare no encoding.",
+    "syntax": "A program is Python.",
+    "too-deep": "Expressions nest to a limited depth.",
+    # the module
+    "no-thought": "A program begins with a docstring that says its idea (a warning).",
+    "no-weights": "There is a table WEIGHTS.",
+    "weights": "Weights have a sensible size, and one of them is not 0.",
+    "table": "WEIGHTS and SCALES are dicts of names and numbers, written out.",
+    "unused-scale": "What SCALES holds is asked for (a warning).",
+    "scale-name": "A key of SCALES is no signal.",
+    "import": "Only torch, math, F and typing are imported, for they are there anyway.",
+    "module-statement": "Outside functions stand the docstring and the two tables, each once.",
+    # functions
+    "no-compute-reward": "There is a function compute_reward.",
+    "decorator": "A decorator is one of those that are taken out.",
+    "parameters": "Parameters are plain names.",
+    "default": "Defaults are plain numbers, True, False or None; compute_reward has SCALES.",
+    "unknown-parameter": "compute_reward asks for what the task offers, and for keys of SCALES.",
+    "no-signal": "compute_reward asks for at least one signal.",
+    "return": "A function ends with a return; compute_reward returns a dict.",
+    "recursion": "A helper calls only helpers that stand above it.",
+    # names
+    "reserved-name": "Names that mean something are not given away.",
+    "odd-name": "Names are ASCII, without two underscores in a row.",
+    "unknown-name": "A name is assigned to, or is a parameter, before it is read.",
+    "unassigned-name": "A name is assigned to, or is a parameter, before it is read.",
+    "table-in-function": "WEIGHTS and SCALES are not read by functions.",
+    "module-as-value": "torch, math and F stand before a dot only.",
+    "function-as-value": "Functions are called, never passed on.",
+    "call-of-variable": "Variables are never called.",
+    # expressions
+    "unknown-syntax": "Only the listed parts of Python are in the language.",
+    "unknown-function": "Only the listed functions are called.",
+    "unknown-method": "Only the listed methods are called.",
+    "unknown-attribute": "Only the listed attributes are read.",
+    "in-place": "No tensor is changed in place by a method.",
+    "randomness": "Nothing is random.",
+    "keyword": "Arguments have one of the listed names.",
+    "positional": "Options are named, not counted.",
+    "option": "Options that are text have one of the listed values.",
+    "device": "No device is named.",
+    "string": "Text names components and options, and is no value.",
+    "constant": "Constants are numbers, True, False and None.",
+    "large-integer": "Integers are limited.",
+    "large-number": "Numbers are finite.",
+    "large-exponent": "Exponents are limited, and are no powers.",
+    "list-arithmetic": "Lists and tuples are not calculated with.",
+    "component-name": "Keys of dicts are names, written out, each once.",
+    "range": "range stands in the head of a loop only.",
+    # statements
+    "loop": "Loops are short and say how short; all together they stay within a limit.",
+    "assignment": "What is assigned to is a variable, or items of one.",
+    "no-effect": "No line computes something and drops it.",
+    # rows
+    "row-index": "x[0] is one transition of many; a column is x[:, 0].",
+    "column": "A column is one that the signal has.",
+    "mixed-rows": "Reductions name the columns' dimension: each row is paid for itself.",
+    "number-function": "Functions for plain numbers get no tensors.",
+    "tensor-truth": "if, and, or, not and chained comparisons decide by numbers, not by tensors.",
+    "component-shape": "A component has a value for each row.",
+    "component-without-weight": "Every component that is returned is in WEIGHTS.",
+    "weight-without-component": "Every component of WEIGHTS is returned.",
+}
+"""What each rule asks for; each finding has the id of its rule."""
 
 _INTRODUCTION = """\
 # The reward language
@@ -82,16 +148,6 @@ def reference() -> str:
     imports = ", ".join(f"`{name}`" for name in sorted(language.HARMLESS_IMPORTS))
     rewriting = _REWRITING.format(imports=imports, decorators=decorators)
     return "\n".join([_INTRODUCTION, syntax, _functions(), _limits(), rewriting, _rules()])
-
-
-def library_lines() -> list[Mapping[str, str]]:
-    """The reward library: `name`, `signature` and `meaning` of each function."""
-    lines = []
-    for name, function in LIBRARY.items():
-        parameters = ", ".join(inspect.signature(function).parameters)
-        meaning = (inspect.getdoc(function) or "").split("\n")[0]
-        lines.append({"name": name, "signature": f"({parameters})", "meaning": meaning})
-    return lines
 
 
 def _functions() -> str:
