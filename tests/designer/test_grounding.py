@@ -58,11 +58,11 @@ def test_reaching_asks_for_less_distance() -> None:
         Signal("hand_velocity", 3, "m/s", "Velocity of the hand", "velocity"),
         Signal("gap", None, "m", "Distance from the hand to the ball", "distance"),
     )
-    best = TermGrammar(visible_task(task, 0, blind=False)).of("aim")[0].factor
+    best = TermGrammar(visible_task(task, 0, blind=False)).for_use("aim")[0].factor
     assert best.quantity is not None and best.quantity.parameter == "gap"
     assert best.code("scale") == "-gap.abs()"
 
 
 def test_an_unknown_sentence_still_leaves_something_to_aim_for(hopper: TaskDescription) -> None:
     task = described("Xyzzy!", *hopper.signals)
-    assert TermGrammar(visible_task(task, 0, blind=False)).of("aim")
+    assert TermGrammar(visible_task(task, 0, blind=False)).for_use("aim")

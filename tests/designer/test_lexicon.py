@@ -7,7 +7,7 @@ import pytest
 from eureka_agent.designer.base import PastCandidate
 from eureka_agent.designer.offline.designer import OfflineDesigner
 from eureka_agent.designer.offline.grounding import visible_task
-from eureka_agent.designer.offline.lexicon import poles_of, read_asks
+from eureka_agent.designer.offline.lexicon import positive_directions, read_clauses
 from eureka_agent.designer.offline.program_text import read
 from eureka_agent.designer.offline.term_grammar import Factor, TermGrammar, canonical
 from eureka_agent.environment import TaskDescription, find_environment
@@ -27,7 +27,7 @@ def describe(task: str, *signals: Signal) -> TaskDescription:
 
 def leading(task: TaskDescription) -> Factor:
     """The aim that is most plausible."""
-    return TermGrammar(visible_task(task, 0, blind=False)).of("aim")[0].factor
+    return TermGrammar(visible_task(task, 0, blind=False)).for_use("aim")[0].factor
 
 
 def course(factor: Factor) -> int:
@@ -148,14 +148,14 @@ def test_the_packaged_tasks_keep_their_directions() -> None:
 
 
 def test_sides_that_only_name_a_part_are_no_directions() -> None:
-    assert read_asks("Put the left hand on the back leg at high speed.")[0].ways == {}
-    assert poles_of("front left", "", "", turns=False)[:-1] == [{}]
+    assert read_clauses("Put the left hand on the back leg at high speed.")[0].directions == {}
+    assert positive_directions("front left", "", "", turns=False)[:-1] == [{}]
 
 
 def test_what_the_task_refuses_is_asked_for_the_other_way_round() -> None:
-    forward, left = read_asks("Run forward without drifting left.")
-    assert (forward.ways, forward.refused) == ({"forward": 1}, False)
-    assert (left.ways, left.refused) == ({"right": 1}, True)
+    forward, left = read_clauses("Run forward without drifting left.")
+    assert (forward.directions, forward.refused) == ({"forward": 1}, False)
+    assert (left.directions, left.refused) == ({"right": 1}, True)
 
 
 def test_a_posture_weighs_little_beside_a_motion() -> None:
@@ -163,7 +163,7 @@ def test_a_posture_weighs_little_beside_a_motion() -> None:
     for task, most in (("Run forward.", 0.4), ("Keep the torso upright.", 2.0)):
         described = describe(task, lean, *ROBOT)
         for proposal in OfflineDesigner(described, 0).propose(0, 4, []):
-            spec = read(proposal.text, OfflineDesigner(described, 0).menu)
+            spec = read(proposal.text, OfflineDesigner(described, 0).grammar)
             assert spec is not None
             postures = [
                 term.weight
@@ -174,9 +174,9 @@ def test_a_posture_weighs_little_beside_a_motion() -> None:
 
 
 def test_to_turn_round_twice_is_to_go_on(task: TaskDescription) -> None:
-    for offer in TermGrammar(visible_task(task, 0, blind=False)).offers:
-        opposite = offer.factor.opposite
-        assert opposite is None or opposite.opposite == offer.factor != opposite
+    for production in TermGrammar(visible_task(task, 0, blind=False)).productions:
+        opposite = production.factor.opposite
+        assert opposite is None or opposite.opposite == production.factor != opposite
 
 
 def equally_good(designer: OfflineDesigner, generations: int, value: float) -> list[PastCandidate]:
@@ -199,7 +199,7 @@ def test_where_all_did_equally_well_the_next_generation_turns_round(
     assert [p.text for p in OfflineDesigner(hopper, 0).propose(1, 4, past[:4])] == [
         p.text for p in past[4:]
     ]
-    leaders = [spec[0].factors[0] for p in past if (spec := read(p.text, designer.menu))]
+    leaders = [spec[0].factors[0] for p in past if (spec := read(p.text, designer.grammar))]
     assert len(leaders) == 8
     for candidate, leader in zip(past[4:], leaders[4:], strict=True):
         (parent,) = candidate.parents
@@ -209,7 +209,7 @@ def test_where_all_did_equally_well_the_next_generation_turns_round(
 def test_where_turning_round_did_not_help_other_quantities_lead(hopper: TaskDescription) -> None:
     designer = OfflineDesigner(hopper, 0)
     past = equally_good(designer, 3, 0.0)
-    specs = [spec for p in past if (spec := read(p.text, designer.menu))]
+    specs = [spec for p in past if (spec := read(p.text, designer.grammar))]
     assert len({canonical(spec) for spec in specs}) == len(past) == 12
     quantities = [spec[0].factors[0].quantity for spec in specs]
     assert not set(quantities[8:]) & set(quantities[:8])

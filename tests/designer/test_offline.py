@@ -75,7 +75,7 @@ def test_a_search_resumes_from_texts_alone(task: TaskDescription) -> None:
 def test_no_program_is_proposed_twice(task: TaskDescription, blind: bool) -> None:
     designer = OfflineDesigner(task, 1, blind=blind)
     past = search(designer, 6, 8, no_opinion)
-    specs = [read(p.text, designer.menu) for p in past]
+    specs = [read(p.text, designer.grammar) for p in past]
     assert len({canonical(spec) for spec in specs if spec is not None}) == 48
 
 
@@ -133,11 +133,11 @@ def test_documentation_is_worth_something(hopper: TaskDescription) -> None:
 def test_attribution_finds_what_helped(hopper: TaskDescription) -> None:
     designer = OfflineDesigner(hopper, 0)
     proposals = designer.propose(0, 16, [])
-    specs = [spec for p in proposals if (spec := read(p.text, designer.menu)) is not None]
+    specs = [spec for p in proposals if (spec := read(p.text, designer.grammar)) is not None]
     fitness = [float("effort" in p.text) for p in proposals]
-    attribution = CreditModel(designer.menu, specs, [(value,) for value in fitness])
+    credit = CreditModel(designer.grammar, specs, [(value,) for value in fitness])
     rng = np.random.default_rng(0)
-    guess = np.mean([attribution.sample(specs, rng) for _ in range(20)], axis=0)
+    guess = np.mean([credit.sample(specs, rng) for _ in range(20)], axis=0)
     helped = np.array(fitness) > 0
     assert guess[helped].mean() > guess[~helped].mean()
 
@@ -191,7 +191,7 @@ def test_a_program_too_near_to_another_is_changed_and_always_in_the_same_way(
     broken = RepairRequest(1, 1, 0, 1, proposal.text, (near,))
     changed, again, later = designer.repair([broken, broken, replace(broken, attempt=2)])
     assert changed is not None and later is not None
-    specs = [read(text, designer.menu) for text in (proposal.text, changed.text)]
+    specs = [read(text, designer.grammar) for text in (proposal.text, changed.text)]
     assert specs[0] is not None and specs[1] is not None
     assert canonical(specs[0]) != canonical(specs[1])
     assert changed == again != later
