@@ -161,7 +161,7 @@ def _from_blocks(blocks: Sequence[_Block]) -> str:
     # A complete program wins over a later one that was cut off.
     complete = [block for block in programs if block.tree.body]
     main = (complete or programs)[-1]
-    missing = _names_used(main.tree) - _names_bound(main.tree)
+    missing = _missing_names(main.tree)
     parts = []
     for block in python:
         if block not in programs and (defined := _names_defined(block.tree) & missing):
@@ -234,20 +234,13 @@ def _wrong_line(text: str) -> int | None:
     return None
 
 
-def _names_used(tree: ast.Module) -> set[str]:
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return names | {"WEIGHTS", "SCALES"}
-
-
-def _names_bound(tree: ast.Module) -> set[str]:
-    """Every name that the code gives a meaning, including those inside functions."""
-    bound = _names_defined(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            bound.add(node.id)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-    return bound
+def _missing_names(tree: ast.Module) -> set[str]:
+    """The names that the code uses and never gives a meaning, and the two tables."""
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    parameters = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    used = {"WEIGHTS", "SCALES", *(node.id for node in names)}
+    return used - stored - parameters - _names_defined(tree)
 
 
 def _names_defined(tree: ast.Module) -> set[str]:

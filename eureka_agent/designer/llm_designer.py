@@ -1,10 +1,10 @@
 """The designer that asks a language model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from eureka_agent.common.choices import FREE
+from eureka_agent.config import SearchConfig
 from eureka_agent.designer.base import (
     DECLINED_RULE,
     PastCandidate,
@@ -30,35 +30,6 @@ if TYPE_CHECKING:
     from eureka_agent.environment import TaskDescription
 
 
-@dataclass(frozen=True, kw_only=True)
-class LLMDesignerSettings:
-    """How the language model is asked.
-
-    Attributes:
-        name: what the run calls this designer.
-        turns: earlier programs that are shown in full, besides the best.
-        training_steps: how long each was trained.
-        repairs: how often one program goes back at most.
-        with_source: show the environment's source as well.
-        reflect: show the results of earlier programs; without it every generation starts blind.
-        strategies: ask for the programs of a generation in different ways, instead of in one.
-        forgetful: whether only the best program of the last generation is known.
-        parts: structure of the programs, see `structure_findings`.
-        initial: a person's program to start from; may be empty.
-    """
-
-    name: str
-    turns: int
-    training_steps: int
-    repairs: int
-    with_source: bool = False
-    reflect: bool = True
-    strategies: bool = True
-    forgetful: bool = False
-    parts: str = FREE
-    initial: str = ""
-
-
 class LLMDesigner:
     """Asks a language model for programs, several at once.
 
@@ -69,7 +40,8 @@ class LLMDesigner:
         task: what the model may know about the environment.
         conversation: asks the model and remembers the answers.
         run: keeps questions and answers.
-        settings: how to ask.
+        config: how to ask.
+        initial: a person's program to start from; may be empty.
     """
 
     def __init__(
@@ -77,11 +49,12 @@ class LLMDesigner:
         task: "TaskDescription",
         conversation: Conversation,
         run: Run,
-        settings: LLMDesignerSettings,
+        config: SearchConfig,
+        initial: str = "",
     ) -> None:
-        self.name = settings.name
-        self._task, self._run, self._settings = task, run, settings
-        self._conversation = conversation
+        self.name = config.model
+        self._task, self._run, self._config = task, run, config
+        self._conversation, self._initial = conversation, initial
 
     def propose(self, generation: int, count: int, past: Sequence[PastCandidate]) -> list[Proposal]:
         """See `Designer.propose`; one question per program, all at the same time.
@@ -89,8 +62,8 @@ class LLMDesigner:
         Raises:
             ModelError: the model cannot be asked, or declines every question.
         """
-        seen = past if self._settings.reflect else ()
-        given = self._settings.initial != "" and generation == 0  # the first slot is a person's
+        seen = past if self._config.reflection else ()
+        given = self._initial != "" and generation == 0  # the first slot is a person's
         questions = {
             (generation, slot, 0): self._question(generation, slot, count, seen)
             for slot in range(1 if given else 0, count)
@@ -129,7 +102,7 @@ class LLMDesigner:
     def _question(
         self, generation: int, slot: int, count: int, past: Sequence[PastCandidate]
     ) -> list[ChatMessage]:
-        best, settings = best_of(past), self._settings
+        best, config = best_of(past), self._config
         message = task_message(
             self._task,
             generation=generation,
@@ -138,15 +111,15 @@ class LLMDesigner:
             best=best.id if best else None,
             history=history(
                 past,
-                settings.turns,
-                settings.training_steps,
-                forgetful=settings.forgetful,
+                config.history,
+                config.steps,
+                forgetful=config.memory == "generation",
                 measured=self._task.measured,
             ),
-            initial=settings.initial if generation == 0 else "",
-            with_source=settings.with_source,
-            strategies=settings.strategies,
-            parts=settings.parts,
+            initial=self._initial if generation == 0 else "",
+            with_source=config.context == "source",
+            strategies=config.strategies,
+            parts=config.parts,
         )
         return [system_message(self._task), message]
 
@@ -157,7 +130,7 @@ class LLMDesigner:
             return []
         asked = [ChatMessage(m["role"], m["content"]) for m in earlier[0].messages]  # pyright: ignore[reportArgumentType]
         reply = next((e.reply for e in earlier if e.attempt == broken.attempt - 1), "")
-        attempts = self._settings.repairs
+        attempts = self._config.repairs + self._config.review_rounds
         return repair_messages(asked, broken.text, reply, broken.findings, broken.attempt, attempts)
 
     def _proposal(
@@ -168,8 +141,8 @@ class LLMDesigner:
         if silence and not found.text:
             found = replace(found, findings=(silence,))
         generation, slot, _ = place
-        parents = _parents(slot if self._settings.strategies else 0, past) if generation else ()
-        findings = (*found.findings, *structure_findings(found.text, self._settings.parts))
+        parents = _parents(slot if self._config.strategies else 0, past) if generation else ()
+        findings = (*found.findings, *structure_findings(found.text, self._config.parts))
         note = f"written by {answer.model}"
         return Proposal(found.text, parents, note, found.lesson, findings, slot)
 

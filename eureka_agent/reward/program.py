@@ -95,7 +95,7 @@ def read_program(text: str, signals: Sequence[Signal]) -> CheckedText:
     return _read(text, tuple(Signal(s.name, s.size, "", "", "other") for s in signals))
 
 
-@functools.lru_cache(maxsize=256)  # an entry takes about 0.1 MB
+@functools.lru_cache(maxsize=1024)  # an entry takes about 30 kB
 def _read(text: str, signals: tuple[Signal, ...]) -> CheckedText:
     found = check_program(text, signals)
     return found if found.refused else RewardProgram(**vars(found))

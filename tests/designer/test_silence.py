@@ -7,8 +7,9 @@ import pytest
 from loopback import Answer, Completion, Loopback, Received, Status
 from scripted import fenced, place, program, sound
 
+from eureka_agent.config import SearchConfig
 from eureka_agent.designer.base import DECLINED_RULE, Proposal, RepairRequest
-from eureka_agent.designer.llm_designer import LLMDesigner, LLMDesignerSettings
+from eureka_agent.designer.llm_designer import LLMDesigner
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import Client, ModelRefused, ModelSettings
 from eureka_agent.llm.budget import Budget
@@ -30,8 +31,10 @@ def designer(run: Run, task: TaskDescription, server: Loopback) -> LLMDesigner:
     conversation = Conversation(
         lambda: Client(settings, notify=lambda text: None), run, Budget(run)
     )
-    author = LLMDesignerSettings(name="m", turns=1, training_steps=1000, repairs=1)
-    return LLMDesigner(task, conversation, run, author)
+    config = SearchConfig(
+        designer="openai", model="m", base_url=server.url, history=1, steps=1000, repairs=1
+    )
+    return LLMDesigner(task, conversation, run, config)
 
 
 def told(run: Run) -> str:

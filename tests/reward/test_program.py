@@ -5,12 +5,13 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from eureka_agent.reward import RewardFailed, Signal, parse, split_prefix
+from eureka_agent.reward import RewardFailed, Signal, check, parse, read_program, split_prefix
 from eureka_agent.reward.program import namespace
 
 MakeArguments = Callable[[int], dict[str, Tensor]]
@@ -227,6 +228,15 @@ def test_the_parts_of_a_program_can_be_read(example: str, signals: tuple[Signal,
     assert program.scales == {"upright_width": 0.25}
     assert program.parameters[-2:] == ("prev_action", "upright_width")
     assert program.compile().parameters == program.parameters[:-1]
+
+
+def test_a_process_reads_each_text_once(example: str, signals: tuple[Signal, ...]) -> None:
+    program = parse(example, signals)
+    other_words = [replace(signal, meaning="Something", axes=()) for signal in signals]
+    assert parse(example, other_words) is read_program(example, signals) is program
+    assert parse(example + "\n", signals) is not program
+    assert check(example, signals) == list(program.findings)
+    assert read_program(example, []).refused
 
 
 def test_the_thought_is_the_docstrings_first_paragraph() -> None:
