@@ -44,10 +44,10 @@ def some_specs(designer: OfflineDesigner, count: int) -> list[Spec]:
 
 
 @pytest.mark.parametrize("blind", [False, True])
-def test_programs_are_accepted_and_finite(task: TaskDescription, blind: bool) -> None:
+def test_programs_are_accepted_and_finite_and_read_back(task: TaskDescription, blind: bool) -> None:
     designer = OfflineDesigner(task, 0, blind=blind)
     arguments = random_arguments(task)
-    for spec in some_specs(designer, 80):
+    for spec in some_specs(designer, 50):
         text = write(spec, designer.visible)
         assert not [f for f in check(text, task.signals) if f.severity == "error"], text
         program = parse(text, task.signals)
@@ -56,19 +56,13 @@ def test_programs_are_accepted_and_finite(task: TaskDescription, blind: bool) ->
         assert evaluation.total.shape == (16,)
         assert evaluation.total.isfinite().all()
         assert len(evaluation.components) == len(spec)
+        assert read(text, designer.grammar) == spec
 
 
-def test_every_offer_can_be_written_and_read(task: TaskDescription) -> None:
+def test_every_production_can_be_written_and_read(task: TaskDescription) -> None:
     designer = OfflineDesigner(task, 0)
     for production in designer.grammar.productions:
         spec = (Term(1.5, (production.factor,)),)
-        assert read(write(spec, designer.visible), designer.grammar) == spec
-
-
-@pytest.mark.parametrize("blind", [False, True])
-def test_programs_read_back_as_what_was_written(task: TaskDescription, blind: bool) -> None:
-    designer = OfflineDesigner(task, 0, blind=blind)
-    for spec in some_specs(designer, 80):
         assert read(write(spec, designer.visible), designer.grammar) == spec
 
 
@@ -96,11 +90,11 @@ def test_programs_can_be_read_by_people(hopper: TaskDescription) -> None:
         "(" * 500,
     ],
 )
-def test_programs_by_others_are_left_alone(hopper: TaskDescription, text: str) -> None:
+def test_programs_by_other_authors_are_not_read(hopper: TaskDescription, text: str) -> None:
     assert read(text, OfflineDesigner(hopper, 0).grammar) is None
 
 
-def test_order_and_common_factors_make_no_other_program(hopper: TaskDescription) -> None:
+def test_order_and_common_factors_do_not_make_another_program(hopper: TaskDescription) -> None:
     grammar = OfflineDesigner(hopper, 0).grammar
     first, second = (grammar.productions[i].factor for i in (0, 3))
     spec = (Term(1.0, (first,)), Term(0.5, (second,)))

@@ -104,7 +104,7 @@ def test_a_fence_that_never_closes_still_gives_a_whole_program() -> None:
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_program_that_was_cut_off_is_named_so(closed: bool) -> None:
+def test_a_program_that_was_cut_off_is_reported(closed: bool) -> None:
     half = PROGRAM[: PROGRAM.index("return {") + 8] + "\n"
     reply = fence(half) if closed else f"```python\n{half}"
     found = extract_program(reply, "length" if closed else "")
@@ -175,7 +175,7 @@ def test_prose_that_looks_like_code_hides_no_program(before: str, after: str) ->
     assert extract_program(before + PROGRAM + after).text == PROGRAM
 
 
-def test_half_a_function_is_no_program() -> None:
+def test_half_a_function_is_not_a_program() -> None:
     broken = PROGRAM.replace("    return", "    slow = 1 - speed\n    fast = = 2\n    return")
     assert extract_program(f"Here it is.\n\n{broken}").text == broken
     cut = broken[: broken.index("fast = =") + 6]

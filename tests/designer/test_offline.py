@@ -74,9 +74,9 @@ def test_a_search_resumes_from_texts_alone(task: TaskDescription) -> None:
 @pytest.mark.parametrize("blind", [False, True])
 def test_no_program_is_proposed_twice(task: TaskDescription, blind: bool) -> None:
     designer = OfflineDesigner(task, 1, blind=blind)
-    past = search(designer, 6, 8, no_opinion)
+    past = search(designer, 4, 6, no_opinion)
     specs = [read(p.text, designer.grammar) for p in past]
-    assert len({canonical(spec) for spec in specs if spec is not None}) == 48
+    assert len({canonical(spec) for spec in specs if spec is not None}) == 24
 
 
 def test_parents_are_past_candidates_with_a_fitness(hopper: TaskDescription) -> None:
@@ -98,7 +98,9 @@ def test_the_fittest_is_always_a_parent(task: TaskDescription) -> None:
     assert f"#{best.id}" in first.note
 
 
-def test_failures_and_programs_by_others_do_not_stop_a_search(hopper: TaskDescription) -> None:
+def test_failures_and_programs_by_other_authors_do_not_stop_a_search(
+    hopper: TaskDescription,
+) -> None:
     others = [
         PastCandidate(0, 0, "def compute_reward(): ...", (), 5.0, None),
         PastCandidate(1, 0, "", (), None, "It is empty."),
@@ -110,7 +112,7 @@ def test_failures_and_programs_by_others_do_not_stop_a_search(hopper: TaskDescri
 
 def test_fitness_rises_over_generations(hopper: TaskDescription) -> None:
     first, last = [], []
-    for seed in range(4):
+    for seed in range(3):
         past = search(OfflineDesigner(hopper, seed), 6, 8, likes_leaning_little_and_running)
         values = [p.fitness or 0.0 for p in past]
         first.append(max(values[:8]))
@@ -118,19 +120,19 @@ def test_fitness_rises_over_generations(hopper: TaskDescription) -> None:
     assert np.mean(last) > np.mean(first) + 0.3
 
 
-def test_documentation_is_worth_something(hopper: TaskDescription) -> None:
+def test_documentation_raises_the_fitness(hopper: TaskDescription) -> None:
     def best(seed: int, *, blind: bool) -> float:
         designer = OfflineDesigner(hopper, seed, blind=blind)
         return max(
             p.fitness or 0.0 for p in search(designer, 3, 4, likes_leaning_little_and_running)
         )
 
-    seeds = range(6)
+    seeds = range(4)
     seeing = np.mean([best(seed, blind=False) for seed in seeds])
     assert seeing > np.mean([best(seed, blind=True) for seed in seeds])
 
 
-def test_attribution_finds_what_helped(hopper: TaskDescription) -> None:
+def test_the_credit_model_finds_what_helped(hopper: TaskDescription) -> None:
     designer = OfflineDesigner(hopper, 0)
     proposals = designer.propose(0, 16, [])
     specs = [spec for p in proposals if (spec := read(p.text, designer.grammar)) is not None]
@@ -149,7 +151,7 @@ def test_ranks_are_shared_and_failures_are_last() -> None:
 
 
 @pytest.mark.parametrize("blind", [False, True])
-def test_only_described_signals_are_asked_for(task: TaskDescription, blind: bool) -> None:
+def test_programs_read_only_described_signals(task: TaskDescription, blind: bool) -> None:
     for candidate in search(OfflineDesigner(task, 0, blind=blind), 3, 8, no_opinion):
         parse(candidate.text, task.signals)  # raises if a parameter is not described
 
@@ -182,7 +184,7 @@ def test_designers_have_names(task: TaskDescription) -> None:
     assert OfflineDesigner(task, 0, blind=True).name == "offline-blind"
 
 
-def test_a_program_too_near_to_another_is_changed_and_always_in_the_same_way(
+def test_repair_changes_an_equivalent_program_reproducibly(
     hopper: TaskDescription,
 ) -> None:
     designer = OfflineDesigner(hopper, 0)
@@ -197,7 +199,7 @@ def test_a_program_too_near_to_another_is_changed_and_always_in_the_same_way(
     assert changed == again != later
 
 
-def test_a_program_that_stays_too_near_gives_way_to_a_new_mixture(hopper: TaskDescription) -> None:
+def test_the_second_repair_of_an_equivalent_is_a_new_mixture(hopper: TaskDescription) -> None:
     designer = OfflineDesigner(hopper, 0)
     (proposal,) = designer.propose(0, 1, [])
     near = Finding("equivalent", "error", 1, 1, "The same as #1.")
@@ -205,7 +207,7 @@ def test_a_program_that_stays_too_near_gives_way_to_a_new_mixture(hopper: TaskDe
     assert later is not None and later.note == "a mixture of plausible terms"
 
 
-def test_what_is_wrong_in_another_way_is_not_mended(hopper: TaskDescription) -> None:
+def test_programs_with_other_errors_are_not_repaired(hopper: TaskDescription) -> None:
     designer = OfflineDesigner(hopper, 0)
     (proposal,) = designer.propose(0, 1, [])
     other = Finding("not-finite", "error", 1, 1, "It is not finite.")

@@ -1,4 +1,4 @@
-"""An author whose answer is empty hears why; a person hears which setting cures it."""
+"""An empty answer is explained to its author, and to the user with the setting that fixes it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,7 +82,7 @@ def tokens(prompt: int, completion: int) -> dict[str, int]:
         ),
     ],
 )
-def test_an_answer_without_program_says_why_to_its_author_and_to_a_person(
+def test_an_empty_answer_is_explained_to_its_author_and_to_the_user(
     run: Run, pendulum: TaskDescription, answer: Completion, author: str, person: str
 ) -> None:
     with Loopback(lambda received: answer) as server:
@@ -92,7 +92,7 @@ def test_an_answer_without_program_says_why_to_its_author_and_to_a_person(
     assert ("has no end" in told(run)) == bool(person)
 
 
-def test_a_program_is_taken_whatever_the_server_says_of_its_end(
+def test_a_program_is_used_whatever_finish_reason_the_server_reports(
     run: Run, pendulum: TaskDescription
 ) -> None:
     complete = Completion(fenced(program(1.0)), finish_reason="content_filter")
@@ -103,7 +103,7 @@ def test_a_program_is_taken_whatever_the_server_says_of_its_end(
 
 
 @pytest.mark.parametrize(("counted", "cut"), [(500, True), (1500, False)])
-def test_a_server_that_cuts_questions_is_named_once(
+def test_truncated_questions_are_reported_once(
     run: Run, pendulum: TaskDescription, counted: int, cut: bool
 ) -> None:
     def answer(received: Received) -> Answer:

@@ -48,7 +48,7 @@ def test_honest_programs_evaluate(
             assert not value.requires_grad
 
 
-def test_rows_are_paid_for_themselves(
+def test_rows_do_not_depend_on_each_other(
     honest: str, signals: tuple[Signal, ...], make_arguments: MakeArguments
 ) -> None:
     reward, arguments = parse(honest, signals).compile(), make_arguments(64)
@@ -137,7 +137,7 @@ GROW = "n = 1\n    for i in range(100):\n        for j in range(150):\n         
         (GROW, "returned", 'component "int" has no weight'),
     ],
 )
-def test_values_that_have_no_text_fail_their_program_and_nothing_else(
+def test_values_that_cannot_be_printed_fail_only_their_program(
     make: str, use: str, words: str
 ) -> None:
     text = program("y").replace("    a = y\n", f"    {make}a = {use}\n")
@@ -197,7 +197,7 @@ def test_lines_survive_rewriting() -> None:
         ("wrap({'a': y, 'b': y, 'c': y})", 'returned component "c" has no weight'),
     ],
 )
-def test_what_the_text_does_not_tell_is_checked_at_run_time(returned: str, words: str) -> None:
+def test_components_that_the_text_hides_are_checked_at_run_time(returned: str, words: str) -> None:
     text = (
         'WEIGHTS = {"a": 1.0, "b": 1.0}\ndef wrap(v):\n    return v\n'
         f'def compute_reward(y):\n    c = wrap({{"a": y}})\n    return {returned}\n'
