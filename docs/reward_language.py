@@ -11,66 +11,66 @@ RULES = {
     "not-text": "A program is text.",
     "too-long": "A program, and the number of its helpers, is limited.",
     "long-line": "A line is limited.",
-    "hidden-character": "No character may be invisible or move others about.",
-    "encoding-comment": "The first two lines declare no encoding.",
+    "hidden-character": "No character is invisible or moves others.",
+    "encoding-comment": "The first two lines do not declare an encoding.",
     "syntax": "A program is Python.",
     "too-deep": "Expressions nest to a limited depth.",
     # the module
     "no-thought": "A program begins with a docstring that says its idea (a warning).",
-    "no-weights": "There is a table WEIGHTS.",
-    "weights": "Weights have a sensible size, and one of them is not 0.",
-    "table": "WEIGHTS and SCALES are dicts of names and numbers, written out.",
-    "unused-scale": "What SCALES holds is asked for (a warning).",
-    "scale-name": "A key of SCALES is no signal.",
-    "import": "Only torch, math, F and typing are imported, for they are there anyway.",
-    "module-statement": "Outside functions stand the docstring and the two tables, each once.",
+    "no-weights": "The program has a table WEIGHTS.",
+    "weights": "Weights have a sensible size, and at least one is not 0.",
+    "table": "WEIGHTS and SCALES are literal dicts of names and numbers.",
+    "unused-scale": "compute_reward asks for every key of SCALES (a warning).",
+    "scale-name": "A key of SCALES is not the name of a signal.",
+    "import": "Only torch, math, F and typing are imported, which are available anyway.",
+    "module-statement": "Outside functions are only the docstring and the two tables, each once.",
     # functions
-    "no-compute-reward": "There is a function compute_reward.",
-    "decorator": "A decorator is one of those that are taken out.",
+    "no-compute-reward": "The program has a function compute_reward.",
+    "decorator": "Only the decorators that are removed anyway are allowed.",
     "parameters": "Parameters are plain names.",
     "default": "Defaults are plain numbers, True, False or None; compute_reward has SCALES.",
-    "unknown-parameter": "compute_reward asks for what the task offers, and for keys of SCALES.",
+    "unknown-parameter": "compute_reward asks only for what the task offers and keys of SCALES.",
     "no-signal": "compute_reward asks for at least one signal.",
     "return": "A function ends with a return; compute_reward returns a dict.",
     "recursion": "A helper calls only helpers that stand above it.",
     # names
-    "reserved-name": "Names that mean something are not given away.",
+    "reserved-name": "Names with a meaning of their own are not redefined.",
     "odd-name": "Names are ASCII, without two underscores in a row.",
     "unknown-name": "A name is assigned to, or is a parameter, before it is read.",
     "unassigned-name": "A name is assigned to, or is a parameter, before it is read.",
     "table-in-function": "WEIGHTS and SCALES are not read by functions.",
-    "module-as-value": "torch, math and F stand before a dot only.",
-    "function-as-value": "Functions are called, never passed on.",
+    "module-as-value": "torch, math and F are used only before a dot.",
+    "function-as-value": "Functions are only called, never used as values.",
     "call-of-variable": "Variables are never called.",
     # expressions
     "unknown-syntax": "Only the listed parts of Python are in the language.",
     "unknown-function": "Only the listed functions are called.",
     "unknown-method": "Only the listed methods are called.",
     "unknown-attribute": "Only the listed attributes are read.",
-    "in-place": "No tensor is changed in place by a method.",
+    "in-place": "No method changes a tensor in place.",
     "randomness": "Nothing is random.",
     "keyword": "Arguments have one of the listed names.",
-    "positional": "Options are named, not counted.",
+    "positional": "Options are passed by name, not by position.",
     "option": "Options that are text have one of the listed values.",
-    "device": "No device is named.",
-    "string": "Text names components and options, and is no value.",
+    "device": "Programs do not name a device.",
+    "string": "Text names components and options; it is not a value.",
     "constant": "Constants are numbers, True, False and None.",
     "large-integer": "Integers are limited.",
     "large-number": "Numbers are finite.",
-    "large-exponent": "Exponents are limited, and are no powers.",
-    "list-arithmetic": "Lists and tuples are not calculated with.",
-    "component-name": "Keys of dicts are names, written out, each once.",
-    "range": "range stands in the head of a loop only.",
+    "large-exponent": "Exponents are limited, and are not powers themselves.",
+    "list-arithmetic": "There is no arithmetic on lists and tuples.",
+    "component-name": "Keys of dicts are literal names, each once.",
+    "range": "range is used only in the head of a loop.",
     # statements
-    "loop": "Loops are short and say how short; all together they stay within a limit.",
-    "assignment": "What is assigned to is a variable, or items of one.",
+    "loop": "Loops have a known, limited length, also all together.",
+    "assignment": "Only variables, and items of variables, are assigned to.",
     "no-effect": "No line computes something and drops it.",
     # rows
     "row-index": "x[0] is one transition of many; a column is x[:, 0].",
     "column": "A column is one that the signal has.",
-    "mixed-rows": "Reductions name the columns' dimension: each row is paid for itself.",
-    "number-function": "Functions for plain numbers get no tensors.",
-    "tensor-truth": "if, and, or, not and chained comparisons decide by numbers, not by tensors.",
+    "mixed-rows": "Reductions name the columns' dimension: every row needs a value of its own.",
+    "number-function": "Functions for plain numbers do not get tensors.",
+    "tensor-truth": "if, and, or, not and chained comparisons work on numbers, not on tensors.",
     "component-shape": "A component has a value for each row.",
     "component-without-weight": "Every component that is returned is in WEIGHTS.",
     "weight-without-component": "Every component of WEIGHTS is returned.",
@@ -81,8 +81,8 @@ _INTRODUCTION = """\
 # The reward language
 
 A reward program is a small Python module. It is read, never imported: a program is parsed, checked
-against the lists below, rewritten, and only the rewritten syntax tree is run, in a namespace that
-holds what is listed here and no modules. **What is not listed is refused.** The lists say what
+against the lists below and rewritten. Only the rewritten syntax tree runs, in a namespace that
+contains what is listed here and no modules. **What is not listed is refused.** The lists say what
 rewards need, not what would be dangerous.
 
 ```python
@@ -98,17 +98,17 @@ def compute_reward(torso_velocity, torso_up, action, upright_width):
     return {"forward": forward, "upright": upright, "effort": -action.square().sum(-1)}
 ```
 
-`eureka-agent critique ENV FILE` checks a program. Each finding names a rule, line and column, says
-in a sentence what is wrong and, where that helps, what to write instead.
+`eureka-agent critique ENV FILE` checks a program. Each finding names a rule, line and column, and
+says what is wrong and, where that helps, what to write instead.
 """
 
 _SYNTAX = """\
 ## Syntax
 
-- **Outside functions:** a docstring, `WEIGHTS` and `SCALES` as dicts of numbers written out, and
+- **Outside functions:** a docstring, `WEIGHTS` and `SCALES` as literal dicts of numbers, and
   functions: helpers first, `compute_reward` among them.
 - **Statements:** assignment to a variable, to several at once, or to items of one (`x[:, 2] = 0.0`,
-  `x -= y`); `if` on plain numbers; `for` over `range(<numbers>)` or a tuple written out;
+  `x -= y`); `if` on plain numbers; `for` over `range(<numbers>)` or a literal tuple;
   `return`; `pass`.
 - **Expressions:** numbers, `True`, `False`, `None`; names; `x[...]` with slices; lists, tuples;
   dicts with names for keys; calls; `a if b else c` on plain numbers; `and`, `or`, `not` on plain
@@ -117,20 +117,22 @@ _SYNTAX = """\
 - **Parameters** of `compute_reward` are chosen by name: signals of the environment; {prefixes}
   before a signal's name; {plain}; keys of `SCALES`. Helpers take what they are given.
 - **Names** of functions and variables are ASCII without `__`. `torch`, `math` and `F`
-  (`torch.nn.functional`) stand before a dot only; functions are called, never passed on.
-- **Text** is no value. It names components, the equation of `torch.einsum`, {options}, and infinity
-  in `float("inf")`.
+  (`torch.nn.functional`) are used only before a dot; functions are only called, never used as
+  values.
+- **Text** is not a value. It names components, the equation of `torch.einsum`, {options}, and
+  infinity in `float("inf")`.
 """
 
 _REWRITING = """\
 ## What is rewritten
 
-Habits that do no harm are taken out before the check: imports of {imports}, `typing` and
+Harmless habits are removed before the check: imports of {imports}, `typing` and
 `torch.Tensor`; annotations; {decorators} as decorators or in `with`.
 
-What changes a value in place is rewritten after it: `x[i] = v` and `x += v` bind `x` anew, so that
+In-place changes are rewritten after it: `x[i] = v` and `x += v` bind `x` to a new value, so that
 nothing that shares its memory changes. `*` and `**` on whole numbers give a float where the result
-would be beyond 2^53. `x.view(...)` is `x.reshape(...)`. A dict gives out its values, not its names.
+would be beyond 2^53. `x.view(...)` is `x.reshape(...)`. A dict gives access to its
+values, not to its names.
 """
 
 
@@ -170,8 +172,8 @@ def _functions() -> str:
         for line in library_lines()
     )
     return (
-        f"## Functions\n\n{lists}\n\nThe reward library is there as well; all of it works row by "
-        f"row.\n\n| function | is |\n|---|---|\n{library}\n"
+        f"## Functions\n\n{lists}\n\nThe reward library is available as well; all of it works row "
+        f"by row.\n\n| function | is |\n|---|---|\n{library}\n"
     )
 
 

@@ -277,7 +277,7 @@ def structure_findings(text: str, structure: str) -> tuple[Finding, ...]:
         return _sign_findings(tree, weights)
     unkind = [name for name in weights if not name.startswith(("sparse_", "dense_"))]
     if unkind:
-        message = f"Components are of no kind: {', '.join(unkind)}."
+        message = f"Components have no kind: {', '.join(unkind)}."
         return (_finding("parts", message, "Begin the name of each with sparse_ or dense_."),)
     missing = [kind for kind in SIGN_WEIGHTS if not any(name.startswith(kind) for name in weights)]
     if missing:
@@ -288,14 +288,12 @@ def structure_findings(text: str, structure: str) -> tuple[Finding, ...]:
 
 def _sign_findings(tree: ast.Module, weights: dict[str, float]) -> tuple[Finding, ...]:
     if weights != SIGN_WEIGHTS:
-        message = "The weights are others than asked for."
+        message = "These are not the weights that were asked for."
         return (_finding("parts", message, f"WEIGHTS = {SIGN_WEIGHTS}"),)
     returned = _returned(tree)
     unlimited = [name for name in weights if not _is_sign(returned.get(name))]
     if unlimited:
-        message = (
-            f"More than the sign is returned of {' and '.join(unlimited)}, as far as it shows."
-        )
+        message = f"compute_reward returns more than the sign of {' and '.join(unlimited)}."
         hint = 'Return {"sparse": torch.sign(sparse), "dense": torch.sign(dense)}.'
         return (_finding("parts", message, hint),)
     return ()

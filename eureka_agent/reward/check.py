@@ -140,7 +140,7 @@ class _ProgramCheck:
             hint = "Put numbers into SCALES and ask for them by name." if targets else ""
             self._findings.error("module-statement", node, message, hint)
         elif name in self._tables:
-            self._findings.error("module-statement", node, f"{name} is there twice.")
+            self._findings.error("module-statement", node, f"{name} is defined twice.")
         elif isinstance(node, ast.Assign):
             self._tables.add(name)
             numbers = _read_table(name, node.value, self._findings)
@@ -162,7 +162,7 @@ class _ProgramCheck:
         for place, function in enumerate(functions):
             check_new_name(function.name, function, self._findings)
             if function.name in names[:place]:
-                message = f'The function "{function.name}" is there twice.'
+                message = f'The function "{function.name}" is defined twice.'
                 self._findings.error("reserved-name", function, message)
             elif function.name in language.BUILTINS:
                 message = f'"{function.name}" is a function of Python.'
@@ -289,7 +289,7 @@ def _read_table(name: str, node: ast.expr, findings: Findings) -> dict[str, floa
     for key, value in zip(node.keys, node.values, strict=True):
         entry = key.value if isinstance(key, ast.Constant) else None
         if not isinstance(entry, str) or not re.fullmatch(language.NAME_PATTERN, entry):
-            message = f"A key of {name} is no name of at most 40 letters, digits and _."
+            message = f"A key of {name} is not a name of at most 40 letters, digits and _."
             findings.error("table", key or value, message)
             unnamed = True
             continue
@@ -310,8 +310,8 @@ def _check_weights(node: ast.expr, weights: dict[str, float], findings: Findings
     """Refuse weights that pay nothing, and those by which scaling would not be exact."""
     low, high = language.WEIGHT_RANGE
     if not any(weights.values()):
-        message = "No weight is other than 0, so that nothing is paid."
-        hint = "Give each component that is to be paid a weight."
+        message = "All weights are 0, so that nothing is paid."
+        hint = "Give every component that counts a weight."
         findings.error("weights", node, message, hint)
     for name, weight in weights.items():
         if weight and not low <= abs(weight) <= high:

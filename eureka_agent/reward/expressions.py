@@ -214,7 +214,7 @@ def _check_exponent(exponent: ast.expr, scope: Scope) -> None:
         and abs(value.value) > language.MAX_EXPONENT
     )
     if large or any(isinstance(part, ast.Pow) for part in ast.walk(exponent)):
-        message = f"An exponent must be no power itself and at most {language.MAX_EXPONENT}."
+        message = f"An exponent must not be a power itself and be at most {language.MAX_EXPONENT}."
         scope.error("large-exponent", exponent, message, "Write torch.exp for a steep function.")
 
 
@@ -319,7 +319,7 @@ def _check_module_call(node: ast.Call, path: str, scope: Scope) -> None:
         message = f'"{path}" takes at most {limit} arguments without a name here.'
         scope.error("positional", node, message, "Write options as name=value.")
     if name.endswith("_loss") and all(keyword.arg != "reduction" for keyword in node.keywords):
-        message = f'"{path}" averages over the rows; every row must be paid for itself.'
+        message = f'"{path}" averages over the rows; every row needs a value of its own.'
         hint = 'Add reduction="none", or write (a - b).square().'
         scope.error("mixed-rows", node, message, hint)
     if root == "math" and any(scope.is_tensor(argument) for argument in node.args):
@@ -351,7 +351,7 @@ def _check_rows(node: ast.Call, scope: Scope) -> None:
     """Refuse reductions over the rows, which are independent."""
     name, operands = operation(node)
     if operands and scope.kind(operands[0]) == "rows" and reduces_rows(node):
-        message = f'"{name}" mixes the rows here; every row must be paid for itself.'
+        message = f'"{name}" mixes the rows here; every row needs a value of its own.'
         hint = f"Name the columns' dimension, as in x.{name.rpartition('.')[2]}(dim=-1)."
         scope.error("mixed-rows", node, message, hint)
 

@@ -69,7 +69,7 @@ def test_the_best_of_all_generations_is_shown_first() -> None:
 def test_a_forgetful_history_says_that_its_program_is_the_last_generations_best() -> None:
     text = history(PAST[-1:], 0, 1000, forgetful=True)
     assert "## The best of the last generation: program #7" in text
-    assert "you are told of one" in text
+    assert "shown only one of all programs" in text
     assert "so far, of which" not in text
 
 

@@ -98,7 +98,7 @@ def test_the_fittest_is_always_a_parent(task: TaskDescription) -> None:
     assert f"#{best.id}" in first.note
 
 
-def test_failures_and_programs_by_other_authors_do_not_stop_a_search(
+def test_failures_and_foreign_programs_do_not_stop_a_search(
     hopper: TaskDescription,
 ) -> None:
     others = [

@@ -51,7 +51,7 @@ def test_anything_but_the_signs_is_reported(weights: str, body: str, said: str) 
     [
         ('{"sparse_reach": 1.0, "dense_near": 0.1}', ""),
         ('{"sparse_reach": 1.0}', "no dense"),
-        ('{"near": 1.0, "sparse_reach": 1.0}', "of no kind: near"),
+        ('{"near": 1.0, "sparse_reach": 1.0}', "have no kind: near"),
     ],
 )
 def test_the_names_show_the_kinds_of_components(weights: str, said: str) -> None:
