@@ -13,13 +13,7 @@ from eureka_agent.designer.base import (
     by_merit,
 )
 from eureka_agent.designer.extraction import extract_program, structure_findings
-from eureka_agent.designer.prompts import (
-    best_of,
-    history,
-    repair_messages,
-    system_message,
-    task_message,
-)
+from eureka_agent.designer.prompts import repair_messages, system_message, task_message
 from eureka_agent.llm import ChatMessage, ModelDeclined, ModelRefused
 from eureka_agent.llm.budget import BudgetSpent
 from eureka_agent.llm.conversation import Conversation, ExchangeKey, missing_program_finding
@@ -63,10 +57,14 @@ class LLMDesigner:
             ModelError: the model cannot be asked, or declines every question.
         """
         seen = past if self._config.reflection else ()
-        given = self._initial != "" and generation == 0  # the first slot is a person's
+        initial = self._initial if generation == 0 else ""
+        system, config = system_message(self._task), self._config
         questions = {
-            (generation, slot, 0): self._question(generation, slot, count, seen)
-            for slot in range(1 if given else 0, count)
+            (generation, slot, 0): [
+                system,
+                task_message(self._task, config, generation, slot, count, seen, initial),
+            ]
+            for slot in range(1 if initial else 0, count)  # the first slot is a person's
         }
         answers = self._conversation.ask("designer", questions)
         if questions and questions.keys() == answers.declined.keys():
@@ -98,30 +96,6 @@ class LLMDesigner:
             self._proposal(place, answers[place], ()) if place in answers else None
             for place in questions
         ]
-
-    def _question(
-        self, generation: int, slot: int, count: int, past: Sequence[PastCandidate]
-    ) -> list[ChatMessage]:
-        best, config = best_of(past), self._config
-        message = task_message(
-            self._task,
-            generation=generation,
-            slot=slot,
-            count=count,
-            best=best.id if best else None,
-            history=history(
-                past,
-                config.history,
-                config.steps,
-                forgetful=config.memory == "generation",
-                measured=self._task.measured,
-            ),
-            initial=self._initial if generation == 0 else "",
-            with_source=config.context == "source",
-            strategies=config.strategies,
-            parts=config.parts,
-        )
-        return [system_message(self._task), message]
 
     def _repair_question(self, broken: RepairRequest) -> list[ChatMessage]:
         """The question for a repair; empty if the model did not write the program."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from eureka_agent.common.text import prompt_line, prompt_quote, prompt_text
+from eureka_agent.config import SearchConfig
 from eureka_agent.designer.base import DUPLICATE_RULES, OBJECTION_RULE, PastCandidate, by_merit
 from eureka_agent.llm import ChatMessage
 from eureka_agent.llm.templates import ECHO_LIMIT, fenced, render
@@ -33,47 +34,43 @@ def library_for(task: "TaskDescription") -> list[Mapping[str, str]]:
 
 def task_message(
     task: "TaskDescription",
-    *,
+    config: SearchConfig,
     generation: int,
     slot: int,
     count: int,
-    best: int | None,
-    history: str,
-    initial: str,
-    with_source: bool,
-    strategies: bool = True,
-    parts: str = "free",
+    past: Sequence[PastCandidate],
+    initial: str = "",
 ) -> ChatMessage:
     """The request for one program.
 
     Args:
         task: what is known about the environment.
+        config: what the request shows, and how it asks.
         generation: number of the generation, from 0.
         slot: place of the program in the generation, from 0.
         count: programs in the generation.
-        best: number of the best program so far.
-        history: results of earlier programs; may be empty.
+        past: earlier programs that the request shows.
         initial: a person's program to start from; may be empty.
-        with_source: show the environment's source as well.
-        strategies: ask each slot in its own way, instead of all alike.
-        parts: structure of the programs: free, dense-sparse or signs.
     """
+    best = best_of(past)
     turn = render(
         "turn",
         generation=generation,
         slot=slot,
         count=count,
-        best=best,
-        strategies=strategies,
-        parts=parts,
+        best=best.id if best else None,
+        strategies=config.strategies,
+        parts=config.parts,
     )
+    forgetful = config.memory == "generation"
+    shown = history(past, config.history, config.steps, forgetful=forgetful, measured=task.measured)
     content = render(
         "task",
         task=task,
         seconds=task.episode_steps * task.control_step,
-        source=fenced(task.source) if with_source and task.source else "",
+        source=fenced(task.source) if config.context == "source" and task.source else "",
         initial=fenced(initial) if initial else "",
-        history=history.strip(),
+        history=shown.strip(),
         turn=turn.strip(),
     )
     return ChatMessage("user", content)

@@ -6,9 +6,10 @@ import re
 import pytest
 
 from eureka_agent.common.text import is_hidden
+from eureka_agent.config import SearchConfig
 from eureka_agent.designer.base import PastCandidate
 from eureka_agent.designer.extraction import extract_program
-from eureka_agent.designer.prompts import history, repair_messages, system_message, task_message
+from eureka_agent.designer.prompts import repair_messages, system_message, task_message
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import ChatMessage
 from eureka_agent.llm.templates import fenced
@@ -83,17 +84,8 @@ def past(text: str) -> list[PastCandidate]:
 
 def asked(task: TaskDescription, text: str) -> str:
     """The next request after a program, with the program to start from as well."""
-    message = task_message(
-        task,
-        generation=1,
-        slot=0,
-        count=2,
-        best=1,
-        history=history(past(text), 1, 1000),
-        initial=text,
-        with_source=True,
-    )
-    return message.content
+    config = SearchConfig(designer="openai", model="m", history=1, steps=1000, context="source")
+    return task_message(task, config, 1, 0, 2, past(text), text).content
 
 
 def seen(text: str) -> bool:

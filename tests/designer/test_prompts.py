@@ -4,6 +4,8 @@ import ast
 import dataclasses
 import functools
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import jinja2
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eureka_agent.common.paths import data_folder
+from eureka_agent.config import SearchConfig
 from eureka_agent.designer.base import PastCandidate
 from eureka_agent.designer.extraction import extract_program
 from eureka_agent.designer.prompts import history, repair_messages, system_message, task_message
@@ -39,18 +42,25 @@ def environment(name: str) -> Environment:
     return find_environment(name)
 
 
-def request(task: TaskDescription, *, with_source: bool = False, **changes: object) -> str:
-    told = {"generation": 0, "slot": 0, "count": 4, "best": None, "history": "", "initial": ""}
-    return task_message(task, with_source=with_source, **(told | changes)).content  # pyright: ignore[reportArgumentType]
+def request(
+    task: TaskDescription,
+    *,
+    generation: int = 0,
+    slot: int = 0,
+    past: Sequence[PastCandidate] = (),
+    initial: str = "",
+    **settings: Any,
+) -> str:
+    config = SearchConfig(designer="openai", model="m", history=1, steps=1000, **settings)
+    return task_message(task, config, generation, slot, 4, past, initial).content
 
 
 def conversation(name: str) -> list[ChatMessage]:
     """Everything that a model may be told of an environment, its source included."""
     task = environment(name).describe()
-    told = history(PAST, 3, 1000)
     asked = [
-        ChatMessage("user", request(task, with_source=True)),
-        ChatMessage("user", request(task, with_source=True, generation=1, best=1, history=told)),
+        ChatMessage("user", request(task, context="source")),
+        ChatMessage("user", request(task, context="source", generation=1, past=PAST)),
         ChatMessage("user", request(task, initial=PROGRAM)),
     ]
     return repair_messages([system_message(task), *asked], PROGRAM, "", [FINDING], 1, 2)
@@ -112,7 +122,7 @@ def test_every_signal_and_actuator_is_in_the_request(name: str) -> None:
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_source_is_shown_only_on_request(name: str) -> None:
     task = environment(name).describe()
-    assert fenced(task.source) in request(task, with_source=True)
+    assert fenced(task.source) in request(task, context="source")
     assert "# The environment's source" not in request(task)
     assert "class " not in request(task)
 
@@ -255,11 +265,8 @@ def test_every_template_gets_all_that_it_names(
     hopper: TaskDescription, initial: str, past: tuple[PastCandidate, ...], termination: str
 ) -> None:
     task = dataclasses.replace(hopper, termination=termination, source="x = 1")
-    told = history(past, 1, 1000)
     for generation in (0, 1):
-        content = request(
-            task, with_source=True, generation=generation, history=told, initial=initial
-        )
+        content = request(task, context="source", generation=generation, past=past, initial=initial)
         assert ("Lesson:" in content) == bool(past)
         assert (PROGRAM.strip() in content) == bool(initial or PAST[0] in past)
         assert termination in content
@@ -286,12 +293,12 @@ def test_a_missing_variable_stops_a_template() -> None:
         render("turn", generation=0)
 
 
-@pytest.mark.parametrize(("generation", "best"), [(0, None), (1, None), (1, 3)])
+@pytest.mark.parametrize(("generation", "past"), [(0, ()), (1, PAST[1:]), (1, PAST)])
 def test_programs_of_a_generation_are_asked_for_in_different_ways(
-    hopper: TaskDescription, generation: int, best: int | None
+    hopper: TaskDescription, generation: int, past: tuple[PastCandidate, ...]
 ) -> None:
     def way(slot: int) -> str:
-        content = request(hopper, generation=generation, slot=slot, best=best)
+        content = request(hopper, generation=generation, slot=slot, past=past)
         return content[content.index("# Your answer") :].split("\n")[3]
 
     assert len({way(slot) for slot in range(4)}) == 4
