@@ -26,7 +26,7 @@ from eureka_agent.reward.parser import (
     read_tree,
     syntax_error,
 )
-from eureka_agent.reward.scope import Scope, ValueKind, check_new_name, join, stored_names
+from eureka_agent.reward.scope import Scope, ValueKind, check_new_name, join
 from eureka_agent.reward.signals import Signal, columns_of, did_you_mean, parameter_names
 
 ENTRY = "compute_reward"
@@ -172,7 +172,8 @@ class _ProgramCheck:
         entry = function.name == ENTRY
         parameters = self._check_parameters(function, entry)
         kinds: dict[str, ValueKind] = dict.fromkeys(parameters, "unknown")
-        stored = frozenset(stored_names(function))
+        nodes = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+        stored = frozenset(node.id for node in nodes if isinstance(node.ctx, ast.Store))
         columns: dict[str, float | None] = {}
         if entry:
             self.parameters = tuple(parameters)
@@ -224,7 +225,9 @@ class _ProgramCheck:
                 message = f"Parameters of {ENTRY} cannot have defaults."
                 hint = "Put the number into SCALES under the parameter's name."
                 self._findings.error("default", default, message, hint)
-            elif not is_number and not _is_flag(default):
+                continue
+            flag = isinstance(default, ast.Constant) and isinstance(default.value, bool | None)
+            if not (is_number or flag):
                 message = "A default must be a plain number."
                 self._findings.error("default", default, message)
         parameters = [*arguments.args, *arguments.kwonlyargs]
@@ -260,10 +263,6 @@ def _check_compiles(tree: ast.Module, findings: Findings) -> None:
     except PARSER_ERRORS as error:
         reason, line = syntax_error(error)
         findings.error("syntax", line, f"This is not valid Python: {reason}.")
-
-
-def _is_flag(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool))
 
 
 def _first_paragraph(docstring: str | None) -> str:

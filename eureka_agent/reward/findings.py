@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from eureka_agent.common.errors import EurekaError
+from eureka_agent.common.text import prompt_line
 
 Severity = Literal["error", "warning"]
 MAX_FINDINGS = 20
@@ -104,11 +105,6 @@ class Findings:
         line, column = where if isinstance(where, int) else getattr(where, "lineno", 1), 1
         if isinstance(where, ast.AST):
             column = getattr(where, "col_offset", 0) + 1
-        finding = Finding(rule, severity, line, column, _printable(message), _printable(hint))
-        self._findings[finding] = None
-
-
-def _printable(text: str) -> str:
-    """Escape what a terminal or a prompt must not get: names come from the program."""
-    plain = "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in text)
-    return plain if len(plain) <= MAX_FINDING_LENGTH else f"{plain[: MAX_FINDING_LENGTH - 3]}..."
+        # Names come from the program: nothing in them may reach a terminal or a prompt as it is.
+        message, hint = (prompt_line(text, MAX_FINDING_LENGTH) for text in (message, hint))
+        self._findings[Finding(rule, severity, line, column, message, hint)] = None

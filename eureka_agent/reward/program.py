@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from eureka_agent.common.errors import EurekaError, describe
+from eureka_agent.common.text import prompt_line
 from eureka_agent.reward import language
 from eureka_agent.reward.check import ENTRY, CheckedText, check_program
 from eureka_agent.reward.findings import Finding, RewardRejected
@@ -33,7 +34,6 @@ from eureka_agent.reward.signals import Signal
 
 _EXACT = 2**53
 """Integers up to here are exact as floats."""
-_MAX_MESSAGE = 300
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 _PATH = re.compile(r"(?:/[\w.+-]+){2,}/?")
 
@@ -278,9 +278,7 @@ def _type_name(value: object) -> str:
 def _clean(message: str) -> str:
     """The first line of an error, safe to print and to show to a language model."""
     first = message.strip().split("\n")[0]
-    plain = "".join(c if " " <= c <= "~" else " " for c in first)
-    plain = _PATH.sub("(path)", _ADDRESS.sub("(address)", plain))
-    return " ".join(plain.split())[:_MAX_MESSAGE] or "no reason given"
+    return prompt_line(_PATH.sub("(path)", _ADDRESS.sub("(address)", first))) or "no reason given"
 
 
 class Facade:

@@ -1,7 +1,7 @@
 """What the check knows at one place of a function, and the kinds of values that it infers."""
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -122,13 +122,6 @@ def literal_integer(node: ast.AST) -> int | None:
         inner = literal_integer(node.operand)
         return None if inner is None else -inner
     return node.value if isinstance(node, ast.Constant) and type(node.value) is int else None
-
-
-def stored_names(function: ast.FunctionDef) -> Iterator[str]:
-    """The names that a function's body assigns to."""
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
 
 
 def check_new_name(name: str, where: ast.AST, findings: Findings) -> None:
