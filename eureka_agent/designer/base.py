@@ -117,6 +117,11 @@ class Designer(Protocol):
         The result depends only on the arguments, the designer's settings and recorded answers, so
         that a resumed run continues as it would have without the interruption.
 
+        Args:
+            generation: its number, from 0.
+            count: programs to write.
+            past: the finished candidates of earlier generations.
+
         Raises:
             BudgetSpent: the designer may not spend any more; returning fewer programs is allowed.
         """

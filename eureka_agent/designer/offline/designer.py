@@ -174,7 +174,10 @@ class _Parents:
 
 
 class CreditModel:
-    """What each idea, weight and width adds to a spec's rank: Bayesian linear regression.
+    """What each idea, weight and width adds to a spec's rank.
+
+    A Bayesian linear regression of ranks on features, with normal prior and noise (Bishop, Pattern
+    Recognition and Machine Learning, section 3.3).
 
     Args:
         grammar: knows how plausible ideas were before any evidence.
@@ -193,7 +196,7 @@ class CreditModel:
         self.ranks = ranks(merits)
 
     def sample(self, specs: Sequence[Spec], rng: np.random.Generator) -> np.ndarray:
-        """A draw of the specs' ranks `[len(specs)]` from the posterior, for Thompson sampling."""
+        """A draw of the specs' ranks `[len(specs)]` from the posterior (Thompson sampling)."""
         asked = [self._features(spec) for spec in specs]
         keys = dict.fromkeys(key for features in self.seen + asked for key in features)
         columns = {key: place for place, key in enumerate(keys)}
