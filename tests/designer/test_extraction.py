@@ -182,7 +182,7 @@ def test_half_a_function_is_not_a_program() -> None:
     assert rules(extract_program(cut, "length")) == ["cut-off"]
 
 
-def filled(piece: str, size: int = 200_000) -> str:
+def filled(piece: str, size: int = 100_000) -> str:
     return piece * (size // len(piece))
 
 
@@ -190,13 +190,13 @@ ROWS = "1," * 40 + "\n"
 MANY = {
     "starts and ends": filled("import x\n") + "def compute_reward(a):\n x = (\n" + filled(ROWS),
     "functions": filled("def compute_reward(a):\n    return a\n", 400_000),
-    "broken functions": filled("def compute_reward(a):\n  (\n", 400_000),
+    "broken functions": filled("def compute_reward(a):\n  (\n"),
     "decorators": filled("@a\n") + PROGRAM,
     "docstrings": filled('"""\n') + PROGRAM,
     "open functions": filled("def f(\n") + PROGRAM,
     "tables": filled("WEIGHTS = {\n") + PROGRAM,
-    "fences": filled("```python\ndef compute_reward(\n```\n", 400_000),
-    "fenced programs": filled(fence(PROGRAM), 400_000),
+    "fences": filled("```python\ndef compute_reward(\n```\n", 200_000),
+    "fenced programs": filled(fence(PROGRAM), 200_000),
     "brackets": PROGRAM + filled("("),
     "negations": f"{PROGRAM}x = {filled('not ')}1",
     "continuations": PROGRAM + filled("\\\n"),
