@@ -137,7 +137,10 @@ class _Parents:
         self.credit = CreditModel(grammar, [s for _, s in judged], [p.rank_key for p, _ in judged])
         fit = sorted((f for f in judged if f[0].fitness is not None), key=lambda f: by_merit(f[0]))
         self.specs = [(p.id, s) for p, s in fit]
-        self.undecided = len(fit) > 1 and len({past.rank_key for past, _ in fit}) == 1
+        count = len(fit)
+        odds = np.exp(PRESSURE * (np.linspace(1.0, -1.0, count) if count > 1 else np.zeros(count)))
+        self._odds = odds / odds.sum()
+        self.undecided = count > 1 and len({past.rank_key for past, _ in fit}) == 1
 
     def turned(self, mutator: Mutator, seen: set[frozenset[object]]) -> Choice | None:
         """A new spec with another aim than a past one; opposite directions come first."""
@@ -168,9 +171,7 @@ class _Parents:
 
     def _draw(self, rng: np.random.Generator) -> tuple[int, Spec]:
         """A parent, the likelier the better its rank."""
-        count = len(self.specs)
-        odds = np.exp(PRESSURE * (np.linspace(1.0, -1.0, count) if count > 1 else np.zeros(1)))
-        return self.specs[int(rng.choice(count, p=odds / odds.sum()))]
+        return self.specs[int(rng.choice(len(self.specs), p=self._odds))]
 
 
 class CreditModel:

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from eureka_agent.designer.offline.grounding import Grounded, Quantity, VisibleTask, ground
@@ -68,12 +69,12 @@ class Factor:
     word: str = field(default="", compare=False)  # the same is asked for, whatever its name
     scale: float | None = None
 
-    @property
+    @cached_property
     def idea(self) -> "Factor":
         """The factor without its number: two widths of one kernel are one idea."""
         return replace(self, scale=None)
 
-    @property
+    @cached_property
     def opposite(self) -> "Factor | None":
         """The factor that asks for the opposite direction; None if it asks for a place."""
         match self.form:
@@ -150,7 +151,7 @@ class Term:
     weight: float
     factors: tuple[Factor, ...]
 
-    @property
+    @cached_property
     def ideas(self) -> frozenset[Factor]:
         """What the term is about, without its numbers."""
         return frozenset(factor.idea for factor in self.factors)
