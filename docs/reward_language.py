@@ -1,4 +1,7 @@
-"""Prints `reward-language.md`, from the tables by which programs are checked."""
+"""Print `reward-language.md`, from the tables by which programs are checked.
+
+Run `python docs/reward_language.py > docs/reward-language.md` after a change of the language.
+"""
 
 from collections.abc import Iterable, Mapping
 
