@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, variance
 
 from eureka_agent.common.text import prompt_line, prompt_number, prompt_percent, steps
-from eureka_agent.reward.check import read_program
+from eureka_agent.reward import read_program
 from eureka_agent.store.rows import EvaluationRow
 
 Curve = tuple[float | None, ...]

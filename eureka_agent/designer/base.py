@@ -2,38 +2,38 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from eureka_agent.reward import Finding
 from eureka_agent.store.ranking import rank_key
 
 DUPLICATE_RULES = frozenset({"duplicate", "equivalent"})
-"""Rules of the critic's findings about programs that ask for what another one does."""
+"""Rules of the findings about programs that reward the same as an earlier one."""
 DECLINED_RULE = "question-declined"
-"""Rule of the finding that a program was never written: its question would be declined again."""
+"""Rule of the finding about a program that does not exist, as its question was declined."""
 OBJECTION_RULE = "review"
-"""Rule of the findings in which a reviewer objects to a program that is sound."""
+"""Rule of the findings in which a reviewer objects to a sound program."""
 
 
 @dataclass(frozen=True)
 class PastCandidate:
-    """A finished candidate, as far as a designer may know it.
+    """What a designer may know about a finished candidate.
 
     Attributes:
         id: its number in the run.
         generation: the generation it belongs to, from 0.
         text: its reward program.
         parents: the numbers of the candidates it was made from.
-        fitness: how well its policy does the task or, where nothing measures that, its peer win
-            rate; None if it was not trained to the end.
+        fitness: how well its policy does the task, or its peer win rate if nothing measures that;
+            None if it was not trained to the end.
         failure: why it was not.
-        thought: the idea that it begins with.
-        lesson: what its author said that earlier results teach.
+        thought: the idea at the beginning of its program.
+        lesson: what its author learned from earlier results.
         reflection: what its training, or its rejection, showed.
-        rewritten: whether the program was rewritten since the lesson was drawn.
-        progress: how near its policy comes to the task; it orders those of equal fitness, and no
-            designer is told of it.
+        rewritten: whether the program was rewritten after the lesson was drawn.
+        progress: how near its policy comes to the task. It orders candidates of equal fitness, and
+            no prompt shows it.
     """
 
     id: int
@@ -50,12 +50,12 @@ class PastCandidate:
 
     @property
     def rank_key(self) -> tuple[float, float] | None:
-        """What it ranks by, the worse one lower: fitness, then progress; None without a fitness."""
+        """Fitness, then progress, by which it ranks; None without a fitness."""
         return None if self.fitness is None else rank_key(self.fitness, self.progress)
 
 
 def by_merit(past: PastCandidate) -> tuple[float, float, int]:
-    """Sorts those with a fitness, the best first; progress, then age decides among equals."""
+    """Sort key: the best first; of equals the earlier one; those without a fitness last."""
     fitness, progress = past.rank_key or (-math.inf, -math.inf)
     return -fitness, -progress, past.id
 
@@ -67,9 +67,9 @@ class Proposal:
     Attributes:
         text: the program.
         parents: the numbers of the past candidates it was made from.
-        note: how it came about, in one line.
-        lesson: what its author says that earlier results teach.
-        findings: what is wrong with it already, before any check.
+        note: how it was made, in one line.
+        lesson: what its author learned from earlier results.
+        findings: what is known to be wrong with it before any check.
         slot: its place in the generation; None for the next free one.
     """
 
@@ -88,8 +88,8 @@ class RepairRequest:
     Attributes:
         id: the candidate's number.
         generation: its generation, from 0.
-        slot: its place in that, from 0.
-        attempt: which repair this will be, from 1.
+        slot: its place in the generation, from 0.
+        attempt: number of this repair, from 1.
         text: the program; empty if there was none.
         findings: what the critic found.
     """
@@ -99,7 +99,7 @@ class RepairRequest:
     slot: int
     attempt: int
     text: str
-    findings: tuple[Finding, ...] = field(default=())
+    findings: tuple[Finding, ...] = ()
 
 
 class Designer(Protocol):
@@ -112,16 +112,21 @@ class Designer(Protocol):
     name: str
 
     def propose(self, generation: int, count: int, past: Sequence[PastCandidate]) -> list[Proposal]:
-        """Write `count` programs for a generation, knowing what became of earlier ones.
+        """Write `count` programs for a generation, given the results of earlier ones.
 
-        A function of its arguments, of what the designer was made with and of answers that were
-        recorded, so that a run that is resumed goes on as it would have.
+        The result depends only on the arguments, the designer's settings and recorded answers, so
+        that a resumed run continues as it would have without the interruption.
+
+        Args:
+            generation: its number, from 0.
+            count: programs to write.
+            past: the finished candidates of earlier generations.
 
         Raises:
-            BudgetSpent: the designer may not spend any more; fewer programs are no error.
+            BudgetSpent: the designer may not spend any more; returning fewer programs is allowed.
         """
         ...
 
     def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
-        """Mend programs; None for one that this designer has nothing better for."""
+        """Fix programs; None for a program that this designer cannot improve."""
         ...

@@ -1,47 +1,50 @@
-"""The program in a language model's reply, wherever the model put it."""
+"""The program in a language model's reply, and whether it has the structure that was asked for."""
 
 import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from eureka_agent.common.choices import FREE, SIGNS
 from eureka_agent.common.text import prompt_line
 from eureka_agent.reward import Finding
+from eureka_agent.reward.check import ENTRY
 from eureka_agent.reward.language import MAX_BYTES
 from eureka_agent.reward.parser import PARSER_ERRORS, bounded_tree, parse_text
 
-ENTRY = "compute_reward"
 REPLY_LIMIT = 400_000
-"""Characters of a reply that are looked at."""
+"""Characters of a reply that are read."""
 TEXT_LIMIT = 2 * MAX_BYTES
-"""Characters of a program that are kept: any as long is refused, and its author sees why."""
+"""Characters of a program that are kept. A longer one is refused, and its author sees why."""
 MOST_BLOCKS = 64
-"""Blocks of a reply that are looked at, the last ones."""
+"""The number of blocks of a reply that are read; the last ones count."""
 TRIES = 40
-"""Stretches of a reply without a fence that are parsed at most, each as long as a program may be:
-the work must not grow with the number of lines at which one could begin or end."""
+"""Parses of a reply without a fence, each of at most MAX_BYTES: the work must not grow with the
+number of lines at which a program could begin or end."""
 LESSON_LIMIT, BEGINNING_LIMIT = 240, 60
+SIGN_WEIGHTS = {"sparse": 1.0, "dense": 0.1}
+"""Reward per step for the sign of each component."""
 
 _OPENING = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[ \t]*+([\w+.-]*+)[^`\n]*+$", re.MULTILINE)
 _LESSON = re.compile(r"^[^\w\n]*+lesson[^\w\n:]*+:[^\w\n]*+(.+)$", re.IGNORECASE | re.MULTILINE)
 _ENTRY = re.compile(rf"^[ \t]*(?:async )?def {ENTRY}\b", re.MULTILINE)
-# Lines with which a program can begin when no fence says where it does.
 _BEGINNING = re.compile(
     r'[rRuU]?"""|[rRuU]?\'\'\'|WEIGHTS\b|SCALES\b|def |@|import |from \w+ import '
 )
+"""Lines with which a program without a fence can begin."""
 _OUTER = re.compile(r"[^\s)\]}]")
-"""A line that does not belong to the one before."""
+"""A line that does not continue the previous one."""
 _PYTHON = ("", "python", "py", "python3")
 
 
 @dataclass(frozen=True)
 class ExtractedProgram:
-    """What a reply holds.
+    """What a reply contains.
 
     Attributes:
         text: the program; empty if there is none.
-        lesson: what the author says that earlier results teach; may be empty.
+        lesson: what the author learned from earlier results; may be empty.
         findings: what is wrong with the reply itself.
     """
 
@@ -52,21 +55,33 @@ class ExtractedProgram:
 
 @dataclass(frozen=True)
 class _Block:
+    """A fenced block, from `start` to `end` of the reply."""
+
     language: str
     code: str
     closed: bool
-    span: tuple[int, int]
+    start: int
+    end: int
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree; empty if the code is not Python or too long."""
+        return bounded_tree(self.code) or ast.Module(body=[], type_ignores=[])
+
+    @property
+    def is_python(self) -> bool:
+        return self.language.lower() in _PYTHON
 
 
 def extract_program(reply: str, finish_reason: str = "") -> ExtractedProgram:
     """Find the program in a reply.
 
-    Helpers in fences of their own are put before the program that calls them; of several programs
-    the last one counts; without a fence the longest stretch that is Python does.
+    Helpers in fences of their own are put before the program that calls them. Of several programs
+    the last one counts. Without a fence the longest stretch that is Python does.
 
     Args:
-        reply: what the model said, without its reasoning.
-        finish_reason: why it ended, as the server says.
+        reply: what the model wrote, without its reasoning.
+        finish_reason: why the reply ended, as the server reports it.
     """
     reply = reply.replace("\r\n", "\n")[:REPLY_LIMIT]
     if not reply.strip():
@@ -77,38 +92,37 @@ def extract_program(reply: str, finish_reason: str = "") -> ExtractedProgram:
     lesson = _lesson(_prose(reply, blocks, text))
     findings = []
     if not text:
-        findings.append(_nothing_found(reply, blocks))
-    if cut and not _parses(text):
+        if any(block.is_python for block in blocks):
+            rule, message = "no-entry", f"The reply's code defines no function {ENTRY}."
+        else:
+            beginning = prompt_line(reply, BEGINNING_LIMIT)
+            rule = "no-program"
+            message = f'The reply holds no program; it begins "{beginning}".'
+        findings.append(_finding(rule, message))
+    if cut and (bounded_tree(text) is None or not _ENTRY.search(text)):
         message = "The reply ended in the middle of the program: it was too long, or cut off."
-        findings.append(
-            _finding("cut-off", message, "Answer with less text and a shorter program.")
-        )
+        hint = "Answer with less text and a shorter program."
+        findings.append(_finding("cut-off", message, hint))
     return ExtractedProgram(text, lesson, tuple(findings))
 
 
-def _finding(rule: str, message: str, hint: str = "") -> Finding:
-    hint = hint or "Give the complete program in one ```python fence."
+def _finding(
+    rule: str, message: str, hint: str = "Give the complete program in one ```python fence."
+) -> Finding:
     return Finding(rule, "error", 1, 1, message, hint)
 
 
-def _nothing_found(reply: str, blocks: Sequence[_Block]) -> Finding:
-    if any(block.language.lower() in _PYTHON for block in blocks):
-        return _finding("no-entry", f"The reply's code defines no function {ENTRY}.")
-    beginning = prompt_line(reply, BEGINNING_LIMIT)
-    return _finding("no-program", f'The reply holds no program; it begins "{beginning}".')
-
-
 def _prose(reply: str, blocks: Sequence[_Block], text: str) -> str:
-    """A reply without its code: what a program says in comments and strings is no lesson."""
+    """A reply without its code: comments and strings of a program are not lessons."""
     if not blocks:
         return reply.replace(text.rstrip("\n"), "") if text else reply
-    starts = [0, *(block.span[1] for block in blocks)]
-    ends = [*(block.span[0] for block in blocks), len(reply)]
+    starts = [0, *(block.end for block in blocks)]
+    ends = [*(block.start for block in blocks), len(reply)]
     return "\n".join(reply[start:end] for start, end in zip(starts, ends, strict=True))
 
 
 def _lesson(prose: str) -> str:
-    """The last line that calls itself a lesson, as one printable line."""
+    """The last line that begins with "Lesson:", in printable characters."""
     found = _LESSON.findall(prose)
     if not found:
         return ""
@@ -121,60 +135,57 @@ def _blocks(reply: str) -> list[_Block]:
     blocks, position = [], 0
     while opening := _OPENING.search(reply, position):
         fence = opening[1]
-        start = opening.end() + 1
         closing = re.compile(rf"^[ \t]*{re.escape(fence[0])}{{{len(fence)},}}[ \t]*$", re.MULTILINE)
-        end = closing.search(reply, start)
-        code = reply[start : end.start() if end else len(reply)]
-        after = end.end() if end else len(reply)
+        end = closing.search(reply, opening.end() + 1)
+        code = reply[opening.end() + 1 : end.start() if end else len(reply)]
+        position = end.end() if end else len(reply)
         blocks.append(
-            _Block(opening[2], _dedented(code), end is not None, (opening.start(), after))
+            _Block(opening[2], _dedented(code), end is not None, opening.start(), position)
         )
-        position = after
     return blocks
 
 
 def _dedented(code: str) -> str:
-    """Without the indentation of a fence inside a list; tabs and ragged code stay as they are."""
+    """Code without the indentation of a fence in a list; tabs and ragged code stay as they are."""
     lines = [line for line in code.split("\n") if line.strip()]
     indent = min((len(line) - len(line.lstrip(" ")) for line in lines), default=0)
     return "\n".join(line[indent:] for line in code.split("\n")).strip("\n") + "\n"
 
 
 def _from_blocks(blocks: Sequence[_Block]) -> str:
-    """The last program in the blocks, with what it needs of the others."""
-    python = [block.code for block in blocks if block.language.lower() in _PYTHON][-MOST_BLOCKS:]
-    mains = [i for i, code in enumerate(python) if _ENTRY.search(code)]
-    if not mains:
+    """The last program in the blocks, with the definitions that it needs from other blocks."""
+    python = [block for block in blocks if block.is_python][-MOST_BLOCKS:]
+    programs = [block for block in python if _ENTRY.search(block.code)]
+    if not programs:
         return ""
-    # A later program that was cut off counts less than an earlier one that is complete.
-    complete = [i for i in mains if _parses(python[i])]
-    main = (complete or mains)[-1]
-    missing = _names_used(python[main]) - _names_bound(python[main])
+    # A complete program wins over a later one that was cut off.
+    complete = [block for block in programs if block.tree.body]
+    main = (complete or programs)[-1]
+    missing = _missing_names(main.tree)
     parts = []
-    for i, code in enumerate(python):
-        if i != main and i not in mains and _names_defined(code) & missing:
-            parts.append(code)
-            missing -= _names_defined(code)
-    return _joined(parts, python[main])
+    for block in python:
+        if block not in programs and (defined := _names_defined(block.tree) & missing):
+            parts.append(block.code)
+            missing -= defined
+    return _joined(parts, main)
 
 
-def _joined(parts: Sequence[str], main: str) -> str:
-    """Parts before the program, its docstring first of all."""
+def _joined(parts: Sequence[str], main: _Block) -> str:
+    """The parts before the program, but after its docstring."""
     if not parts:
-        return main
-    tree = bounded_tree(main)
-    first = tree.body[0] if tree and tree.body else None
+        return main.code
+    first = main.tree.body[0] if main.tree.body else None
     thought = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-    lines = main.split("\n")
+    lines = main.code.split("\n")
     head = (first.end_lineno or 0) if first is not None and thought else 0
     return "\n".join(["\n".join(lines[:head]), *parts, "\n".join(lines[head:])]).strip("\n") + "\n"
 
 
 def _without_fence(reply: str) -> str:
-    """The program among lines of prose; where none parses, all from its likely beginning.
+    """The program among lines of prose; if none parses, everything from its likely beginning.
 
-    The parser says which line is wrong, so few stretches are tried: a line before the function is
-    prose that the program follows, a line behind it is prose that follows the program.
+    The parser reports the wrong line, so few stretches are tried: a wrong line before the function
+    is prose before the program, a wrong line behind it is prose after the program.
     """
     entry = _ENTRY.search(reply)
     if entry is None or _OPENING.search(reply):
@@ -195,7 +206,7 @@ def _without_fence(reply: str) -> str:
         if start + wrong <= main:
             starts, end = [s for s in starts if s >= max(start + 1, start + wrong)], 0
             continue
-        # Only where a statement could begin: half a function is no program.
+        # Only where a statement could begin: half a function is not a program.
         end = next((i for i in range(start + wrong, main, -1) if _OUTER.match(lines[i])), 0)
         if not end:
             break
@@ -203,7 +214,7 @@ def _without_fence(reply: str) -> str:
 
 
 def _reach(lines: Sequence[str], start: int) -> int:
-    """Behind the last line that a program which begins at `start` can hold."""
+    """The end of the longest program that can begin at line `start`."""
     room = MAX_BYTES
     for number in range(start, len(lines)):
         room -= len(lines[number]) + 1
@@ -223,88 +234,76 @@ def _wrong_line(text: str) -> int | None:
     return None
 
 
-def _parses(code: str) -> bool:
-    return bounded_tree(code) is not None and bool(_ENTRY.search(code))
+def _missing_names(tree: ast.Module) -> set[str]:
+    """The names that the code uses and never gives a meaning, and the two tables."""
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    parameters = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    used = {"WEIGHTS", "SCALES", *(node.id for node in names)}
+    return used - stored - parameters - _names_defined(tree)
 
 
-def _names_used(code: str) -> set[str]:
-    tree = bounded_tree(code)
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} if tree else set()
-    return names | {"WEIGHTS", "SCALES"}
-
-
-def _names_bound(code: str) -> set[str]:
-    """Every name that the code gives a meaning, its functions' own included."""
-    tree = bounded_tree(code)
-    bound = _names_defined(code)
-    for node in ast.walk(tree) if tree else ():
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            bound.add(node.id)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-    return bound
-
-
-def _names_defined(code: str) -> set[str]:
-    tree = bounded_tree(code)
+def _names_defined(tree: ast.Module) -> set[str]:
+    """The functions and variables at the top level."""
     defined: set[str] = set()
-    for node in tree.body if tree else ():
-        if isinstance(node, ast.FunctionDef):
-            defined.add(node.name)
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
-        defined |= {target.id for target in targets if isinstance(target, ast.Name)}
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name):
+                defined.add(name)
+            case ast.Assign(targets=targets):
+                defined |= {target.id for target in targets if isinstance(target, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                defined.add(name)
     return defined
 
 
-KINDS = ("sparse", "dense")
-SIGN_WEIGHTS = {"sparse": 1.0, "dense": 0.1}
-"""What the sign of each part is worth per step."""
-RULE = "parts"
-_SIGN = ("sign", "sgn")
+def structure_findings(text: str, structure: str) -> tuple[Finding, ...]:
+    """Why a program does not have the structure that was asked for.
 
-
-def structure_findings(text: str, parts: str) -> tuple[Finding, ...]:
-    """What keeps a program from being made of the parts that were asked for.
+    With two kinds, dense components lead the way and sparse ones reward what counts. With signs, as
+    in Auto MC-Reward (Li et al., CVPR 2024), there is one component of each kind, and only its sign
+    is paid: the author chooses situations and directions, but no sizes.
 
     Args:
-        text: the program; one that is no Python is left to the critic.
-        parts: one of `FREE`, `TWO_KINDS` and `SIGNS`.
+        text: the program; the critic reports one that is not Python.
+        structure: one of `FREE`, `TWO_KINDS` and `SIGNS`.
     """
-    if parts == FREE or (tree := bounded_tree(text)) is None:
+    if structure == FREE or (tree := bounded_tree(text)) is None:
         return ()
     weights = _weights(tree)
     if weights is None:
         return ()
-    if parts == SIGNS:
+    if structure == SIGNS:
         return _sign_findings(tree, weights)
-    unkind = [name for name in weights if not re.match(rf"(?:{'|'.join(KINDS)})_", name)]
+    unkind = [name for name in weights if not name.startswith(("sparse_", "dense_"))]
     if unkind:
-        message = f"Components are of no kind: {', '.join(unkind)}."
-        return (_structure_finding(message, "Begin the name of each with sparse_ or dense_."),)
-    missing = [kind for kind in KINDS if not any(name.startswith(kind) for name in weights)]
+        message = f"Components have no kind: {', '.join(unkind)}."
+        return (_finding("parts", message, "Begin the name of each with sparse_ or dense_."),)
+    missing = [kind for kind in SIGN_WEIGHTS if not any(name.startswith(kind) for name in weights)]
     if missing:
         message = f"There is no {' and no '.join(missing)} component."
-        return (_structure_finding(message, "Write components of both kinds."),)
+        return (_finding("parts", message, "Write components of both kinds."),)
     return ()
 
 
 def _sign_findings(tree: ast.Module, weights: dict[str, float]) -> tuple[Finding, ...]:
     if weights != SIGN_WEIGHTS:
-        return (
-            _structure_finding(
-                "The weights are others than asked for.", f"WEIGHTS = {SIGN_WEIGHTS}"
-            ),
-        )
+        message = "These are not the weights that were asked for."
+        return (_finding("parts", message, f"WEIGHTS = {SIGN_WEIGHTS}"),)
     returned = _returned(tree)
-    unlimited = [name for name in weights if name not in returned or not _is_sign(returned[name])]
+    unlimited = [name for name in weights if not _is_sign(returned.get(name))]
     if unlimited:
-        message = (
-            f"More than the sign is returned of {' and '.join(unlimited)}, as far as it shows."
-        )
+        message = f"compute_reward returns more than the sign of {' and '.join(unlimited)}."
         hint = 'Return {"sparse": torch.sign(sparse), "dense": torch.sign(dense)}.'
-        return (_structure_finding(message, hint),)
+        return (_finding("parts", message, hint),)
     return ()
+
+
+def _is_sign(value: ast.expr | None) -> bool:
+    match value:
+        case ast.Call(func=ast.Attribute(attr=("sign" | "sgn"))):
+            return True
+    return False
 
 
 def _returned(tree: ast.Module) -> dict[str, ast.expr]:
@@ -330,15 +329,8 @@ def _returned(tree: ast.Module) -> dict[str, ast.expr]:
     return found
 
 
-def _is_sign(value: ast.expr) -> bool:
-    match value:
-        case ast.Call(func=ast.Attribute(attr=name)):
-            return name in _SIGN
-    return False
-
-
 def _weights(tree: ast.Module) -> dict[str, float] | None:
-    """The table WEIGHTS; None if there is none that can be read, which the critic says."""
+    """The table WEIGHTS; None if there is none that can be read, which the critic reports."""
     for node in tree.body:
         match node:
             case ast.Assign(targets=[ast.Name(id="WEIGHTS")], value=ast.Dict() as table):
@@ -347,7 +339,3 @@ def _weights(tree: ast.Module) -> dict[str, float] | None:
                 except (ValueError, TypeError, OverflowError, RecursionError):
                     return None
     return None
-
-
-def _structure_finding(message: str, hint: str) -> Finding:
-    return Finding(RULE, "error", 1, 1, message, hint)

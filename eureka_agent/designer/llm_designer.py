@@ -1,10 +1,10 @@
 """The designer that asks a language model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from eureka_agent.common.choices import FREE
+from eureka_agent.config import SearchConfig
 from eureka_agent.designer.base import (
     DECLINED_RULE,
     PastCandidate,
@@ -12,14 +12,8 @@ from eureka_agent.designer.base import (
     RepairRequest,
     by_merit,
 )
-from eureka_agent.designer.extraction import ExtractedProgram, extract_program, structure_findings
-from eureka_agent.designer.prompts import (
-    best_of,
-    history,
-    repair_messages,
-    system_message,
-    task_message,
-)
+from eureka_agent.designer.extraction import extract_program, structure_findings
+from eureka_agent.designer.prompts import repair_messages, system_message, task_message
 from eureka_agent.llm import ChatMessage, ModelDeclined, ModelRefused
 from eureka_agent.llm.budget import BudgetSpent
 from eureka_agent.llm.conversation import Conversation, ExchangeKey, missing_program_finding
@@ -29,50 +23,19 @@ from eureka_agent.store import ExchangeRow, Run
 if TYPE_CHECKING:
     from eureka_agent.environment import TaskDescription
 
-FIRST, REPAIR = "designer", "repair"
-"""Roles under which the model's answers are accounted."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LLMDesignerSettings:
-    """How the language model is asked.
-
-    Attributes:
-        name: what the run calls this designer.
-        turns: earlier programs that are shown in full, besides the best.
-        training_steps: how long each was trained.
-        repairs: how often one program goes back at most.
-        with_source: show the environment's source, too.
-        reflect: show what became of earlier programs; without it every generation starts blind.
-        strategies: ask for the programs of a generation in different ways, or for all in one.
-        forgetful: whether only the best program of the last generation is known.
-        parts: what programs are made of, see `parts_findings`.
-        initial: a person's program to start from; may be empty.
-    """
-
-    name: str
-    turns: int
-    training_steps: int
-    repairs: int
-    with_source: bool = False
-    reflect: bool = True
-    strategies: bool = True
-    forgetful: bool = False
-    parts: str = FREE
-    initial: str = ""
-
 
 class LLMDesigner:
     """Asks a language model for programs, several at once.
 
-    Every answer is in the store before anything is made of it, and an answer that is there is not
-    asked for again: a search that was killed goes on without paying twice.
+    Every answer is stored before it is used, and a stored answer is not asked for again: a search
+    that was killed continues without paying twice.
 
     Args:
-        task: what the model may know of the environment.
-        asking: asks the model and remembers.
-        run: where it keeps questions and answers.
-        settings: how to ask.
+        task: what the model may know about the environment.
+        conversation: asks the model and remembers the answers.
+        run: keeps questions and answers.
+        config: how to ask.
+        initial: a person's program to start from; may be empty.
     """
 
     def __init__(
@@ -80,11 +43,12 @@ class LLMDesigner:
         task: "TaskDescription",
         conversation: Conversation,
         run: Run,
-        settings: LLMDesignerSettings,
+        config: SearchConfig,
+        initial: str = "",
     ) -> None:
-        self.name = settings.name
-        self._task, self._run, self._settings = task, run, settings
-        self._conversation = conversation
+        self.name = config.model
+        self._task, self._run, self._config = task, run, config
+        self._conversation, self._initial = conversation, initial
 
     def propose(self, generation: int, count: int, past: Sequence[PastCandidate]) -> list[Proposal]:
         """See `Designer.propose`; one question per program, all at the same time.
@@ -92,14 +56,18 @@ class LLMDesigner:
         Raises:
             ModelError: the model cannot be asked, or declines every question.
         """
-        seen = past if self._settings.reflect else ()
-        first = self._settings.initial != "" and generation == 0
-        slots = range(1 if first else 0, count)
+        seen = past if self._config.reflection else ()
+        initial = self._initial if generation == 0 else ""
+        system, config = system_message(self._task), self._config
         questions = {
-            (generation, slot, 0): self._question(generation, slot, count, seen) for slot in slots
+            (generation, slot, 0): [
+                system,
+                task_message(self._task, config, generation, slot, count, seen, initial),
+            ]
+            for slot in range(1 if initial else 0, count)  # the first slot is a person's
         }
-        answers = self._conversation.ask(FIRST, questions)
-        if questions.keys() == answers.declined.keys() != set():
+        answers = self._conversation.ask("designer", questions)
+        if questions and questions.keys() == answers.declined.keys():
             first = next(iter(answers.declined.values()))
             raise ModelRefused(
                 f"Every question of generation {generation} was declined. {first.message}",
@@ -116,9 +84,11 @@ class LLMDesigner:
 
     def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
         """See `Designer.repair`; the model sees its own program and what the critic found in it."""
-        questions = {(b.generation, b.slot, b.attempt): self._again(b) for b in broken}
+        questions = {(b.generation, b.slot, b.attempt): self._repair_question(b) for b in broken}
         try:
-            answers = self._conversation.ask(REPAIR, {p: m for p, m in questions.items() if m}).rows
+            answers = self._conversation.ask(
+                "repair", {p: m for p, m in questions.items() if m}
+            ).rows
         except BudgetSpent as error:
             self._run.event("budget", error.message)
             return [None] * len(broken)
@@ -127,61 +97,37 @@ class LLMDesigner:
             for place in questions
         ]
 
-    def _question(
-        self, generation: int, slot: int, count: int, past: Sequence[PastCandidate]
-    ) -> list[ChatMessage]:
-        best = best_of(past)
-        message = task_message(
-            self._task,
-            generation=generation,
-            slot=slot,
-            count=count,
-            best=best.id if best else None,
-            history=history(
-                past,
-                self._settings.turns,
-                self._settings.training_steps,
-                forgetful=self._settings.forgetful,
-                measured=self._task.measured,
-            ),
-            initial=self._settings.initial if generation == 0 else "",
-            with_source=self._settings.with_source,
-            strategies=self._settings.strategies,
-            parts=self._settings.parts,
-        )
-        return [system_message(self._task), message]
-
-    def _again(self, broken: RepairRequest) -> list[ChatMessage]:
-        """The question for a repair; empty if nobody asked for the program in the first place."""
+    def _repair_question(self, broken: RepairRequest) -> list[ChatMessage]:
+        """The question for a repair; empty if the model did not write the program."""
         earlier = self._run.exchanges(broken.generation, broken.slot)
         if not earlier or earlier[0].attempt != 0:
             return []
         asked = [ChatMessage(m["role"], m["content"]) for m in earlier[0].messages]  # pyright: ignore[reportArgumentType]
         reply = next((e.reply for e in earlier if e.attempt == broken.attempt - 1), "")
-        attempts = self._settings.repairs
+        attempts = self._config.repairs + self._config.review_rounds
         return repair_messages(asked, broken.text, reply, broken.findings, broken.attempt, attempts)
 
     def _proposal(
         self, place: ExchangeKey, answer: ExchangeRow, past: Sequence[PastCandidate]
     ) -> Proposal:
-        found: ExtractedProgram = extract_program(answer.reply, answer.finish_reason)
+        found = extract_program(answer.reply, answer.finish_reason)
         silence = missing_program_finding(answer)
         if silence and not found.text:
             found = replace(found, findings=(silence,))
         generation, slot, _ = place
-        parents = _parents(slot if self._settings.strategies else 0, past) if generation else ()
+        parents = _parents(slot if self._config.strategies else 0, past) if generation else ()
+        findings = (*found.findings, *structure_findings(found.text, self._config.parts))
         note = f"written by {answer.model}"
-        findings = (*found.findings, *structure_findings(found.text, self._settings.parts))
         return Proposal(found.text, parents, note, found.lesson, findings, slot)
 
 
 def _declined(place: ExchangeKey, error: ModelDeclined) -> Proposal:
-    """What stands in the place of a program that the model will never be asked for again."""
+    """Stands in for a program that the model will never be asked for again."""
     finding = Finding(DECLINED_RULE, "error", 1, 1, error.message, error.remedy)
     return Proposal("", (), "the question was declined", findings=(finding,), slot=place[1])
 
 
 def _parents(slot: int, past: Sequence[PastCandidate]) -> tuple[int, ...]:
-    """Whom `turn.md.j2` tells the designer of a slot to build on."""
+    """The programs on which `turn.md.j2` asks the designer of a slot to build."""
     fit = sorted((p for p in past if p.fitness is not None), key=by_merit)
     return tuple(p.id for p in fit[: (1, 1, 2, 0)[slot % 4]])

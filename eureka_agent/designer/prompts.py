@@ -1,19 +1,23 @@
-"""What the language model is told: the templates in `prompts/`, filled in."""
+"""The designer's prompts: the templates in `prompts/`, filled in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eureka_agent.common.text import prompt_line, prompt_quote, prompt_text
+from eureka_agent.config import SearchConfig
 from eureka_agent.designer.base import DUPLICATE_RULES, OBJECTION_RULE, PastCandidate, by_merit
 from eureka_agent.llm import ChatMessage
 from eureka_agent.llm.templates import ECHO_LIMIT, fenced, render
 from eureka_agent.reward import Finding, language
 from eureka_agent.reward.language import MAX_BYTES
-from eureka_agent.reward.reference import library_lines
+from eureka_agent.reward.library import library_lines
 
 if TYPE_CHECKING:
     from eureka_agent.environment import TaskDescription
+
+LESSONS = 5
+LINE = 260
+"""Characters of a program that is described in one line."""
 
 
 def system_message(task: "TaskDescription") -> ChatMessage:
@@ -23,55 +27,51 @@ def system_message(task: "TaskDescription") -> ChatMessage:
 
 
 def library_for(task: "TaskDescription") -> list[Mapping[str, str]]:
-    """The helpers that are of use for a task: `name`, `signature` and `meaning` of each."""
+    """`name`, `signature` and `meaning` of the library's functions that suit a task."""
     turns = any(signal.kind == "orientation" and signal.size == 4 for signal in task.signals)
     return [line for line in library_lines() if turns or not line["name"].startswith("quat_")]
 
 
 def task_message(
     task: "TaskDescription",
-    *,
+    config: SearchConfig,
     generation: int,
     slot: int,
     count: int,
-    best: int | None,
-    history: str,
-    initial: str,
-    with_source: bool,
-    strategies: bool = True,
-    parts: str = "free",
+    past: Sequence[PastCandidate],
+    initial: str = "",
 ) -> ChatMessage:
     """The request for one program.
 
     Args:
-        task: what is known of the environment.
-        generation: which, from 0.
-        slot: which program of the generation, from 0.
+        task: what is known about the environment.
+        config: what the request shows, and how it asks.
+        generation: number of the generation, from 0.
+        slot: place of the program in the generation, from 0.
         count: programs in the generation.
-        best: number of the best program so far.
-        history: what became of earlier programs; empty if there is nothing to tell.
+        past: earlier programs that the request shows.
         initial: a person's program to start from; may be empty.
-        with_source: show the environment's source, too.
-        strategies: ask each slot in its own way, or all alike.
-        parts: what programs are made of: free, dense-sparse or signs.
     """
+    best = best_of(past)
     turn = render(
         "turn",
         generation=generation,
         slot=slot,
         count=count,
-        best=best,
-        strategies=strategies,
-        parts=parts,
-    ).strip()
+        best=best.id if best else None,
+        strategies=config.strategies,
+        parts=config.parts,
+    )
+    forgetful = config.memory == "generation"
+    shown = history(past, config.history, config.steps, forgetful=forgetful, measured=task.measured)
     content = render(
         "task",
         task=task,
         seconds=task.episode_steps * task.control_step,
-        source=fenced(task.source) if with_source and task.source else "",
+        source=fenced(task.source) if config.context == "source" and task.source else "",
         initial=fenced(initial) if initial else "",
-        history=history.strip(),
-        turn=turn,
+        history=shown.strip(),
+        turn=turn.strip(),
     )
     return ChatMessage("user", content)
 
@@ -84,16 +84,25 @@ def repair_messages(
     attempt: int,
     attempts: int,
 ) -> list[ChatMessage]:
-    """The first request, the program that came of it, and what the critic found in that.
+    """The conversation that asks for a repair.
 
-    Earlier repairs are left out: what they were about is mended, or found again.
+    Earlier repairs are left out: what they were about is fixed, or found again.
+
+    Args:
+        asked: the first request.
+        program: the program that came of it; may be empty.
+        reply: the reply that it was found in.
+        findings: what the critic found in the program.
+        attempt: number of this repair, from 1.
+        attempts: how many repairs a program gets at most.
     """
     lines = program.split("\n")
     objected = any(finding.rule == OBJECTION_RULE for finding in findings)
-    with_lines = program != "" and not objected
     shown = [
         {
-            "line": finding.line if with_lines and finding.rule not in DUPLICATE_RULES else 0,
+            "line": finding.line
+            if program and not objected and finding.rule not in DUPLICATE_RULES
+            else 0,
             "message": finding.message,
             "hint": finding.hint,
             "code": _source_line(lines, finding),
@@ -103,13 +112,12 @@ def repair_messages(
     whole = 0 < len(program) <= MAX_BYTES
     answer = prompt_text(fenced(program) if whole else reply[:ECHO_LIMIT] or "(nothing)")
     errors = {finding.rule for finding in findings if finding.severity == "error"}
-    sound = bool(errors) and errors <= DUPLICATE_RULES
     content = render(
         "repair",
         findings=shown,
         attempt=attempt,
         attempts=attempts,
-        sound=sound,
+        sound=bool(errors) and errors <= DUPLICATE_RULES,
         objected=objected,
     )
     return [*asked, ChatMessage("assistant", answer), ChatMessage("user", content)]
@@ -120,27 +128,9 @@ def _source_line(lines: Sequence[str], finding: Finding) -> str:
     return prompt_line(line, 120).replace("`", "'")
 
 
-LESSONS = 5
-LINE = 260
-"""Characters of one of the others in brief."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A program as a prompt shows it."""
-
-    id: int
-    generation: int
-    outcome: str
-    origin: str
-    code: str
-    reflection: str
-
-
 def best_of(past: Sequence[PastCandidate]) -> PastCandidate | None:
-    """The fittest; the earlier one of equals."""
-    fit = [p for p in past if p.fitness is not None]
-    return min(fit, key=by_merit, default=None)
+    """The fittest; of equals the earlier one."""
+    return min((p for p in past if p.fitness is not None), key=by_merit, default=None)
 
 
 def history(
@@ -151,20 +141,20 @@ def history(
     forgetful: bool = False,
     measured: bool = True,
 ) -> str:
-    """What became of earlier programs; empty if there are none.
+    """The results of earlier programs; empty if there are none.
 
     Args:
         past: all earlier programs.
         turns: how many are shown with code and reflection, besides the best.
         training_steps: how long each was trained.
         forgetful: whether `past` is only the best one of the last generation.
-        measured: whether what programs rank by is a fitness, or else a peer win rate.
+        measured: whether programs rank by a fitness, or else by a peer win rate.
     """
     if not past:
         return ""
+    measure = "fitness" if measured else "peer win rate"
     best = best_of(past)
     recent = _recent([p for p in past if p is not best], turns)
-    came_of = _Outcomes("fitness" if measured else "peer win rate")
     chosen = {p.id for p in recent} | ({best.id} if best else set())
     return render(
         "history",
@@ -174,10 +164,10 @@ def history(
         training_steps=f"{training_steps:,}",
         forgetful=forgetful,
         measured=measured,
-        best=_show(best, came_of) if best else None,
-        recent=[_show(p, came_of) for p in recent],
-        others=[_brief(p, came_of) for p in past if p.id not in chosen],
-        lessons=_lessons(past, came_of),
+        best=_shown(best, measure) if best else None,
+        recent=[_shown(p, measure) for p in recent],
+        others=[_brief(p, measure) for p in past if p.id not in chosen],
+        lessons=_lessons(past, measure),
     )
 
 
@@ -194,59 +184,42 @@ def _recent(past: Sequence[PastCandidate], turns: int) -> list[PastCandidate]:
     return chosen
 
 
-def _lessons(past: Sequence[PastCandidate], came_of: "_Outcomes") -> list[str]:
-    """The latest lessons, each once."""
-    distinct: dict[str, PastCandidate] = {}
+def _lessons(past: Sequence[PastCandidate], measure: str) -> list[str]:
+    """The latest lessons, each once, with the outcome of the program that its author wrote."""
+    distinct: dict[str, str] = {}
     for p in reversed(past):
+        rewritten = p.rewritten and p.fitness is not None
+        since = ", by a program that was rewritten since" if rewritten else ""
+        line = f"#{p.id} ({_outcome(p, measure)}{since}): {prompt_quote(p.lesson)}"
         if p.lesson:
-            distinct.setdefault(p.lesson, p)
-    lines = [
-        f"#{p.id} ({came_of.lesson(p)}): {prompt_quote(lesson)}" for lesson, p in distinct.items()
-    ]
-    return lines[:LESSONS]
+            distinct.setdefault(p.lesson, line)
+    return list(distinct.values())[:LESSONS]
 
 
-@dataclass(frozen=True)
-class _Outcomes:
-    """What became of programs, in words.
-
-    Attributes:
-        measure: what they rank by.
-    """
-
-    measure: str
-
-    def __call__(self, past: PastCandidate) -> str:
-        """What became of a program."""
-        if past.fitness is not None:
-            return f"{self.measure} {past.fitness:.4g}"
-        return f"rejected or failed, no {self.measure}"
-
-    def lesson(self, past: PastCandidate) -> str:
-        """What became of the program that its author wrote with a lesson in mind."""
-        if past.rewritten and past.fitness is not None:
-            return f"{self(past)}, by a program that was rewritten since"
-        return self(past)
+def _outcome(past: PastCandidate, measure: str) -> str:
+    if past.fitness is not None:
+        return f"{measure} {past.fitness:.4g}"
+    return f"rejected or failed, no {measure}"
 
 
-def _show(past: PastCandidate, came_of: _Outcomes) -> Shown:
-    return Shown(
-        id=past.id,
-        generation=past.generation,
-        outcome=came_of(past),
-        origin=f", built on {' and '.join(f'#{p}' for p in past.parents)}" if past.parents else "",
-        code=_code(past.text),
-        reflection=past.reflection.strip(),
-    )
+def _shown(past: PastCandidate, measure: str) -> Mapping[str, object]:
+    """A program with its code and reflection, as the template `history` shows it."""
+    code = fenced(past.text) if past.text else "(no program)"
+    if len(past.text) > MAX_BYTES:
+        code = f"(a program of {len(past.text):,} characters, which is too long to show)"
+    return {
+        "id": past.id,
+        "generation": past.generation,
+        "outcome": _outcome(past, measure),
+        "origin": f", built on {' and '.join(f'#{p}' for p in past.parents)}"
+        if past.parents
+        else "",
+        "code": code,
+        "reflection": past.reflection.strip(),
+    }
 
 
-def _code(text: str) -> str:
-    if len(text) > MAX_BYTES:
-        return f"(a program of {len(text):,} characters, which is too long to show)"
-    return fenced(text) if text else "(no program)"
-
-
-def _brief(past: PastCandidate, came_of: _Outcomes) -> str:
+def _brief(past: PastCandidate, measure: str) -> str:
     why = past.failure if past.fitness is None and past.failure else past.thought
-    begin = f"#{past.id}, {came_of(past)}: "
+    begin = f"#{past.id}, {_outcome(past, measure)}: "
     return begin + prompt_quote(why, LINE - len(begin))

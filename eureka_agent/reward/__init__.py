@@ -1,6 +1,6 @@
-"""Reward programs: what they may say, whether a text is one, and what it pays."""
+"""Reward programs: what they may contain, whether a text is one, and what it pays."""
 
-from eureka_agent.reward.check import check
+from eureka_agent.reward.check import CheckedText
 from eureka_agent.reward.findings import Finding, RewardRejected
 from eureka_agent.reward.library import LIBRARY
 from eureka_agent.reward.program import (
@@ -8,7 +8,9 @@ from eureka_agent.reward.program import (
     RewardFunction,
     RewardProgram,
     RewardValues,
+    check,
     parse,
+    read_program,
 )
 from eureka_agent.reward.signals import (
     SIGNAL_KINDS,
@@ -22,6 +24,7 @@ __all__ = [
     "LIBRARY",
     "SIGNAL_KINDS",
     "SIGNAL_PREFIXES",
+    "CheckedText",
     "Finding",
     "RewardFailed",
     "RewardFunction",
@@ -32,5 +35,6 @@ __all__ = [
     "check",
     "did_you_mean",
     "parse",
+    "read_program",
     "split_prefix",
 ]

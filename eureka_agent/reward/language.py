@@ -1,10 +1,17 @@
-"""The reward language: all that a reward program may say, in plain tables.
+"""The reward language: all that a reward program may contain, in plain tables.
 
 Everything that is not listed here is refused: the lists say what reward programs need, not what
 would be dangerous.
 """
 
-import ast
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Syntax: `check.py` and `expressions.py` list statements and expressions.
+OPERATORS = _words("Add Sub Mult Div FloorDiv Mod Pow MatMult BitAnd BitOr BitXor")
+COMPARISONS = _words("Eq NotEq Lt LtE Gt GtE")
 
 # Size.
 MAX_BYTES = 16 * 1024
@@ -17,39 +24,15 @@ MAX_THOUGHT = 400
 MAX_INTEGER = 1_000_000
 MAX_EXPONENT = 16
 MAX_TRIPS = 256
-"""Rounds of one loop."""
+"""Iterations of one loop."""
 MAX_WORK = 50_000
-"""Expressions that one call evaluates, all loops and helpers unrolled."""
+"""Expressions that one call evaluates, with all loops and helpers unrolled."""
 MAX_ITEM_DEPTH = 3
-"""Pairs of brackets after a name that is assigned to: each copies the name's value."""
+"""Pairs of brackets in the target of an assignment: each copies the variable's value."""
 WEIGHT_RANGE = (1e-12, 1e12)
-"""Magnitudes that a weight may have, so that scaling it stays exact; 0 is fine, too."""
+"""Allowed magnitudes of a weight other than 0: within them, scaling is exact."""
 NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_]{0,39}"
-"""Keys of WEIGHTS and SCALES: they reach tables, file names and prompts."""
-
-# Syntax. Statements and expressions are dispatched by type in `statements.py` and
-# `expressions.py`; operators are these.
-OPERATORS: tuple[type[ast.AST], ...] = (
-    ast.Add,
-    ast.Sub,
-    ast.Mult,
-    ast.Div,
-    ast.FloorDiv,
-    ast.Mod,
-    ast.Pow,
-    ast.MatMult,
-    ast.BitAnd,
-    ast.BitOr,
-    ast.BitXor,
-)
-COMPARISONS: tuple[type[ast.AST], ...] = (
-    ast.Eq,
-    ast.NotEq,
-    ast.Lt,
-    ast.LtE,
-    ast.Gt,
-    ast.GtE,
-)
+"""Keys of WEIGHTS and SCALES: they appear in tables, file names and prompts."""
 
 # Names.
 MODULES = ("torch", "math", "F")
@@ -58,11 +41,7 @@ TABLES = {"WEIGHTS": 32, "SCALES": 64}
 BUILTINS = ("abs", "min", "max", "len", "float", "int", "bool", "sum", "round", "range")
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# torch.<name>(x, ...) and x.<name>(...), both of them, row for row.
+# torch.<name>(x, ...) and x.<name>(...), row by row.
 ELEMENTWISE = _words("""
     abs absolute neg negative positive sign sgn square sqrt rsqrt reciprocal pow float_power
     exp exp2 expm1 log log2 log10 log1p logaddexp logit sigmoid erf erfc relu sinc xlogy
@@ -111,8 +90,8 @@ TENSOR_METHODS = (
 TENSOR_ATTRIBUTES = _words("shape device dtype ndim T mT values indices")
 TORCH_CONSTANTS = _words("pi e inf float float32 float64 double int int32 int64 long bool")
 
-# F.<name>(...), with the number of arguments that may go without a name. Further ones are options
-# such as `inplace` and `out`, which must not be reached by position.
+# F.<name>(...), with the number of positional arguments. Further ones are options such as `inplace`
+# and `out`, which must not be reached by position.
 NN_FUNCTIONS = {
     **dict.fromkeys(
         _words("""
@@ -135,7 +114,7 @@ MATH_CONSTANTS = _words("pi tau e inf")
 FUNCTIONS = {"torch": TORCH_FUNCTIONS, "math": MATH_FUNCTIONS, "F": frozenset(NN_FUNCTIONS)}
 CONSTANTS = {"torch": TORCH_CONSTANTS, "math": MATH_CONSTANTS, "F": frozenset[str]()}
 
-# Arguments without a name: `torch.norm` would take `out` fifth.
+# Positional arguments: the fifth of `torch.norm` would be `out`.
 MAX_POSITIONAL = 4
 MAX_POSITIONAL_METHOD = 6
 KEYWORDS = _words("""
@@ -147,15 +126,15 @@ KEYWORDS = _words("""
     rounding_mode reduction
 """)
 OPTIONS = {"rounding_mode": ("floor", "trunc"), "reduction": ("none",)}
-"""Arguments whose value is a string, and which ones."""
+"""Arguments whose value is a string, and the strings that they may have."""
 EQUATION_PATTERN = r"[A-Za-z., >-]{1,80}"
-"""What `torch.einsum` takes first."""
+"""The first argument of `torch.einsum`."""
 
-# Habits of language models that do no harm: taken out, not refused.
+# Harmless habits of language models: removed, not refused.
 HARMLESS_IMPORTS = _words("torch math")
 HARMLESS_DECORATORS = _words("torch.jit.script torch.no_grad torch.inference_mode")
 
-# Advice for what is refused most often.
+# Hints for what is refused most often.
 SYNTAX_ADVICE: dict[str, tuple[str, str]] = {
     "While": ("A while loop", "Write tensor operations; short loops over range(3) are fine."),
     "Lambda": ("A lambda", "Define a helper function at the top level."),

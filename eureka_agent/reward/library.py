@@ -1,11 +1,12 @@
 """The reward library: functions that every reward program can call by name.
 
-All work row for row. `[M]` is one number per row, `[M, d]` one vector per row; quaternions are
-`[M, 4]` in the order w, x, y, z. Where a target is the same for all rows, `[d]` does as well.
+All work row by row. `[M]` is one number per row, `[M, d]` one vector per row; quaternions are
+`[M, 4]` in the order w, x, y, z. Where a target is the same for all rows, `[d]` works as well.
 """
 
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -86,7 +87,7 @@ def quat_angle(a: Tensor, b: Tensor) -> Tensor:
         `[M]`, 0 to pi; q and -q are the same orientation.
     """
     between = quat_mul(a, quat_conjugate(b))
-    # Not the arc cosine: it is blind to small angles in float32.
+    # Not the arc cosine, which cannot tell small angles apart in float32.
     return 2.0 * torch.atan2(between[..., 1:].square().sum(-1).sqrt(), between[..., 0].abs())
 
 
@@ -158,6 +159,8 @@ def tolerance(
 ) -> Tensor:
     """1 from `lower` to `upper`; outside it falls like a Gaussian, to 0.1 at `margin` away.
 
+    Follows `dm_control.utils.rewards.tolerance`.
+
     Args:
         x: `[M]` or `[M, d]`.
         lower: lowest good value.
@@ -201,3 +204,15 @@ LIBRARY: dict[str, Callable[..., Tensor]] = {
         progress,
     )
 }
+
+
+def library_lines() -> list[Mapping[str, str]]:
+    """The reward library: `name`, `signature` and `meaning` of each function."""
+    return [
+        {
+            "name": name,
+            "signature": f"({', '.join(inspect.signature(function).parameters)})",
+            "meaning": (inspect.getdoc(function) or "").split("\n")[0],
+        }
+        for name, function in LIBRARY.items()
+    ]

@@ -1,4 +1,4 @@
-"""Reward programs: a text that passed the check, and what it can be compiled to."""
+"""Reward programs: a text that passed the check, and the function that it compiles to."""
 
 import ast
 import builtins
@@ -7,9 +7,8 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn
 
@@ -17,16 +16,10 @@ import torch
 from torch import Tensor
 
 from eureka_agent.common.errors import EurekaError, describe
-from eureka_agent.reward.check import read_program
-from eureka_agent.reward.findings import RewardRejected
-from eureka_agent.reward.language import (
-    BUILTINS,
-    MATH_CONSTANTS,
-    MATH_FUNCTIONS,
-    NN_FUNCTIONS,
-    TORCH_CONSTANTS,
-    TORCH_FUNCTIONS,
-)
+from eureka_agent.common.text import prompt_line
+from eureka_agent.reward import language
+from eureka_agent.reward.check import ENTRY, CheckedText, check_program
+from eureka_agent.reward.findings import Finding, RewardRejected
 from eureka_agent.reward.library import LIBRARY
 from eureka_agent.reward.parser import (
     COMPONENTS,
@@ -39,7 +32,8 @@ from eureka_agent.reward.parser import (
 )
 from eureka_agent.reward.signals import Signal
 
-_MAX_MESSAGE = 300
+_EXACT = 2**53
+"""Integers up to here are exact as floats."""
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 _PATH = re.compile(r"(?:/[\w.+-]+){2,}/?")
 
@@ -69,6 +63,61 @@ class RewardValues:
     components: dict[str, Tensor]
 
 
+class RewardProgram(CheckedText):
+    """A reward program that passed the check; made by `parse`."""
+
+    def compile(self) -> "RewardFunction":
+        """A function that evaluates transitions, with a namespace of its own."""
+        return RewardFunction(self.tree, self.weights, self.scales, self.parameters)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of what the program computes: docstrings, comments and layout do not matter."""
+        numbers = json.dumps([list(self.weights.items()), sorted(self.scales.items())])
+        return hashlib.sha256(f"{ast.unparse(self.tree)}\n{numbers}".encode()).hexdigest()
+
+
+def read_program(text: str, signals: Sequence[Signal]) -> CheckedText:
+    """Check and rewrite a program, without executing anything of it.
+
+    A process does this once for each text: who asks again gets the same object.
+
+    Args:
+        text: the program; any other object is refused.
+        signals: what the environment offers.
+
+    Returns:
+        A `RewardProgram` if the text is acceptable.
+    """
+    if type(text) is not str:  # it may have no hash
+        return check_program(text, signals)
+    # The check reads names and sizes only.
+    return _read(text, tuple(Signal(s.name, s.size, "", "", "other") for s in signals))
+
+
+@functools.lru_cache(maxsize=1024)  # an entry takes about 30 kB
+def _read(text: str, signals: tuple[Signal, ...]) -> CheckedText:
+    found = check_program(text, signals)
+    return found if found.refused else RewardProgram(**vars(found))
+
+
+def parse(text: str, signals: Sequence[Signal]) -> RewardProgram:
+    """Read a program that must be acceptable; see `read_program`.
+
+    Raises:
+        RewardRejected: the text is not an acceptable program; its findings say why.
+    """
+    program = read_program(text, signals)
+    if not isinstance(program, RewardProgram):
+        raise RewardRejected(program.findings)
+    return program
+
+
+def check(text: str, signals: Sequence[Signal]) -> list[Finding]:
+    """Everything that is wrong with a text, in its order; see `read_program`."""
+    return list(read_program(text, signals).findings)
+
+
 class RewardFunction:
     """A compiled reward program; made by `RewardProgram.compile`.
 
@@ -90,13 +139,13 @@ class RewardFunction:
         self._lines = _component_lines(tree, weights)
         scope: dict[str, Any] = namespace()
         exec(compile_tree(tree), scope)
-        self._compute = scope["compute_reward"]
+        self._compute = scope[ENTRY]
 
     def __call__(self, arguments: Mapping[str, Tensor]) -> RewardValues:
         """Evaluate `M` transitions; the arguments stay as they are.
 
-        Whatever a program does, and whatever it returns, ends in its evaluation or in
-        `RewardFailed`: nothing else that it brings about reaches the caller.
+        Whatever a program does or returns ends in its values or in `RewardFailed`: no other
+        exception, and no change of torch's settings, reaches the caller.
 
         Args:
             arguments: a tensor `[M]` or `[M, d]` for each of `parameters`; others are ignored.
@@ -108,16 +157,16 @@ class RewardFunction:
         missing = [name for name in self.parameters if name not in arguments]
         if missing:
             raise ValueError(f"missing arguments: {', '.join(missing)}")
-        # Copies: whatever a program does, nobody else's data changes.
+        # Copies: a program cannot change the caller's data.
         asked = {name: arguments[name].clone() for name in self.parameters}
         rows = {len(value) for value in asked.values()}
         if len(rows) != 1:
             raise ValueError(f"the arguments have different numbers of rows: {sorted(rows)}")
-        before = TorchState.now()
+        before = TorchState()
         try:
             with torch.no_grad():
                 result = self._compute(**asked, **self._scales)
-                evaluation = self._evaluate(result, next(iter(asked.values())))
+                values = self._values(result, next(iter(asked.values())))
         except (RewardFailed, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -126,23 +175,32 @@ class RewardFunction:
         finally:
             changed = before.restore()
         if changed:
-            raise RewardFailed(f"The program changed torch's {changed}.", self._lines[""])
-        return evaluation
+            raise self._failure(f"The program changed torch's {changed}.")
+        return values
 
-    def _evaluate(self, result: object, like: Tensor) -> RewardValues:
-        """Hold what the program returned to the contract, and weigh it.
+    def _failure(self, message: str, component: str = "") -> RewardFailed:
+        """The error about a component, or about the whole program."""
+        return RewardFailed(message, self._lines[component])
+
+    def _values(self, result: object, like: Tensor) -> RewardValues:
+        """Check the result of `compute_reward` against the contract, and sum its components.
 
         Args:
             result: what `compute_reward` returned.
-            like: an argument: it has the number of rows and the device that components must have.
+            like: an argument, which has the components' number of rows and device.
         """
         if type(result) is not Components:
-            message = f"compute_reward returned a {_type_name(result)}; expected a dict."
-            raise RewardFailed(message, self._lines[""])
-        self._check_names(result.entries)
-        components = {
-            name: self._component(name, result.entries[name], like) for name in self.weights
-        }
+            raise self._failure(f"compute_reward returned a {_type_name(result)}; expected a dict.")
+        entries = result.entries
+        for name in self.weights:
+            if name not in entries:
+                raise self._failure(f'The component "{name}" of WEIGHTS was not returned.', name)
+        for name in entries:
+            if name not in self.weights:
+                # Other types than text may have no text: see `describe`.
+                shown = _clean(name) if type(name) is str else _type_name(name)
+                raise self._failure(f'The returned component "{shown}" has no weight in WEIGHTS.')
+        components = {name: self._component(name, entries[name], like) for name in self.weights}
         self._check_finite(components)
         total = torch.zeros_like(next(iter(components.values())))
         # One after the other in the order of WEIGHTS: scaling all weights by a power of two then
@@ -150,38 +208,23 @@ class RewardFunction:
         for name, weight in self.weights.items():
             total = total + components[name] * weight
         if not bool(total.isfinite().all()):
-            message = "The weighted sum of the components is too large for float32."
-            raise RewardFailed(message, self._lines[""])
+            raise self._failure("The weighted sum of the components is too large for float32.")
         return RewardValues(total, components)
-
-    def _check_names(self, result: dict[Any, Any]) -> None:
-        missing = [name for name in self.weights if name not in result]
-        extra = [name for name in result if name not in self.weights]
-        if missing:
-            message = f'The component "{missing[0]}" of WEIGHTS was not returned.'
-            raise RewardFailed(message, self._lines[missing[0]])
-        if extra:
-            # What is no text may have none: see `describe`.
-            name = _clean(extra[0]) if type(extra[0]) is str else _type_name(extra[0])
-            message = f'The returned component "{name}" has no weight in WEIGHTS.'
-            raise RewardFailed(message, self._lines[""])
 
     def _component(self, name: str, value: object, like: Tensor) -> Tensor:
         """A component as float32 `[M]`, in memory of its own."""
-        line, rows = self._lines[name], len(like)
+        rows, what = len(like), f'The component "{name}"'
         if type(value) is not Tensor:
-            message = (
-                f'The component "{name}" is a {_type_name(value)}; expected a tensor [{rows}].'
+            raise self._failure(
+                f"{what} is a {_type_name(value)}; expected a tensor [{rows}].", name
             )
-            raise RewardFailed(message, line)
         if tuple(value.shape) != (rows,):
-            message = f'The component "{name}" has shape {list(value.shape)}; expected [{rows}]'
-            raise RewardFailed(f"{message}{_shape_advice(value, rows)}.", line)
+            message = f"{what} has shape {list(value.shape)}; expected [{rows}]"
+            raise self._failure(f"{message}{_shape_advice(value, rows)}.", name)
         if value.device != like.device or value.layout is not torch.strided:
-            message = f'The component "{name}" is on {value.device}; expected {like.device}.'
-            raise RewardFailed(message, line)
+            raise self._failure(f"{what} is on {value.device}; expected {like.device}.", name)
         if value.is_complex():
-            raise RewardFailed(f'The component "{name}" is complex; expected real numbers.', line)
+            raise self._failure(f"{what} is complex; expected real numbers.", name)
         return value.to(torch.float32).clone(memory_format=torch.contiguous_format)
 
     def _check_finite(self, components: Mapping[str, Tensor]) -> None:
@@ -192,18 +235,16 @@ class RewardFunction:
         first = int((~good).nonzero()[0])
         value, count = float(components[name][first]), int((~good).sum())
         message = f'The component "{name}" is not finite in {count} of {len(good)} rows'
-        raise RewardFailed(f"{message}: row {first} is {value}.", self._lines[name])
+        raise self._failure(f"{message}: row {first} is {value}.", name)
 
 
 def _component_lines(tree: ast.Module, weights: Mapping[str, float]) -> dict[str, int]:
     """The line on which each component is returned; "" stands for the return itself."""
-    entry = next(
-        f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "compute_reward"
-    )
+    entry = next(f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == ENTRY)
     returns = [node.lineno for node in ast.walk(entry) if isinstance(node, ast.Return)]
     lines = dict.fromkeys((*weights, ""), returns[-1])
     for node in ast.walk(entry):
-        if isinstance(node, ast.Constant) and node.value in weights and isinstance(node.value, str):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in weights:
             lines[node.value] = node.lineno
     return lines
 
@@ -219,7 +260,6 @@ def _line(traceback: TracebackType | None) -> int:
 
 
 def _shape_advice(value: Tensor, rows: int) -> str:
-    """What to do about a wrong shape."""
     if value.dim() == 0:
         return ": it is one number for all rows"
     if tuple(value.shape) == (rows, 1):
@@ -236,67 +276,13 @@ def _type_name(value: object) -> str:
 
 
 def _clean(message: str) -> str:
-    """The first sentence of an error, safe to print and to show to a language model."""
+    """The first line of an error, safe to print and to show to a language model."""
     first = message.strip().split("\n")[0]
-    plain = "".join(c if " " <= c <= "~" else " " for c in first)
-    plain = _PATH.sub("(path)", _ADDRESS.sub("(address)", plain))
-    return " ".join(plain.split())[:_MAX_MESSAGE] or "no reason given"
-
-
-@dataclass(frozen=True)
-class RewardProgram:
-    """A reward program that passed the check.
-
-    Attributes:
-        text: as it was written.
-        thought: the idea behind it: the docstring's first paragraph.
-        weights: what each component is multiplied by, in the order of the text.
-        scales: numbers that the program asks for by name.
-        parameters: those of `compute_reward` in order, keys of `scales` among them.
-        tree: the checked and rewritten functions, with the lines of `text`.
-    """
-
-    text: str
-    thought: str
-    weights: dict[str, float]
-    scales: dict[str, float]
-    parameters: tuple[str, ...]
-    tree: ast.Module
-
-    def compile(self) -> RewardFunction:
-        """A function that evaluates transitions; its own namespace, nothing shared."""
-        return RewardFunction(self.tree, self.weights, self.scales, self.parameters)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A name for what the program computes: docstrings, comments and layout do not matter."""
-        numbers = json.dumps([list(self.weights.items()), sorted(self.scales.items())])
-        return hashlib.sha256(f"{ast.unparse(self.tree)}\n{numbers}".encode()).hexdigest()
-
-
-def parse(text: str, signals: Sequence[Signal]) -> RewardProgram:
-    """Check and rewrite a program. Nothing of it is executed.
-
-    Args:
-        text: the program.
-        signals: what the environment offers.
-
-    Raises:
-        RewardRejected: the text is no acceptable program; its findings say why.
-    """
-    parts = read_program(text, signals)
-    if any(finding.severity == "error" for finding in parts.findings):
-        raise RewardRejected(parts.findings)
-    return RewardProgram(
-        text, parts.thought, parts.weights, parts.scales, parts.parameters, parts.tree
-    )
-
-
-_EXACT = 2**53
+    return prompt_line(_PATH.sub("(path)", _ADDRESS.sub("(address)", first))) or "no reason given"
 
 
 class Facade:
-    """Stands in for a module and holds what the language lists; it cannot be changed."""
+    """Stands in for a module: has the members that the language lists, and cannot be changed."""
 
     def __init__(self, members: Mapping[str, Any]) -> None:
         self.__dict__.update(members)
@@ -309,7 +295,7 @@ class Facade:
 
 
 class Components:
-    """What a program has for a dict: values by name, whose names cannot be taken out of it."""
+    """A program's dict: values by name, which does not give out its names."""
 
     __slots__ = ("entries",)
     __iter__ = None  # else Python would try the indices 0, 1, 2, ...
@@ -320,16 +306,12 @@ class Components:
     def __getitem__(self, name: Any) -> Any:
         return self.entries[name]
 
-    def with_item(self, name: Any, value: Any) -> "Components":
-        """The same with one entry more, or changed."""
-        return Components({**self.entries, name: value})
-
 
 def namespace() -> dict[str, Any]:
-    """Fresh globals for one program."""
+    """New globals for one program: listed functions only, and no module objects."""
     return {
         "__builtins__": {
-            **{name: getattr(builtins, name) for name in BUILTINS},
+            **{name: getattr(builtins, name) for name in language.BUILTINS},
             "__import__": _import_nothing,
         },
         **_modules(),
@@ -343,33 +325,35 @@ def namespace() -> dict[str, Any]:
 
 
 def _import_nothing(name: str, *_: object) -> None:
-    """Stands in for `__import__`, which torch's C++ code looks up here, in its caller's builtins.
+    """Stands in for `__import__`, which torch's C++ code looks up in its caller's builtins.
 
-    It then takes the module from `sys.modules` by itself; a program would get nothing. Without
-    this, a process's first `torch.tensor([1.0])` fails when it stands in a program.
+    It then takes the module from `sys.modules` by itself; a program gets nothing. Without this, a
+    process's first `torch.tensor([1.0])` fails if a program calls it.
     """
 
 
 @functools.cache
 def _modules() -> dict[str, Facade]:
-    """`torch`, `math` and `F`, shared by all programs: they cannot be changed."""
-    functions = {path: _find(torch, path) for path in TORCH_FUNCTIONS | TORCH_CONSTANTS}
+    """`torch`, `math` and `F`, shared by all programs, which cannot change them."""
+    functions: dict[str, Any] = {
+        path: functools.reduce(getattr, path.split("."), torch)
+        for path in language.TORCH_FUNCTIONS | language.TORCH_CONSTANTS
+    }
     # The originals without `dim` take the first dimension of size 3: that of the rows if M is 3.
     functions["cross"] = functions["linalg.cross"] = _cross
-    nn = Facade({name: getattr(torch.nn.functional, name) for name in NN_FUNCTIONS})
+    nn = Facade({name: getattr(torch.nn.functional, name) for name in language.NN_FUNCTIONS})
     linalg = {p.removeprefix("linalg."): f for p, f in functions.items() if "." in p}
     plain = {name: function for name, function in functions.items() if "." not in name}
     return {
-        "torch": Facade(
-            {**plain, "linalg": Facade(linalg), "nn": Facade({"functional": nn})},
+        "torch": Facade({**plain, "linalg": Facade(linalg), "nn": Facade({"functional": nn})}),
+        "math": Facade(
+            {
+                name: getattr(math, name)
+                for name in language.MATH_FUNCTIONS | language.MATH_CONSTANTS
+            }
         ),
-        "math": Facade({name: getattr(math, name) for name in MATH_FUNCTIONS | MATH_CONSTANTS}),
         "F": nn,
     }
-
-
-def _find(module: object, path: str) -> Any:
-    return functools.reduce(getattr, path.split("."), module)
 
 
 def _cross(input: Tensor, other: Tensor, dim: int = -1) -> Tensor:
@@ -378,9 +362,9 @@ def _cross(input: Tensor, other: Tensor, dim: int = -1) -> Tensor:
 
 
 def _set_item(container: Any, index: Any, value: Any) -> Any:
-    """What `container` is after `container[index] = value`, which itself stays as it is."""
+    """A copy of `container` after `container[index] = value`."""
     if isinstance(container, Components):
-        return container.with_item(index, value)
+        return Components({**container.entries, index: value})
     if not isinstance(container, Tensor | list):
         kind = type(container).__name__
         raise TypeError(f"only tensors, lists and dicts have items to assign to, not a {kind}")
@@ -405,48 +389,33 @@ def _product(left: Any, right: Any) -> Any:
     return float(product) if isinstance(product, int) and abs(product) > _EXACT else product
 
 
-@dataclass(frozen=True)
+# Each setting's name, and how to read and to set it.
+_TORCH_SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "default type": (torch.get_default_dtype, torch.set_default_dtype),
+    "number of threads": (torch.get_num_threads, torch.set_num_threads),
+    "gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "random state": (torch.get_rng_state, torch.set_rng_state),
+}
+
+
 class TorchState:
-    """Settings of torch that hold for the whole process.
+    """Settings of torch that hold for the whole process, as they were when this was made.
 
-    The reward language has no words to change them. That they are compared all the same costs
-    some microseconds per call, and a gap in the language would otherwise stay unnoticed.
-
-    Attributes:
-        dtype: of new floating-point tensors.
-        threads: of operations on the CPU.
-        gradients: whether operations are recorded for derivatives.
-        random: state of the CPU's generator, bytes.
+    The reward language offers no way to change them. Comparing them costs some microseconds per
+    call, and without it a gap in the language would stay unnoticed.
     """
 
-    dtype: torch.dtype
-    threads: int
-    gradients: bool
-    random: Tensor
-
-    @classmethod
-    def now(cls) -> "TorchState":
-        """The settings as they are."""
-        return cls(
-            torch.get_default_dtype(),
-            torch.get_num_threads(),
-            torch.is_grad_enabled(),
-            torch.get_rng_state(),
-        )
+    def __init__(self) -> None:
+        self._values = {name: read() for name, (read, _) in _TORCH_SETTINGS.items()}
 
     def restore(self) -> str:
-        """Set back what has changed since; returns what that was, empty if nothing."""
-        now, changed = TorchState.now(), []
-        if now.dtype != self.dtype:
-            torch.set_default_dtype(self.dtype)
-            changed.append("default type")
-        if now.threads != self.threads:
-            torch.set_num_threads(self.threads)
-            changed.append("number of threads")
-        if now.gradients != self.gradients:
-            torch.set_grad_enabled(self.gradients)
-            changed.append("gradient mode")
-        if not torch.equal(now.random, self.random):
-            torch.set_rng_state(self.random)
-            changed.append("random state")
+        """Set back what has changed; returns what that was, empty if nothing."""
+        changed = []
+        for name, before in self._values.items():
+            read, write = _TORCH_SETTINGS[name]
+            now = read()
+            same = torch.equal(now, before) if isinstance(now, Tensor) else now == before
+            if not same:
+                write(before)
+                changed.append(name)
         return " and ".join(changed)

@@ -20,6 +20,12 @@ SignalKind = Literal[
 ]
 SIGNAL_KINDS: tuple[str, ...] = get_args(SignalKind)
 
+SIGNAL_PREFIXES = ("prev", "start", "max", "min")
+"""`prev_<signal>` is one control step earlier; the others are over the episode so far."""
+
+STANDARD_PARAMETERS = ("action", "prev_action", "terminated", "time_left")
+"""What every environment offers besides its signals."""
+
 
 @dataclass(frozen=True)
 class Signal:
@@ -29,9 +35,9 @@ class Signal:
         name: the parameter name by which programs ask for it.
         size: number of columns of a `[N, size]` signal; None for a plain `[N]` one.
         unit: SI unit, "1" for a pure number.
-        meaning: one phrase a person can act on, with the frame and the signs.
+        meaning: one phrase that says what it is, with its frame and signs.
         kind: the physical kind.
-        axes: what each column is, `size` phrases; empty where `meaning` says it all.
+        axes: what each column is, `size` phrases; empty if `meaning` says it all.
     """
 
     name: str
@@ -47,15 +53,8 @@ class Signal:
         return "[N]" if self.size is None else f"[N, {self.size}]"
 
 
-SIGNAL_PREFIXES = ("prev", "start", "max", "min")
-"""`prev_<signal>` one control step earlier; the others over the episode so far."""
-
-STANDARD_PARAMETERS = ("action", "prev_action", "terminated", "time_left")
-"""What every environment offers besides its signals."""
-
-
 def split_prefix(name: str) -> tuple[str, str]:
-    """Split a name: `prev_torso_up` is ("prev", "torso_up"), `action` is ("", "action")."""
+    """Split a parameter: `prev_torso_up` is ("prev", "torso_up"), `action` is ("", "action")."""
     prefix, separator, rest = name.partition("_")
     if separator and rest and prefix in SIGNAL_PREFIXES and name not in STANDARD_PARAMETERS:
         return prefix, rest
@@ -63,17 +62,14 @@ def split_prefix(name: str) -> tuple[str, str]:
 
 
 def parameter_names(signals: Sequence[Signal]) -> list[str]:
-    """All names that a program may ask for, apart from the keys of its SCALES."""
+    """All names that a program may ask for, except the keys of its SCALES."""
     names = [signal.name for signal in signals]
-    return [
-        *names,
-        *STANDARD_PARAMETERS,
-        *(f"{prefix}_{name}" for prefix in SIGNAL_PREFIXES for name in names),
-    ]
+    prefixed = [f"{prefix}_{name}" for prefix in SIGNAL_PREFIXES for name in names]
+    return [*names, *STANDARD_PARAMETERS, *prefixed]
 
 
 def columns_of(name: str, signals: Sequence[Signal]) -> float | None:
-    """How many columns a parameter has: infinity if that is not known, None if it is `[N]`."""
+    """How many columns a parameter has: infinity if that is unknown, None if it is `[N]`."""
     if name in ("terminated", "time_left"):
         return None
     sizes = {signal.name: signal.size for signal in signals}
@@ -81,6 +77,6 @@ def columns_of(name: str, signals: Sequence[Signal]) -> float | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`Did you mean "torso_up"?`, or nothing if no known name is similar."""
+    """`Did you mean "torso_up"?`, or an empty text if no known name is similar."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f'Did you mean "{close[0]}"?' if close else ""

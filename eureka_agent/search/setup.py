@@ -367,29 +367,11 @@ def _designer(config: SearchConfig, task: TaskDescription, run: Run, initial: st
         case "given":
             return GivenDesigner(_kept(run, GIVEN))
         case "openai":
-            return _language_model_designer(config, task, run, initial)
+            from eureka_agent.designer.llm_designer import LLMDesigner
+
+            return LLMDesigner(task, _conversation(config, run), run, config, initial)
         case other:
             raise AssertionError(other)
-
-
-def _language_model_designer(
-    config: SearchConfig, task: TaskDescription, run: Run, initial: str
-) -> Designer:
-    from eureka_agent.designer.llm_designer import LLMDesigner, LLMDesignerSettings
-
-    settings = LLMDesignerSettings(
-        name=config.model,
-        turns=config.history,
-        training_steps=config.steps,
-        repairs=config.repairs + config.review_rounds,
-        with_source=config.context == "source",
-        reflect=config.reflection,
-        strategies=config.strategies,
-        forgetful=config.memory == "generation",
-        parts=config.parts,
-        initial=initial,
-    )
-    return LLMDesigner(task, _conversation(config, run), run, settings)
 
 
 def _conversation(config: SearchConfig, run: Run) -> "Conversation":

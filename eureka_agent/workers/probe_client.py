@@ -132,7 +132,6 @@ class ProbeClient:
         self._environment, self._threads, self._sandbox = environment, threads, sandbox
         self._deadline_s = deadline_s
         self._child: WorkerProcess | None = None
-        self._counts: dict[str, int | str] = {}
 
     def probe(self, text: str, episodes: Episodes | None = None) -> list[Finding]:
         """Everything that is wrong with a program, in order of line.
@@ -214,14 +213,11 @@ class ProbeClient:
         self.close()
 
     def _components(self, text: str) -> int | str:
-        """How many components a program has, or why it is none; asked for again and again."""
-        if text not in self._counts:
-            try:
-                program = parse(text, self._environment.signals_described)
-                self._counts[text] = len(program.weights)
-            except RewardRejected as error:  # it passed the check of another version
-                self._counts[text] = log_text(error.message, MAX_FINDING_LENGTH)
-        return self._counts[text]
+        """How many components a program has, or why it is none."""
+        try:
+            return len(parse(text, self._environment.signals_described).weights)
+        except RewardRejected as error:  # it passed the check of another version
+            return log_text(error.message, MAX_FINDING_LENGTH)
 
     def _scores(
         self,

@@ -35,20 +35,20 @@ def random_arguments(task: TaskDescription, rows: int = 16) -> dict[str, Tensor]
 def some_specs(designer: OfflineDesigner, count: int) -> list[Spec]:
     """Openings, and random changes of random changes of them."""
     rng = np.random.default_rng(1)
-    breeder = Mutator(designer.menu, rng, (2.0, 4.0))
-    specs = [spec for spec, _ in itertools.islice(designer.opening.specs(0, rng), 8)]
+    mutator = Mutator(designer.grammar, rng, (2.0, 4.0))
+    specs = [spec for spec, _ in itertools.islice(designer.initial.specs(0, rng), 8)]
     while len(specs) < count:
-        child = breeder.mutate(specs[rng.integers(len(specs))])
+        child = mutator.mutate(specs[rng.integers(len(specs))])
         specs += [child[0]] if child else []
     return specs
 
 
 @pytest.mark.parametrize("blind", [False, True])
-def test_programs_are_accepted_and_finite(task: TaskDescription, blind: bool) -> None:
+def test_programs_are_accepted_and_finite_and_read_back(task: TaskDescription, blind: bool) -> None:
     designer = OfflineDesigner(task, 0, blind=blind)
     arguments = random_arguments(task)
-    for spec in some_specs(designer, 80):
-        text = write(spec, designer.sight)
+    for spec in some_specs(designer, 50):
+        text = write(spec, designer.visible)
         assert not [f for f in check(text, task.signals) if f.severity == "error"], text
         program = parse(text, task.signals)
         asked = {name: arguments[name] for name in program.parameters if name in arguments}
@@ -56,20 +56,14 @@ def test_programs_are_accepted_and_finite(task: TaskDescription, blind: bool) ->
         assert evaluation.total.shape == (16,)
         assert evaluation.total.isfinite().all()
         assert len(evaluation.components) == len(spec)
+        assert read(text, designer.grammar) == spec
 
 
-def test_every_offer_can_be_written_and_read(task: TaskDescription) -> None:
+def test_every_production_can_be_written_and_read(task: TaskDescription) -> None:
     designer = OfflineDesigner(task, 0)
-    for offer in designer.menu.offers:
-        spec = (Term(1.5, (offer.factor,)),)
-        assert read(write(spec, designer.sight), designer.menu) == spec
-
-
-@pytest.mark.parametrize("blind", [False, True])
-def test_programs_read_back_as_what_was_written(task: TaskDescription, blind: bool) -> None:
-    designer = OfflineDesigner(task, 0, blind=blind)
-    for spec in some_specs(designer, 80):
-        assert read(write(spec, designer.sight), designer.menu) == spec
+    for production in designer.grammar.productions:
+        spec = (Term(1.5, (production.factor,)),)
+        assert read(write(spec, designer.visible), designer.grammar) == spec
 
 
 def test_programs_can_be_read_by_people(hopper: TaskDescription) -> None:
@@ -96,13 +90,13 @@ def test_programs_can_be_read_by_people(hopper: TaskDescription) -> None:
         "(" * 500,
     ],
 )
-def test_programs_by_others_are_left_alone(hopper: TaskDescription, text: str) -> None:
-    assert read(text, OfflineDesigner(hopper, 0).menu) is None
+def test_programs_by_other_authors_are_not_read(hopper: TaskDescription, text: str) -> None:
+    assert read(text, OfflineDesigner(hopper, 0).grammar) is None
 
 
-def test_order_and_common_factors_make_no_other_program(hopper: TaskDescription) -> None:
-    menu = OfflineDesigner(hopper, 0).menu
-    first, second = (menu.offers[i].factor for i in (0, 3))
+def test_order_and_common_factors_do_not_make_another_program(hopper: TaskDescription) -> None:
+    grammar = OfflineDesigner(hopper, 0).grammar
+    first, second = (grammar.productions[i].factor for i in (0, 3))
     spec = (Term(1.0, (first,)), Term(0.5, (second,)))
     assert canonical(spec) == canonical((Term(1.0, (second,)), Term(2.0, (first,))))
     assert canonical(spec) != canonical((Term(1.0, (first,)), Term(0.25, (second,))))

@@ -104,7 +104,7 @@ def test_a_fence_that_never_closes_still_gives_a_whole_program() -> None:
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_program_that_was_cut_off_is_named_so(closed: bool) -> None:
+def test_a_program_that_was_cut_off_is_reported(closed: bool) -> None:
     half = PROGRAM[: PROGRAM.index("return {") + 8] + "\n"
     reply = fence(half) if closed else f"```python\n{half}"
     found = extract_program(reply, "length" if closed else "")
@@ -175,14 +175,14 @@ def test_prose_that_looks_like_code_hides_no_program(before: str, after: str) ->
     assert extract_program(before + PROGRAM + after).text == PROGRAM
 
 
-def test_half_a_function_is_no_program() -> None:
+def test_half_a_function_is_not_a_program() -> None:
     broken = PROGRAM.replace("    return", "    slow = 1 - speed\n    fast = = 2\n    return")
     assert extract_program(f"Here it is.\n\n{broken}").text == broken
     cut = broken[: broken.index("fast = =") + 6]
     assert rules(extract_program(cut, "length")) == ["cut-off"]
 
 
-def filled(piece: str, size: int = 200_000) -> str:
+def filled(piece: str, size: int = 100_000) -> str:
     return piece * (size // len(piece))
 
 
@@ -190,13 +190,13 @@ ROWS = "1," * 40 + "\n"
 MANY = {
     "starts and ends": filled("import x\n") + "def compute_reward(a):\n x = (\n" + filled(ROWS),
     "functions": filled("def compute_reward(a):\n    return a\n", 400_000),
-    "broken functions": filled("def compute_reward(a):\n  (\n", 400_000),
+    "broken functions": filled("def compute_reward(a):\n  (\n"),
     "decorators": filled("@a\n") + PROGRAM,
     "docstrings": filled('"""\n') + PROGRAM,
     "open functions": filled("def f(\n") + PROGRAM,
     "tables": filled("WEIGHTS = {\n") + PROGRAM,
-    "fences": filled("```python\ndef compute_reward(\n```\n", 400_000),
-    "fenced programs": filled(fence(PROGRAM), 400_000),
+    "fences": filled("```python\ndef compute_reward(\n```\n", 200_000),
+    "fenced programs": filled(fence(PROGRAM), 200_000),
     "brackets": PROGRAM + filled("("),
     "negations": f"{PROGRAM}x = {filled('not ')}1",
     "continuations": PROGRAM + filled("\\\n"),

@@ -21,7 +21,7 @@ def described(sentence: str, *signals: Signal) -> TaskDescription:
     ("one", "other"),
     [("run", "running"), ("balance", "balanced"), ("velocity", "velocities"), ("fast", "faster")],
 )
-def test_words_meet_in_their_stems(one: str, other: str) -> None:
+def test_forms_of_a_word_have_one_stem(one: str, other: str) -> None:
     assert stem(one) == stem(other)
 
 
@@ -52,17 +52,17 @@ def test_what_the_task_asks_to_change_is_not_kept_as_it_starts(pendulum: TaskDes
     assert all(g.posture == 0.0 for g in ground(visible_task(pendulum, 0, blind=False)))
 
 
-def test_reaching_asks_for_less_distance() -> None:
+def test_reaching_means_less_distance() -> None:
     task = described(
         "Reach the ball with the hand.",
         Signal("hand_velocity", 3, "m/s", "Velocity of the hand", "velocity"),
         Signal("gap", None, "m", "Distance from the hand to the ball", "distance"),
     )
-    best = TermGrammar(visible_task(task, 0, blind=False)).of("aim")[0].factor
+    best = TermGrammar(visible_task(task, 0, blind=False)).for_use("aim")[0].factor
     assert best.quantity is not None and best.quantity.parameter == "gap"
     assert best.code("scale") == "-gap.abs()"
 
 
 def test_an_unknown_sentence_still_leaves_something_to_aim_for(hopper: TaskDescription) -> None:
     task = described("Xyzzy!", *hopper.signals)
-    assert TermGrammar(visible_task(task, 0, blind=False)).of("aim")
+    assert TermGrammar(visible_task(task, 0, blind=False)).for_use("aim")

@@ -53,7 +53,7 @@ def briefly(text: str) -> list[str]:
     return re.findall(r"^- (#.*)$", text, re.MULTILINE)
 
 
-def test_nothing_is_told_before_the_first_generation() -> None:
+def test_the_history_is_empty_before_the_first_generation() -> None:
     assert history([], 3, 1000) == ""
     assert best_of([]) is None
 
@@ -66,10 +66,10 @@ def test_the_best_of_all_generations_is_shown_first() -> None:
     assert "200,000 steps" in text
 
 
-def test_who_knows_one_program_is_told_that_it_is_the_last_generations_best() -> None:
+def test_a_forgetful_history_says_that_its_program_is_the_last_generations_best() -> None:
     text = history(PAST[-1:], 0, 1000, forgetful=True)
     assert "## The best of the last generation: program #7" in text
-    assert "you are told of one" in text
+    assert "shown only one of all programs" in text
     assert "so far, of which" not in text
 
 
@@ -96,28 +96,28 @@ def test_the_latest_are_shown_fittest_first_with_the_weakest_as_a_contrast(
     assert shown(history(PAST, turns, 1000)) == expected
 
 
-def test_every_program_is_either_shown_or_told_in_brief() -> None:
+def test_every_program_is_shown_in_full_or_in_brief() -> None:
     for turns in range(8):
         text = history(PAST, turns, 1000)
         told = [int(re.findall(r"\d+", line)[0]) for line in briefly(text)]
         assert sorted(shown(text) + told) == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_one_in_brief_says_its_fitness_and_thought_or_why_it_has_none() -> None:
+def test_a_brief_line_has_fitness_and_thought_or_the_reason_for_none() -> None:
     assert briefly(history(PAST, 4, 1000)) == [
         '#2, fitness 2: "Thought 2."',
         '#3, rejected or failed, no fitness: "error[no-weights] The program has no WEIGHTS."',
     ]
 
 
-def test_one_in_brief_takes_one_short_line() -> None:
+def test_a_brief_entry_takes_one_short_line() -> None:
     text = history([PAST[0], past(2, 0, 1.0, thought="word\n" * 200)], 0, 1000)
     (line,) = briefly(text)
     assert len(line) == LINE
     assert line.endswith('..."')
 
 
-def test_lessons_stand_newest_first_and_each_once_with_whose_they_are() -> None:
+def test_lessons_are_listed_once_newest_first_with_their_programs() -> None:
     lessons = ["Old.", "Twice.", "Three.", "Four.", "Five.", "Twice.", "", "Last."]
     text = history([past(i, i, 1.0, lesson=lesson) for i, lesson in enumerate(lessons)], 1, 1000)
     told = [line.strip() for line in text[text.index("Lessons") :].split("- ")[1:]]
@@ -137,7 +137,7 @@ def test_without_lessons_there_is_no_heading_for_them() -> None:
     assert "Lessons" not in history(PAST, 2, 1000)
 
 
-def test_where_all_were_rejected_the_history_says_so() -> None:
+def test_the_history_says_that_all_were_rejected() -> None:
     text = history([past(1, 0, None), past(2, 0, None)], 2, 1000)
     assert "None of them has a fitness yet" in text
     assert "The best so far" not in text

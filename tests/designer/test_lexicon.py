@@ -7,7 +7,7 @@ import pytest
 from eureka_agent.designer.base import PastCandidate
 from eureka_agent.designer.offline.designer import OfflineDesigner
 from eureka_agent.designer.offline.grounding import visible_task
-from eureka_agent.designer.offline.lexicon import poles_of, read_asks
+from eureka_agent.designer.offline.lexicon import positive_directions, read_clauses
 from eureka_agent.designer.offline.program_text import read
 from eureka_agent.designer.offline.term_grammar import Factor, TermGrammar, canonical
 from eureka_agent.environment import TaskDescription, find_environment
@@ -27,7 +27,7 @@ def describe(task: str, *signals: Signal) -> TaskDescription:
 
 def leading(task: TaskDescription) -> Factor:
     """The aim that is most plausible."""
-    return TermGrammar(visible_task(task, 0, blind=False)).of("aim")[0].factor
+    return TermGrammar(visible_task(task, 0, blind=False)).for_use("aim")[0].factor
 
 
 def course(factor: Factor) -> int:
@@ -88,7 +88,7 @@ SPIN = "Rate of the body on its hinge, negative while its top moves away from th
         ("Fetch the ball.", D, "Distance from the torso to the ball", -1),
     ],
 )
-def test_a_quantity_is_paid_in_the_direction_that_the_task_names(
+def test_a_quantity_is_rewarded_in_the_direction_of_the_task(
     task: str, kind: Kind, meaning: str, sign: int
 ) -> None:
     aim = leading(describe(task, Signal("measure", None, "1", meaning, kind), *LIMBS))
@@ -124,11 +124,11 @@ ROBOT = (
         ),
     ],
 )
-def test_of_many_columns_the_one_is_paid_that_leads_there(task: str, aim: str) -> None:
+def test_the_column_in_the_direction_of_the_task_is_rewarded(task: str, aim: str) -> None:
     assert leading(describe(task, *ROBOT)).code("scale") == aim
 
 
-def test_away_from_what_only_a_vector_leads_to_is_a_growing_distance() -> None:
+def test_moving_away_from_a_vectors_end_is_a_growing_distance() -> None:
     goal = Signal("to_target", 2, "m", "Where the target is as seen from the mouth", "goal")
     code = leading(describe("Swim away from the target.", goal, *LIMBS)).code("step")
     before, now = "prev_to_target.square().sum(-1).sqrt()", "to_target.square().sum(-1).sqrt()"
@@ -147,15 +147,15 @@ def test_the_packaged_tasks_keep_their_directions() -> None:
     }
 
 
-def test_sides_that_only_name_a_part_are_no_directions() -> None:
-    assert read_asks("Put the left hand on the back leg at high speed.")[0].ways == {}
-    assert poles_of("front left", "", "", turns=False)[:-1] == [{}]
+def test_sides_that_name_a_part_are_not_directions() -> None:
+    assert read_clauses("Put the left hand on the back leg at high speed.")[0].directions == {}
+    assert positive_directions("front left", "", "", turns=False)[:-1] == [{}]
 
 
-def test_what_the_task_refuses_is_asked_for_the_other_way_round() -> None:
-    forward, left = read_asks("Run forward without drifting left.")
-    assert (forward.ways, forward.refused) == ({"forward": 1}, False)
-    assert (left.ways, left.refused) == ({"right": 1}, True)
+def test_a_refused_direction_asks_for_the_opposite() -> None:
+    forward, left = read_clauses("Run forward without drifting left.")
+    assert (forward.directions, forward.refused) == ({"forward": 1}, False)
+    assert (left.directions, left.refused) == ({"right": 1}, True)
 
 
 def test_a_posture_weighs_little_beside_a_motion() -> None:
@@ -163,7 +163,7 @@ def test_a_posture_weighs_little_beside_a_motion() -> None:
     for task, most in (("Run forward.", 0.4), ("Keep the torso upright.", 2.0)):
         described = describe(task, lean, *ROBOT)
         for proposal in OfflineDesigner(described, 0).propose(0, 4, []):
-            spec = read(proposal.text, OfflineDesigner(described, 0).menu)
+            spec = read(proposal.text, OfflineDesigner(described, 0).grammar)
             assert spec is not None
             postures = [
                 term.weight
@@ -173,10 +173,10 @@ def test_a_posture_weighs_little_beside_a_motion() -> None:
             assert all(weight <= most * spec[0].weight for weight in postures)
 
 
-def test_to_turn_round_twice_is_to_go_on(task: TaskDescription) -> None:
-    for offer in TermGrammar(visible_task(task, 0, blind=False)).offers:
-        opposite = offer.factor.opposite
-        assert opposite is None or opposite.opposite == offer.factor != opposite
+def test_the_opposite_of_the_opposite_is_the_same(task: TaskDescription) -> None:
+    for production in TermGrammar(visible_task(task, 0, blind=False)).productions:
+        opposite = production.factor.opposite
+        assert opposite is None or opposite.opposite == production.factor != opposite
 
 
 def equally_good(designer: OfflineDesigner, generations: int, value: float) -> list[PastCandidate]:
@@ -190,7 +190,7 @@ def equally_good(designer: OfflineDesigner, generations: int, value: float) -> l
 
 
 @pytest.mark.parametrize("value", [0.0, -3.7])
-def test_where_all_did_equally_well_the_next_generation_turns_round(
+def test_after_a_tie_of_all_the_next_generation_tries_the_opposite(
     hopper: TaskDescription, value: float
 ) -> None:
     designer = OfflineDesigner(hopper, 0)
@@ -199,23 +199,23 @@ def test_where_all_did_equally_well_the_next_generation_turns_round(
     assert [p.text for p in OfflineDesigner(hopper, 0).propose(1, 4, past[:4])] == [
         p.text for p in past[4:]
     ]
-    leaders = [spec[0].factors[0] for p in past if (spec := read(p.text, designer.menu))]
+    leaders = [spec[0].factors[0] for p in past if (spec := read(p.text, designer.grammar))]
     assert len(leaders) == 8
     for candidate, leader in zip(past[4:], leaders[4:], strict=True):
         (parent,) = candidate.parents
         assert leader == leaders[parent].opposite
 
 
-def test_where_turning_round_did_not_help_other_quantities_lead(hopper: TaskDescription) -> None:
+def test_after_a_second_tie_other_quantities_lead(hopper: TaskDescription) -> None:
     designer = OfflineDesigner(hopper, 0)
     past = equally_good(designer, 3, 0.0)
-    specs = [spec for p in past if (spec := read(p.text, designer.menu))]
+    specs = [spec for p in past if (spec := read(p.text, designer.grammar))]
     assert len({canonical(spec) for spec in specs}) == len(past) == 12
     quantities = [spec[0].factors[0].quantity for spec in specs]
     assert not set(quantities[8:]) & set(quantities[:8])
 
 
-def test_one_better_candidate_ends_the_turning(hopper: TaskDescription) -> None:
+def test_one_better_candidate_ends_the_search_for_directions(hopper: TaskDescription) -> None:
     past = equally_good(OfflineDesigner(hopper, 0), 1, 0.0)
     better = [*past[:3], PastCandidate(3, 0, past[3].text, (), 1.0, None)]
     proposals = OfflineDesigner(hopper, 0).propose(1, 4, better)

@@ -4,6 +4,8 @@ import ast
 import dataclasses
 import functools
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import jinja2
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eureka_agent.common.paths import data_folder
+from eureka_agent.config import SearchConfig
 from eureka_agent.designer.base import PastCandidate
 from eureka_agent.designer.extraction import extract_program
 from eureka_agent.designer.prompts import history, repair_messages, system_message, task_message
@@ -39,18 +42,25 @@ def environment(name: str) -> Environment:
     return find_environment(name)
 
 
-def request(task: TaskDescription, *, with_source: bool = False, **changes: object) -> str:
-    told = {"generation": 0, "slot": 0, "count": 4, "best": None, "history": "", "initial": ""}
-    return task_message(task, with_source=with_source, **(told | changes)).content  # pyright: ignore[reportArgumentType]
+def request(
+    task: TaskDescription,
+    *,
+    generation: int = 0,
+    slot: int = 0,
+    past: Sequence[PastCandidate] = (),
+    initial: str = "",
+    **settings: Any,
+) -> str:
+    config = SearchConfig(designer="openai", model="m", history=1, steps=1000, **settings)
+    return task_message(task, config, generation, slot, 4, past, initial).content
 
 
 def conversation(name: str) -> list[ChatMessage]:
     """Everything that a model may be told of an environment, its source included."""
     task = environment(name).describe()
-    told = history(PAST, 3, 1000)
     asked = [
-        ChatMessage("user", request(task, with_source=True)),
-        ChatMessage("user", request(task, with_source=True, generation=1, best=1, history=told)),
+        ChatMessage("user", request(task, context="source")),
+        ChatMessage("user", request(task, context="source", generation=1, past=PAST)),
         ChatMessage("user", request(task, initial=PROGRAM)),
     ]
     return repair_messages([system_message(task), *asked], PROGRAM, "", [FINDING], 1, 2)
@@ -89,7 +99,7 @@ def test_the_library_is_listed_with_quaternions_only_where_a_signal_is_one(
     assert plain != list(LIBRARY)
 
 
-def test_the_discount_is_the_tasks(hopper: TaskDescription) -> None:
+def test_the_prompt_states_the_discount_of_the_task(hopper: TaskDescription) -> None:
     task = dataclasses.replace(hopper, discount=0.875)
     assert "discount of 0.875 per step" in system_message(task).content
 
@@ -110,15 +120,15 @@ def test_every_signal_and_actuator_is_in_the_request(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_the_source_is_shown_only_where_it_is_asked_for(name: str) -> None:
+def test_the_source_is_shown_only_on_request(name: str) -> None:
     task = environment(name).describe()
-    assert fenced(task.source) in request(task, with_source=True)
+    assert fenced(task.source) in request(task, context="source")
     assert "# The environment's source" not in request(task)
     assert "class " not in request(task)
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_no_line_of_fitness_or_human_reward_is_told(name: str) -> None:
+def test_no_line_of_fitness_or_human_reward_is_in_a_prompt(name: str) -> None:
     told = "\n".join(message.content for message in conversation(name))
     for text in hidden_texts(name):
         lines = [line.strip() for line in text.split("\n") if any(map(str.isalnum, line))]
@@ -127,7 +137,7 @@ def test_no_line_of_fitness_or_human_reward_is_told(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_no_component_or_constant_of_fitness_or_human_reward_is_told(name: str) -> None:
+def test_no_component_or_constant_of_fitness_or_human_reward_is_in_a_prompt(name: str) -> None:
     told = "\n".join(message.content for message in conversation(name))
     hidden = 0
     for text in hidden_texts(name):
@@ -145,7 +155,7 @@ def test_no_component_or_constant_of_fitness_or_human_reward_is_told(name: str) 
     assert hidden > 4
 
 
-def test_the_thresholds_of_the_hidden_fitness_are_not_told() -> None:
+def test_no_threshold_of_the_hidden_fitness_is_in_a_prompt() -> None:
     told = "\n".join(message.content for message in conversation("cartpole"))
     assert not re.search(r"\b0\.995\b|\b0\.25\b|5\.7 degrees", told)
 
@@ -185,7 +195,7 @@ def test_a_repair_shows_the_program_and_names_line_code_and_hint(
     assert "(Repair 1 of 2.)" in messages[3].content
 
 
-def test_the_author_of_an_equivalent_is_asked_for_another_program_and_not_for_a_repair() -> None:
+def test_the_author_of_an_equivalent_program_is_asked_for_another_one() -> None:
     near = Finding("equivalent", "error", 1, 1, "Asks the same as #3.", "Write another.")
     content = repair_messages([], PROGRAM, "", [near], 1, 3)[-1].content
     assert "- Asks the same as #3. Write another.\n" in content
@@ -194,7 +204,7 @@ def test_the_author_of_an_equivalent_is_asked_for_another_program_and_not_for_a_
     assert "keep the idea" in both
 
 
-def test_an_author_decides_what_to_make_of_an_objection() -> None:
+def test_an_author_decides_about_an_objection() -> None:
     doubt = Finding("review", "warning", 1, 1, "It would stand still.", "Sure to 80 %.")
     advice = Finding("review-advice", "warning", 1, 1, "Name the width.")
     content = repair_messages([], PROGRAM, "", [doubt, advice], 2, 6)[-1].content
@@ -205,7 +215,7 @@ def test_an_author_decides_what_to_make_of_an_objection() -> None:
 
 @pytest.mark.parametrize("parts", ["free", "dense-sparse", "signs"])
 @pytest.mark.parametrize("strategies", [True, False])
-def test_parts_are_asked_for_where_they_are_wanted(
+def test_the_prompt_asks_for_the_configured_structure(
     hopper: TaskDescription, parts: str, strategies: bool
 ) -> None:
     content = request(hopper, parts=parts, strategies=strategies)
@@ -221,7 +231,7 @@ def test_every_finding_has_its_line_in_the_repair() -> None:
     assert len(found) == 2
 
 
-def test_a_long_or_odd_line_is_shown_short_and_plain() -> None:
+def test_a_long_or_odd_line_is_shortened_and_printable() -> None:
     program = "x = '\x1b\u202e" + "y" * 500 + "'"
     finding = dataclasses.replace(FINDING, line=1)
     content = repair_messages([], program, "", [finding], 1, 2)[-1].content
@@ -255,18 +265,15 @@ def test_every_template_gets_all_that_it_names(
     hopper: TaskDescription, initial: str, past: tuple[PastCandidate, ...], termination: str
 ) -> None:
     task = dataclasses.replace(hopper, termination=termination, source="x = 1")
-    told = history(past, 1, 1000)
     for generation in (0, 1):
-        content = request(
-            task, with_source=True, generation=generation, history=told, initial=initial
-        )
+        content = request(task, context="source", generation=generation, past=past, initial=initial)
         assert ("Lesson:" in content) == bool(past)
         assert (PROGRAM.strip() in content) == bool(initial or PAST[0] in past)
         assert termination in content
         assert "{{" not in content and "{%" not in content
 
 
-def test_every_template_is_one_that_tests_fill_in() -> None:
+def test_the_tests_fill_in_every_template() -> None:
     names = {path.name.removesuffix(".md.j2") for path in data_folder("prompts").glob("*.j2")}
     here = {"system", "task", "world", "turn", "history", "repair"}
     others = {
@@ -286,19 +293,19 @@ def test_a_missing_variable_stops_a_template() -> None:
         render("turn", generation=0)
 
 
-@pytest.mark.parametrize(("generation", "best"), [(0, None), (1, None), (1, 3)])
+@pytest.mark.parametrize(("generation", "past"), [(0, ()), (1, PAST[1:]), (1, PAST)])
 def test_programs_of_a_generation_are_asked_for_in_different_ways(
-    hopper: TaskDescription, generation: int, best: int | None
+    hopper: TaskDescription, generation: int, past: tuple[PastCandidate, ...]
 ) -> None:
     def way(slot: int) -> str:
-        content = request(hopper, generation=generation, slot=slot, best=best)
+        content = request(hopper, generation=generation, slot=slot, past=past)
         return content[content.index("# Your answer") :].split("\n")[3]
 
     assert len({way(slot) for slot in range(4)}) == 4
     assert way(4) == way(0)
 
 
-def test_where_nothing_measures_the_task_no_prompt_speaks_of_a_fitness() -> None:
+def test_without_a_fitness_no_prompt_mentions_one() -> None:
     task = dataclasses.replace(environment("cartpole").describe(), measured=False)
     said = [
         system_message(task).content,

@@ -1,4 +1,4 @@
-"""Programs of two kinds of parts are told from others, whatever they look like."""
+"""Programs with the structure that was asked for are told from others."""
 
 import pytest
 
@@ -24,7 +24,7 @@ NAMED = '    dense = torch.sgn(speed)\n    return {"sparse": torch.sign(place), 
 
 
 @pytest.mark.parametrize("body", [INLINE, NAMED])
-def test_signs_of_both_parts_are_what_was_asked_for(body: str) -> None:
+def test_the_signs_of_both_components_are_accepted(body: str) -> None:
     assert structure_findings(program(SIGN_WEIGHTS, body), SIGNS) == ()
 
 
@@ -40,7 +40,7 @@ def test_signs_of_both_parts_are_what_was_asked_for(body: str) -> None:
         (SIGN_WEIGHTS, NAMED.replace("torch.sgn(speed)", "5 * torch.sgn(speed)"), "of dense"),
     ],
 )
-def test_anything_but_the_signs_goes_back(weights: str, body: str, said: str) -> None:
+def test_anything_but_the_signs_is_reported(weights: str, body: str, said: str) -> None:
     (finding,) = structure_findings(program(weights, body), SIGNS)
     assert finding.severity == "error"
     assert said in finding.message
@@ -51,10 +51,10 @@ def test_anything_but_the_signs_goes_back(weights: str, body: str, said: str) ->
     [
         ('{"sparse_reach": 1.0, "dense_near": 0.1}', ""),
         ('{"sparse_reach": 1.0}', "no dense"),
-        ('{"near": 1.0, "sparse_reach": 1.0}', "of no kind: near"),
+        ('{"near": 1.0, "sparse_reach": 1.0}', "have no kind: near"),
     ],
 )
-def test_two_kinds_show_in_the_names(weights: str, said: str) -> None:
+def test_the_names_show_the_kinds_of_components(weights: str, said: str) -> None:
     found = structure_findings(program(weights, "    return {}"), TWO_KINDS)
     assert (said in found[0].message) if said else found == ()
 
@@ -66,5 +66,5 @@ HUGE = 'WEIGHTS = {"sparse": 1' + "0" * 400 + "}"
 @pytest.mark.parametrize(
     "text", ["", "def (", "WEIGHTS = weights()", 'WEIGHTS = {"a": b}', "\0", HUGE]
 )
-def test_what_is_no_program_is_left_to_the_critic(text: str, parts: str) -> None:
+def test_the_critic_reports_texts_that_are_not_programs(text: str, parts: str) -> None:
     assert structure_findings(text, parts) == ()

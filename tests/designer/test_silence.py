@@ -1,4 +1,4 @@
-"""An author whose answer is empty hears why; a person hears which setting cures it."""
+"""An empty answer is explained to its author, and to the user with the setting that fixes it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +7,9 @@ import pytest
 from loopback import Answer, Completion, Loopback, Received, Status
 from scripted import fenced, place, program, sound
 
+from eureka_agent.config import SearchConfig
 from eureka_agent.designer.base import DECLINED_RULE, Proposal, RepairRequest
-from eureka_agent.designer.llm_designer import LLMDesigner, LLMDesignerSettings
+from eureka_agent.designer.llm_designer import LLMDesigner
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import Client, ModelRefused, ModelSettings
 from eureka_agent.llm.budget import Budget
@@ -30,8 +31,10 @@ def designer(run: Run, task: TaskDescription, server: Loopback) -> LLMDesigner:
     conversation = Conversation(
         lambda: Client(settings, notify=lambda text: None), run, Budget(run)
     )
-    author = LLMDesignerSettings(name="m", turns=1, training_steps=1000, repairs=1)
-    return LLMDesigner(task, conversation, run, author)
+    config = SearchConfig(
+        designer="openai", model="m", base_url=server.url, history=1, steps=1000, repairs=1
+    )
+    return LLMDesigner(task, conversation, run, config)
 
 
 def told(run: Run) -> str:
@@ -79,7 +82,7 @@ def tokens(prompt: int, completion: int) -> dict[str, int]:
         ),
     ],
 )
-def test_an_answer_without_program_says_why_to_its_author_and_to_a_person(
+def test_an_empty_answer_is_explained_to_its_author_and_to_the_user(
     run: Run, pendulum: TaskDescription, answer: Completion, author: str, person: str
 ) -> None:
     with Loopback(lambda received: answer) as server:
@@ -89,7 +92,7 @@ def test_an_answer_without_program_says_why_to_its_author_and_to_a_person(
     assert ("has no end" in told(run)) == bool(person)
 
 
-def test_a_program_is_taken_whatever_the_server_says_of_its_end(
+def test_a_program_is_used_whatever_finish_reason_the_server_reports(
     run: Run, pendulum: TaskDescription
 ) -> None:
     complete = Completion(fenced(program(1.0)), finish_reason="content_filter")
@@ -100,7 +103,7 @@ def test_a_program_is_taken_whatever_the_server_says_of_its_end(
 
 
 @pytest.mark.parametrize(("counted", "cut"), [(500, True), (1500, False)])
-def test_a_server_that_cuts_questions_is_named_once(
+def test_truncated_questions_are_reported_once(
     run: Run, pendulum: TaskDescription, counted: int, cut: bool
 ) -> None:
     def answer(received: Received) -> Answer:

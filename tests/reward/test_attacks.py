@@ -1,4 +1,4 @@
-"""Every attack is stopped by its layer, and its harmless twin of the same form is accepted."""
+"""Every attack is stopped by its layer, and its harmless counterpart is accepted."""
 
 import tomllib
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Attack:
     Attributes:
         form: expression, body or module.
         code: the attack.
-        twin: what stands in its place in the harmless program.
+        twin: the harmless counterpart.
         layer: what stops the attack.
     """
 
@@ -80,14 +80,14 @@ def evaluate(text: str, given: dict[str, Tensor]) -> RewardValues:
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
-def test_the_twin_is_accepted_and_pays(attack: Attack) -> None:
+def test_the_harmless_counterpart_is_accepted_and_evaluates(attack: Attack) -> None:
     text = program(attack.form, attack.twin)
     assert errors(text) == []
     assert evaluate(text, arguments()).total.shape == (8,)
 
 
 @pytest.mark.parametrize("attack", of_layer("check"))
-def test_the_check_refuses_the_text_and_says_where_and_why(attack: Attack) -> None:
+def test_the_check_refuses_the_attack_with_place_and_reason(attack: Attack) -> None:
     text = program(attack.form, attack.code)
     found = errors(text)
     assert found
@@ -108,7 +108,7 @@ def test_an_expression_is_refused_wherever_it_stands(attack: Attack) -> None:
 
 
 @pytest.mark.parametrize("attack", of_layer("rewrite"))
-def test_rewritten_code_pays_and_touches_nothing(
+def test_rewritten_code_evaluates_and_changes_nothing(
     attack: Attack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -128,7 +128,7 @@ def test_the_contract_stops_the_call(attack: Attack) -> None:
 
 
 @pytest.mark.parametrize("attack", of_layer("dry run"))
-def test_the_dry_run_refuses_what_rows_do_to_each_other(attack: Attack) -> None:
+def test_the_dry_run_refuses_dependence_between_rows(attack: Attack) -> None:
     def rules(code: str) -> set[str]:
         accepted = parse(program(attack.form, code), SIGNALS)
         findings = dry_run(accepted, [Batch(arguments(256), "here")])

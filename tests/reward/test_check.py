@@ -259,7 +259,7 @@ def test_bad_modules_are_found_on_their_line(text: str, rule: str, line: int) ->
     assert (rule, line) in {(finding.rule, finding.line) for finding in found}
 
 
-def test_helpers_that_fan_out_are_refused() -> None:
+def test_helpers_whose_calls_multiply_are_refused() -> None:
     helpers = "def f0(x):\n    return x\n"
     for i in range(1, 5):
         helpers += f"def f{i}(x):\n    for j in range(20):\n        x = f{i - 1}(x)\n    return x\n"
@@ -278,7 +278,7 @@ def test_similar_names_are_suggested() -> None:
         assert any(suggestion in finding.hint for finding in errors(text)), text
 
 
-def test_all_that_is_wrong_is_found_at_once_and_in_order() -> None:
+def test_all_errors_are_found_at_once_and_in_order() -> None:
     body = 'x = torch.rand(3)\ny = velocity[0]\nz = height.numpy()\nreturn {"a": x, "b": y}'
     found = errors(with_body(body, "velocity, heigt, height"))
     assert [(f.line, f.rule) for f in found] == [
@@ -290,20 +290,20 @@ def test_all_that_is_wrong_is_found_at_once_and_in_order() -> None:
     ]
 
 
-def test_a_hostile_text_earns_a_few_findings_only() -> None:
+def test_a_hostile_text_gets_a_limited_number_of_findings() -> None:
     names = "\n".join(f"x = velocty{i}" for i in range(400))
     assert [f.rule for f in errors(with_body(names))] == ["unknown-name"] * 20
     entries = ", ".join(f'"a{i}": 1' for i in range(40))
     assert [f.rule for f in errors(f"WEIGHTS = {{{entries}}}\n{DEFINITION}")] == ["table"]
 
 
-def test_names_of_letters_that_python_replaces_are_refused_and_comments_are_free() -> None:
+def test_non_ascii_letters_are_refused_in_names_and_allowed_in_comments() -> None:
     text = with_body('y = torch.ｅｘｐ(height)  # ｅｘｐ\nreturn {"a": y}')  # noqa: RUF001
     assert [(f.rule, f.line) for f in errors(text)] == [("odd-name", 4)]
     assert errors(text.replace("torch.ｅｘｐ", "torch.exp")) == []  # noqa: RUF001
 
 
-def test_findings_are_sentences_with_places() -> None:
+def test_findings_have_a_message_and_a_place() -> None:
     (finding,) = errors(ending("height.numpy()"))
     assert finding.as_dict() == {
         "rule": "unknown-method",
@@ -320,14 +320,14 @@ def test_findings_are_sentences_with_places() -> None:
     assert len(caught.value.findings) == 2
 
 
-def test_warnings_reject_nothing() -> None:
+def test_warnings_do_not_reject_a_program() -> None:
     text = "WEIGHTS = {'a': 1.0}\nSCALES = {'width': 0.5}\n" + DEFINITION
     assert [f.rule for f in check(text, SIGNALS)] == ["no-thought", "unused-scale"]
     assert parse(text, SIGNALS).parameters == ("height",)
 
 
 @pytest.mark.parametrize("text", [None, b"x = 1", 3, ["x"]])
-def test_what_is_no_text_is_refused(text: object) -> None:
+def test_objects_other_than_text_are_refused(text: object) -> None:
     assert [finding.rule for finding in check(text, SIGNALS)] == ["not-text"]  # type: ignore[arg-type]
 
 
@@ -341,7 +341,7 @@ def check_any(text: str) -> None:
         parse(text, SIGNALS).compile()
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(
     st.one_of(st.text(), st.text("()[]{}=:,.*-+'\"\\\n abdefilnortux0129_#@"), st.binary().map(str))
 )
@@ -373,7 +373,7 @@ class Mutation(ast.NodeTransformer):
 def test_no_mutation_of_a_program_breaks_the_check(
     honest: str, signals: tuple[Signal, ...]
 ) -> None:
-    for seed in range(40):
+    for seed in range(12):
         tree = ast.parse(honest)
         try:
             text = ast.unparse(ast.fix_missing_locations(Mutation(tree, seed).visit(tree)))
@@ -392,7 +392,7 @@ def test_a_scale_may_repeat_its_number_in_the_signature() -> None:
     assert found.rule == "default"
 
 
-def test_an_odd_name_in_a_table_is_told_without_what_follows_from_it() -> None:
+def test_an_odd_name_in_a_table_is_reported_without_its_consequences() -> None:
     text = HEAD.replace('"a"', '"a b"') + DEFINITION
     assert text != HEAD + DEFINITION
     assert [finding.rule for finding in check(text, SIGNALS) if finding.severity == "error"] == [

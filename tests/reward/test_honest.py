@@ -62,7 +62,7 @@ def test_every_human_reward_is_accepted(name: str) -> None:
     assert [f for f in findings(name, path.read_text("utf-8")) if f.severity == "error"] == []
 
 
-def test_what_a_language_model_answered_in_a_search_is_accepted() -> None:
+def test_recorded_programs_of_a_language_model_are_accepted() -> None:
     exchanges = json.loads(RECORDING.read_text("utf-8"))["exchanges"]
     assert len(exchanges) == 12
     for exchange in exchanges:
@@ -70,12 +70,12 @@ def test_what_a_language_model_answered_in_a_search_is_accepted() -> None:
         assert [f for f in findings("cartpole", text) if f.severity == "error"] == []
 
 
-def test_line_ends_of_other_systems_make_no_difference() -> None:
+def test_windows_line_ends_make_no_difference() -> None:
     text = PROGRAMS[0].read_text("utf-8")
     signals = environment(PROGRAMS[0].parent.name).signals_described
     other = text.replace("\n", "\r\n")
     assert parse(other, signals).fingerprint == parse(text, signals).fingerprint
 
 
-def test_there_are_many_of_them() -> None:
+def test_there_are_many_honest_programs() -> None:
     assert len(PROGRAMS) >= 40

@@ -80,7 +80,7 @@ def test_rotating_by_a_product_is_rotating_twice() -> None:
     torch.testing.assert_close(quat_mul(a, quat_conjugate(a)), identity)
 
 
-def test_one_target_serves_all_rows() -> None:
+def test_one_target_may_serve_all_rows() -> None:
     q = rows_for("quat_conjugate", 5)["q"]
     up = torch.tensor([0.0, 0.0, 1.0])
     torch.testing.assert_close(quat_rotate(q, up), quat_rotate(q, up.expand(5, 3)))
@@ -100,7 +100,7 @@ def test_quat_angle_is_the_angle_of_the_rotation_between(angle: float) -> None:
         )
 
 
-def test_angles_wrap() -> None:
+def test_angles_wrap_to_minus_pi_and_pi() -> None:
     angles = torch.tensor([0.0, 3.0, 4.0, -4.0, 9.0])
     wrapped = wrap_angle(angles)
     assert wrapped.abs().max() <= math.pi
@@ -115,7 +115,7 @@ def test_norms_can_be_divided_by() -> None:
     assert torch.isfinite(1 / safe_norm(torch.zeros(2, 3))).all()
 
 
-def test_kernels_have_their_landmarks() -> None:
+def test_kernels_have_their_documented_values() -> None:
     x = torch.tensor([0.0, 0.5, -0.5, 50.0])
     for kernel in (gaussian_kernel, laplace_kernel):
         expected = torch.tensor([1.0, math.exp(-1), math.exp(-1), 0.0])
@@ -125,5 +125,5 @@ def test_kernels_have_their_landmarks() -> None:
     torch.testing.assert_close(tolerance(inside_edge_margin, 1.0, 2.0, 0.5), expected)
 
 
-def test_progress_is_positive_on_the_way() -> None:
+def test_progress_is_positive_toward_the_target() -> None:
     assert progress(torch.tensor([1.0, 2.0]), torch.tensor([1.5, 1.0])).tolist() == [0.5, -1.0]

@@ -5,12 +5,13 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from eureka_agent.reward import RewardFailed, Signal, parse, split_prefix
+from eureka_agent.reward import RewardFailed, Signal, check, parse, read_program, split_prefix
 from eureka_agent.reward.program import namespace
 
 MakeArguments = Callable[[int], dict[str, Tensor]]
@@ -47,7 +48,7 @@ def test_honest_programs_evaluate(
             assert not value.requires_grad
 
 
-def test_rows_are_paid_for_themselves(
+def test_rows_do_not_depend_on_each_other(
     honest: str, signals: tuple[Signal, ...], make_arguments: MakeArguments
 ) -> None:
     reward, arguments = parse(honest, signals).compile(), make_arguments(64)
@@ -136,7 +137,7 @@ GROW = "n = 1\n    for i in range(100):\n        for j in range(150):\n         
         (GROW, "returned", 'component "int" has no weight'),
     ],
 )
-def test_values_that_have_no_text_fail_their_program_and_nothing_else(
+def test_values_that_cannot_be_printed_fail_only_their_program(
     make: str, use: str, words: str
 ) -> None:
     text = program("y").replace("    a = y\n", f"    {make}a = {use}\n")
@@ -196,7 +197,7 @@ def test_lines_survive_rewriting() -> None:
         ("wrap({'a': y, 'b': y, 'c': y})", 'returned component "c" has no weight'),
     ],
 )
-def test_what_the_text_does_not_tell_is_checked_at_run_time(returned: str, words: str) -> None:
+def test_components_that_the_text_hides_are_checked_at_run_time(returned: str, words: str) -> None:
     text = (
         'WEIGHTS = {"a": 1.0, "b": 1.0}\ndef wrap(v):\n    return v\n'
         f'def compute_reward(y):\n    c = wrap({{"a": y}})\n    return {returned}\n'
@@ -227,6 +228,15 @@ def test_the_parts_of_a_program_can_be_read(example: str, signals: tuple[Signal,
     assert program.scales == {"upright_width": 0.25}
     assert program.parameters[-2:] == ("prev_action", "upright_width")
     assert program.compile().parameters == program.parameters[:-1]
+
+
+def test_a_process_reads_each_text_once(example: str, signals: tuple[Signal, ...]) -> None:
+    program = parse(example, signals)
+    other_words = [replace(signal, meaning="Something", axes=()) for signal in signals]
+    assert parse(example, other_words) is read_program(example, signals) is program
+    assert parse(example + "\n", signals) is not program
+    assert check(example, signals) == list(program.findings)
+    assert read_program(example, []).refused
 
 
 def test_the_thought_is_the_docstrings_first_paragraph() -> None:

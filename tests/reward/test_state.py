@@ -18,11 +18,11 @@ def unchecked(body: str) -> RewardFunction:
 
 
 def test_what_has_changed_is_named_and_set_back() -> None:
-    before = TorchState.now()
+    before = TorchState()
     assert before.restore() == ""
     torch.rand(1)
     torch.set_default_dtype(torch.float64)
-    torch.set_num_threads(before.threads + 1)
+    torch.set_num_threads(torch.get_num_threads() + 1)
     assert before.restore() == "default type and number of threads and random state"
     assert before.restore() == ""
     with torch.no_grad():
@@ -30,7 +30,7 @@ def test_what_has_changed_is_named_and_set_back() -> None:
         assert torch.is_grad_enabled()
 
 
-def test_a_program_that_draws_random_numbers_fails_and_nobody_notices() -> None:
+def test_a_program_that_draws_random_numbers_fails_and_leaves_the_random_state() -> None:
     state = torch.get_rng_state()
     with pytest.raises(RewardFailed, match="changed torch's random state"):
         unchecked("z = y.normal_()")({"y": torch.ones(4)})

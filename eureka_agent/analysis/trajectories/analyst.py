@@ -19,7 +19,7 @@ from eureka_agent.llm import ChatMessage, Picture
 from eureka_agent.llm.conversation import Conversation, ExchangeKey, UnusableReply
 from eureka_agent.llm.json_reply import UNKNOWN_NUMBER, numbers_in, read_object, without_unknown
 from eureka_agent.llm.templates import fenced, render
-from eureka_agent.reward.check import CheckedText, read_program
+from eureka_agent.reward import CheckedText, read_program
 from eureka_agent.reward.language import NAME_PATTERN
 from eureka_agent.reward.signals import split_prefix
 from eureka_agent.store import CandidateRow

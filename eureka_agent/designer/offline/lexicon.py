@@ -1,18 +1,16 @@
 """The words of task sentences and signal documentation: concepts and directions."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["aim", "keep", "calm"]
 
 STOP = frozenset(
-    "the a an of and or it its as to in on at is be by with from for this that than then so into "
-    "possible much while when where each every all any one two not no do does".split()
+    "the a an of and or it its as to in on at is are be by with from for this that than then so "
+    "into possible much while when where each every all any one two not no do does".split()
 )
-
-
 _IRREGULAR = {"feet": "foot", "bent": "bend", "swung": "swing", "held": "hold", "kept": "keep"}
 
 
@@ -28,8 +26,12 @@ def stem(word: str) -> str:
 
 def stems(text: str) -> frozenset[str]:
     """The stems of a text's words that carry meaning."""
-    words = re.findall(r"[a-z]+", text.lower())
-    return frozenset(stem(word) for word in words if len(word) > 1 and word not in STOP)
+    return frozenset(stem(w) for w in words_of(text) if len(w) > 1 and w not in STOP)
+
+
+def words_of(text: str) -> list[str]:
+    """A text's words in lower case, in order."""
+    return re.findall(r"[a-z]+", text.lower())
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,7 @@ TRUNK = stems("torso trunk body root base pelvis chassis head hull")
 HEIGHT = stems("height up high vertical")
 UNITS = frozenset("m s rad deg n kg hz cm mm metres meters metre meter seconds degrees".split())
 
-
-Ways = dict[str, int]
+Directions = dict[str, int]
 """Axes of `AXES` that a text names, and the sign along each."""
 
 # Each axis has two ends: the words of the first count as 1 along it, those of the second as -1.
@@ -141,17 +142,17 @@ AXES = {
     "positive": ("positive", "negative"),
 }
 CONVENTIONS = {"yaw": ("right", -1), "pitch": ("forward", 1)}
-"""Which way a turn is positive where its documentation does not say: right-handed, with z up."""
+"""The positive direction of a turn without documentation: right-handed, with z up."""
 LETTERS = {"x": ("forward", 1), "y": ("right", -1), "z": ("up", 1)}
-"""Which way is positive along an axis that has no other name."""
+"""The positive direction along an axis that has no other name."""
 PLACES = stems("above below beneath behind near height altitude elevation depth distance gap")
-"""Words that document a signal's direction, but with which a task says where something is."""
+"""Words that document a signal's direction, but that a task uses to say where something is."""
 LESS = stems("little less least small minimise minimize reduce decrease diminish lessen dampen")
 LESS |= stems("brake stop halt low slowdown")
 """Words with which a task asks for less of what it names."""
 TURNS = {"turn": "yaw", "flip": "pitch", "backflip": "pitch", "frontflip": "pitch"}
 TURNS |= {"somersault": "pitch", "tumbl": "pitch"}
-"""About which axis a robot turns that does what a word says."""
+"""The axis of the turn that a word asks for."""
 NEGATIONS = frozenset(
     "not no never without neither nor cannot instead rather dont doesnt mustnt".split()
 )
@@ -162,21 +163,21 @@ IDLE = (
     r"\b(?:front|back|rear|hind|fore) (?:left|right)\b|\b(?:left|right) (?:front|back|rear|hind)\b",
     r"\b(?:never|not|non)[ -]?negative\b",
 )
-"""Expressions whose words of direction name none."""
+"""Expressions whose words of direction do not name a direction."""
 SIDES = frozenset("left right back front top bottom upper lower low high".split())
-"""Words that say which one it is where a noun follows: the left foot, high speed."""
+"""Words that, before a noun, say which one it is: the left foot, high speed."""
 FOLLOWERS = frozenset(
     "a an the of and or it its them as to in on at is are be by with from for this that than then "
     "so when while where quick fast again possible until along you".split()
 )
-"""Words that follow a direction and are no noun it belongs to, apart from adverbs in -ly."""
+"""Words after a direction that are not a noun it belongs to, apart from adverbs in -ly."""
 MOTIONS = frozenset(
     "velocity speed rate rotation movement motion direction sense positive negative turn turns "
     "turning spin spins move moves moving".split()
 )
-"""What has a direction: its left turns, but no high ones."""
+"""Nouns that have a direction: left turns have one, high turns do not."""
 LEADS = frozenset({("to", "the"), ("toward", "the"), ("towards", "the")})
-"""Words behind which a side is where something goes, whatever follows: to the left wall."""
+"""Words before a side that is a direction whatever follows: to the left wall."""
 _BREAK = r"[,;:!?()]|\.(?!\d)|\b(?:so that|while|with|but|and|then|which)\b|\b(?=without|instead)"
 _SIGN = re.compile(
     r"\b(positive|plus|grows|increases)\b|\b(negative|minus|shrinks|decreases)\b|([<>]) ?0|"
@@ -185,66 +186,66 @@ _SIGN = re.compile(
 
 
 @dataclass(frozen=True)
-class Ask:
+class Clause:
     """One part of a task sentence.
 
     Attributes:
-        ways: the directions that it asks for.
-        words: stems of what it speaks of, apart from directions.
-        refused: whether it says what not to do; `ways` are the opposite of its words then.
-        less: whether it asks for less of what it speaks of.
+        directions: the directions that it asks for.
+        words: stems of its words, except directions.
+        refused: whether it says what not to do; then `directions` are the opposite of its words.
+        less: whether it asks for less of something.
         first: whether the sentence begins with it.
     """
 
-    ways: Ways
+    directions: Directions
     words: frozenset[str]
     refused: bool
     less: bool
     first: bool
 
 
-def read_asks(task: str) -> tuple[Ask, ...]:
-    """What the parts of a task sentence ask for, in order."""
-    asks: list[Ask] = []
+def read_clauses(task: str) -> tuple[Clause, ...]:
+    """The parts of a task sentence in order."""
+    clauses: list[Clause] = []
     for part in re.split(_BREAK, _plain(task)):
-        words = re.findall(r"[a-z]+", part)
+        words = words_of(part)
         if not words:
             continue
         refused = next((i for i, word in enumerate(words) if word in NEGATIONS), len(words))
-        ways = {axis: s for axis, s in _ways(words[:refused]).items()}
-        against = {axis: -s for axis, s in _ways(words[refused:]).items() if axis not in ways}
-        spoken = stems(part) - _WAY_WORDS - LESS
-        spoken |= {TURNS[word] for word in stems(part) & TURNS.keys()}
-        if asks and set(words) & {"it", "its", "them"}:
-            spoken |= asks[-1].words  # what a pronoun stands for was named before
+        asked = _directions(words[:refused])
+        against = {a: -s for a, s in _directions(words[refused:]).items() if a not in asked}
+        named = stems(part) - _DIRECTION_WORDS - LESS
+        named |= {TURNS[word] for word in stems(part) & TURNS.keys()}
+        if clauses and set(words) & {"it", "its", "them"}:
+            named |= clauses[-1].words  # what a pronoun stands for was named before
         less = bool(stems(part) & LESS)
-        first = not asks
-        if ways or less or not against:
-            asks.append(Ask(ways, spoken, refused=False, less=less, first=first))
+        first = not clauses
+        if asked or less or not against:
+            clauses.append(Clause(asked, named, refused=False, less=less, first=first))
         if against:
-            asks.append(Ask(against, spoken, refused=True, less=False, first=first))
-    return tuple(asks)
+            clauses.append(Clause(against, named, refused=True, less=False, first=first))
+    return tuple(clauses)
 
 
-def bearing(ask: Ask, poles: Sequence[Ways]) -> int | None:
-    """The sign with which a quantity goes where a task asks; None if that is another matter.
+def sign_toward(clause: Clause, positive: Sequence[Directions]) -> int | None:
+    """The sign with which a quantity goes where a task asks; None if the two are unrelated.
 
     Args:
-        ask: a part of the task.
-        poles: which way the quantity is positive, see `poles_of`.
+        clause: a part of the task.
+        positive: the quantity's positive direction, see `positive_directions`.
     """
-    for ways in poles:
-        shared = ask.ways.keys() & ways.keys()
+    for directions in positive:
+        shared = clause.directions.keys() & directions.keys()
         if shared:
             sign = 1
             for axis in shared:
-                sign *= ask.ways[axis] * ways[axis]
+                sign *= clause.directions[axis] * directions[axis]
             return sign
     return None
 
 
-def poles_of(axis: str, name: str, meaning: str, *, turns: bool) -> list[Ways]:
-    """Which way a quantity is positive, as its documentation says; what says it best comes first.
+def positive_directions(axis: str, name: str, meaning: str, *, turns: bool) -> list[Directions]:
+    """The positive direction of a quantity in its documentation, the most explicit one first.
 
     Args:
         axis: the phrase for its column; may be empty.
@@ -252,43 +253,45 @@ def poles_of(axis: str, name: str, meaning: str, *, turns: bool) -> list[Ways]:
         meaning: of its signal.
         turns: whether it is an angle or a rate of turning.
     """
-    about = _halves(axis) if axis else []
-    if not about:
-        about = _halves(f"{name.replace('_', ' ')}; {meaning}")
-    stated = [ways for explicit, ways in about if explicit]
-    implied = [ways for explicit, ways in about if not explicit]
-    words = re.findall(r"[a-z]+", (axis or f"{name.replace('_', ' ')} {meaning}").lower())
+    whole = f"{name.replace('_', ' ')}; {meaning}"
+    found = (_halves(axis) if axis else []) or _halves(whole)
+    stated = [directions for explicit, directions in found if explicit]
+    implied = [directions for explicit, directions in found if not explicit]
+    words = words_of(axis or whole)
     usual = dict(CONVENTIONS[word] for word in words if word in CONVENTIONS)
     if not turns:
         usual |= dict(LETTERS[word] for word in words if word in LETTERS)
     return [*stated, *implied, usual, {"positive": 1}]
 
 
-def named(words: Sequence[str]) -> Ways:
+def named_directions(words: Sequence[str]) -> Directions:
     """The directions that the words of a documented value name."""
-    return _ways(words, spoken=False)
+    return _directions(words, is_task=False)
 
 
-def _halves(text: str) -> list[tuple[bool, Ways]]:
-    """Directions in which a quantity is positive, clause by clause, and whether a clause says so.
+def _halves(text: str) -> list[tuple[bool, Directions]]:
+    """Directions in which a quantity is positive, and whether the text says so explicitly.
 
-    "negative while it falls back" is a clause; one that follows a comma goes on with its sign.
+    There is one entry for each clause, such as "negative while it falls back". A clause after a
+    comma continues with the previous sign.
     """
     plain = re.sub(r"\b(positive|negative|plus|minus) *[:=]", r"\1 ", _plain(text))
     plain = re.sub(r"\band (?=positive|negative)", ", ", plain)
-    found: list[tuple[bool, Ways]] = []
+    pieces = re.split(r"([,;:()]|\.(?!\d))", plain)
+    found: list[tuple[bool, Directions]] = []
     half: int | None = None
-    for clause, pause in _clauses(plain):
+    for clause, pause in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
         half = _half(clause, half)
-        ways = _ways(re.findall(r"[a-z]+", clause), spoken=False)
-        if ways and half != 0:
-            found.append((half is not None, {a: s * (half or 1) for a, s in ways.items()}))
+        directions = _directions(words_of(clause), is_task=False)
+        if directions and half != 0:
+            signed = {axis: sign * (half or 1) for axis, sign in directions.items()}
+            found.append((half is not None, signed))
         half = half if pause in (",", "(") else None
     return found
 
 
 def _half(clause: str, before: int | None) -> int | None:
-    """The sign of which a clause speaks, 0 of neither; that of the clause before if of none."""
+    """The sign that a clause is about, 0 for neither; `before` if it names none."""
     found = _SIGN.search(clause)
     if found is None:
         return before
@@ -298,68 +301,53 @@ def _half(clause: str, before: int | None) -> int | None:
     return -1 if found[2] or found[3] == "<" else 1
 
 
-def _clauses(text: str) -> Iterator[tuple[str, str]]:
-    """The clauses of a text, and what ends each."""
-    pieces = re.split(r"([,;:()]|\.(?!\d))", text)
-    yield from zip(pieces[::2], [*pieces[1::2], ""], strict=True)
-
-
-def _ways(words: Sequence[str], *, spoken: bool = True) -> Ways:
-    """The directions that words name.
-
-    Args:
-        words: in a row.
-        spoken: whether they are a task's, not a signal's documentation.
-    """
-    found: Ways = {}
+def _directions(words: Sequence[str], *, is_task: bool = True) -> Directions:
+    """The directions that words name, either a task's or a signal's documentation."""
+    found: Directions = {}
     position = 0
     while position < len(words):
         word, after = words[position], words[position + 1 : position + 2]
         phrase = f"{word} {after[0]}" if after else ""
         leads = tuple(words[max(position - 2, 0) : position]) in LEADS
         position += 2 if phrase in _PHRASES else 1
-        way = _PHRASES.get(phrase) or _WORDS.get(stem(word))
-        if spoken and word in ("negative", "minus", "positive", "plus"):
+        direction = _PHRASES.get(phrase) or _WORDS.get(stem(word))
+        if is_task and word in ("negative", "minus", "positive", "plus"):
             sign = 1 if word in ("positive", "plus") else -1
-            if after and after[0] in LETTERS:
-                axis, along = LETTERS[after[0]]
-                found.setdefault(axis, sign * along)
-            else:
-                found.setdefault("positive", sign)
-        elif way is None or (phrase not in _PHRASES and not leads and _is_label(word, after)):
+            axis, along = LETTERS.get(after[0] if after else "", ("positive", 1))
+            found.setdefault(axis, sign * along)
+        elif direction is None:
             continue
-        elif spoken and stem(word) in PLACES:
+        elif phrase not in _PHRASES and not leads and _is_label(word, after):
             continue
-        elif spoken or way[0] != "positive":
-            found.setdefault(*way)
+        elif is_task and stem(word) in PLACES:
+            continue
+        elif is_task or direction[0] != "positive":
+            found.setdefault(*direction)
     return found
 
 
 def _is_label(word: str, after: Sequence[str]) -> bool:
-    """Whether a word only says which thing it is, of those that the next word names."""
+    """Whether a word only says which of the things it is that the next word names."""
     if word not in SIDES or not after:
         return False
-    ends = after[0] in FOLLOWERS or after[0].endswith("ly") or stem(after[0]) in _WAY_WORDS
+    ends = after[0] in FOLLOWERS or after[0].endswith("ly") or stem(after[0]) in _DIRECTION_WORDS
     return not ends and (word in ("high", "low") or after[0] not in MOTIONS)
 
 
 def _plain(text: str) -> str:
-    """Lower case, without expressions whose words of direction name none."""
+    """Lower case, without expressions whose words of direction do not name a direction."""
     text = re.sub(r"\b(counter|anti)[- ](?=clockwise)", r"\1", text.lower())
     text = text.replace("'", "").replace("slow down", "slowdown")
     text = re.sub(r"\bslow (?=the |its |it )", "slowdown ", text)
-    text = re.sub(r"(?<![\w.])([-+])(?=[xyz]\b)", _letter_sign, text)
+    signs = {"-": "minus ", "+": "plus "}
+    text = re.sub(r"(?<![\w.])([-+])(?=[xyz]\b)", lambda found: signs[found[1]], text)
     for expression in IDLE:
         text = re.sub(expression, " ", text)
     return text
 
 
-def _letter_sign(found: re.Match[str]) -> str:
-    return "minus " if found[1] == "-" else "plus "
-
-
 def _vocabulary() -> tuple[dict[str, tuple[str, int]], dict[str, tuple[str, int]]]:
-    """What single words, by stem, and expressions of two words name."""
+    """The directions of single words, by stem, and of expressions of two words."""
     words: dict[str, tuple[str, int]] = {}
     phrases: dict[str, tuple[str, int]] = {}
     for axis, ends in AXES.items():
@@ -371,4 +359,4 @@ def _vocabulary() -> tuple[dict[str, tuple[str, int]], dict[str, tuple[str, int]
 
 
 _WORDS, _PHRASES = _vocabulary()
-_WAY_WORDS = frozenset(_WORDS)
+_DIRECTION_WORDS = frozenset(_WORDS)

@@ -6,7 +6,7 @@ import keyword
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from eureka_agent.designer.offline.grounding import VisibleTask
@@ -19,32 +19,35 @@ from eureka_agent.designer.offline.term_grammar import (
     TermGrammar,
 )
 from eureka_agent.reward.parser import bounded_tree
+from eureka_agent.reward.signals import SIGNAL_PREFIXES, STANDARD_PARAMETERS
 
 WIDTH = 99
+LONG = 40
+"""Characters of a product's name, beyond which only its first factor is named."""
 CONTROL_STEP = "control_step"
-BUILT_IN = frozenset({"action", "prev_action", "terminated", "time_left", "torch", "math"})
-PREFIXES = ("prev_", "start_", "max_", "min_")
+RATES = ("velocity", "angular_velocity")
+NUMBERS = {0.0: "zero", 1.0: "one"}
 
 
-def write(spec: Spec, sight: VisibleTask) -> str:
+def write(spec: Spec, visible: VisibleTask) -> str:
     """The text of a spec's program."""
-    page = _Page(spec, sight)
+    page = _Page(spec, visible)
     keys = [page.component(term) for term in spec]
+    weights = {key: term.weight for key, term in zip(keys, spec, strict=True)}
     scales = page.scales()
-    parts = [f'"""{_filled(thought(spec, sight.task))}"""', ""]
-    parts.append(_dictionary("WEIGHTS", dict(zip(keys, (t.weight for t in spec), strict=True))))
+    parts = [f'"""{_docstring(thought(spec, visible.task))}"""', "", _table("WEIGHTS = ", weights)]
     if scales:
-        parts.append(_dictionary("SCALES", scales))
+        parts.append(_table("SCALES = ", scales))
     parts += ["", "", _signature([*page.parameters(), *scales]), *page.lines]
-    parts.append(_returned(keys))
+    parts.append(_table("    return ", {key: key for key in keys}))
     return "\n".join(parts) + "\n"
 
 
-def read(text: str, menu: TermGrammar) -> Spec | None:
-    """The spec of a program's text; None if it says something that `write` would not."""
+def read(text: str, grammar: TermGrammar) -> Spec | None:
+    """The spec of a program's text; None if it contains what `write` would not write."""
     tree = bounded_tree(text)
     try:
-        return _read(tree, menu) if tree else None
+        return _read(tree, grammar) if tree else None
     except (ValueError, TypeError, OverflowError, RecursionError, MemoryError):
         return None
 
@@ -52,10 +55,11 @@ def read(text: str, menu: TermGrammar) -> Spec | None:
 class _Page:
     """Names for everything in a program, and the lines of its function."""
 
-    def __init__(self, spec: Spec, sight: VisibleTask) -> None:
-        signals = {q.parameter for q in sight.quantities}
-        prefixed = {f"{prefix}{signal}" for prefix in PREFIXES for signal in signals}
-        self.taken = signals | prefixed | BUILT_IN | {CONTROL_STEP} | set(keyword.kwlist)
+    def __init__(self, spec: Spec, visible: VisibleTask) -> None:
+        signals = {q.parameter for q in visible.quantities}
+        self.taken = {f"{prefix}_{signal}" for prefix in SIGNAL_PREFIXES for signal in signals}
+        self.taken |= {*signals, *STANDARD_PARAMETERS, "torch", "math", CONTROL_STEP}
+        self.taken |= set(keyword.kwlist)
         self.lines: list[str] = []
         self.factor_names: dict[Factor, str] = {}
         for factor in dict.fromkeys(f for term in spec for f in term.factors):
@@ -68,7 +72,8 @@ class _Page:
         factors = [self.factor_names[factor] for factor in term.factors]
         if len(factors) == 1:
             return factors[0]
-        name = self._name(product_names(factors))
+        base = f"{factors[0]}_while_{'_and_'.join(factors[1:])}"
+        name = self._name(_numbered([base if len(base) <= LONG else f"guarded_{factors[0]}"]))
         self.lines.append(_assignment(name, " * ".join(factors)))
         return name
 
@@ -81,14 +86,10 @@ class _Page:
         }
 
     def parameters(self) -> list[str]:
-        """What the function asks for, in the order in which it uses it."""
-        found: dict[str, None] = {}
-        for factor in self.factor_names:
-            tree = ast.parse(factor.code(SCALE_NAME))
-            loaded = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-            loaded.sort(key=lambda node: node.col_offset)
-            found |= dict.fromkeys(n.id for n in loaded if n.id not in ("torch", SCALE_NAME))
-        return list(found)
+        """The parameters of the function, in the order in which it uses them."""
+        codes = [factor.code(SCALE_NAME) for factor in self.factor_names]
+        found = dict.fromkeys(n for c in codes for n in re.findall(r"(?<![\w.])[a-zA-Z_]\w*", c))
+        return [name for name in found if name not in ("torch", SCALE_NAME)]
 
     def _name(self, candidates: Iterable[str]) -> str:
         name = next(name for name in candidates if name not in self.taken)
@@ -102,53 +103,46 @@ def _scale_name(factor: Factor, name: str) -> str:
     return f"{name}_width" if factor.form == "near" else f"{name}_scale"
 
 
-def _filled(paragraph: str) -> str:
+def _docstring(paragraph: str) -> str:
     """A paragraph as the inside of a docstring."""
     safe = "".join(c for c in paragraph if c.isprintable()).replace("\\", "/").replace('"', "'")
     return "\n".join(textwrap.wrap(safe, WIDTH - 6))
 
 
-def _dictionary(name: str, values: dict[str, float]) -> str:
-    items = [f'"{key}": {value!r}' for key, value in values.items()]
-    line = f"{name} = {{{', '.join(items)}}}"
-    if len(line) <= WIDTH:
-        return line
-    return "\n".join([f"{name} = {{", *(f"    {item}," for item in items), "}"])
+def _table(head: str, values: Mapping[str, object]) -> str:
+    """A dict behind `head`, on one line or on one line for each entry."""
+    indent = " " * (len(head) - len(head.lstrip()))
+    items = [f'"{key}": {value}' for key, value in values.items()]
+    broken = [f"{head}{{", *(f"{indent}    {item}," for item in items), f"{indent}}}"]
+    return _line_or(f"{head}{{{', '.join(items)}}}", "\n".join(broken))
 
 
 def _signature(parameters: list[str]) -> str:
-    line = f"def compute_reward({', '.join(parameters)}):"
-    if len(line) <= WIDTH:
-        return line
     inner = textwrap.fill(", ".join(parameters), WIDTH - 5)
-    return f"def compute_reward(\n{textwrap.indent(inner, '    ')},\n):"
+    broken = f"def compute_reward(\n{textwrap.indent(inner, '    ')},\n):"
+    return _line_or(f"def compute_reward({', '.join(parameters)}):", broken)
 
 
 def _assignment(name: str, code: str) -> str:
-    line = f"    {name} = {code}"
-    if len(line) <= WIDTH:
-        return line
+    function, inner = "(", code
     if code.startswith("torch.exp("):
-        return f"    {name} = torch.exp(\n        {code[len('torch.exp(') : -1]}\n    )"
-    return f"    {name} = (\n        {code}\n    )"
+        function, inner = "torch.exp(", code[len("torch.exp(") : -1]
+    broken = f"    {name} = {function}\n        {inner}\n    )"
+    return _line_or(f"    {name} = {code}", broken)
 
 
-def _returned(keys: list[str]) -> str:
-    items = [f'"{key}": {key}' for key in keys]
-    line = f"    return {{{', '.join(items)}}}"
-    if len(line) <= WIDTH:
-        return line
-    return "\n".join(["    return {", *(f"        {item}," for item in items), "    }"])
+def _line_or(line: str, broken: str) -> str:
+    return line if len(line) <= WIDTH else broken
 
 
-def _read(tree: ast.Module, menu: TermGrammar) -> Spec | None:
+def _read(tree: ast.Module, grammar: TermGrammar) -> Spec | None:
     numbers: dict[str, dict[str, float]] = {"WEIGHTS": {}, "SCALES": {}}
     function: ast.FunctionDef | None = None
     for node in tree.body[1:]:
         match node:
             case ast.Assign(targets=[ast.Name(id=("WEIGHTS" | "SCALES") as name)]):
-                read_in = dict(ast.literal_eval(node.value))
-                numbers[name] = {str(key): float(value) for key, value in read_in.items()}
+                table = dict(ast.literal_eval(node.value))
+                numbers[name] = {str(key): float(value) for key, value in table.items()}
             case ast.FunctionDef(name="compute_reward"):
                 function = node
             case _:
@@ -156,20 +150,20 @@ def _read(tree: ast.Module, menu: TermGrammar) -> Spec | None:
     positive = all(0.0 < n < math.inf for table in numbers.values() for n in table.values())
     if function is None or not numbers["WEIGHTS"] or not positive:
         return None
-    return _read_function(function, numbers["WEIGHTS"], numbers["SCALES"], menu)
+    return _read_function(function, numbers["WEIGHTS"], numbers["SCALES"], grammar)
 
 
 def _read_function(
     function: ast.FunctionDef,
     weights: dict[str, float],
     scales: dict[str, float],
-    menu: TermGrammar,
+    grammar: TermGrammar,
 ) -> Spec | None:
     factors: dict[str, tuple[Factor, ...]] = {}
     for node in function.body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                found = _read_product(value, factors) or _read_factor(value, scales, menu)
+                found = _read_product(value, factors) or _read_factor(value, scales, grammar)
                 if found is None:
                     return None
                 factors[name] = found
@@ -182,9 +176,7 @@ def _read_function(
                 known = factors.keys() >= set(returned.values())
                 if returned.keys() != weights.keys() or not known:
                     return None
-                return tuple(
-                    Term(weight, factors[returned[key]]) for key, weight in weights.items()
-                )
+                return tuple(Term(w, factors[returned[key]]) for key, w in weights.items())
             case _:
                 return None
     return None
@@ -193,61 +185,39 @@ def _read_function(
 def _read_product(
     value: ast.expr, factors: dict[str, tuple[Factor, ...]]
 ) -> tuple[Factor, ...] | None:
-    """The factors of `a * b * c`, where each is a name that is already known."""
-    if isinstance(value, ast.Name):
-        return factors.get(value.id)
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mult):
-        left, right = _read_product(value.left, factors), _read_product(value.right, factors)
-        return left + right if left and right else None
+    """The factors of `a * b * c`, where each is a known name."""
+    match value:
+        case ast.Name(id=name):
+            return factors.get(name)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            first, second = _read_product(left, factors), _read_product(right, factors)
+            return first + second if first and second else None
     return None
 
 
-class _Anonymous(ast.NodeTransformer):
-    """Calls every scale `SCALE_NAME`, and remembers which there were."""
-
-    def __init__(self, scales: dict[str, float]) -> None:
-        self.scales = scales
-        self.used: set[str] = set()
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        if node.id not in self.scales:
-            return node
-        self.used.add(node.id)
-        return ast.Name(SCALE_NAME, node.ctx)
-
-
 def _read_factor(
-    value: ast.expr, scales: dict[str, float], menu: TermGrammar
+    value: ast.expr, scales: dict[str, float], grammar: TermGrammar
 ) -> tuple[Factor, ...] | None:
-    anonymous = _Anonymous(scales)
-    factor = menu.recognise(ast.unparse(anonymous.visit(value)))
-    if factor is None or len(anonymous.used) != (factor.scale is not None):
+    nodes = [n for n in ast.walk(value) if isinstance(n, ast.Name) and n.id in scales]
+    used = {node.id for node in nodes}
+    for node in nodes:
+        node.id = SCALE_NAME
+    factor = grammar.recognise(ast.unparse(value))
+    if factor is None or len(used) != (factor.scale is not None):
         return None
-    scale = scales[anonymous.used.pop()] if anonymous.used else None
-    return (replace(factor, scale=scale),)
-
-
-RATES = ("velocity", "angular_velocity")
-LONG = 40
-NUMBERS = {0.0: "zero", 1.0: "one"}
+    return (replace(factor, scale=scales[used.pop()] if used else None),)
 
 
 def names(factor: Factor) -> Iterator[str]:
     """Names for a factor's line, the best first, without end."""
-    candidates = _names(factor)
+    return _numbered(_names(factor))
+
+
+def _numbered(candidates: Sequence[str]) -> Iterator[str]:
+    """The candidates, then the last one with numbers."""
     yield from candidates
     for number in itertools.count(2):
         yield f"{candidates[-1]}_{number}"
-
-
-def product_names(factors: list[str]) -> Iterator[str]:
-    """Names for the line of a product of named factors, the best first, without end."""
-    base = f"{factors[0]}_while_{'_and_'.join(factors[1:])}"
-    if len(base) > LONG:
-        base = f"guarded_{factors[0]}"
-    yield base
-    for number in itertools.count(2):
-        yield f"{base}_{number}"
 
 
 def _names(factor: Factor) -> list[str]:
@@ -256,7 +226,7 @@ def _names(factor: Factor) -> list[str]:
     label, kind = factor.quantity.label, factor.quantity.signal.kind
     word = [factor.word] if factor.word and factor.target is not None else []
     start = factor.target == "start"
-    place = "start" if start else NUMBERS.get(float(factor.target or 0.0), "target")
+    posture = ["posture"] if start and kind in ("angle", "orientation") else []
     match factor.form:
         case "linear":
             return [label, f"high_{label}"] if factor.sign > 0 else [f"low_{label}"]
@@ -265,15 +235,11 @@ def _names(factor: Factor) -> list[str]:
         case "share" | "cosine":
             return [*word, f"{label}_{factor.form}"]
         case "near":
-            posture = ["posture"] if start and kind in ("angle", "orientation") else []
+            place = "start" if start else NUMBERS.get(float(factor.target or 0.0), "target")
             return [*posture, *word, f"{label}_near_{place}"]
         case "stray":
-            posture = ["posture"] if start and kind in ("angle", "orientation") else []
-            return [
-                *posture,
-                *(f"off_{w}" for w in word),
-                f"{label}_{'drift' if start else 'error'}",
-            ]
+            error = "drift" if start else "error"
+            return [*posture, *(f"off_{w}" for w in word), f"{label}_{error}"]
         case "square":
             return [*(["calm"] if kind in RATES else []), f"{label}_squared"]
         case _:
@@ -281,7 +247,7 @@ def _names(factor: Factor) -> list[str]:
 
 
 def thought(spec: Spec, task: str) -> str:
-    """What a spec pays and charges for, in one sentence, and what for."""
+    """What a spec rewards and charges for, and why, in one sentence."""
     paid = [_term(t) for t in spec if t.factors[0].form not in PENALTIES]
     charged = [_term(t) for t in spec if t.factors[0].form in PENALTIES]
     parts = [f"reward {_list(paid)}"] if paid else []
@@ -302,12 +268,14 @@ def _phrase(factor: Factor) -> str:
             "smoothness": "abrupt changes of action",
             "alive": "every step before an early end",
         }[factor.form]
-    what = _the(factor.quantity.phrase)
+    phrase, more = factor.quantity.phrase, factor.sign > 0
+    what = phrase if re.match(r"(the|a|an|signal|whether|how)\b", phrase) else f"the {phrase}"
+    asked = what if more else f"less of {what}"
     match factor.form:
         case "linear":
-            return what if factor.sign > 0 else f"less of {what}"
+            return asked
         case "bounded":
-            return f"{what if factor.sign > 0 else f'less of {what}'} (with diminishing returns)"
+            return f"{asked} (with diminishing returns)"
         case "share" | "cosine":
             return f"{what} turning to {_place(factor)}"
         case "near":
@@ -315,22 +283,17 @@ def _phrase(factor: Factor) -> str:
         case "stray":
             return f"{what} straying from {_place(factor)}"
         case "square":
-            away = "large" if factor.target == 0.0 else "large changes of"
-            return f"{away} {factor.quantity.phrase}"
+            return f"{'large' if factor.target == 0.0 else 'large changes of'} {phrase}"
+        case _ if factor.target is None:
+            return f"{what} {'growing' if more else 'shrinking'}"
         case _:
-            if factor.target is None:
-                return f"{what} {'growing' if factor.sign > 0 else 'shrinking'}"
-            return f"{what} {'coming to' if factor.sign > 0 else 'moving from'} {_place(factor)}"
+            return f"{what} {'coming to' if more else 'moving from'} {_place(factor)}"
 
 
 def _place(factor: Factor) -> str:
     if factor.target == "start":
         return "its start"
     return f"{factor.target:g} ({factor.word})" if factor.word else f"{factor.target:g}"
-
-
-def _the(phrase: str) -> str:
-    return phrase if re.match(r"(the|a|an|signal|whether|how)\b", phrase) else f"the {phrase}"
 
 
 def _list(phrases: list[str]) -> str:

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from eureka_agent.designer.offline.grounding import Grounded, Quantity, VisibleTask, ground
@@ -26,6 +27,23 @@ GATES: frozenset[Form] = frozenset({"share", "cosine", "near"})
 """Forms between 0 and 1, which may multiply another factor."""
 PENALTIES: frozenset[Form] = frozenset({"stray", "square", "effort", "smoothness"})
 """Forms that are never positive."""
+Use = Literal["aim", "keep", "posture", "calm", "thrift", "alive"]
+Target = float | Literal["start"] | None
+
+AIM_REACH = 2.0
+"""Kernels around an aim are this much wider than moderate, so that they reach far."""
+OPPOSITE = 0.1
+"""Plausibility of the direction opposite to the one that the task seems to ask for."""
+SCALE_NAME = "scale_0"
+"""Stands for the name of a scale when expressions are compared."""
+
+_WITHOUT_QUANTITY: dict[Form, str] = {
+    "effort": "-action.square().mean(-1)",
+    "smoothness": "-(action - prev_action).square().mean(-1)",
+    "alive": "(~terminated).float()",
+}
+# A kernel is bounded: unlike a penalty that grows with the error it cannot drown the aim.
+_FORMS_OF_PLACE: tuple[tuple[Form, float], ...] = (("near", 1.0), ("stray", 0.8), ("square", 0.6))
 
 
 @dataclass(frozen=True)
@@ -39,24 +57,24 @@ class Factor:
             progress towards the target, or up without one, -1 for the opposite (progress).
         target: the value asked for (share, cosine, near, stray, square, progress).
         origin: the value at which a share is 0.
-        word: what the target is called; may be empty.
+        word: name of the target; may be empty.
         scale: the width or scale, in the quantity's unit; None if the form needs none.
     """
 
     form: Form
     quantity: Quantity | None = None
     sign: int = 1
-    target: float | Literal["start"] | None = None
+    target: Target = None
     origin: float | None = None
-    word: str = field(default="", compare=False)  # the same is asked for, whatever it is called
+    word: str = field(default="", compare=False)  # the same is asked for, whatever its name
     scale: float | None = None
 
-    @property
+    @cached_property
     def idea(self) -> "Factor":
         """The factor without its number: two widths of one kernel are one idea."""
         return replace(self, scale=None)
 
-    @property
+    @cached_property
     def opposite(self) -> "Factor | None":
         """The factor that asks for the opposite direction; None if it asks for a place."""
         match self.form:
@@ -68,55 +86,34 @@ class Factor:
                 return None
 
     def code(self, scale: str) -> str:
-        """The expression, `[M]`, in which `scale` names the scale."""
+        """The expression `[M]`, in which `scale` names the scale.
+
+        All columns of a signal together count by their Euclidean distance from the target.
+        """
         if self.quantity is None:
-            return {
-                "effort": "-action.square().mean(-1)",
-                "smoothness": "-(action - prev_action).square().mean(-1)",
-                "alive": "(~terminated).float()",
-            }[self.form]
-        if self.quantity.whole:
-            return self._vector_code(scale)
-        x = self.quantity.read()
-        minus = "-" if self.sign < 0 else ""
+            return _WITHOUT_QUANTITY[self.form]
+        x, whole, error = self.quantity.read(), self.quantity.whole, self._error()
         over = f" / {scale}" if self.scale is not None else ""
-        error = self._error()
         ratio = f"{_bracketed(error)}{over}" if over else error
+        square = f"{_bracketed(ratio)}.square()"
+        signed = f"-{x}{over}" if self.sign < 0 else f"{x}{over}"
         match self.form:
             case "linear":
-                return f"{minus}{x}{over}"
+                return signed
             case "bounded":
-                return f"torch.tanh({minus}{x}{over})"
+                return f"torch.tanh({signed})"
             case "share":
                 return self._share(x)
             case "cosine":
                 return f"(1.0 + torch.cos({error})) / 2.0"
             case "near":
-                return f"torch.exp(-{_bracketed(ratio)}.square())"
+                return f"torch.exp(-{square}{'.sum(-1)' if whole else ''})"
             case "stray":
-                return f"-{_bracketed(error)}.abs(){over}"
+                return f"-{self._distance()}{over}"
             case "square":
-                return f"-{_bracketed(ratio)}.square()"
+                return f"-{square}{'.mean(-1)' if whole else ''}"
             case _:
                 return f"({self._gain()}){over}"
-
-    def _vector_code(self, scale: str) -> str:
-        """The expression for all columns together, by their Euclidean distance from the target."""
-        over = f" / {scale}" if self.scale is not None else ""
-        error = self._error()
-        ratio = f"{_bracketed(error)}{over}" if over else error
-        length = f"{_bracketed(error)}.square().sum(-1).sqrt()"
-        match self.form:
-            case "near":
-                return f"torch.exp(-{_bracketed(ratio)}.square().sum(-1))"
-            case "stray":
-                return f"-{length}{over}"
-            case "square":
-                return f"-{_bracketed(ratio)}.square().mean(-1)"
-            case _:
-                before = f"{_bracketed(self._error('prev_'))}.square().sum(-1).sqrt()"
-                near, far = (length, before) if self.sign > 0 else (before, length)
-                return f"({far} - {near}){over}"
 
     def _error(self, prefix: str = "") -> str:
         """The quantity minus its target."""
@@ -126,6 +123,12 @@ class Factor:
             return f"{x} - {self.quantity.read('start_')}"
         return _minus(x, self.target or 0.0)
 
+    def _distance(self, prefix: str = "") -> str:
+        """The distance of the quantity from its target."""
+        assert self.quantity is not None
+        norm = ".square().sum(-1).sqrt()" if self.quantity.whole else ".abs()"
+        return f"{_bracketed(self._error(prefix))}{norm}"
+
     def _share(self, x: str) -> str:
         assert isinstance(self.target, float) and self.origin is not None
         if self.target > self.origin:
@@ -133,14 +136,12 @@ class Factor:
         return f"({self.origin!r} - {x}) / {self.origin - self.target!r}"
 
     def _gain(self) -> str:
-        """One control step's change for the better."""
+        """The change for the better in one control step."""
         assert self.quantity is not None
-        now, before = self.quantity.read(), self.quantity.read("prev_")
-        if self.target is not None:
-            before, now = _bracketed(self._error("prev_")), _bracketed(self._error())
-            near, far = (now, before) if self.sign > 0 else (before, now)
-            return f"{far}.abs() - {near}.abs()"
-        return f"{now} - {before}" if self.sign > 0 else f"{before} - {now}"
+        more, less = self.quantity.read(), self.quantity.read("prev_")
+        if self.quantity.whole or self.target is not None:
+            more, less = self._distance("prev_"), self._distance()  # a distance should shrink
+        return f"{more} - {less}" if self.sign > 0 else f"{less} - {more}"
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ class Term:
     weight: float
     factors: tuple[Factor, ...]
 
-    @property
+    @cached_property
     def ideas(self) -> frozenset[Factor]:
         """What the term is about, without its numbers."""
         return frozenset(factor.idea for factor in self.factors)
@@ -189,22 +190,9 @@ def _bracketed(code: str) -> str:
     return f"({code})" if any(sign in code for sign in (" - ", " + ", " / ")) else code
 
 
-Use = Literal["aim", "keep", "posture", "calm", "thrift", "alive"]
-
-AIM_REACH = 2.0
-"""Kernels around an aim are this much wider than moderate, so that they are felt from afar."""
-OPPOSITE = 0.1
-"""Plausibility of the opposite direction beside the one that the task seems to ask for."""
-SCALE_NAME = "scale_0"
-"""Stands for the name of a scale where expressions are compared."""
-
-# A kernel is bounded: unlike a charge that grows with the error it cannot drown the aim.
-_FORMS_OF_PLACE: tuple[tuple[Form, float], ...] = (("near", 1.0), ("stray", 0.8), ("square", 0.6))
-
-
 @dataclass(frozen=True)
 class Production:
-    """A factor that a program could hold.
+    """A factor that a program could contain.
 
     Attributes:
         factor: the factor, with its usual scale.
@@ -218,37 +206,33 @@ class Production:
 
 
 class TermGrammar:
-    """All offers of a task, the most plausible first.
+    """All productions of a task, the most plausible first.
 
     Attributes:
-        offers: one per idea; where an idea has several uses, the most plausible one.
+        productions: one per idea; if an idea has several uses, the most plausible one.
     """
 
-    def __init__(self, sight: VisibleTask) -> None:
-        offers = [o for grounded in ground(sight) for o in _offers(grounded, sight)]
-        offers += [
-            Production(Factor("effort"), "thrift", 0.5),
-            Production(Factor("smoothness"), "thrift", 0.4),
-        ]
-        if sight.can_end:
-            offers.append(Production(Factor("alive"), "alive", 0.5))
-        self.offers: list[Production] = []
+    def __init__(self, visible: VisibleTask) -> None:
+        found = [p for grounded in ground(visible) for p in _productions(grounded, visible)]
+        found.append(Production(Factor("effort"), "thrift", 0.5))
+        found.append(Production(Factor("smoothness"), "thrift", 0.4))
+        if visible.can_end:
+            found.append(Production(Factor("alive"), "alive", 0.5))
         self._by_idea: dict[Factor, Production] = {}
         self._by_code: dict[str, Factor] = {}
-        for offer in sorted(offers, key=lambda o: -o.prior):
-            if offer.factor.idea in self._by_idea or not offer.prior:
-                continue
-            self.offers.append(offer)
-            self._by_idea[offer.factor.idea] = offer
-            code = ast.unparse(ast.parse(offer.factor.code(SCALE_NAME)))
-            self._by_code.setdefault(code, offer.factor)
+        for production in sorted(found, key=lambda p: -p.prior):
+            if production.prior and production.factor.idea not in self._by_idea:
+                self._by_idea[production.factor.idea] = production
+                code = ast.unparse(ast.parse(production.factor.code(SCALE_NAME)))
+                self._by_code.setdefault(code, production.factor)
+        self.productions = list(self._by_idea.values())
 
-    def of(self, *uses: Use) -> list[Production]:
-        """The offers for some uses, the most plausible first."""
-        return [offer for offer in self.offers if offer.use in uses]
+    def for_use(self, *uses: Use) -> list[Production]:
+        """The productions for some uses, the most plausible first."""
+        return [production for production in self.productions if production.use in uses]
 
-    def offer(self, factor: Factor) -> Production:
-        """The offer that a factor came from."""
+    def production(self, factor: Factor) -> Production:
+        """The production that a factor came from."""
         return self._by_idea[factor.idea]
 
     def recognise(self, code: str) -> Factor | None:
@@ -256,14 +240,14 @@ class TermGrammar:
         return self._by_code.get(code)
 
 
-def usual_weight(offer: Production, aim: Factor) -> float:
-    """A weight for an offer beside an aim of weight 1.
+def usual_weight(production: Production, aim: Factor) -> float:
+    """A weight for a production beside an aim of weight 1.
 
-    An aim that is never above 1 is easily drowned, so what stands beside it weighs less. Who keeps
-    still keeps its posture, so beside a motion that weighs little, too.
+    An aim that never exceeds 1 is easily drowned, so everything beside it weighs less. A robot
+    that stands still keeps its posture, so beside a motion the posture weighs little as well.
     """
     beside_bounded = aim.form not in ("linear", "progress")
-    match offer.use:
+    match production.use:
         case "aim":
             return 1.0
         case "posture" if _is_motion(aim):
@@ -280,15 +264,15 @@ def _is_motion(aim: Factor) -> bool:
     return moves or aim.form == "progress"
 
 
-def _offers(grounded: Grounded, sight: VisibleTask) -> Iterator[Production]:
-    """All offers about one quantity."""
-    for factor, fit in _aims(grounded, sight):
+def _productions(grounded: Grounded, visible: VisibleTask) -> Iterator[Production]:
+    """All productions about one quantity."""
+    for factor, fit in _aims(grounded, visible):
         yield Production(factor, "aim", grounded.aim * fit)
-        if sight.task and (opposite := factor.opposite):  # without a task both are there already
+        if visible.task and (opposite := factor.opposite):  # without a task both are there already
             yield Production(opposite, "aim", OPPOSITE * grounded.aim * fit)
     target = 0.0 if grounded.target is None else grounded.target
-    kept = target if grounded.word else "start"
-    places: list[tuple[Use, float, float | Literal["start"]]] = [
+    kept: Target = target if grounded.word else "start"
+    places: list[tuple[Use, float, Target]] = [
         ("keep", grounded.keep, kept),
         ("posture", grounded.posture, "start"),
     ]
@@ -299,35 +283,35 @@ def _offers(grounded: Grounded, sight: VisibleTask) -> Iterator[Production]:
     yield Production(still, "calm", 0.5 * grounded.calm)
 
 
-def _aims(grounded: Grounded, sight: VisibleTask) -> Iterator[tuple[Factor, float]]:
+def _aims(grounded: Grounded, visible: VisibleTask) -> Iterator[tuple[Factor, float]]:
     """The forms in which a quantity can be the aim, and how well each suits it."""
     quantity, target, sign = grounded.quantity, grounded.target, grounded.sign
-    kind = quantity.signal.kind
-    if not sight.task:
-        yield from _blind_aims(grounded, sight)
+    step = visible.control_step
+    if not visible.task:
+        yield from _blind_aims(grounded, step)
     elif grounded.origin is not None:
         yield Factor("share", quantity, 1, target, grounded.origin, grounded.word), 1.0
         yield _placed(grounded, "near", target), 0.8
-        yield _progress(grounded, sight, target), 0.3
+        yield _progress(grounded, step, target), 0.3
     elif target is not None:
         wrapped = quantity.signal.unit == "rad" and not quantity.whole
         if wrapped:
             yield Factor("cosine", quantity, 1, target, word=grounded.word), 1.0
         yield _placed(grounded, "near", target), 0.8
         yield _placed(grounded, "stray", target), 0.5 if wrapped else 1.0
-        yield _progress(grounded, sight, target), 0.3 if wrapped else 0.8
-    elif quantity.whole:  # away from where all columns are 0
-        yield replace(_progress(grounded, sight, 0.0), sign=-1), 1.0
-    elif kind in ("position", "distance", "goal"):
-        yield _progress(grounded, sight, None), 1.0
+        yield _progress(grounded, step, target), 0.3 if wrapped else 0.8
+    elif quantity.whole:  # away from the point where all columns are 0
+        yield replace(_progress(grounded, step, 0.0), sign=-1), 1.0
+    elif quantity.signal.kind in ("position", "distance", "goal"):
+        yield _progress(grounded, step, None), 1.0
         yield _towards(grounded, "linear", sign), 0.7
     else:
         yield _towards(grounded, "linear", sign), 1.0
         yield _towards(grounded, "bounded", sign), 0.7
 
 
-def _blind_aims(grounded: Grounded, sight: VisibleTask) -> Iterator[tuple[Factor, float]]:
-    """Without documentation every column could be wanted high, low, at 0 or where it started."""
+def _blind_aims(grounded: Grounded, step: float) -> Iterator[tuple[Factor, float]]:
+    """Without documentation a column may have to be high, low, at 0 or where it started."""
     if grounded.quantity.whole:
         return
     for sign in (1, -1):
@@ -335,26 +319,25 @@ def _blind_aims(grounded: Grounded, sight: VisibleTask) -> Iterator[tuple[Factor
         yield _towards(grounded, "bounded", sign), 1.0
     yield _placed(grounded, "near", 0.0), 1.0
     yield _placed(grounded, "stray", 0.0), 1.0
-    yield _progress(grounded, sight, None), 1.0
+    yield _progress(grounded, step, None), 1.0
 
 
 def _towards(grounded: Grounded, form: Form, sign: int) -> Factor:
     return Factor(form, grounded.quantity, sign, scale=_scale(grounded, form))
 
 
-def _placed(grounded: Grounded, form: Form, target: float | Literal["start"] | None) -> Factor:
+def _placed(grounded: Grounded, form: Form, target: Target) -> Factor:
     word = grounded.word if target == grounded.target else ""
     return Factor(form, grounded.quantity, 1, target, word=word, scale=_scale(grounded, form))
 
 
-def _progress(grounded: Grounded, sight: VisibleTask, target: float | None) -> Factor:
-    word = grounded.word if target is not None else ""
-    sign = 1 if target is not None else grounded.sign
-    return Factor("progress", grounded.quantity, sign, target, word=word, scale=sight.control_step)
+def _progress(grounded: Grounded, step: float, target: float | None) -> Factor:
+    sign, word = (grounded.sign, "") if target is None else (1, grounded.word)
+    return Factor("progress", grounded.quantity, sign, target, word=word, scale=step)
 
 
 def _scale(grounded: Grounded, form: Form) -> float | None:
-    """The usual scale; none where dividing by 1 would only clutter the program."""
+    """The usual scale; none if it would only divide by 1."""
     moderate = grounded.quantity.moderate
     if form == "bounded":
         return 2.0 * AIM_REACH * moderate
