@@ -1,6 +1,7 @@
-"""What this machine can do to keep reward programs in: found out by trying, and named by a level.
+"""How well this machine keeps reward programs in: found out by trying, and named by a level.
 
-The parent's side. A child puts on the layers that are named here, and ends if one does not hold.
+The client's side of the self-test in `sandbox_server`. A worker puts on the layers that are named
+here, and ends if one does not hold.
 """
 
 import functools
@@ -23,39 +24,38 @@ from eureka_agent.workers.sandbox_server import attempts
 
 FULL, NEARLY_FULL, REDUCED = "full", "full-", "reduced"
 MAC, WEAK, STATIC_ONLY = "mac", "weak", "static-only"
-LEVELS = (FULL, NEARLY_FULL, REDUCED, MAC, WEAK, STATIC_ONLY)
-"""Best first."""
 POLICIES = {"required": NEARLY_FULL, "auto": MAC, "weak": WEAK, "off": STATIC_ONLY}
 """What a user can ask for, and the worst level that each accepts; `off` also locks nothing."""
 
-_MEANINGS = {
-    FULL: "Landlock and seccomp hold",
-    NEARLY_FULL: "Landlock of an older kernel and seccomp hold",
-    REDUCED: "seccomp alone holds",
-    MAC: "macOS's sandbox-exec holds",
-    WEAK: "Landlock or bubblewrap alone holds",
-    STATIC_ONLY: "no lock-down holds, only the check of the text",
-}
-_WARNINGS = {
+_LEVELS = {
+    FULL: ("Landlock and seccomp hold", ""),
+    NEARLY_FULL: ("Landlock of an older kernel and seccomp hold", ""),
     REDUCED: (
+        "seccomp alone holds",
         "Landlock is missing, so one layer alone closes the file system to reward programs, and "
         "none does while they train on a GPU. Use Linux 5.13 or newer, in a container that lets "
-        "Landlock through."
+        "Landlock through.",
     ),
     MAC: (
+        "macOS's sandbox-exec holds",
         "On macOS sandbox-exec keeps reward programs from the network and from writing, not from "
-        "reading this user's files. Run in a Linux virtual machine what you do not trust."
+        "reading this user's files. Run in a Linux virtual machine what you do not trust.",
     ),
     WEAK: (
+        "Landlock or bubblewrap alone holds",
         "seccomp is missing, so reward programs may use parts of the network, start processes and "
-        "disturb others. Run in a container or a virtual machine."
+        "disturb others. Run in a container or a virtual machine.",
     ),
     STATIC_ONLY: (
-        "Nothing but the check of their text keeps reward programs from this user's files, network "
-        "and processes. Run in a container or a virtual machine."
+        "no lock-down holds, only the check of the text",
+        "Only the check of their text keeps reward programs from this user's files, network and "
+        "processes. Run in a container or a virtual machine.",
     ),
 }
-_TRIAL, _TRIAL_S = "eureka_agent.workers.sandbox_server", 60.0
+"""Meaning of each level, and what a user must know about it."""
+LEVELS = tuple(_LEVELS)
+"""Best first."""
+_MODULE, _DEADLINE_S = "eureka_agent.workers.sandbox_server", 60.0
 _STAGES = ("capabilities", LANDLOCK, SECCOMP, "together")
 _FULL_ABI = 4
 _CLOSES = {
@@ -71,9 +71,9 @@ class Isolation:
 
     Attributes:
         level: one of `LEVELS`.
-        layers: those of the lock-down that held when they were tried.
+        layers: those of the lock-down that held in the self-test.
         findings: by layer, in words, the missing ones too.
-        wrapper: what children are started inside of; None for nothing.
+        wrapper: the program that workers are started inside of; None for none.
         system: kernel and architecture.
     """
 
@@ -85,13 +85,13 @@ class Isolation:
 
     @property
     def warning(self) -> str:
-        """What a user must know, in plain words; empty if there is nothing."""
-        return _WARNINGS.get(self.level, "")
+        """What a user must know, in plain words; may be empty."""
+        return _LEVELS[self.level][1]
 
     @property
     def meaning(self) -> str:
         """What the level stands for."""
-        return _MEANINGS[self.level]
+        return _LEVELS[self.level][0]
 
     def __str__(self) -> str:
         found = "; ".join(f"{layer} {said}" for layer, said in self.findings.items())
@@ -124,15 +124,18 @@ def require_isolation(policy: str) -> Isolation:
 
 @functools.cache
 def detect_isolation() -> Isolation:
-    """Try all layers in a child, once in the life of this process."""
+    """Try all layers in a worker, once in the life of this process."""
     if sys.platform == "darwin":
-        return _survey_mac()
+        failure = wrapper_failure(SANDBOX_EXEC)
+        level, wrapper = (STATIC_ONLY, None) if failure else (MAC, SANDBOX_EXEC)
+        findings = {SANDBOX_EXEC.name: failure or "holds"}
+        return Isolation(level, (), findings, wrapper, _system())
     try:
-        with WorkerProcess(_TRIAL) as child:
-            request = Message("try", {"stages": list(_STAGES)})
-            said = child.request(request, deadline_s=_TRIAL_S).fields
+        with WorkerProcess(_MODULE) as worker:
+            request = Message("try_stages", {"stages": list(_STAGES)})
+            said = worker.request(request, deadline_s=_DEADLINE_S).fields
     except (WorkerFailed, JobFailed) as error:
-        said = {"outcomes": {stage: {_TRIAL: error.message} for stage in _STAGES}, "abi": 0}
+        said = {"outcomes": {stage: {_MODULE: error.message} for stage in _STAGES}, "abi": 0}
     found = prove(said["outcomes"], said["abi"])
     if found.level in (FULL, NEARLY_FULL):
         return found
@@ -145,10 +148,11 @@ def detect_isolation() -> Isolation:
 
 
 def prove(outcomes: Mapping[str, Mapping[str, str]], abi: int) -> Isolation:
-    """The level that a trial proves.
+    """The level that a self-test proves.
 
     Args:
-        outcomes: by stage and attempt, as `trial.try_stage` gives them; all stages but "nothing".
+        outcomes: by stage and attempt, as of `sandbox_server.try_stage`; of all stages except
+            "nothing".
         abi: of Landlock, 0 without.
     """
     open_to = {stage: _left_open(stage, outcomes[stage]) for stage in _STAGES}
@@ -178,15 +182,15 @@ def wrapper_failure(wrapper: Wrapper) -> str:
         with (
             tempfile.TemporaryDirectory() as folder,
             socket.create_server(("127.0.0.1", 0)) as server,
-            WorkerProcess(_TRIAL, wrapper=wrapper) as child,
+            WorkerProcess(_MODULE, wrapper=wrapper) as worker,
         ):
             port = server.getsockname()[1]
             fields = {"process": os.getpid(), "port": port, "folder": folder}
-            reply = child.request(Message("reach", fields), deadline_s=_TRIAL_S)
+            reply = worker.request(Message("try_wrapper", fields), deadline_s=_DEADLINE_S)
     except (WorkerFailed, JobFailed) as error:
         return f"fails: {error.message}"
     still = [name for name, said in reply.fields["outcomes"].items() if said]
-    return f"fails: a child could still {' and '.join(still)}" if still else ""
+    return f"fails: a worker could still {' and '.join(still)}" if still else ""
 
 
 def _left_open(stage: str, outcome: Mapping[str, str]) -> str:
@@ -196,13 +200,6 @@ def _left_open(stage: str, outcome: Mapping[str, str]) -> str:
     closes = _CLOSES.get(stage, attempts(Path(), -1, -1).keys())
     still = [name for name in closes if outcome.get(name, "not tried")]
     return f"fails: a program could still {' and '.join(still)}" if still else ""
-
-
-def _survey_mac() -> Isolation:
-    failure = wrapper_failure(SANDBOX_EXEC)
-    if failure:
-        return Isolation(STATIC_ONLY, (), {SANDBOX_EXEC.name: failure}, None, _system())
-    return Isolation(MAC, (), {SANDBOX_EXEC.name: "holds"}, SANDBOX_EXEC, _system())
 
 
 def _accepts(policy: str, level: str) -> bool:

@@ -1,7 +1,7 @@
-"""The trial: tries what a locked process must not be able to do. Run as a child, see `serve`.
+"""The sandbox's self-test: tries what a locked process must not be able to do. See `serve`.
 
 What a kernel's version promises is no proof. So each layer is put on by a fork of this process,
-which then tries every forbidden thing and says what was refused.
+which then tries every forbidden thing and reports what was refused.
 """
 
 import contextlib
@@ -18,10 +18,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from eureka_agent.common.errors import describe
 from eureka_agent.workers.isolation import landlock, seccomp
 from eureka_agent.workers.isolation.lock import drop_capabilities, lock
 from eureka_agent.workers.isolation.syscalls import NUMBERS, system_call
-from eureka_agent.workers.protocol import Message
+from eureka_agent.workers.protocol import Message, done
 from eureka_agent.workers.serve import Reporter, serve
 
 _FIOSETOWN, _F_SETSIG = 0x8901, 10
@@ -30,7 +31,7 @@ Attempt = Callable[[], object]
 
 RUN_A_PROGRAM = "run another program"
 WORK = "compute in threads"
-"""The one thing that must still be possible."""
+"""The only thing that must still be possible."""
 
 
 def attempts(victim: Path, descriptor: int, connection: int) -> dict[str, Attempt]:
@@ -92,12 +93,12 @@ def _fork() -> None:
         os._exit(0)
 
 
-def _work() -> None:
-    done: list[int] = []
-    thread = threading.Thread(target=lambda: done.append(sum(range(1000))))
+def _compute_in_thread() -> None:
+    results: list[int] = []
+    thread = threading.Thread(target=lambda: results.append(sum(range(1000))))
     thread.start()
     thread.join()
-    assert done
+    assert results
 
 
 STAGES: dict[str, Callable[[], object]] = {
@@ -132,7 +133,7 @@ def try_stage(stage: str) -> dict[str, str]:
 
 
 def _try_all(stage: str, victim: Path, writer: int) -> None:
-    """Say what happens, one line an attempt: the last one may be the end of this process."""
+    """Write what happens, one line an attempt: the last one may be the end of this process."""
 
     def tell(name: str, outcome: str) -> None:
         os.write(writer, f"{json.dumps([name, outcome])}\n".encode())
@@ -142,39 +143,39 @@ def _try_all(stage: str, victim: Path, writer: int) -> None:
     tried = attempts(victim, descriptor, near.fileno())
     try:
         STAGES[stage]()
-        _work()
+        _compute_in_thread()
     except Exception as error:
-        tell(WORK, f"{type(error).__name__}: {error}")
+        tell(WORK, describe(error))
         return
     tell(WORK, "")
     for name, attempt in tried.items():
         if name == RUN_A_PROGRAM:
-            tell(name, "it ran")  # and there is nobody left to say so
-        tell(name, _outcome(attempt))
+            tell(name, "it ran")  # this process is another program then
+        tell(name, _outcome(attempt, PermissionError))
     far.close()
 
 
-def _outcome(attempt: Attempt) -> str:
+def _outcome(attempt: Attempt, refusal: type[OSError]) -> str:
     try:
         attempt()
-    except PermissionError:
+    except refusal:
         return ""
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return describe(error)
     return "it worked"
 
 
-def put_to_trial(request: Message, reporter: Reporter) -> Message:
+def try_stages(request: Message, reporter: Reporter) -> Message:
     """Fields: `stages`. Replies with `outcomes` by stage and attempt, and Landlock's `abi`."""
     outcomes = {stage: try_stage(stage) for stage in request.fields["stages"]}
-    return Message("tried", {"outcomes": outcomes, "abi": landlock.abi()})
+    return done({"outcomes": outcomes, "abi": landlock.abi()})
 
 
-def reach_out(request: Message, reporter: Reporter) -> Message:
-    """What a wrapper must keep from a child that is not locked yet.
+def try_wrapper(request: Message, reporter: Reporter) -> Message:
+    """Try what a wrapper must keep from a worker that is not locked yet.
 
-    Fields: `process` (an id), `port` (somebody listens there), `folder`. Replies with `outcomes` by
-    attempt as `try_stage` has them, but that a thing may also be refused by not being there.
+    Fields: `process` (an id), `port` (one that is listened to), `folder`. Replies with `outcomes`
+    by attempt as `try_stage` has them, except that what is not there counts as refused, too.
     """
     process, port = request.fields["process"], request.fields["port"]
     target = Path(request.fields["folder"]) / "written"
@@ -183,16 +184,8 @@ def reach_out(request: Message, reporter: Reporter) -> Message:
         "connect": lambda: socket.create_connection(("127.0.0.1", port), timeout=5.0).close(),
         "write a file": target.touch,
     }
-    outcomes = {}
-    for name, attempt in tried.items():
-        try:
-            attempt()
-        except OSError:
-            outcomes[name] = ""
-        else:
-            outcomes[name] = "it worked"
-    return Message("reached", {"outcomes": outcomes})
+    return done({"outcomes": {name: _outcome(tried[name], OSError) for name in tried}})
 
 
 if __name__ == "__main__":
-    serve({"try": put_to_trial, "reach": reach_out})
+    serve(try_stages, try_wrapper)

@@ -16,7 +16,7 @@ from eureka_agent.common.errors import EurekaError
 from eureka_agent.environment import Environment, Episodes, SignalLayout, find_environment
 from eureka_agent.reward import Finding, RewardFailed
 from eureka_agent.workers.probe_client import ProbeClient, read_findings
-from eureka_agent.workers.probe_server import Bill
+from eureka_agent.workers.probe_server import Cost
 from eureka_agent.workers.probe_server import ProbeServer as ProberChild
 from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import InvalidReply, JobFailed, Message
@@ -139,17 +139,17 @@ def test_a_program_cannot_tell_a_probe_by_its_number_of_rows(
 
 def test_a_program_that_has_cost_too_much_is_not_scored_again() -> None:
     child = ProberChild()
-    child._bills["slow"] = Bill(seconds=99.0, rows=1000)
+    child._costs["slow"] = Cost(seconds=99.0, rows=1000)
     with pytest.raises(RewardFailed, match="too slow"), child._charged("slow", 1000):
         pytest.fail("It was called.")
     with child._charged("quick", 1000):
         sum(range(1000))
-    assert child._bills["quick"].rows == 1000
-    assert child._bills["quick"].seconds > 0.0
+    assert child._costs["quick"].rows == 1000
+    assert child._costs["quick"].seconds > 0.0
     with pytest.raises(RewardFailed, match="broken"), child._charged("quick", 1):
         raise RewardFailed("It is broken.", 1)
-    assert child._bills["quick"].rows == 1001
-    assert not Bill(seconds=99.0, rows=1_000_000).too_slow
+    assert child._costs["quick"].rows == 1001
+    assert not Cost(seconds=99.0, rows=1_000_000).too_high
 
 
 def blamed(prober: ProbeClient, text: str) -> str:
@@ -233,8 +233,12 @@ def finding(**changes: Any) -> dict[str, Any]:
     return sound | changes
 
 
+def probed(findings: list[dict[str, Any]]) -> Message:
+    return Message("done", {"findings": findings})
+
+
 def test_a_childs_words_are_cleaned() -> None:
-    (found,) = read_findings({"findings": [finding(message="\x1b[31mred\n" + "x" * 999)]}, SOUND)
+    (found,) = read_findings(probed([finding(message="\x1b[31mred\n" + "x" * 999)]), SOUND)
     assert found.message.startswith("[31mred x")
     assert len(found.message) == 300
 
@@ -254,8 +258,10 @@ def test_a_childs_words_are_cleaned() -> None:
         {"findings": [finding(column=0)]},
         {"findings": [finding(message=None)]},
         {"findings": [{"rule": "constant"}]},
+        {"findings": [finding(more=1)]},
+        {"findings": [], "more": 1},
     ],
 )
 def test_what_is_no_finding_is_garbage(fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidReply):
-        read_findings(fields, SOUND)
+        read_findings(Message("done", fields), SOUND)

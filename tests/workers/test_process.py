@@ -149,7 +149,7 @@ def test_a_child_sees_the_allow_list_and_no_key(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("WARP_CACHE_PATH", "kernels")
     monkeypatch.setenv("EUREKA_ENVS", "robots:~/more:/absolute")
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
-    with start(threads=2) as child:
+    with start() as child:
         folder = ask(child, "limits").fields["folder"]
         content = Path(f"/proc/{child.pid}/environ").read_text()
     pairs = dict(entry.split("=", 1) for entry in content.rstrip("\0").split("\0"))
@@ -158,8 +158,8 @@ def test_a_child_sees_the_allow_list_and_no_key(monkeypatch: pytest.MonkeyPatch)
         "LC_ALL": "C.UTF-8",
         "HOME": folder,
         "TMPDIR": folder,
-        "OMP_NUM_THREADS": "2",
-        "MKL_NUM_THREADS": "2",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
         "PYTHONHASHSEED": "0",
         "OMP_WAIT_POLICY": "PASSIVE",
         "MKL_CBWR": "COMPATIBLE",
@@ -244,7 +244,7 @@ def test_blame_does_not_outlive_the_request(child: WorkerProcess) -> None:
 
 def test_a_child_that_destroys_the_shared_byte_harms_only_itself(child: WorkerProcess) -> None:
     with pytest.raises(WorkerDied) as caught:
-        ask(child, "cut_blame")
+        ask(child, "cut_active_lane")
     assert caught.value.lane is None
 
 

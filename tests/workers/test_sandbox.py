@@ -47,7 +47,7 @@ def outcomes(**broken: str) -> dict[str, dict[str, str]]:
 
 @modern
 def test_what_is_forbidden_works_without_the_lock_down_and_never_with_it() -> None:
-    found = tried("eureka_agent.workers.sandbox_server", "try", ["nothing", *STAGES])
+    found = tried("eureka_agent.workers.sandbox_server", "try_stages", ["nothing", *STAGES])
     free = {"use a privilege"} if os.getuid() else set()
     assert {name for name, said in found["nothing"].items() if said} | free == set(
         attempts(Path(), -1, -1)
@@ -126,7 +126,7 @@ def test_a_policy_refuses_what_is_worse_than_it_accepts(
     policy: str, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Isolation(level, (), {"landlock": "of some kind"}, None, "Somewhere 1.0")
-    monkeypatch.setattr(sandbox, "survey", lambda: found)
+    monkeypatch.setattr(sandbox, "detect_isolation", lambda: found)
     if policy == "off":
         assert require_isolation(policy).level == "static-only"
         assert require_isolation(policy).layers == ()
@@ -158,7 +158,7 @@ def test_bubblewrap_hides_the_network_and_other_processes() -> None:
     ) as child:
         fields = child.request(Message("limits"), deadline_s=60).fields
         assert "NoNewPrivs:\t1" in fields["status"]
-        with pytest.raises(sandbox.ChildFailed, match=r"more than 0\.5 GiB"):
+        with pytest.raises(sandbox.WorkerFailed, match=r"more than 0\.5 GiB"):
             child.request(Message("grow"), deadline_s=60)
 
 

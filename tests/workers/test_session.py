@@ -39,7 +39,7 @@ def test_the_one_that_waits_is_taken_once() -> None:
 def test_one_that_died_meanwhile_is_replaced() -> None:
     with PrestartedWorker(start) as prestarted:
         prestarted.prepare()
-        waiting = prestarted._child
+        waiting = prestarted._waiting
         assert waiting is not None
         assert answers(waiting)
         os.kill(waiting.pid, signal.SIGKILL)
@@ -52,7 +52,7 @@ def test_one_that_died_meanwhile_is_replaced() -> None:
 def test_none_is_left_behind() -> None:
     with PrestartedWorker(start) as prestarted:
         prestarted.prepare()
-        waiting = prestarted._child
+        waiting = prestarted._waiting
     assert waiting is not None
     assert not waiting.alive
     with PrestartedWorker(start):

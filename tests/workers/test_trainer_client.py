@@ -15,10 +15,13 @@ from eureka_agent.workers.judge_client import JudgeClient, JudgeFailed
 from eureka_agent.workers.protocol import InvalidReply, WorkerFailed
 from eureka_agent.workers.trainer_client import TrainerClient, rows_per_call
 
-CHILDREN = [Path(__file__).parent / "children"]
+CHILDREN = [
+    Path(__file__).parent / "children",
+    Path(__file__).parents[1] / "search" / "children",
+]
 HASTY = functools.partial(TrainerClient, module="hasty_worker", import_path=CHILDREN)
 FRAGILE = functools.partial(TrainerClient, module="fragile_worker", import_path=CHILDREN)
-CROOKED = functools.partial(TrainerClient, module="crooked_worker", import_path=CHILDREN)
+CROOKED = functools.partial(TrainerClient, module="crooked_trainer", import_path=CHILDREN)
 CONFIG = SearchConfig(candidates=2, worlds=4, steps=64, threads=1, ranking_episodes=1)
 
 
@@ -30,7 +33,7 @@ def environment(tmp_path: Path) -> Environment:
 @pytest.mark.parametrize(
     ("lie", "kind"),
     [
-        ("kind", InvalidReply),
+        ("more", InvalidReply),
         ("refusal", WorkerFailed),
         ("progress", InvalidReply),
         ("report", InvalidReply),
@@ -62,7 +65,7 @@ def test_a_lie_fails_its_reward_and_not_the_search(
         trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
         (outcome,) = trainer.train([Job(number, program, 1, "the liar")])
         assert outcome.best is None
-        assert "for a lane" in (outcome.failure or "")
+        assert "evicted" in (outcome.failure or "")
         (training,) = run.trainings()
         assert training.state == "failed"
 
@@ -155,16 +158,13 @@ def test_a_program_is_called_with_a_rollout_or_with_a_step(environment: Environm
     assert rows_per_call(dataclasses.replace(CONFIG, trainer="sb3", candidates=1), environment) == 4
 
 
-@pytest.mark.parametrize(("episodes", "said"), [(1, "exit status 9"), (2, "not finite")])
-def test_a_judge_that_fails_again_and_again_names_the_fitness(
-    environment: Environment, episodes: int, said: str
-) -> None:
+def test_a_judge_that_fails_again_and_again_names_the_fitness(environment: Environment) -> None:
     path = environment.fitness_path
     with JudgeClient(
         environment, CONFIG, path, module="crooked_judge", import_path=CHILDREN
     ) as judge:
-        with pytest.raises(JudgeFailed, match=said) as caught:
-            judge.judge([policy(environment, 0)], pools.RANKING, episodes)
+        with pytest.raises(JudgeFailed, match="exit status 9") as caught:
+            judge.judge([policy(environment, 0)], pools.RANKING, 1)
     assert not isinstance(caught.value, WorkerFailed)
     assert str(path) in caught.value.message
     assert "3 times" in caught.value.message

@@ -15,7 +15,7 @@ from eureka_agent.environment import (
     find_environment,
 )
 from eureka_agent.reward import Finding, RewardFunction, RewardProgram, RewardValues, parse
-from eureka_agent.workers.probe.dry_run import dry_run
+from eureka_agent.workers.probe.dry_run import Origin, dry_run, origins
 from eureka_agent.workers.probe.samples import (
     BLOCK,
     Batch,
@@ -201,7 +201,7 @@ def test_a_slow_program_is_told_what_share_of_a_training_it_takes(tried: Try) ->
     body = "x = pole_up\nfor i in range(200):\n    for j in range(40):\n"
     body += '        x = torch.exp(x * 0.1)\nreturn {"a": x + pole_up}'
     finding = only(tried(body), "slow", "warning")
-    assert "% of a training's time" in finding.message
+    assert "% of a training run's time" in finding.message
 
 
 AT_512 = "a = pole_up\nif pole_up.shape[0] == 512:\n    a = {}\nreturn {{'a': a}}"
@@ -209,7 +209,10 @@ AT_512 = "a = pole_up\nif pole_up.shape[0] == 512:\n    a = {}\nreturn {{'a': a}
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [("pole_up[:7]", "as many as a training gives it at once"), ("-pole_up", "changes by up to")],
+    [
+        ("pole_up[:7]", "as many as a training run gives it at once"),
+        ("-pole_up", "changes by up to"),
+    ],
 )
 def test_what_a_program_does_at_a_trainings_number_of_rows_alone_is_found(
     tried: Try, value: str, said: str
@@ -304,3 +307,42 @@ def test_joined_batches_are_filled_up_to_whole_blocks() -> None:
     assert joined.where == "here"
     assert len(joined) == 2 * BLOCK
     assert torch.equal(joined.arguments["x"][150:], joined.arguments["x"][:106])
+
+
+TEXT = '''"""Idea."""
+WEIGHTS = {"up": 1.0, "slow": 1.0, "late": 1.0, "plain": 1.0}
+SCALES = {"width": 0.5}
+
+def compute_reward(pole_up, pole_right, cart_velocity, action, width):
+    speed = cart_velocity.square()
+    slow = -speed
+    slow = slow / width
+    result = {"up": pole_up + pole_right, "slow": slow}
+    result["late"] = action[:, 0]
+    for column in (0,):
+        force = action[:, column]
+        slow = slow - force
+    result["plain"] = torch.ones_like(pole_up) * 0.0
+    return result
+'''
+
+
+def test_components_are_traced_to_lines_and_inputs(cartpole: Environment) -> None:
+    found = origins(parse(TEXT, cartpole.signals_described))
+    assert found == {
+        "": Origin(15, ("pole_up", "pole_right", "cart_velocity", "action")),
+        "up": Origin(9, ("pole_up", "pole_right")),
+        "slow": Origin(13, ("cart_velocity", "action")),
+        "late": Origin(10, ("action",)),
+        "plain": Origin(14, ("pole_up",)),
+    }
+
+
+def test_a_component_that_the_text_does_not_show_may_depend_on_everything(
+    cartpole: Environment,
+) -> None:
+    text = TEXT[: TEXT.index("def ")].replace(', "late": 1.0, "plain": 1.0', "")
+    text += "def both(x, y):\n    return {'up': x, 'slow': y}\n\n"
+    text += "def compute_reward(pole_up, cart_velocity):\n    return both(pole_up, cart_velocity)\n"
+    found = origins(parse(text, cartpole.signals_described))
+    assert found["up"] == found["slow"] == Origin(9, ("pole_up", "cart_velocity"))

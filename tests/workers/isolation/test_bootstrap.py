@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from eureka_agent.workers.isolation.bootstrap import Limits, command
+from eureka_agent.workers.isolation.bootstrap import command
 from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import Message
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def found() -> dict[str, Any]:
     """What a child sees of itself."""
     with WorkerProcess(
-        "crooked", address_space_gib=3.0, import_path=[Path(__file__).parent / "children"]
+        "crooked", address_space_gib=3.0, import_path=[Path(__file__).parents[1] / "children"]
     ) as child:
         fields = child.request(Message("limits"), deadline_s=20).fields
         return fields | {"pid": child.pid}
@@ -67,9 +67,8 @@ def test_confinement_comes_before_any_library_that_starts_threads() -> None:
 
 
 def test_a_child_whose_parent_is_gone_ends_before_it_runs_anything() -> None:
-    other = Limits(parent=1)
     run = subprocess.run(
-        command("crooked", other, Path("/nowhere")), capture_output=True, text=True
+        command("crooked", Path("/nowhere"), parent=1), capture_output=True, text=True
     )
     assert run.returncode == 1
     assert "The parent is gone" in run.stderr
@@ -77,7 +76,7 @@ def test_a_child_whose_parent_is_gone_ends_before_it_runs_anything() -> None:
 
 
 def test_a_child_imports_what_its_parent_does_and_not_the_working_folder() -> None:
-    options = json.loads(command("module", Limits(parent=1), Path("/blame"))[-1])
+    options = json.loads(command("module", Path("/lane"), parent=1)[-1])
     assert "" not in options["path"]
     assert str(ROOT) in options["path"]
     assert all(Path(entry).is_absolute() for entry in options["path"])

@@ -28,7 +28,7 @@ from eureka_agent.workers.protocol import (
 )
 from eureka_agent.workers.sandbox import FULL, detect_isolation
 
-CHILDREN = Path(__file__).parent / "children"
+CHILDREN = Path(__file__).parents[1] / "children"
 DEADLINE, PATIENCE = 60.0, 0.5
 
 HONEST = """
@@ -190,7 +190,7 @@ def crooked() -> Iterator[WorkerProcess]:
     with WorkerProcess(
         "crooked", import_path=[CHILDREN], heartbeat_timeout_s=1.0, memory_gib=0.5
     ) as child:
-        child.request(Message("lock"), deadline_s=DEADLINE)
+        child.request(Message("lock_down"), deadline_s=DEADLINE)
         yield child
 
 
@@ -239,7 +239,7 @@ def test_a_process_with_threads_is_not_locked_by_half() -> None:
 def test_a_forged_result_is_not_taken_for_the_workers() -> None:
     forged = """
 import json, struct
-text = json.dumps({"kind": "loaded", "fields": {}, "arrays": []}).encode()
+text = json.dumps({"kind": "done", "fields": {}, "arrays": []}).encode()
 os.write(int(sys.argv[2]), struct.pack("<I", len(text)) + text)
 """
     with opened([]) as child:
