@@ -6,7 +6,7 @@ import os
 from eureka_agent.workers import sandbox_server
 from eureka_agent.workers.isolation import seccomp
 from eureka_agent.workers.isolation.seccomp import Refusal
-from eureka_agent.workers.isolation.syscalls import NUMBERS
+from eureka_agent.workers.isolation.syscalls import GROUPS, NUMBERS
 from eureka_agent.workers.protocol import Message
 from eureka_agent.workers.serve import Reporter, serve
 
@@ -24,7 +24,7 @@ def ordinary(request: Message, reporter: Reporter) -> Message:
 
 def container(request: Message, reporter: Reporter) -> Message:
     """Under what a container's default filter refuses; an older one does not know Landlock."""
-    refused = [Refusal(call, errno.EPERM) for call in seccomp.SYSTEM.split()]
+    refused = [Refusal(call, errno.EPERM) for call in GROUPS["system"]]
     if request.fields["old"]:
         NUMBERS[seccomp.machine()].update(LANDLOCK)
         refused += [Refusal(call, request.fields["error"]) for call in LANDLOCK]
