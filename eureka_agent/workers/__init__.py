@@ -1,5 +1,4 @@
-"""TRAIN and JUDGE: processes that run reward programs or judge policies, and their clients.
+"""TRAIN and JUDGE: processes that run reward programs or judge policies, beside their clients.
 
-This file imports nothing: `isolation.bootstrap` and `isolation.limits` run in a child before numpy
-and torch may load.
+This file imports nothing: `isolation.bootstrap` runs in a worker before numpy and torch may load.
 """

@@ -99,7 +99,7 @@ class WorkerProcess(Closing):
         import_path: Sequence[Path] = (),
         wrapper: Wrapper | None = None,
     ) -> None:
-        self.name = module.rpartition(".")[2]
+        self.name = module.rpartition(".")[2].removesuffix("_server")
         self._memory_gib, self._heartbeat_timeout_s = memory_gib, heartbeat_timeout_s
         self._ready = False
 

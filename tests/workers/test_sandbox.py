@@ -17,12 +17,13 @@ from eureka_agent.workers.protocol import Message
 from eureka_agent.workers.sandbox import (
     LEVELS,
     POLICIES,
+    WORK,
     Isolation,
+    attempts,
     detect_isolation,
     prove,
     require_isolation,
 )
-from eureka_agent.workers.sandbox_server import WORK, attempts
 
 CHILDREN = Path(__file__).parent / "children"
 STAGES = ["capabilities", "landlock", "seccomp", "together"]
@@ -47,7 +48,7 @@ def outcomes(**broken: str) -> dict[str, dict[str, str]]:
 
 @modern
 def test_what_is_forbidden_works_without_the_lock_down_and_never_with_it() -> None:
-    found = tried("eureka_agent.workers.sandbox_server", "try_stages", ["nothing", *STAGES])
+    found = tried("eureka_agent.workers.sandbox", "try_stages", ["nothing", *STAGES])
     free = {"use a privilege"} if os.getuid() else set()
     assert {name for name, said in found["nothing"].items() if said} | free == set(
         attempts(Path(), -1, -1)

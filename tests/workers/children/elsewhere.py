@@ -3,7 +3,7 @@
 import errno
 import os
 
-from eureka_agent.workers import sandbox_server
+from eureka_agent.workers import sandbox
 from eureka_agent.workers.isolation import seccomp
 from eureka_agent.workers.isolation.seccomp import Refusal
 from eureka_agent.workers.isolation.syscalls import GROUPS, NUMBERS
@@ -19,7 +19,7 @@ def ordinary(request: Message, reporter: Reporter) -> Message:
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-    return sandbox_server.try_stages(request, reporter)
+    return sandbox.try_stages(request, reporter)
 
 
 def container(request: Message, reporter: Reporter) -> Message:
@@ -29,7 +29,7 @@ def container(request: Message, reporter: Reporter) -> Message:
         NUMBERS[seccomp.machine()].update(LANDLOCK)
         refused += [Refusal(call, request.fields["error"]) for call in LANDLOCK]
     seccomp.install(seccomp.assemble(refused, seccomp.machine()))
-    return sandbox_server.try_stages(request, reporter)
+    return sandbox.try_stages(request, reporter)
 
 
 serve(ordinary, container)
