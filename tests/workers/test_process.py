@@ -209,6 +209,18 @@ def test_an_answer_to_another_request_is_not_taken(child: WorkerProcess) -> None
     assert not child.alive
 
 
+def test_a_forged_answer_is_not_taken_for_the_workers(child: WorkerProcess) -> None:
+    with pytest.raises(InvalidReply, match="not asked"):
+        ask(child, "forge_first")
+    assert not child.alive
+
+
+def test_an_answer_of_another_kind_is_refused(child: WorkerProcess) -> None:
+    with pytest.raises(InvalidReply, match="something else than a reply"):
+        ask(child, "other_kind")
+    assert not child.alive
+
+
 @pytest.mark.parametrize("status", [0, 3])
 def test_an_exit_without_an_answer_is_a_failure_whatever_its_status(
     child: WorkerProcess, status: int

@@ -115,6 +115,12 @@ def forge(request: Message, reporter: Reporter) -> Message:
     return done()
 
 
+def forge_first(request: Message, reporter: Reporter) -> Message:
+    """Answer as a program would that writes to the pipe: without the request's token."""
+    send_raw(header({"kind": "done", "fields": {}, "arrays": []}))
+    return done()
+
+
 def leave(request: Message, reporter: Reporter) -> Message:
     print("I am leaving \x1b[31mnow\x07", flush=True)
     os._exit(request.fields["status"])
@@ -199,7 +205,18 @@ def limits(request: Message, reporter: Reporter) -> Message:
 HEADER = {"kind": "done", "fields": {}, "arrays": []}
 serve(
     *(lock_down, lock_too_late, echo, other_kind, stray_print, beat, flood, flood_heartbeats),
-    *(reply_twice, forge, leave, crash, native_hang, clean_lane, cut_active_lane, grow, allocate),
+    *(
+        reply_twice,
+        forge,
+        forge_first,
+        leave,
+        crash,
+        native_hang,
+        clean_lane,
+        cut_active_lane,
+        grow,
+        allocate,
+    ),
     *(fork, fail, fail_without_words, bug, not_json, limits),
     raw("half", header(HEADER)[:9]),
     raw("garbage", b"Traceback (most recent call last)"),

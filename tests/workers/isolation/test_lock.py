@@ -199,12 +199,8 @@ def crooked() -> Iterator[WorkerProcess]:
     [
         ("native_hang", {"lane": 1}, WorkerHung, 1),
         ("grow", {}, MemoryExceeded, None),
-        ("leave", {"status": 0}, WorkerDied, None),
         ("crash", {"lane": 2}, WorkerDied, 2),
         ("flood", {}, InvalidReply, None),
-        ("flood_heartbeats", {}, InvalidReply, None),
-        ("half", {}, WorkerHung, None),
-        ("huge_array", {}, InvalidReply, None),
     ],
 )
 def test_a_locked_child_that_misbehaves_is_ended_and_blamed(
@@ -234,15 +230,3 @@ def test_a_process_with_threads_is_not_locked_by_half() -> None:
         pytest.raises(JobFailed, match="1 threads run already"),
     ):
         child.request(Message("lock_too_late"), deadline_s=DEADLINE)
-
-
-def test_a_forged_result_is_not_taken_for_the_workers() -> None:
-    forged = """
-import json, struct
-text = json.dumps({"kind": "done", "fields": {}, "arrays": []}).encode()
-os.write(int(sys.argv[2]), struct.pack("<I", len(text)) + text)
-"""
-    with opened([]) as child:
-        with pytest.raises(InvalidReply, match="not asked"):
-            load(child, f"{forged}\n{HONEST}")
-        assert not child.alive
