@@ -69,7 +69,10 @@ class Measure(Reply):
 
 
 class JudgeClient(ClientSession):
-    """The judge in a process of its own, started anew when it died; a context manager.
+    """The judge in a process of its own; a context manager.
+
+    A judge that dies is replaced: it holds no state, so only time is lost. What asks it raises
+    `JudgeFailed` when it died again and again, or when the fitness cannot measure what it saw.
 
     Args:
         environment: the task.
@@ -110,23 +113,13 @@ class JudgeClient(ClientSession):
         return self.opened.model_dump(exclude_unset=True) if self.opened is not None else {}
 
     def open(self) -> None:
-        """Load the task and try the fitness, as the first request does otherwise.
-
-        Raises:
-            JudgeFailed: the fitness file is broken.
-        """
-        self._persist(lambda: None)
+        """Load the task and try the fitness, as the first request does otherwise."""
+        self._persist(None, lambda reply: None)
 
     def judge(
         self, policies: Sequence[Weights], pool: int, episodes: int
     ) -> list[EvaluatedEpisodes]:
-        """Run policies, at most K, on the first `episodes` of a pool.
-
-        A judge that dies is replaced: it holds no state, so only time is lost.
-
-        Raises:
-            JudgeFailed: it died again and again, or the fitness cannot measure what it saw.
-        """
+        """Run policies, at most K, on the first `episodes` of a pool."""
         arrays = {
             f"{p}/{name}": value.numpy()
             for p, weights in enumerate(policies)
@@ -138,31 +131,15 @@ class JudgeClient(ClientSession):
     def run_scripted(
         self, kinds: Sequence[str], pool: int, episodes: int
     ) -> list[EvaluatedEpisodes]:
-        """Run scripted policies, one of each kind, on the first `episodes` of a pool.
-
-        Args:
-            kinds: of `environment.scripted_policies.SCRIPTED_POLICIES`.
-            pool: of episodes.
-            episodes: how many.
-
-        Raises:
-            JudgeFailed: as `judge`.
-        """
+        """Run scripted policies, one of each of `SCRIPTED_POLICIES`'s kinds, as `judge` does."""
         message = Message("run_scripted", {"kinds": list(kinds)})
         return self._run(message, len(kinds), pool, episodes)
 
     def steps(self, episodes: Episodes) -> np.ndarray:
-        """The fitness of each step of recorded episodes `[L, E]`.
-
-        Raises:
-            JudgeFailed: as `judge`.
-        """
+        """The fitness of each step of recorded episodes `[L, E]`."""
         expected: Arrays = {"steps": (np.float64, tuple(episodes.actions.shape[:2]))}
         message = Message("steps", {}, episodes.arrays())
-        arrays = self._persist(
-            lambda: self.ask(message, lambda reply: read_arrays(reply, expected), deadline_s=LONG_S)
-        )
-        return arrays["steps"]
+        return self._persist(message, lambda reply: read_arrays(reply, expected)["steps"])
 
     def _run(
         self, message: Message, policies: int, pool: int, episodes: int
@@ -173,15 +150,17 @@ class JudgeClient(ClientSession):
         def read(reply: Message) -> list[EvaluatedEpisodes]:
             return read_judgements(reply, policies, episodes, self._environment, measured)
 
-        return self._persist(lambda: self.ask(message, read, deadline_s=LONG_S))
+        return self._persist(message, read)
 
-    def _persist(self, ask: Callable[[], T]) -> T:
-        """Ask the judge, and another one if it dies."""
+    def _persist(self, message: Message | None, read: Callable[[Message], T]) -> T:
+        """Ask an open judge, and another one if it dies; without a message only open it."""
         last = ""
         for _ in range(self.ATTEMPTS):
             try:
                 self.ensure_open()
-                return ask()
+                if message is None:
+                    return read(Message("done"))
+                return self.ask(message, read, deadline_s=LONG_S)
             except JobFailed as error:
                 self.close()
                 raise self._cannot_judge(error) from error
@@ -197,14 +176,14 @@ class JudgeClient(ClientSession):
         )
 
     def _cannot_judge(self, error: JobFailed) -> JudgeFailed:
+        said = error.message
         if error.type == EnvironmentFailed.__name__:
-            return JudgeFailed(error.message, "Then resume the run.")
+            return JudgeFailed(said, "Then resume the run.")
         if self._fitness is None:
-            return JudgeFailed(f"The judge cannot run policies: {error.message}")
+            return JudgeFailed(f"The judge cannot run policies: {said}")
+        fix = "Then" if said.endswith("that file.") else "Fix that file, then"
         return JudgeFailed(
-            f"The judge cannot measure by {self._fitness}: "
-            f"{error.message.removesuffix(' Fix that file.')}",
-            "Fix that file, then resume the run.",
+            f"The judge cannot measure by {self._fitness}: {said}", f"{fix} resume the run."
         )
 
 

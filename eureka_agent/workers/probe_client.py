@@ -109,6 +109,8 @@ class ProbeClient(ClientSession):
     """Checks programs: their text here, what they pay in a worker; a context manager.
 
     The worker starts with the first program that gets so far, and anew after one that ended it.
+    Where it cannot start or load the environment, requests raise `WorkerFailed` or `JobFailed`, or
+    `EnvironmentFailed` if code of the environment ends it: no program is to blame for that.
 
     Args:
         environment: the task.
@@ -141,11 +143,6 @@ class ProbeClient(ClientSession):
         Args:
             text: the program.
             episodes: recorded ones of the same environment to try it on, too.
-
-        Raises:
-            WorkerFailed: the worker cannot start, for which no program is to blame.
-            EnvironmentFailed: code of the environment ends it.
-            JobFailed: the environment cannot be set up.
         """
         findings = check(text, self._environment.signals_described)
         if any(finding.severity == "error" for finding in findings):
@@ -226,17 +223,14 @@ class ProbeClient(ClientSession):
     ) -> T | WorkerFailed | JobFailed:
         """The worker's answer, or how a program ended it."""
         limit = self._deadline_s * programs
-        failure: WorkerFailed | JobFailed | None = None
-        for _ in range(attempts):
+        while True:
+            attempts -= 1
             self.ensure_open()  # its errors are raised: no program is to blame for them
             try:
                 return self.ask(request, read, deadline_s=PATIENCE * limit, processor_s=limit)
             except (WorkerFailed, JobFailed) as error:
-                failure = error
-                if not isinstance(error, WorkerDied):
-                    break
-        assert failure is not None
-        return failure
+                if attempts <= 0 or not isinstance(error, WorkerDied):
+                    return error
 
     def ensure_open(self) -> None:
         """As of every session; an environment that ends the worker is to blame for it."""

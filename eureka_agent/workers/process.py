@@ -303,26 +303,21 @@ class WorkerProcess(Closing):
         else:
             known = {member.value: member.name for member in signal.Signals}
             what = f"was ended by {known.get(-status, f'signal {-status}')}"
-        failure = self._failure(WorkerDied, what)
-        failure.status = status
-        return failure
+        return self._failure(WorkerDied, what)
 
     def _failure(self, kind: type[Failure], what: str) -> Failure:
         lane, stderr = None, ""
         if self._end.alive:
-            lane, stderr = self._active_lane.lane(), self._stderr_tail()
+            lane = self._active_lane.lane()
+            # The parent's own descriptor: under its name the worker could put another file there.
+            size = os.fstat(self._stderr.fileno()).st_size
+            tail = os.pread(self._stderr.fileno(), STDERR_LIMIT, max(0, size - STDERR_LIMIT))
+            stderr = log_text(tail.decode(errors="replace"), STDERR_LIMIT, newlines=True)
         where = "" if lane is None else f" while lane {lane} was running"
         words, place = crash_location(stderr)
         last_words = f" Its last words: {log_text(words[-200:])}" if words else ""
         at = f" {log_text(place)}" if place else ""
-        said = f"The {self.name} process {what}{where}.{at}{last_words}"
-        return kind(said, lane, stderr)
-
-    def _stderr_tail(self) -> str:
-        # The parent's own descriptor: under its name the worker could put another file there.
-        size = os.fstat(self._stderr.fileno()).st_size
-        tail = os.pread(self._stderr.fileno(), STDERR_LIMIT, max(0, size - STDERR_LIMIT))
-        return log_text(tail.decode(errors="replace"), STDERR_LIMIT, newlines=True)
+        return kind(f"The {self.name} process {what}{where}.{at}{last_words}", lane)
 
 
 def _environment(scratch: Path) -> dict[str, str]:

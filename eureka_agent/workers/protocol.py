@@ -188,18 +188,14 @@ def _bytes_of(array: np.ndarray) -> memoryview:
 
 
 def _read_all(stream: BinaryIO, view: memoryview, what: str) -> None:
-    read = _read_into(stream, view)
-    if read < view.nbytes:
+    if (read := _read_into(stream, view)) < view.nbytes:
         raise ProtocolError(f"The stream ended after {read} of {view.nbytes} bytes of {what}.")
 
 
 def _read_into(stream: BinaryIO, view: memoryview) -> int:
     """Fill `view`, or as much of it as there is before the end; return the number of bytes."""
     read = 0
-    while read < view.nbytes:
-        count = stream.readinto(view[read:])  # type: ignore[attr-defined]
-        if not count:
-            break
+    while read < view.nbytes and (count := stream.readinto(view[read:])):  # type: ignore[attr-defined]
         read += count
     return read
 
@@ -254,23 +250,15 @@ class WorkerFailed(EurekaError):
 
     Attributes:
         lane: the lane whose program ran at that moment, by the shared byte; None if none did.
-        stderr: the end of what the worker wrote to stderr: printable ASCII and line breaks.
     """
 
-    def __init__(self, message: str, lane: int | None = None, stderr: str = "") -> None:
+    def __init__(self, message: str, lane: int | None = None) -> None:
         super().__init__(message)
         self.lane = lane
-        self.stderr = stderr
 
 
 class WorkerDied(WorkerFailed):
-    """Raised when a worker ended, with whatever exit status, without an answer.
-
-    Attributes:
-        status: exit status, or minus the number of the signal; None if it only hung up.
-    """
-
-    status: int | None = None
+    """Raised when a worker ended, with whatever exit status, without an answer."""
 
 
 class WorkerHung(WorkerFailed):

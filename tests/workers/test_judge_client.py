@@ -37,4 +37,4 @@ def test_a_fitness_that_cannot_measure_is_named(tmp_path: Path) -> None:
     ):
         judge.judge([policy(environment, 0)], pools.RANKING, 1)
     assert str(environment.fitness_path) in caught.value.message
-    assert "Fix that file" in caught.value.remedy
+    assert str(caught.value).count("that file") == 1

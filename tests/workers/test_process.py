@@ -227,8 +227,7 @@ def test_an_exit_without_an_answer_is_a_failure_whatever_its_status(
 ) -> None:
     with pytest.raises(WorkerDied, match=f"exit status {status}") as caught:
         ask(child, "leave", status=status)
-    assert caught.value.status == status
-    assert caught.value.stderr == "I am leaving [31mnow"
+    assert caught.value.message.endswith("Its last words: I am leaving [31mnow")
     with pytest.raises(WorkerDied, match="already ended"):
         ask(child, "echo")
 
@@ -244,7 +243,7 @@ def test_a_killed_child_is_noticed_between_two_requests(child: WorkerProcess) ->
 def test_a_crash_is_blamed_on_the_lane_that_ran(child: WorkerProcess) -> None:
     with pytest.raises(WorkerDied, match="SIGSEGV while lane 3 was running") as caught:
         ask(child, "crash", lane=3)
-    assert (caught.value.lane, caught.value.status) == (3, -11)
+    assert caught.value.lane == 3
 
 
 def test_blame_does_not_outlive_the_request(child: WorkerProcess) -> None:
