@@ -135,7 +135,6 @@ class ProbeClient(ClientSession):
         training = environment.training
         self._rows = rows or training.horizon * training.worlds
         self._environment, self._deadline_s = environment, deadline_s
-        self._counts: dict[str, int | str] = {}
 
     def probe(self, text: str, episodes: Episodes | None = None) -> list[Finding]:
         """Everything that is wrong with a program, in order of line.
@@ -188,27 +187,18 @@ class ProbeClient(ClientSession):
         found = self._score([text], request, (len(next(iter(arguments.values()))),))
         return found if isinstance(found, str) else found[0]
 
-    def _count(self, text: str) -> int | str:
-        """How many components a program has, or why it is none; asked for again and again."""
-        if text not in self._counts:
-            try:
-                program = parse(text, self._environment.signals_described)
-                self._counts[text] = len(program.weights)
-            except RewardRejected as error:  # it passed the check of another version
-                self._counts[text] = log_text(error.message, MAX_FINDING_LENGTH)
-        return self._counts[text]
-
     def _score(
         self, texts: Sequence[str], request: Message, steps: Shape, still: bool = False
     ) -> list[Score | str] | str:
         """What the worker answers to a request to score, or in words why it does not."""
-        counts = [self._count(text) for text in texts]
-        numbers = [count for count in counts if isinstance(count, int)]
-        if len(numbers) < len(counts):
-            return next(count for count in counts if isinstance(count, str))
+        try:
+            programs = [parse(text, self._environment.signals_described) for text in texts]
+        except RewardRejected as error:  # it passed the check of another version
+            return log_text(error.message, MAX_FINDING_LENGTH)
+        counts = [len(program.weights) for program in programs]
         found = self._try(
             request,
-            lambda reply: read_scores(reply, numbers, steps, still),
+            lambda reply: read_scores(reply, counts, steps, still),
             programs=len(texts),
             attempts=DEATHS if len(texts) == 1 else 1,
         )

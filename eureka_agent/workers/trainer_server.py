@@ -34,7 +34,6 @@ from eureka_agent.workers.serve import Reporter, serve, watch_steps
 from eureka_agent.workers.warm_up import (
     PROGRAMS,
     brief,
-    preload_optimiser,
     still_episode,
     warm_up,
 )
@@ -197,7 +196,6 @@ def _report(report: LaneReport) -> dict[str, Any]:
 
 def main() -> None:
     """Serve until the client hangs up."""
-    preload_optimiser()  # a worker that is started ahead of its use does it before any request
     server = TrainerServer()
     serve(server.open, server.load, server.advance, server.weights, server.score, server.stop)
 

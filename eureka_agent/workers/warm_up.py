@@ -27,11 +27,6 @@ PROGRAMS = (_SOUND, _SOUND.replace("* time_left", "@ time_left[:1]"), "import os
 """Programs to warm up with: one works, one fails when it is called, one is rejected."""
 
 
-def preload_optimiser() -> None:
-    """Have torch import what it imports at the first optimiser, which takes about a second."""
-    torch.optim.Adam([torch.zeros(1)])
-
-
 def brief(environment: Environment) -> Environment:
     """The same task with settings under which training takes no time."""
     copied = copy.copy(environment)
