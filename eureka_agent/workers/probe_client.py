@@ -114,7 +114,6 @@ class ProbeClient(ClientSession):
 
     Args:
         environment: the task.
-        threads: physics threads of the worker.
         sandbox: policy of the worker's lock-down.
         rows: how many a training run gives a program at once; as the environment's settings say
             when None.
@@ -124,13 +123,12 @@ class ProbeClient(ClientSession):
     def __init__(
         self,
         environment: Environment,
-        threads: int = 1,
         *,
         sandbox: str = "auto",
         rows: int | None = None,
         deadline_s: float = DEADLINE_S,
     ) -> None:
-        opening = {"environment": environment.source, "seed": 0, "threads": threads}
+        opening = {"environment": environment.source}
         super().__init__(_start, opening, Locked, sandbox=sandbox)
         training = environment.training
         self._rows = rows or training.horizon * training.worlds

@@ -49,14 +49,13 @@ class ProbeServer:
     def open(self, request: Message, reporter: Reporter) -> Message:
         """Sample transitions, warm up, and lock this process.
 
-        Fields: `environment` (its source), `seed`, `threads` (for physics), `layers` (of the
-        lock-down; without it all that there are). Replies with the `layers` that hold.
+        Fields: `environment` (its source), `layers` (of the lock-down; without it all that there
+        are). Replies with the `layers` that hold.
         """
-        fields = request.fields
-        self._environment = environment = find_environment(fields["environment"])
+        self._environment = environment = find_environment(request.fields["environment"])
         watch_steps(environment, reporter)
-        self._transitions = sample_transitions(environment, fields["seed"], fields["threads"])
-        layers = fields.get("layers")
+        self._transitions = sample_transitions(environment, seed=0)
+        layers = request.fields.get("layers")
         if layers != []:
             episode = still_episode(environment)
             action = np.zeros((1, environment.action_size), np.float32)

@@ -17,7 +17,7 @@ from eureka_agent.environment import Environment, Episodes, SignalLayout, find_e
 from eureka_agent.reward import Finding, RewardFailed
 from eureka_agent.workers.probe_client import ProbeClient, read_findings
 from eureka_agent.workers.probe_server import Cost
-from eureka_agent.workers.probe_server import ProbeServer as ProberChild
+from eureka_agent.workers.probe_server import ProbeServer as ProbeServer
 from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import InvalidReply, JobFailed, Message
 
@@ -108,10 +108,10 @@ def test_an_error_without_a_text_is_a_finding(prober: ProbeClient) -> None:
 def test_a_probe_that_breaks_is_the_programs_fault_and_no_end_of_a_search(
     prober: ProbeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(child: WorkerProcess, message: Message, **limits: Any) -> Message:
+    def broken(worker: WorkerProcess, message: Message, **limits: Any) -> Message:
         if message.kind == "probe":
             raise JobFailed("RuntimeError", "This was not expected.")
-        return request(child, message, **limits)
+        return request(worker, message, **limits)
 
     request = WorkerProcess.request
     monkeypatch.setattr(WorkerProcess, "request", broken)
@@ -136,17 +136,17 @@ def test_a_program_cannot_tell_a_probe_by_its_number_of_rows(
 
 
 def test_a_program_that_has_cost_too_much_is_not_scored_again() -> None:
-    child = ProberChild()
-    child._costs["slow"] = Cost(seconds=99.0, rows=1000)
-    with pytest.raises(RewardFailed, match="too slow"), child._charged("slow", 1000):
+    worker = ProbeServer()
+    worker._costs["slow"] = Cost(seconds=99.0, rows=1000)
+    with pytest.raises(RewardFailed, match="too slow"), worker._charged("slow", 1000):
         pytest.fail("It was called.")
-    with child._charged("quick", 1000):
+    with worker._charged("quick", 1000):
         sum(range(1000))
-    assert child._costs["quick"].rows == 1000
-    assert child._costs["quick"].seconds > 0.0
-    with pytest.raises(RewardFailed, match="broken"), child._charged("quick", 1):
+    assert worker._costs["quick"].rows == 1000
+    assert worker._costs["quick"].seconds > 0.0
+    with pytest.raises(RewardFailed, match="broken"), worker._charged("quick", 1):
         raise RewardFailed("It is broken.", 1)
-    assert child._costs["quick"].rows == 1001
+    assert worker._costs["quick"].rows == 1001
     assert not Cost(seconds=99.0, rows=1_000_000).too_high
 
 
@@ -173,10 +173,10 @@ def test_a_program_that_does_not_end_is_blamed_for_it(
 def test_a_program_that_ends_its_process_every_time_is_blamed_for_it(
     prober: ProbeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(child: WorkerProcess, message: Message, **limits: Any) -> Message:
+    def crash(worker: WorkerProcess, message: Message, **limits: Any) -> Message:
         if message.fields.get("program") == CRASHING:
-            os.kill(child.pid, signal.SIGSEGV)
-        return request(child, message, **limits)
+            os.kill(worker.pid, signal.SIGSEGV)
+        return request(worker, message, **limits)
 
     # The language has no words for a crash, so one is brought about from outside.
     request = WorkerProcess.request
@@ -186,8 +186,8 @@ def test_a_program_that_ends_its_process_every_time_is_blamed_for_it(
 
 def test_a_process_that_was_killed_before_is_not_the_programs_fault(prober: ProbeClient) -> None:
     prober.probe(SOUND)
-    for child in children():
-        os.kill(child, signal.SIGKILL)
+    for worker in children():
+        os.kill(worker, signal.SIGKILL)
     while children():
         time.sleep(0.01)
     assert prober.probe(SOUND) == []

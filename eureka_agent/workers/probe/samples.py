@@ -99,21 +99,16 @@ def _shown(value: Tensor) -> str:
     return f"[{', '.join(numbers + more)}]"
 
 
-def sample_transitions(environment: Environment, seed: int, threads: int = 1) -> Transitions:
+def sample_transitions(environment: Environment, seed: int) -> Transitions:
     """Step an environment with random actions, the same ones for the same seed.
 
     Episodes begin with ages spread over the time limit, so that first steps, last steps at the
     limit and, where random actions bring them about, early ends are all among the rows.
 
-    Args:
-        environment: the task.
-        seed: source of actions and resets.
-        threads: physics threads; the result does not depend on them.
-
     Returns:
         `T = STEPS`, `N = WORLDS`.
     """
-    worlds = make_worlds(environment, WORLDS, threads)
+    worlds = make_worlds(environment, WORLDS, threads=1)
     ages = torch.arange(WORLDS) * environment.episode_steps // WORLDS
     # The oldest is so near the limit that it meets it, however long an episode is.
     ages[-1] = max(environment.episode_steps - STEPS // 2, 0)
