@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 from eureka_agent.common.environments import PATH_LIST, search_path
 from eureka_agent.common.paths import expanded
@@ -250,7 +250,7 @@ class WorkerProcess(Closing):
     ) -> Message:
         """Return the next message that is no heartbeat."""
         start = last_sign = time.monotonic()
-        spent = usage(self.pid).processor_s
+        spent, _ = _usage(self.pid)
         heartbeats = 0
         while True:
             # Checked before the queue: what a process sent before it ended is read first.
@@ -273,11 +273,11 @@ class WorkerProcess(Closing):
                     on_progress(message.fields)
             if now - start > deadline_s:
                 raise self._failure(WorkerHung, f"gave no answer within {deadline_s:g} s")
-            used = usage(self.pid)
-            if used.processor_s - spent > processor_s:
+            used_s, used_gib = _usage(self.pid)
+            if used_s - spent > processor_s:
                 said = f"gave no answer within {processor_s:g} s of processor time"
                 raise self._failure(WorkerHung, said)
-            if used.memory_gib > self._memory_gib:
+            if used_gib > self._memory_gib:
                 said = f"took more than {self._memory_gib:.3g} GiB of memory"
                 raise self._failure(MemoryExceeded, said)
 
@@ -367,26 +367,20 @@ def _lives(pid: int) -> bool:
     return True
 
 
-class Usage(NamedTuple):
-    """What a process and those it started have used: seconds of processor time, GiB in RAM."""
-
-    processor_s: float
-    memory_gib: float
-
-
-def usage(pid: int) -> Usage:
-    """The usage of a process tree; zeros where the kernel does not say."""
+def _usage(pid: int) -> tuple[float, float]:
+    """Processor time in s and GiB in RAM of a process tree; zeros where the kernel is silent."""
     try:
         # Behind the name, which may hold anything: the fields from the third on.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
         started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
-        return Usage(0.0, 0.0)
-    seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    memory = int(pages) * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
-    tree = [Usage(seconds, memory), *(usage(int(child)) for child in started)]
-    return Usage(sum(u.processor_s for u in tree), sum(u.memory_gib for u in tree))
+        return 0.0, 0.0
+    processor_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    memory_gib = int(pages) * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
+    for more_s, more_gib in (_usage(int(other)) for other in started):
+        processor_s, memory_gib = processor_s + more_s, memory_gib + more_gib
+    return processor_s, memory_gib
 
 
 def _receive(stream: BinaryIO, incoming: Incoming) -> None:

@@ -26,7 +26,7 @@ from eureka_agent.common.text import log_text
 HEADER_LIMIT = 1 << 20
 """Bytes of the longest header."""
 PAYLOAD_LIMIT = 512 << 20
-"""Bytes of all arrays of a message together, unless a reader says otherwise."""
+"""Bytes of all arrays of a message together."""
 
 _LENGTH = struct.Struct("<I")
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -109,12 +109,8 @@ def write_parts(stream: BinaryIO, parts: list[bytes | memoryview]) -> None:
     stream.flush()
 
 
-def read_message(stream: BinaryIO, payload_limit: int = PAYLOAD_LIMIT) -> Message | None:
-    """Read one frame; None if the stream ended cleanly before it.
-
-    Args:
-        stream: a blocking binary stream.
-        payload_limit: largest number of bytes that the arrays may have together.
+def read_message(stream: BinaryIO) -> Message | None:
+    """Read one frame of a blocking stream; None if the stream ended cleanly before it.
 
     Raises:
         ProtocolError: these bytes are not a message, or it is too large.
@@ -130,7 +126,7 @@ def read_message(stream: BinaryIO, payload_limit: int = PAYLOAD_LIMIT) -> Messag
     header = bytearray(length)
     _read_all(stream, memoryview(header), "the header")
     kind, fields, declared, token = _parse_header(bytes(header))
-    layout = _check_arrays(declared, payload_limit)
+    layout = _check_arrays(declared)
     arrays = {name: _read_array(stream, name, *described) for name, described in layout.items()}
     return Message(kind, fields, arrays, token)
 
@@ -148,9 +144,7 @@ def _parse_header(header: bytes) -> tuple[str, dict[str, Any], list[Any], int]:
     raise ProtocolError("A header is not {kind: text, fields: object, arrays: list, token: int}.")
 
 
-def _check_arrays(
-    declared: list[Any], payload_limit: int
-) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+def _check_arrays(declared: list[Any]) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
     """Return dtype and shape of every declared array, or raise before memory is taken."""
     layout: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
     size = 0
@@ -165,8 +159,8 @@ def _check_arrays(
         if not plain or len(shape) > _MAX_DIMENSIONS:
             raise ProtocolError(f"An array has the shape {said}.")
         size += math.prod(shape) * _DTYPES[dtype].itemsize
-        if max(size, *shape, 0) > payload_limit:  # an empty array can have a huge shape, too
-            raise ProtocolError(f"With shape {said} the arrays exceed {payload_limit} bytes.")
+        if max(size, *shape, 0) > PAYLOAD_LIMIT:  # an empty array can have a huge shape, too
+            raise ProtocolError(f"With shape {said} the arrays exceed {PAYLOAD_LIMIT} bytes.")
         layout[name] = (_DTYPES[dtype], tuple(shape))
     return layout
 

@@ -4,6 +4,7 @@ That a reply is well formed does not make it true: only the judge says what a po
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Weights: TypeAlias = "dict[str, Tensor]"
 """A policy's state dict."""
 R = TypeVar("R", bound="Reply")
+_LARGEST = sys.float_info.max
 
 
 class Reply(BaseModel):
@@ -51,17 +53,10 @@ def _limited(value: object, count: int) -> object:
     return value
 
 
-def _finite(value: object) -> object:
-    """NaN for whatever number is not finite, None and integers too large for a float included."""
-    if value is None:
-        return math.nan
-    if type(value) in (int, float):
-        try:
-            value = float(value)  # type: ignore[arg-type]
-        except OverflowError:
-            return math.nan
-        return value if math.isfinite(value) else math.nan
-    return value
+def _finite(value: Any) -> Any:
+    """NaN for None and for whatever number is not finite, or too large for a float."""
+    odd = value is None or (type(value) in (int, float) and not -_LARGEST <= value <= _LARGEST)
+    return math.nan if odd else value
 
 
 Number = Annotated[float, BeforeValidator(_finite)]
@@ -70,14 +65,14 @@ Reason = Annotated[str, AfterValidator(partial(log_text, limit=1000, newlines=Tr
 """A text of several lines, printable and of limited length."""
 
 
-def read_fields(model: type[R], fields: Mapping[str, Any], context: object = None) -> R:
+def read_fields(model: type[R], fields: Mapping[str, Any]) -> R:
     """The fields of a reply as a model.
 
     Raises:
         InvalidReply: they are not what it allows.
     """
     try:
-        return model.model_validate(dict(fields), context=context)
+        return model.model_validate(dict(fields))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part)[:40] for part in first["loc"]) or "a reply"
