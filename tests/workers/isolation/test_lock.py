@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +136,7 @@ def surroundings(tmp_path: Path) -> Iterator[Surroundings]:
         socket.create_server(("127.0.0.1", 0)) as tcp,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inbox,
-        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as sleeper,
+        subprocess.Popen(["sleep", "600"]) as sleeper,
     ):
         udp.bind(tcp.getsockname())
         inbox.bind(str(tmp_path / "inbox"))
