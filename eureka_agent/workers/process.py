@@ -189,10 +189,19 @@ class WorkerProcess(Closing):
             raise self._failure(WorkerDied, "had already ended")
         try:
             if not self._ready:
-                if self._wait(START_S, START_S, math.inf, None).kind != "ready":
+                if self._wait().kind != "ready":
                     raise self._failure(InvalidReply, "spoke before it was ready")
                 self._ready = True
-            reply = self._exchange(parts, deadline_s, processor_s, on_progress)
+            if not self._incoming.empty():
+                self._next()  # raises its own error if that is no message
+                raise self._failure(InvalidReply, "spoke without being asked")
+            # Sent from a thread: a worker that does not read would block its supervisor.
+            sender = threading.Thread(target=_send, args=(self._process.stdin, parts), daemon=True)
+            sender.start()
+            reply = self._wait(deadline_s, self._heartbeat_timeout_s, processor_s, on_progress)
+            sender.join(POLL_S)
+            if sender.is_alive():
+                raise self._failure(InvalidReply, "answered before it had read the question")
             if reply.token != token:  # programs may write to the pipe, but cannot guess the token
                 raise self._failure(InvalidReply, "answered something that it was not asked")
             if reply.kind not in ("done", "error"):
@@ -217,36 +226,12 @@ class WorkerProcess(Closing):
             _has_ended(self._process, CLOSE_S)
         self._end()
 
-    def _exchange(
-        self,
-        parts: list[bytes | memoryview],
-        deadline_s: float,
-        processor_s: float,
-        on_progress: OnProgress | None,
-    ) -> Message:
-        """Send from a thread: a worker that does not read would block its supervisor."""
-        if not self._incoming.empty():
-            self._next()  # raises its own error if that is no message
-            raise self._failure(InvalidReply, "spoke without being asked")
-
-        def send(stream: BinaryIO) -> None:
-            with suppress(OSError, ValueError):  # it is gone, or the pipe was closed under a write
-                write_parts(stream, parts)
-
-        sender = threading.Thread(target=send, args=(self._process.stdin,), daemon=True)
-        sender.start()
-        reply = self._wait(deadline_s, self._heartbeat_timeout_s, processor_s, on_progress)
-        sender.join(POLL_S)
-        if sender.is_alive():
-            raise self._failure(InvalidReply, "answered before it had read the question")
-        return reply
-
     def _wait(
         self,
-        deadline_s: float,
-        silence_s: float,
-        processor_s: float,
-        on_progress: OnProgress | None,
+        deadline_s: float = START_S,
+        silence_s: float = START_S,
+        processor_s: float = math.inf,
+        on_progress: OnProgress | None = None,
     ) -> Message:
         """Return the next message that is no heartbeat."""
         start = last_sign = time.monotonic()
@@ -392,6 +377,12 @@ def _receive(stream: BinaryIO, incoming: Incoming) -> None:
             incoming.put(None)
         except ProtocolError as error:
             incoming.put(error)
+
+
+def _send(stream: BinaryIO, parts: list[bytes | memoryview]) -> None:
+    """Write a frame; `_wait` notices a worker that is gone."""
+    with suppress(OSError, ValueError):  # ValueError: the pipe was closed under a stuck write
+        write_parts(stream, parts)
 
 
 def _has_ended(process: subprocess.Popen[bytes], patience_s: float = 0.0) -> bool:
