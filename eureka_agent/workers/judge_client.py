@@ -4,18 +4,27 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from eureka_agent.common.errors import EnvironmentFailed, EurekaError
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, Episodes
 from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import InvalidReply, JobFailed, Message, WorkerFailed
-from eureka_agent.workers.replies import Weights, _array
-from eureka_agent.workers.session import GPU_OPEN_S, LONG_S, SHORT_S, T, thread_count
-from eureka_agent.workers.trainer_client import JUDGE
+from eureka_agent.workers.replies import Arrays, Reply, Weights, read_arrays
+from eureka_agent.workers.session import (
+    GPU_OPEN_S,
+    LONG_S,
+    SHORT_S,
+    ClientSession,
+    T,
+    thread_count,
+)
+
+MODULE = "eureka_agent.workers.judge_server"
 
 
 @dataclass
@@ -48,65 +57,29 @@ class EvaluatedEpisodes:
         return mean if math.isfinite(mean) else None
 
 
-def read_judgements(
-    reply: Message,
-    policies: int,
-    episodes: int,
-    environment: Environment,
-    measured: bool = True,
-) -> list[EvaluatedEpisodes]:
-    """What the judge says of each policy; without a fitness if nothing measured it."""
-    if measured:
-        fitness = _array(reply, "fitness", (policies, episodes), np.float64)
-        if not np.isfinite(fitness).all():
-            raise InvalidReply("The judge sent a fitness that is not finite.")
-    else:
-        fitness = np.full((policies, episodes), np.nan)
-    diverged = _array(reply, "diverged", (policies, episodes), np.bool_)
-    progress = None
-    if "progress" in reply.arrays:
-        progress = _array(reply, "progress", (policies, episodes), np.float64)
-    limit, width = environment.episode_steps, environment.layout.width
-    found = []
-    for p in range(policies):
-        recorded = {
-            "states": _array(reply, f"{p}/states", (limit + 1, episodes, width), np.float32),
-            "actions": _array(
-                reply, f"{p}/actions", (limit, episodes, environment.action_size), np.float32
-            ),
-            "lengths": _array(reply, f"{p}/lengths", (episodes,), np.int64),
-            "terminated": _array(reply, f"{p}/terminated", (episodes,), np.bool_),
-        }
-        if environment.task_state:
-            recorded["before"] = _array(reply, f"{p}/before", (limit, episodes, width), np.float32)
-        lengths = recorded["lengths"]
-        if not ((lengths >= 1) & (lengths <= limit)).all():
-            raise InvalidReply(f"The judge sent episodes that are not 1 to {limit} steps long.")
-        nearer = None if progress is None else progress[p]
-        found.append(
-            EvaluatedEpisodes(fitness[p], diverged[p], Episodes.from_arrays(recorded), nearer)
-        )
-    return found
+class JudgeFailed(EurekaError):
+    """Raised when policies cannot be judged; without a judge a search cannot go on."""
 
 
-def read_steps(reply: Message, shape: tuple[int, ...]) -> np.ndarray:
-    """The fitness of each step of recorded episodes `[L, E]` float64."""
-    return _array(reply, "steps", shape, np.float64)
+class Measure(Reply):
+    """What the judge says of the fitness, if there is one; see `RunRow.measure`."""
+
+    range: Annotated[list[int | float | None], Field(min_length=2, max_length=2)] | None = None
+    progress: str | None = None
 
 
-class JudgeClient:
-    """The judge in a child process, started anew when it died; a context manager.
+class JudgeClient(ClientSession):
+    """The judge in a process of its own; a context manager.
+
+    A judge that dies is replaced: it holds no state, so only time is lost. What asks it raises
+    `JudgeFailed` when it died again and again, or when the fitness cannot measure what it saw.
 
     Args:
         environment: the task.
         config: gives K, the seed and the number of threads.
         fitness: the file that it judges by; None where nothing measures the task.
-        module: what runs in the child.
+        module: the module that runs in the process.
         import_path: folders that it imports from beside the parent's.
-
-    Attributes:
-        measure: what it says of the fitness, once it is open: `range` and `progress`, as in
-            `RunRow.measure`.
     """
 
     ATTEMPTS = 3
@@ -117,148 +90,136 @@ class JudgeClient:
         config: SearchConfig,
         fitness: Path | None,
         *,
-        module: str = JUDGE,
+        module: str = MODULE,
         import_path: Sequence[Path] = (),
     ) -> None:
+        opening = {
+            "environment": environment.source,
+            "fitness": str(fitness) if fitness else None,
+            "lanes": config.candidates,
+            "threads": thread_count(config),
+        }
+        super().__init__(
+            lambda wrapper: WorkerProcess(module, import_path=import_path),
+            opening,
+            Measure,
+            open_s=GPU_OPEN_S if environment.reads_files else SHORT_S,
+        )
         self._environment, self._config, self._fitness = environment, config, fitness
-        self._module, self._import_path = module, import_path
-        self._child: WorkerProcess | None = None
-        self.measure: dict[str, Any] = {}
+
+    @property
+    def measure(self) -> dict[str, Any]:
+        """What the judge says of the fitness, once it is open: part of `RunRow.measure`."""
+        return self.opened.model_dump(exclude_unset=True) if self.opened is not None else {}
 
     def open(self) -> None:
-        """Load the task and try the fitness, which `judge` does by itself when it is first called.
-
-        Raises:
-            JudgeFailed: the fitness file is broken.
-        """
-        self._persist(lambda child: None)
+        """Load the task and try the fitness, as the first request does otherwise."""
+        self._persist(None, lambda reply: None)
 
     def judge(
         self, policies: Sequence[Weights], pool: int, episodes: int
     ) -> list[EvaluatedEpisodes]:
-        """Run policies, at most K, on the first `episodes` of a pool.
-
-        A judge that dies is replaced: it holds no state, so nothing is lost but time.
-
-        Raises:
-            JudgeFailed: it died again and again, or the fitness cannot measure what it saw.
-        """
+        """Run policies, at most K, on the first `episodes` of a pool."""
         arrays = {
             f"{p}/{name}": value.numpy()
             for p, weights in enumerate(policies)
             for name, value in weights.items()
         }
-        fields = {
-            "policies": len(policies),
-            "episodes": episodes,
-            "pool": pool,
-            "seed": self._config.seed,
-        }
-        message = Message("judge", fields, arrays)
-
-        def ask(child: WorkerProcess) -> list[EvaluatedEpisodes]:
-            reply = child.request(message, deadline_s=LONG_S)
-            return self._read(reply, len(policies), episodes)
-
-        return self._persist(ask)
+        fields = {"policies": len(policies)}
+        return self._run(Message("judge", fields, arrays), len(policies), pool, episodes)
 
     def run_scripted(
         self, kinds: Sequence[str], pool: int, episodes: int
     ) -> list[EvaluatedEpisodes]:
-        """Run untrained policies, one of each kind, on the first `episodes` of a pool.
-
-        Args:
-            kinds: of `environment.roaming.ROAMING`.
-            pool: of episodes.
-            episodes: how many.
-
-        Raises:
-            JudgeFailed: as `judge`.
-        """
-        seed = self._config.seed
-        fields = {"kinds": list(kinds), "episodes": episodes, "pool": pool, "seed": seed}
-
-        def ask(child: WorkerProcess) -> list[EvaluatedEpisodes]:
-            reply = child.request(Message("run_scripted", fields), deadline_s=LONG_S)
-            return self._read(reply, len(kinds), episodes)
-
-        return self._persist(ask)
+        """Run scripted policies, one of each of `SCRIPTED_POLICIES`'s kinds, as `judge` does."""
+        message = Message("run_scripted", {"kinds": list(kinds)})
+        return self._run(message, len(kinds), pool, episodes)
 
     def steps(self, episodes: Episodes) -> np.ndarray:
-        """The fitness of each step of recorded episodes `[L, E]`.
-
-        Raises:
-            JudgeFailed: as `judge`.
-        """
+        """The fitness of each step of recorded episodes `[L, E]`."""
+        expected: Arrays = {"steps": (np.float64, tuple(episodes.actions.shape[:2]))}
         message = Message("steps", {}, episodes.arrays())
-        shape = tuple(episodes.actions.shape[:2])
+        return self._persist(message, lambda reply: read_arrays(reply, expected)["steps"])
 
-        def ask(child: WorkerProcess) -> np.ndarray:
-            return read_steps(child.request(message, deadline_s=LONG_S), shape)
-
-        return self._persist(ask)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._drop()
-
-    def _read(self, reply: Message, policies: int, episodes: int) -> list[EvaluatedEpisodes]:
+    def _run(
+        self, message: Message, policies: int, pool: int, episodes: int
+    ) -> list[EvaluatedEpisodes]:
+        message.fields.update(pool=pool, episodes=episodes, seed=self._config.seed)
         measured = self._fitness is not None
-        return read_judgements(reply, policies, episodes, self._environment, measured)
 
-    def _persist(self, ask: Callable[[WorkerProcess], T]) -> T:
-        """Ask a judge, and another one if it dies."""
-        last: WorkerFailed | None = None
+        def read(reply: Message) -> list[EvaluatedEpisodes]:
+            return read_judgements(reply, policies, episodes, self._environment, measured)
+
+        return self._persist(message, read)
+
+    def _persist(self, message: Message | None, read: Callable[[Message], T]) -> T:
+        """Ask an open judge, and another one if it dies; without a message only open it."""
+        last = ""
         for _ in range(self.ATTEMPTS):
             try:
-                return ask(self._opened())
+                self.ensure_open()
+                if message is None:
+                    return read(Message("done"))
+                return self.ask(message, read, deadline_s=LONG_S)
             except JobFailed as error:
-                self._drop()
-                if error.type == EnvironmentFailed.__name__:
-                    raise JudgeFailed(error.message, "Then resume the run.") from error
-                if self._fitness is None:
-                    raise JudgeFailed(f"The judge cannot play policies: {error.message}") from error
-                raise JudgeFailed(
-                    f"The judge cannot measure by {self._fitness}: "
-                    f"{error.message.removesuffix(' Mend that file.')}",
-                    "Fix that file, then resume the run.",
-                ) from error
+                self.close()
+                raise self._cannot_judge(error) from error
             except WorkerFailed as error:
-                self._drop()
-                last = error
-        steps = [f"steps {self._environment.name}"] if self._environment.reads_files else []
-        runs = [f"runs {self._fitness}"] if self._fitness else []
-        does = f", which {' and '.join([*steps, *runs])}," if steps or runs else ""
+                last = error.message
+        runs = [f"steps {self._environment.name}"] if self._environment.reads_files else []
+        runs += [f"runs {self._fitness}"] if self._fitness else []
+        does = f", which {' and '.join(runs)}," if runs else ""
         raise JudgeFailed(
-            f"The judge{does} failed {self.ATTEMPTS} times in a row: "
-            f"{last.message if last else ''}",
-            f"{'If what it runs is sound, free' if does else 'Free'} some memory; "
+            f"The judge{does} failed {self.ATTEMPTS} times in a row: {last}",
+            f"{'If what it runs is sound, free' if runs else 'Free'} some memory; "
             "then resume the run.",
-        ) from last
+        )
 
-    def _opened(self) -> WorkerProcess:
-        if self._child is not None and self._child.alive:
-            return self._child
-        self._drop()
-        self._child = WorkerProcess(self._module, import_path=self._import_path)
-        fields = {
-            "environment": self._environment.source,
-            "fitness": str(self._fitness) if self._fitness else None,
-            "lanes": self._config.candidates,
-            "threads": thread_count(self._config),
-        }
-        open_s = GPU_OPEN_S if self._environment.reads_files else SHORT_S
-        said = self._child.request(Message("open", fields), deadline_s=open_s).fields
-        self.measure = {key: said[key] for key in ("range", "progress") if key in said}
-        return self._child
-
-    def _drop(self) -> None:
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+    def _cannot_judge(self, error: JobFailed) -> JudgeFailed:
+        said = error.message
+        if error.type == EnvironmentFailed.__name__:
+            return JudgeFailed(said, "Then resume the run.")
+        if self._fitness is None:
+            return JudgeFailed(f"The judge cannot run policies: {said}")
+        fix = "Then" if said.endswith("that file.") else "Fix that file, then"
+        return JudgeFailed(
+            f"The judge cannot measure by {self._fitness}: {said}", f"{fix} resume the run."
+        )
 
 
-class JudgeFailed(EurekaError):
-    """Raised when policies cannot be judged; without a judge a search cannot go on."""
+def read_judgements(
+    reply: Message,
+    policies: int,
+    episodes: int,
+    environment: Environment,
+    measured: bool = True,
+) -> list[EvaluatedEpisodes]:
+    """What the judge says of each of P policies; without a fitness if nothing measured it."""
+    limit, width = environment.episode_steps, environment.layout.width
+    each: Arrays = {
+        "states": (np.float32, (limit + 1, episodes, width)),
+        "actions": (np.float32, (limit, episodes, environment.action_size)),
+        "lengths": (np.int64, (episodes,)),
+        "terminated": (np.bool_, (episodes,)),
+    }
+    if environment.task_state:
+        each["before"] = (np.float32, (limit, episodes, width))
+    expected: Arrays = {"diverged": (np.bool_, (policies, episodes))}
+    if measured:
+        expected["fitness"] = (np.float64, (policies, episodes))
+    if "progress" in reply.arrays:
+        expected["progress"] = (np.float64, (policies, episodes))
+    expected |= {f"{p}/{name}": each[name] for p in range(policies) for name in each}
+    arrays = read_arrays(reply, expected)
+    fitness = arrays.get("fitness", np.full((policies, episodes), np.nan))
+    if measured and not np.isfinite(fitness).all():
+        raise InvalidReply("The judge sent a fitness that is not finite.")
+    found = []
+    for p in range(policies):
+        recorded = {name: arrays[f"{p}/{name}"] for name in each}
+        if not ((recorded["lengths"] >= 1) & (recorded["lengths"] <= limit)).all():
+            raise InvalidReply(f"The judge sent episodes that are not 1 to {limit} steps long.")
+        progress = arrays["progress"][p] if "progress" in arrays else None
+        played = Episodes.from_arrays(recorded)
+        found.append(EvaluatedEpisodes(fitness[p], arrays["diverged"][p], played, progress))
+    return found

@@ -1,11 +1,10 @@
 """The judge: evaluates policies on held-out episodes against the fitness, which it alone holds.
 
-It runs as a child process of its own, on the CPU, and never loads a reward program: what a policy
-is worth cannot be touched by the code that trained it. See `serve` for the conversation.
+It runs as a worker of its own, on the CPU, and never loads a reward program: what a policy is worth
+cannot be touched by the code that trained it. See `serve` for the conversation.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,28 +27,19 @@ from eureka_agent.environment import (
 from eureka_agent.environment.scripted_policies import scripted_actions
 from eureka_agent.environment.source_files import foreign_code
 from eureka_agent.training import PolicyStack
-from eureka_agent.workers.protocol import Message
+from eureka_agent.workers.protocol import Message, done
 from eureka_agent.workers.serve import Reporter, serve, watch_steps
 
 TRIED = 3
 """Rows on which a fitness is tried: of a single one, its sum over rows would look right."""
 
 
-@dataclass
-class Recording:
-    """What one policy did.
-
-    Attributes:
-        episodes: as they went.
-        diverged: which of them ended because the physics failed `[E]` bool.
-    """
-
-    episodes: Episodes
-    diverged: Tensor
+Played = tuple[Episodes, Tensor]
+"""What one policy did: its episodes, and which of them ended as the physics failed `[E]` bool."""
 
 
 class JudgeServer:
-    """Answers the parent's requests about one environment."""
+    """Answers the client's requests about one environment."""
 
     def __init__(self) -> None:
         self._environment: Environment
@@ -71,16 +61,13 @@ class JudgeServer:
         if self._environment.reads_files:
             make_worlds(self._environment, 1, self._threads).try_out()
         if fields["fitness"] is None:
-            return Message("opened", {})
+            return done()
         fitness = self._fitness = load_fitness(Path(fields["fitness"]))
         fitness.require_signals(self._environment.layout.signals)
         boolean = self._try_fitness(fitness)
-        said = {
-            "meaning": fitness.meaning,
-            "range": list(fitness.bounds(boolean=boolean, steps=self._environment.episode_steps)),
-            "progress": fitness.progress.meaning if fitness.progress else None,
-        }
-        return Message("opened", said)
+        bounds = fitness.bounds(boolean=boolean, steps=self._environment.episode_steps)
+        progress = fitness.progress.meaning if fitness.progress else None
+        return done({"range": list(bounds), "progress": progress})
 
     def judge(self, request: Message, reporter: Reporter) -> Message:
         """Run policies without action noise, all of them on the same episodes of a pool.
@@ -101,13 +88,13 @@ class JudgeServer:
             for p in range(count)
         ]
         streams = pools.streams(fields["pool"], fields["seed"], each)
-        return self._measured(self._run(policies, streams, reporter))
+        return self._reply(self._run(policies, streams, reporter))
 
     def run_scripted(self, request: Message, reporter: Reporter) -> Message:
-        """Run policies that nobody trained, all of them on the same episodes of a pool.
+        """Run scripted policies, all of them on the same episodes of a pool.
 
-        Fields: `kinds` (of `ROAMING`, P of them), `episodes` (E), `pool`, `seed`. Replies as
-        `judge` does, with a policy of each kind.
+        Fields: `kinds` (of `SCRIPTED_POLICIES`, P of them), `episodes` (E), `pool`, `seed`. Replies
+        as `judge` does, with a policy of each kind.
         """
         fields = request.fields
         kinds, each, seed = fields["kinds"], fields["episodes"], fields["seed"]
@@ -117,9 +104,8 @@ class JudgeServer:
         size = worlds.action_size
         actions = [scripted_actions(kind, limit, each, size, step, seed) for kind in kinds]
         side_by_side = torch.cat(actions, dim=1)
-        return self._measured(
-            self._record(worlds, streams, len(kinds), lambda t, seen: side_by_side[t], reporter)
-        )
+        played = self._record(worlds, streams, len(kinds), lambda t, _: side_by_side[t], reporter)
+        return self._reply(played)
 
     def steps(self, request: Message, reporter: Reporter) -> Message:
         """The fitness of each step of recorded episodes: replies with `steps [L, E]`.
@@ -129,21 +115,19 @@ class JudgeServer:
         episodes = Episodes.from_arrays(request.arrays)
         if self._fitness is None:
             raise UsageError("The judge was opened without a fitness.")
-        return Message("measured", {}, {"steps": self._steps(self._fitness, episodes).numpy()})
+        return done(arrays={"steps": self._steps(self._fitness, episodes).numpy()})
 
-    def _measured(self, recordings: Sequence[Recording]) -> Message:
+    def _reply(self, played: Sequence[Played]) -> Message:
         """The reply about what policies did."""
-        diverged = np.stack([recording.diverged.numpy() for recording in recordings])
-        arrays: dict[str, np.ndarray] = {"diverged": diverged}
-        fitness = self._fitness
-        if fitness is not None:
-            values = [self._measure(fitness, recording) for recording in recordings]
+        arrays = {"diverged": np.stack([diverged.numpy() for _, diverged in played])}
+        if (fitness := self._fitness) is not None:
+            values = [self._measure(fitness, *one) for one in played]
             arrays["fitness"] = np.stack(values).astype(np.float64)
             if fitness.progress is not None:
-                arrays["progress"] = np.stack([self._progress(fitness, r) for r in recordings])
-        for p, recording in enumerate(recordings):
-            arrays |= {f"{p}/{name}": value for name, value in recording.episodes.arrays().items()}
-        return Message("judged", {}, arrays)
+                arrays["progress"] = np.stack([self._progress(fitness, *one) for one in played])
+        for p, (episodes, _) in enumerate(played):
+            arrays |= {f"{p}/{name}": value for name, value in episodes.arrays().items()}
+        return done(arrays=arrays)
 
     def _try_fitness(self, fitness: Fitness) -> bool:
         """Measure steps that stand still: what is wrong with a fitness shows at once.
@@ -152,25 +136,22 @@ class JudgeServer:
             Whether the fitness is a truth value.
         """
         worlds = make_worlds(self._environment, TRIED, self._threads)
+        none = torch.zeros(TRIED, dtype=torch.bool)
         still = Episodes(
             states=torch.stack([worlds.signals, worlds.signals]),
             actions=torch.zeros(1, TRIED, worlds.action_size),
             lengths=torch.ones(TRIED, dtype=torch.int64),
-            terminated=torch.zeros(TRIED, dtype=torch.bool),
+            terminated=none,
         )
-        recording = Recording(still, torch.zeros(TRIED, dtype=torch.bool))
-        self._measure(fitness, recording)
-        self._progress(fitness, recording)
+        self._measure(fitness, still, none)
+        self._progress(fitness, still, none)
         arguments = still.arguments(self._environment.layout, fitness.parameters)
         return fitness.function(**arguments).dtype == torch.bool
 
-    def _measure(self, fitness: Fitness, recording: Recording) -> np.ndarray:
+    def _measure(self, fitness: Fitness, episodes: Episodes, diverged: Tensor) -> np.ndarray:
         """Fitness of each episode `[E]`."""
-        episodes = recording.episodes
-        steps = self._steps(fitness, episodes)
-        values = fitness.episode(steps, episodes.lengths, recording.diverged)
-        bad = int((~values.isfinite()).sum())
-        if bad:
+        values = fitness.episode(self._steps(fitness, episodes), episodes.lengths, diverged)
+        if bad := int((~values.isfinite()).sum()):
             raise UsageError(
                 f"{fitness.path}: the fitness of {bad} of {len(values)} episodes is not a "
                 "finite number.",
@@ -183,20 +164,20 @@ class JudgeServer:
         arguments = episodes.arguments(self._environment.layout, fitness.parameters)
         return fitness.steps(arguments, *episodes.actions.shape[:2])
 
-    def _progress(self, fitness: Fitness, recording: Recording) -> np.ndarray:
+    def _progress(self, fitness: Fitness, episodes: Episodes, diverged: Tensor) -> np.ndarray:
         """Each episode by the dense measure `[E]` float64; NaN where it says nothing."""
-        progress, episodes = fitness.progress, recording.episodes
+        progress = fitness.progress
         if progress is None:
             return np.full(len(episodes.lengths), np.nan)
         arguments = episodes.arguments(self._environment.layout, progress.parameters)
         with foreign_code(fitness.path):
             values = progress.episode(arguments, episodes.lengths)
         # An episode whose physics failed came near to nothing.
-        return torch.where(recording.diverged, torch.nan, values).numpy()
+        return torch.where(diverged, torch.nan, values).numpy()
 
     def _run(
         self, policies: Sequence[Mapping[str, Tensor]], streams: Tensor, reporter: Reporter
-    ) -> list[Recording]:
+    ) -> list[Played]:
         """Run policies on the same episodes, side by side.
 
         The stack always has K lanes, as its results differ in the last bit between K = 1 and K = 2:
@@ -221,7 +202,7 @@ class JudgeServer:
 
     def _record(
         self, worlds: Worlds, streams: Tensor, count: int, act: Act, reporter: Reporter
-    ) -> list[Recording]:
+    ) -> list[Played]:
         """Let `count` policies act, each in a world for every stream; other worlds stand still."""
 
         def watch(t: int, ended: Tensor) -> None:
@@ -231,13 +212,13 @@ class JudgeServer:
         everyone = streams.repeat(worlds.n // each)
         episodes, diverged = record(worlds, everyone, act, living=count * each, watch=watch)
         parts = (slice(p * each, (p + 1) * each) for p in range(count))
-        return [Recording(episodes.part(part), diverged[part]) for part in parts]
+        return [(episodes.part(part), diverged[part]) for part in parts]
 
 
 def main() -> None:
-    """Serve until the parent hangs up."""
+    """Serve until the client hangs up."""
     judge = JudgeServer()
-    serve({job.__name__: job for job in (judge.open, judge.judge, judge.run_scripted, judge.steps)})
+    serve(judge.open, judge.judge, judge.run_scripted, judge.steps)
 
 
 if __name__ == "__main__":

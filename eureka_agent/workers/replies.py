@@ -1,70 +1,102 @@
-"""What children say, read as claims: a worker runs the code of strangers, so any word may be false.
+"""Checks of replies: a worker runs foreign code, so any word of its replies may be false.
 
-Every function returns what a reply says in the parent's own types, or raises `Garbled`. That what
-is said is well formed does not make it true: what a policy is worth, only the judge says.
+That a reply is well formed does not make it true: only the judge says what a policy is worth.
 """
 
 import math
-from typing import Any
+import sys
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import numpy as np
-from torch import Tensor
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    model_validator,
+)
 
 from eureka_agent.common.text import log_text
 from eureka_agent.workers.protocol import InvalidReply, Message
 
-Weights = dict[str, Tensor]
-Shapes = dict[str, tuple[int, ...]]
+if TYPE_CHECKING:
+    from torch import Tensor
 
-REASON_LIMIT = 1000
-"""Characters of the reason for which a lane was evicted."""
-
-
-def _array(reply: Message, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    array = reply.arrays.get(name)
-    if array is None or array.shape != shape or array.dtype != dtype:
-        said = "nothing" if array is None else f"{array.dtype} {array.shape}"
-        raise InvalidReply(
-            f"A child sent {said} for the array {name}, not {dtype.__name__} {shape}."
-        )
-    return array
+Weights: TypeAlias = "dict[str, Tensor]"
+"""A policy's state dict."""
+R = TypeVar("R", bound="Reply")
+_LARGEST = sys.float_info.max
 
 
-def _items(value: object, what: str, most: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) > most:
-        raise InvalidReply(
-            f"The worker sent {_shown(value)} for {what}, not a list of at most {most}."
-        )
+class Reply(BaseModel):
+    """Fields of a reply, or of an object in it: exactly these, of exactly these types."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limit(cls, value: object) -> object:
+        return _limited(value, len(cls.model_fields))
+
+
+def at_most(count: int) -> BeforeValidator:
+    """A limit on the entries of a list or an object, before they are read: each may be an error."""
+    return BeforeValidator(partial(_limited, count=count))
+
+
+def _limited(value: object, count: int) -> object:
+    if isinstance(value, list | dict) and len(value) > count:
+        raise ValueError(f"it has {len(value)} entries, at most {count} are allowed")
     return value
 
 
-def _object(value: object, what: str, most: int) -> dict[str, Any]:
-    if not isinstance(value, dict) or len(value) > most:
-        raise InvalidReply(
-            f"The worker sent {_shown(value)} for {what}, not at most {most} named ones."
-        )
-    return value
+def _finite(value: Any) -> Any:
+    """NaN for None and for whatever number is not finite, or too large for a float."""
+    odd = value is None or (type(value) in (int, float) and not -_LARGEST <= value <= _LARGEST)
+    return math.nan if odd else value
 
 
-def _integer(value: object, what: str, least: int, most: int) -> int:
-    # Not isinstance: JSON's true would pass for 1.
-    if type(value) is not int or not least <= value <= most:
-        raise InvalidReply(f"The worker sent {_shown(value)} for {what}, not {least} to {most}.")
-    return value
+Number = Annotated[float, BeforeValidator(_finite)]
+"""A finite number, or NaN for what is not finite."""
+Reason = Annotated[str, AfterValidator(partial(log_text, limit=1000, newlines=True))]
+"""A text of several lines, printable and of limited length."""
 
 
-def _number(value: object) -> float:
-    """A finite number, or NaN for what is not finite."""
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidReply(f"The worker sent {_shown(value)} for a number.")
+def read_fields(model: type[R], fields: Mapping[str, Any]) -> R:
+    """The fields of a reply as a model.
+
+    Raises:
+        InvalidReply: they are not what it allows.
+    """
     try:
-        number = float(value)
-    except OverflowError:  # JSON has integers of any length
-        return math.nan
-    return number if math.isfinite(number) else math.nan
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part)[:40] for part in first["loc"]) or "a reply"
+        said = f"A worker sent {repr(first['input'])[:60]} for {where}: {first['msg']}."
+        raise InvalidReply(log_text(said)) from None
 
 
-def _shown(value: object) -> str:
-    return log_text(repr(value), 60)
+Shape = tuple[int, ...]
+Arrays = dict[str, tuple[type[np.generic], Shape]]
+"""Arrays by name: their types and shapes."""
+
+
+def read_arrays(reply: Message, expected: Arrays) -> dict[str, np.ndarray]:
+    """The arrays of a reply: exactly those expected, of these types and shapes.
+
+    Raises:
+        InvalidReply: they are others.
+    """
+    if reply.arrays.keys() != expected.keys():
+        other = sorted(reply.arrays.keys() ^ expected.keys())
+        raise InvalidReply(log_text(f"A worker sent other arrays than asked for: {other}."))
+    for name, (dtype, shape) in expected.items():
+        array = reply.arrays[name]
+        if array.dtype != dtype or array.shape != shape:
+            said = f"{array.dtype} {array.shape} for the array {name}"
+            raise InvalidReply(f"A worker sent {said}, not {dtype.__name__} {shape}.")
+    return reply.arrays

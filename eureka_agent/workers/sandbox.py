@@ -1,63 +1,86 @@
-"""What this machine can do to keep reward programs in: found out by trying, and named by a level.
+"""How well this machine keeps reward programs in: found out by trying, and named by a level.
 
-The parent's side. A child puts on the layers that are named here, and ends if one does not hold.
+What a kernel's version promises is no proof. So this module also runs as a worker, in whose forks
+each layer of the lock-down is put on, and every forbidden thing tried. Workers that run programs
+put on the layers that held, and end if one does not hold for them.
 """
 
+import contextlib
+import fcntl
 import functools
+import json
+import mmap
 import os
 import platform
+import resource
 import shutil
+import signal
 import socket
+import struct
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eureka_agent.common.errors import MissingError, UsageError
+from eureka_agent.common.errors import MissingError, UsageError, describe
+from eureka_agent.workers.isolation import landlock, seccomp
 from eureka_agent.workers.isolation.bootstrap import BUBBLEWRAP, SANDBOX_EXEC, Wrapper
-from eureka_agent.workers.isolation.lock import LANDLOCK, SECCOMP
+from eureka_agent.workers.isolation.lock import LANDLOCK, SECCOMP, drop_capabilities, lock
+from eureka_agent.workers.isolation.syscalls import NUMBERS, system_call
 from eureka_agent.workers.process import WorkerProcess
-from eureka_agent.workers.protocol import JobFailed, Message, WorkerFailed
-from eureka_agent.workers.sandbox_server import attempts
+from eureka_agent.workers.protocol import JobFailed, Message, WorkerFailed, done
+from eureka_agent.workers.serve import Reporter, serve
 
 FULL, NEARLY_FULL, REDUCED = "full", "full-", "reduced"
 MAC, WEAK, STATIC_ONLY = "mac", "weak", "static-only"
-LEVELS = (FULL, NEARLY_FULL, REDUCED, MAC, WEAK, STATIC_ONLY)
-"""Best first."""
 POLICIES = {"required": NEARLY_FULL, "auto": MAC, "weak": WEAK, "off": STATIC_ONLY}
 """What a user can ask for, and the worst level that each accepts; `off` also locks nothing."""
 
-_MEANINGS = {
-    FULL: "Landlock and seccomp hold",
-    NEARLY_FULL: "Landlock of an older kernel and seccomp hold",
-    REDUCED: "seccomp alone holds",
-    MAC: "macOS's sandbox-exec holds",
-    WEAK: "Landlock or bubblewrap alone holds",
-    STATIC_ONLY: "no lock-down holds, only the check of the text",
-}
-_WARNINGS = {
+_LEVELS = {
+    FULL: ("Landlock and seccomp hold", ""),
+    NEARLY_FULL: ("Landlock of an older kernel and seccomp hold", ""),
     REDUCED: (
+        "seccomp alone holds",
         "Landlock is missing, so one layer alone closes the file system to reward programs, and "
         "none does while they train on a GPU. Use Linux 5.13 or newer, in a container that lets "
-        "Landlock through."
+        "Landlock through.",
     ),
     MAC: (
+        "macOS's sandbox-exec holds",
         "On macOS sandbox-exec keeps reward programs from the network and from writing, not from "
-        "reading this user's files. Run in a Linux virtual machine what you do not trust."
+        "reading this user's files. Run in a Linux virtual machine what you do not trust.",
     ),
     WEAK: (
+        "Landlock or bubblewrap alone holds",
         "seccomp is missing, so reward programs may use parts of the network, start processes and "
-        "disturb others. Run in a container or a virtual machine."
+        "disturb others. Run in a container or a virtual machine.",
     ),
     STATIC_ONLY: (
-        "Nothing but the check of their text keeps reward programs from this user's files, network "
-        "and processes. Run in a container or a virtual machine."
+        "no lock-down holds, only the check of the text",
+        "Only the check of their text keeps reward programs from this user's files, network and "
+        "processes. Run in a container or a virtual machine.",
     ),
 }
-_TRIAL, _TRIAL_S = "eureka_agent.workers.sandbox_server", 60.0
-_STAGES = ("capabilities", LANDLOCK, SECCOMP, "together")
+"""Meaning of each level, and what a user must know about it."""
+LEVELS = tuple(_LEVELS)
+"""Best first."""
+RUN_A_PROGRAM = "run another program"
+WORK = "compute in threads"
+"""The only thing that must still be possible."""
+_FIOSETOWN, _F_SETSIG = 0x8901, 10
+Attempt = Callable[[], object]
+
+_MODULE, _DEADLINE_S = "eureka_agent.workers.sandbox", 60.0
 _FULL_ABI = 4
+_STAGES: dict[str, Callable[[], object]] = {
+    "capabilities": drop_capabilities,
+    LANDLOCK: lambda: landlock.restrict(()),
+    SECCOMP: seccomp.restrict,
+    "together": lock,
+}
+"""What a fork puts on before it tries."""
 _CLOSES = {
     "capabilities": {"use a privilege"},
     LANDLOCK: {"read a file", "write a file", "delete a file", "look into another process"},
@@ -71,9 +94,9 @@ class Isolation:
 
     Attributes:
         level: one of `LEVELS`.
-        layers: those of the lock-down that held when they were tried.
+        layers: those of the lock-down that held in the self-test.
         findings: by layer, in words, the missing ones too.
-        wrapper: what children are started inside of; None for nothing.
+        wrapper: the program that workers are started inside of; None for none.
         system: kernel and architecture.
     """
 
@@ -85,13 +108,13 @@ class Isolation:
 
     @property
     def warning(self) -> str:
-        """What a user must know, in plain words; empty if there is nothing."""
-        return _WARNINGS.get(self.level, "")
+        """What a user must know, in plain words; may be empty."""
+        return _LEVELS[self.level][1]
 
     @property
     def meaning(self) -> str:
         """What the level stands for."""
-        return _MEANINGS[self.level]
+        return _LEVELS[self.level][0]
 
     def __str__(self) -> str:
         found = "; ".join(f"{layer} {said}" for layer, said in self.findings.items())
@@ -124,15 +147,18 @@ def require_isolation(policy: str) -> Isolation:
 
 @functools.cache
 def detect_isolation() -> Isolation:
-    """Try all layers in a child, once in the life of this process."""
+    """Try all layers in a worker, once in the life of this process."""
     if sys.platform == "darwin":
-        return _survey_mac()
+        failure = wrapper_failure(SANDBOX_EXEC)
+        level, wrapper = (STATIC_ONLY, None) if failure else (MAC, SANDBOX_EXEC)
+        findings = {SANDBOX_EXEC.name: failure or "holds"}
+        return Isolation(level, (), findings, wrapper, _system())
     try:
-        with WorkerProcess(_TRIAL) as child:
-            request = Message("try", {"stages": list(_STAGES)})
-            said = child.request(request, deadline_s=_TRIAL_S).fields
+        with WorkerProcess(_MODULE) as worker:
+            request = Message("try_stages", {"stages": list(_STAGES)})
+            said = worker.request(request, deadline_s=_DEADLINE_S).fields
     except (WorkerFailed, JobFailed) as error:
-        said = {"outcomes": {stage: {_TRIAL: error.message} for stage in _STAGES}, "abi": 0}
+        said = {"outcomes": {stage: {_MODULE: error.message} for stage in _STAGES}, "abi": 0}
     found = prove(said["outcomes"], said["abi"])
     if found.level in (FULL, NEARLY_FULL):
         return found
@@ -145,10 +171,11 @@ def detect_isolation() -> Isolation:
 
 
 def prove(outcomes: Mapping[str, Mapping[str, str]], abi: int) -> Isolation:
-    """The level that a trial proves.
+    """The level that a self-test proves.
 
     Args:
-        outcomes: by stage and attempt, as `trial.try_stage` gives them; all stages but "nothing".
+        outcomes: by stage and attempt, as of `try_stage`; of all stages except
+            "nothing".
         abi: of Landlock, 0 without.
     """
     open_to = {stage: _left_open(stage, outcomes[stage]) for stage in _STAGES}
@@ -178,15 +205,15 @@ def wrapper_failure(wrapper: Wrapper) -> str:
         with (
             tempfile.TemporaryDirectory() as folder,
             socket.create_server(("127.0.0.1", 0)) as server,
-            WorkerProcess(_TRIAL, wrapper=wrapper) as child,
+            WorkerProcess(_MODULE, wrapper=wrapper) as worker,
         ):
             port = server.getsockname()[1]
             fields = {"process": os.getpid(), "port": port, "folder": folder}
-            reply = child.request(Message("reach", fields), deadline_s=_TRIAL_S)
+            reply = worker.request(Message("try_wrapper", fields), deadline_s=_DEADLINE_S)
     except (WorkerFailed, JobFailed) as error:
         return f"fails: {error.message}"
     still = [name for name, said in reply.fields["outcomes"].items() if said]
-    return f"fails: a child could still {' and '.join(still)}" if still else ""
+    return f"fails: a worker could still {' and '.join(still)}" if still else ""
 
 
 def _left_open(stage: str, outcome: Mapping[str, str]) -> str:
@@ -198,16 +225,157 @@ def _left_open(stage: str, outcome: Mapping[str, str]) -> str:
     return f"fails: a program could still {' and '.join(still)}" if still else ""
 
 
-def _survey_mac() -> Isolation:
-    failure = wrapper_failure(SANDBOX_EXEC)
-    if failure:
-        return Isolation(STATIC_ONLY, (), {SANDBOX_EXEC.name: failure}, None, _system())
-    return Isolation(MAC, (), {SANDBOX_EXEC.name: "holds"}, SANDBOX_EXEC, _system())
-
-
 def _accepts(policy: str, level: str) -> bool:
     return LEVELS.index(level) <= LEVELS.index(POLICIES[policy])
 
 
 def _system() -> str:
     return f"{platform.system()} {platform.release()} {platform.machine()}"
+
+
+def attempts(victim: Path, descriptor: int, connection: int) -> dict[str, Attempt]:
+    """Every forbidden thing, by what it is called. Each raises where it is refused.
+
+    Args:
+        victim: a file that may come to harm.
+        descriptor: of an open file.
+        connection: descriptor of a socket that is connected to another one.
+    """
+    parent = os.getppid()
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return {
+        "read a file": lambda: os.close(os.open(victim, os.O_RDONLY)),
+        "write a file": lambda: os.close(os.open("written", os.O_WRONLY | os.O_CREAT)),
+        "change a file": lambda: victim.chmod(0o600),
+        "read a file's attributes": lambda: os.listxattr(victim),
+        "delete a file": victim.unlink,
+        "load a library": lambda: mmap.mmap(
+            descriptor, 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC
+        ),
+        "open a socket": lambda: socket.socket().close(),
+        "connect": _connect,
+        "make a pair of sockets": _pair,
+        "send through a socket": lambda: _send(connection),
+        "start a process": _fork,
+        "signal another process": lambda: os.kill(parent, 0),
+        "have another process signalled": lambda: fcntl.fcntl(connection, fcntl.F_SETOWN, parent),
+        "have a socket signal another process": lambda: fcntl.ioctl(
+            connection, _FIOSETOWN, struct.pack("i", parent)
+        ),
+        "choose a signal": lambda: fcntl.fcntl(connection, _F_SETSIG, signal.SIGKILL),
+        "look into another process": lambda: Path(f"/proc/{parent}/environ").read_bytes(),
+        "reach another process": lambda: os.close(os.pidfd_open(parent)),
+        "raise a limit": lambda: resource.prlimit(0, resource.RLIMIT_NOFILE, limit),
+        "take another user's rights": lambda: os.setgid(os.getgid()),
+        "use a privilege": lambda: os.setgroups(os.getgroups()),
+        RUN_A_PROGRAM: lambda: os.execv(sys.executable, [sys.executable, "-c", ""]),
+    }
+
+
+def _connect() -> None:
+    with socket.socket() as connection, contextlib.suppress(ConnectionRefusedError):
+        connection.connect(("127.0.0.1", 9))
+
+
+def _pair() -> None:
+    for end in socket.socketpair():
+        end.close()
+
+
+def _send(connection: int) -> None:
+    number = NUMBERS[seccomp.machine()]["sendto"]
+    system_call("sendto", number, connection, b"x", 1, 0, None, 0)
+
+
+def _fork() -> None:
+    if os.fork() == 0:
+        os._exit(0)
+
+
+def _compute_in_thread() -> None:
+    results: list[int] = []
+    thread = threading.Thread(target=lambda: results.append(sum(range(1000))))
+    thread.start()
+    thread.join()
+    assert results
+
+
+def try_stage(stage: str) -> dict[str, str]:
+    """Try everything in a fork of this process.
+
+    Returns:
+        By attempt: "" if it was refused, else what happened. `WORK` the other way round.
+    """
+    victim = Path("victim")
+    victim.write_bytes(b"x")
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        try:
+            _try_all(stage, victim, writer)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        outcome = dict(json.loads(line) for line in told)
+    os.wait()
+    return outcome
+
+
+def _try_all(stage: str, victim: Path, writer: int) -> None:
+    """Write what happens, one line an attempt: the last one may be the end of this process."""
+
+    def tell(name: str, outcome: str) -> None:
+        os.write(writer, f"{json.dumps([name, outcome])}\n".encode())
+
+    descriptor = os.open(victim, os.O_RDONLY)
+    near, far = socket.socketpair()
+    tried = attempts(victim, descriptor, near.fileno())
+    try:
+        if stage != "nothing":
+            _STAGES[stage]()
+        _compute_in_thread()
+    except Exception as error:
+        tell(WORK, describe(error))
+        return
+    tell(WORK, "")
+    for name, attempt in tried.items():
+        if name == RUN_A_PROGRAM:
+            tell(name, "it ran")  # this process is another program then
+        tell(name, _outcome(attempt, PermissionError))
+    far.close()
+
+
+def _outcome(attempt: Attempt, refusal: type[OSError]) -> str:
+    try:
+        attempt()
+    except refusal:
+        return ""
+    except Exception as error:
+        return describe(error)
+    return "it worked"
+
+
+def try_stages(request: Message, reporter: Reporter) -> Message:
+    """Fields: `stages`. Replies with `outcomes` by stage and attempt, and Landlock's `abi`."""
+    outcomes = {stage: try_stage(stage) for stage in request.fields["stages"]}
+    return done({"outcomes": outcomes, "abi": landlock.abi()})
+
+
+def try_wrapper(request: Message, reporter: Reporter) -> Message:
+    """Try what a wrapper must keep from a worker that is not locked yet.
+
+    Fields: `process` (an id), `port` (one that is listened to), `folder`. Replies with `outcomes`
+    by attempt as `try_stage` has them, except that what is not there counts as refused, too.
+    """
+    process, port = request.fields["process"], request.fields["port"]
+    target = Path(request.fields["folder"]) / "written"
+    tried: dict[str, Attempt] = {
+        "see another process": lambda: os.kill(process, 0),
+        "connect": lambda: socket.create_connection(("127.0.0.1", port), timeout=5.0).close(),
+        "write a file": target.touch,
+    }
+    return done({"outcomes": {name: _outcome(tried[name], OSError) for name in tried}})
+
+
+if __name__ == "__main__":
+    serve(try_stages, try_wrapper)

@@ -1,4 +1,4 @@
-"""The child's side of the conversation: read a request, answer it, until the parent hangs up."""
+"""The worker's side of every conversation: read a request, answer it, until the client hangs up."""
 
 import faulthandler
 import math
@@ -31,24 +31,24 @@ ERROR_LIMIT = 1000
 
 
 class Reporter:
-    """What a handler tells the parent while it works.
+    """What a job reports while it works.
 
     Attributes:
-        blame: `blame(lane)` before a lane's program runs, `blame(-1)` after it.
+        mark_lane: `mark_lane(lane)` before a lane's program runs, `mark_lane(-1)` after it.
     """
 
-    def __init__(self, sink: BinaryIO, blame: Callable[[int], None]) -> None:
+    def __init__(self, sink: BinaryIO, mark_lane: Callable[[int], None]) -> None:
         self._sink = sink
         self._last = -math.inf
-        self.blame = blame
+        self.mark_lane = mark_lane
 
     def heartbeat(self, **progress: Any) -> None:
-        """Show that work goes on; what comes within a quarter of a second of the last is dropped.
+        """Show that work goes on; drops what comes within a quarter of a second of the last.
 
         Call it where progress is made, never from a timer: a beating heart must mean that.
 
         Args:
-            progress: JSON values for whoever watches.
+            progress: JSON values for the client.
         """
         now = time.monotonic()
         if now - self._last >= HEARTBEAT_PERIOD_S:
@@ -56,29 +56,30 @@ class Reporter:
             write_message(self._sink, Message("heartbeat", progress))
 
 
-Handler = Callable[[Message, Reporter], Message]
+Job = Callable[[Message, Reporter], Message]
 
 
-def serve(handlers: Mapping[str, Handler]) -> NoReturn:
-    """Answer requests by kind until the parent hangs up; for the `__main__` of a child's module.
+def serve(*jobs: Job) -> NoReturn:
+    """Answer requests, by the names of the jobs, until the client hangs up; for a `__main__`.
 
-    A handler that raises is answered with kind "error" and fields `type` and `message`, and the
-    child goes on: an `EurekaError` speaks for itself, of anything else the traceback's end is sent.
+    A job that raises is answered with kind "error" and fields `type` and `message`, and the worker
+    goes on. The message is the text of an `EurekaError`, and the traceback's end of anything else.
 
     Raises:
-        ProtocolError: the parent sent something that is not a message.
+        ProtocolError: the client sent something that is not a message.
     """
-    source, sink, blame_path = sys.argv[1:4]
+    source, sink, active_lane = sys.argv[1:4]
+    by_name = {job.__name__: job for job in jobs}
     with os.fdopen(int(source), "rb") as requests, os.fdopen(int(sink), "wb") as replies:
-        reporter = Reporter(replies, ActiveLaneWriter(Path(blame_path)))
+        reporter = Reporter(replies, ActiveLaneWriter(Path(active_lane)))
         write_message(replies, Message("ready"))
         while (request := read_message(requests)) is not None:
-            write_parts(replies, answer(handlers, request, reporter))
+            write_parts(replies, answer(by_name, request, reporter))
     os._exit(0)  # nothing is left to do, and taking torch apart would take long
 
 
 def watch_steps(environment: "Environment", reporter: Reporter) -> None:
-    """Show that an environment lives whose worlds are stepped one by one, and where it crashes.
+    """Send heartbeats from an environment whose worlds are stepped one by one.
 
     A crash in compiled code leaves the line of Python at which it came on stderr.
     """
@@ -88,26 +89,22 @@ def watch_steps(environment: "Environment", reporter: Reporter) -> None:
 
 
 def answer(
-    handlers: Mapping[str, Handler], request: Message, reporter: Reporter
+    jobs: Mapping[str, Job], request: Message, reporter: Reporter
 ) -> list[bytes | memoryview]:
-    """Return the encoded reply to one request, an error if the handler raised one."""
+    """Return the encoded reply to one request, an error if the job raised one."""
     try:  # encoding is within it, as a reply can be too large
-        if request.kind not in handlers:
+        if request.kind not in jobs:
             raise EurekaError(f"There is no job '{request.kind}' here.")
-        reply = handlers[request.kind](request, reporter)
-        return encode(replace(reply, token=request.token))
+        return encode(replace(jobs[request.kind](request, reporter), token=request.token))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a program that leaves its language may raise what it likes
-        return encode(_error(error, request.token))
+        # The end of a long traceback is its best part.
+        message = log_text(_text(error)[-ERROR_LIMIT:], ERROR_LIMIT, newlines=True)
+        fields = {"type": type(error).__name__, "message": message}
+        return encode(Message("error", fields, token=request.token))
     finally:
-        reporter.blame(-1)
-
-
-def _error(error: BaseException, token: int) -> Message:
-    # The end of a long traceback is its best part.
-    message = log_text(_text(error)[-ERROR_LIMIT:], ERROR_LIMIT, newlines=True)
-    return Message("error", {"type": type(error).__name__, "message": message}, {}, token)
+        reporter.mark_lane(-1)
 
 
 def _text(error: BaseException) -> str:
@@ -115,5 +112,5 @@ def _text(error: BaseException) -> str:
         return str(error)
     try:
         return "".join(traceback.format_exception(error)[-3:])
-    except Exception:  # its causes or its notes are no texts
+    except Exception:  # its causes or its notes have no text
         return describe(error)

@@ -1,79 +1,164 @@
-"""A conversation with one worker process, and workers that start ahead of their use."""
+"""A client's conversation with its worker: start it, open it, ask, check answers, replace it."""
 
-import os
-from collections.abc import Callable
-from typing import Self, TypeVar
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from eureka_agent.config import SearchConfig
-from eureka_agent.workers.process import (
-    WorkerProcess,
-)
+from eureka_agent.simulation.simulator import available_cores
+from eureka_agent.workers.isolation.bootstrap import Wrapper
+from eureka_agent.workers.process import Closing, OnProgress, WorkerProcess
+from eureka_agent.workers.protocol import InvalidReply, JobFailed, Message, WorkerFailed
+from eureka_agent.workers.replies import Reply, read_fields
+from eureka_agent.workers.sandbox import require_isolation
+
+SHORT_S = 120.0
+"""Deadline for requests that train nothing."""
+LONG_S = 24 * 3600.0
+"""Deadline for requests that do; they are watched by their heartbeat."""
+GPU_OPEN_S = 1800.0
+"""Deadline for opening a worker on a GPU, where the first one on a machine compiles kernels for
+minutes without a heartbeat. To make many environments of Gymnasium one by one may take as long."""
+
+T = TypeVar("T")
+Start = Callable[[Wrapper | None], WorkerProcess]
 
 
-class PrestartedWorker:
-    """Keeps at most one child that nobody uses yet; a context manager.
+class Locked(Reply):
+    """The reply of a worker that has locked itself: the layers that hold."""
 
-    It is one process more while it waits, so ask for it when a child will surely be needed and
-    the processors have nothing better to do.
+    layers: list[str] | None
+
+
+class ClientSession(Closing):
+    """Base of the clients: one worker process, its lock-down, its requests and its successor.
+
+    Every request raises `WorkerFailed` when the worker ends, and then its process is dead; a reply
+    that is not what was asked for ends it, too. `JobFailed` says that it refused and goes on.
 
     Args:
-        start: starts such a child; it returns at once, while the child goes on with its imports.
+        start: starts the process, inside of a wrapper if it is given one.
+        opening: fields of the request that opens it.
+        answer: model of the reply to that.
+        sandbox: policy of the process's lock-down; None for a process that is not locked.
+        open_s: deadline of the request that opens it.
+
+    Attributes:
+        opened: the reply of the process that was opened last; None before that.
+    """
+
+    def __init__(
+        self,
+        start: Start,
+        opening: Mapping[str, Any],
+        answer: type[Reply],
+        *,
+        sandbox: str | None = None,
+        open_s: float = SHORT_S,
+    ) -> None:
+        self._start, self._opening, self._answer = start, opening, answer
+        self._sandbox, self._open_s = sandbox, open_s
+        self._process: WorkerProcess | None = None
+        self.opened: Reply | None = None
+
+    def ensure_open(self) -> None:
+        """Start a process and open it, unless there is one that lives."""
+        if self._process is not None and self._process.alive:
+            return
+        self.close()
+        isolation = require_isolation(self._sandbox) if self._sandbox is not None else None
+        layers = {"layers": list(isolation.layers)} if isolation is not None else {}
+        self._process = self._start(isolation.wrapper if isolation is not None else None)
+        try:
+            request = Message("open", {**self._opening, **layers})
+            reply = self._process.request(request, deadline_s=self._open_s)
+            self.opened = read_fields(self._answer, reply.fields)
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(
+        self,
+        message: Message,
+        read: Callable[[Message], T],
+        *,
+        deadline_s: float = SHORT_S,
+        processor_s: float = math.inf,
+        on_progress: OnProgress | None = None,
+        refusable: bool = True,
+    ) -> T:
+        """Ask the open process; returns what `read` makes of its reply.
+
+        Args:
+            message: the request.
+            read: checks the reply; raises `InvalidReply`.
+            deadline_s: as for `WorkerProcess.request`, like the next two arguments.
+            processor_s: likewise.
+            on_progress: likewise.
+            refusable: whether a sound worker may refuse the request.
+        """
+        process = self._process
+        assert process is not None
+        try:
+            reply = process.request(
+                message, deadline_s=deadline_s, processor_s=processor_s, on_progress=on_progress
+            )
+            return read(reply)
+        except InvalidReply:
+            process.kill()
+            raise
+        except JobFailed as error:
+            if refusable:
+                raise
+            process.kill()
+            said = f"The {process.name} process refused to {message.kind}: {error.message}"
+            raise WorkerFailed(said) from error
+
+    def close(self) -> None:
+        """End the process, if there is one, and remove what it left."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+
+class PrestartedWorker(Closing):
+    """Keeps at most one process that starts, and imports, ahead of its use; a context manager.
+
+    It is one process more while it waits: use it when a worker will surely be needed and the
+    processors are idle.
+
+    Args:
+        start: starts such a process, and returns at once.
     """
 
     def __init__(self, start: Callable[[], WorkerProcess]) -> None:
         self._start = start
-        self._child: WorkerProcess | None = None
+        self._waiting: WorkerProcess | None = None
 
     def prepare(self) -> None:
-        """Start a child, unless one is waiting already."""
-        if self._child is not None and not self._child.alive:
+        """Start a process, unless one is waiting already."""
+        if self._waiting is None or not self._waiting.alive:
             self.close()
-        if self._child is None:
-            self._child = self._start()
+            self._waiting = self._start()
 
     def take(self) -> WorkerProcess:
-        """The child that waits, or a new one; it belongs to the caller from now on."""
+        """The process that waits, or a new one; it belongs to the caller from now on."""
         self.prepare()
-        child, self._child = self._child, None
-        assert child is not None
-        return child
+        process, self._waiting = self._waiting, None
+        assert process is not None
+        return process
 
     def close(self) -> None:
-        """End the child that waits, if there is one."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-
-SHORT_S = 120.0
-"""Deadline for requests that train nothing."""
-
-
-LONG_S = 24 * 3600.0
-"""Deadline for requests that do; they are watched by their heartbeat."""
-
-
-GPU_OPEN_S, GPU_SILENCE_S, GPU_MEMORY_GIB = 1800.0, 900.0, 16.0
-"""Of a worker on a GPU: the first one on a machine compiles kernels, without a word and for
-minutes; and the driver maps far more address space than it uses. Making many environments of
-Gymnasium one by one may take as long to open."""
-
-
-T = TypeVar("T")
+        """End the process that waits, if there is one."""
+        if self._waiting is not None:
+            self._waiting.close()
+            self._waiting = None
 
 
 def thread_count(config: SearchConfig) -> int:
     """Physics threads: as configured, or one per core that this process may use.
 
-    The networks run on one thread, which children have by default: they are so small that a second
+    The networks run on one thread, the default of workers: they are so small that a second one
     costs more than it brings, and their results then do not depend on the number of cores.
     """
-    if config.threads:
-        return config.threads
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return config.threads or available_cores()

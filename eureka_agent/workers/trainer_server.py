@@ -1,4 +1,4 @@
-"""The worker: the only process that calls reward programs. Run as a child, see `serve`.
+"""The worker that trains: the only process that trains on reward programs. See `serve`.
 
 It holds one population for its whole life. It never holds the fitness, unless it was opened to
 train on it bare; then it refuses programs. Opening it ends with its lock-down: no program comes
@@ -8,9 +8,9 @@ before that.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,18 +25,15 @@ from eureka_agent.environment import (
 )
 from eureka_agent.reward import parse
 from eureka_agent.simulation import resolve_device
-from eureka_agent.training import Population, Reward
+from eureka_agent.training import LaneReport, Population, Reward
 from eureka_agent.training.lane import TimeLimitedReward
 from eureka_agent.training.sb3 import Sb3Trainer
 from eureka_agent.workers.isolation.lock import lock
-from eureka_agent.workers.protocol import Message
-from eureka_agent.workers.serve import Handler, Reporter, serve, watch_steps
+from eureka_agent.workers.protocol import Message, done
+from eureka_agent.workers.serve import Reporter, serve, watch_steps
 from eureka_agent.workers.warm_up import (
-    FAILING,
-    REJECTED,
-    SOUND,
+    PROGRAMS,
     brief,
-    rehearse,
     still_episode,
     warm_up,
 )
@@ -45,12 +42,12 @@ TRAINERS: dict[str, type[Population] | type[Sb3Trainer]] = {
     "population": Population,
     "sb3": Sb3Trainer,
 }
-"""Who trains, by the name that a search's configuration has for it."""
-_REHEARSAL_WORLDS = 4
+"""Trainers, by their names in a search's configuration."""
+_WARM_UP_WORLDS = 4
 
 
 class TrainerServer:
-    """Answers the parent's requests about one population."""
+    """Answers the client's requests about one population."""
 
     def __init__(self) -> None:
         self._environment: Environment
@@ -60,7 +57,7 @@ class TrainerServer:
         self._clock: Callable[[], float] = time.thread_time
 
     def open(self, request: Message, reporter: Reporter) -> Message:
-        """Load the task, rehearse, lock this process, and set up the population.
+        """Load the task, warm up, lock this process, and set up the population.
 
         Fields: `environment` (its source), `lanes`, `worlds`, `threads`, `trainer` (a key of
         `TRAINERS`), `device` (a name for `resolve_device`; without it the CPU), `fitness` (file to
@@ -83,7 +80,7 @@ class TrainerServer:
                 fields["worlds"],
                 threads=fields["threads"],
                 device=device,
-                watch=reporter.blame,
+                watch=reporter.mark_lane,
             )
 
         # It comes first where it reads files: on a GPU, as it compiles kernels and loads them, and
@@ -93,21 +90,24 @@ class TrainerServer:
         early = population() if on_gpu or foreign else None
         layers = fields.get("layers")
         if layers != []:
-            self._rehearse(trainer, device)
-            trial = make_worlds(self._environment, 1) if foreign else None
+            self._warm_up(trainer, device)
+            tried = make_worlds(self._environment, 1) if foreign else None
             layers = lock(layers, cuda=on_gpu)
             self._environment.locked = True
-            if trial is not None:
-                trial.try_out()  # what the lock-down breaks shows before any training
+            if tried is not None:
+                tried.try_out()  # what the lock-down breaks shows before anything trains
         self._population = early or population()
-        return Message("opened", {"layers": layers})
+        return done({"layers": layers})
 
     def load(self, request: Message, reporter: Reporter) -> Message:
-        """Begin a training. Fields: `lane`, `seed`, `program` (text; None for the bare fitness)."""
+        """Begin a training run.
+
+        Fields: `lane`, `seed`, `program` (text; None for the bare fitness).
+        """
         fields, lane = request.fields, request.fields["lane"]
         if (fields["program"] is None) != (self._fitness is not None):
             raise UsageError("A worker trains either programs or the bare fitness, never both.")
-        reporter.blame(lane)
+        reporter.mark_lane(lane)
         if self._fitness is not None:
             reward: Reward = self._fitness
         else:
@@ -119,29 +119,28 @@ class TrainerServer:
             )
         self._rewards[lane] = reward
         self._population.load(lane, reward, fields["seed"])
-        return Message("loaded")
+        return done()
 
     def advance(self, request: Message, reporter: Reporter) -> Message:
         """Train all loaded lanes. Fields: `steps`.
 
         Replies with a report per lane, and what `overflow` the physics had, or None.
         """
-        done, turn = 0, threading.Lock()
+        trained, turn = 0, threading.Lock()
 
         def alive() -> None:
             with turn:  # groups of lanes step in threads of their own
-                reporter.heartbeat(done=done)
+                reporter.heartbeat(done=trained)
 
         def beat(steps: int) -> None:
-            nonlocal done
-            done = steps
+            nonlocal trained
+            trained = steps
             alive()
 
         self._environment.alive = alive
         reports = self._population.advance(request.fields["steps"], heartbeat=beat)
-        fields = {"reports": [asdict(report) for report in reports]}
-        overflow = self._population.overflow
-        return Message("advanced", fields | {"overflow": overflow})
+        said = {"reports": [_report(report) for report in reports]}
+        return done(said | {"overflow": self._population.overflow})
 
     def weights(self, request: Message, reporter: Reporter) -> Message:
         """Policies of lanes, normalisers folded in. Fields: `lanes`. Arrays: `<lane>/<name>`."""
@@ -149,39 +148,33 @@ class TrainerServer:
         for lane in request.fields["lanes"]:
             for name, value in self._population.weights(lane).items():
                 arrays[f"{lane}/{name}"] = value.numpy()
-        return Message("weights", {}, arrays)
+        return done(arrays=arrays)
 
     def score(self, request: Message, reporter: Reporter) -> Message:
         """What a lane's reward pays recorded episodes. Fields: `lane`; arrays as of `Episodes`."""
         lane = request.fields["lane"]
         reward, episodes = self._rewards[lane], Episodes.from_arrays(request.arrays)
         arguments = episodes.arguments(self._population.layout, reward.parameters)
-        reporter.blame(lane)
+        reporter.mark_lane(lane)
         returns = episodes.sums(reward(arguments))
-        return Message("scored", {}, {"returns": returns.numpy()})
+        return done(arrays={"returns": returns.numpy()})
 
     def stop(self, request: Message, reporter: Reporter) -> Message:
         """Empty a lane. Fields: `lane`."""
         self._population.stop(request.fields["lane"])
         self._rewards.pop(request.fields["lane"], None)
-        return Message("stopped")
+        return done()
 
-    def jobs(self) -> dict[str, Handler]:
-        """What it answers, by kind of request."""
-        jobs = (self.open, self.load, self.advance, self.weights, self.score, self.stop)
-        return {job.__name__: job for job in jobs}
-
-    def _rehearse(self, trainer: type[Population] | type[Sb3Trainer], device: torch.device) -> None:
-        """Let another worker train a little, and fail at it."""
-        understudy = TrainerServer()
-        understudy._environment, understudy._fitness = brief(self._environment), self._fitness
-        population = trainer(
-            understudy._environment, 1, _REHEARSAL_WORLDS, threads=1, device=device
+    def _warm_up(self, trainer: type[Population] | type[Sb3Trainer], device: torch.device) -> None:
+        """Let another server train a little, and fail at it."""
+        other = TrainerServer()
+        other._environment, other._fitness = brief(self._environment), self._fitness
+        population = other._population = trainer(
+            other._environment, 1, _WARM_UP_WORLDS, threads=1, device=device
         )
-        understudy._population = population
         episode = still_episode(self._environment)
         requests = []
-        for program in [None] if self._fitness is not None else [SOUND, FAILING, REJECTED]:
+        for program in PROGRAMS if self._fitness is None else (None,):
             requests += [
                 Message("load", {"lane": 0, "program": program, "seed": 0}),
                 Message("advance", {"steps": 2 * population.rollout_steps}),
@@ -189,13 +182,22 @@ class TrainerServer:
                 Message("score", {"lane": 0}, episode),
                 Message("stop", {"lane": 0}),
             ]
-        rehearse(understudy.jobs(), requests)
+        warm_up((other.load, other.advance, other.weights, other.score, other.stop), requests)
+
+
+def _report(report: LaneReport) -> dict[str, Any]:
+    """A lane's report as plain data."""
+    components = {
+        name: {"mean": c.mean, "min": c.minimum, "max": c.maximum, "share": c.share}
+        for name, c in report.components.items()
+    }
+    return vars(report) | {"components": components}
 
 
 def main() -> None:
-    """Serve until the parent hangs up."""
-    warm_up()  # a worker that is started ahead of its use does this before it is asked anything
-    serve(TrainerServer().jobs())
+    """Serve until the client hangs up."""
+    server = TrainerServer()
+    serve(server.open, server.load, server.advance, server.weights, server.score, server.stop)
 
 
 if __name__ == "__main__":

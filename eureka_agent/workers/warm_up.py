@@ -1,4 +1,4 @@
-"""What a child will do, done once in small before it locks itself.
+"""What a worker will do, done once in small before it locks itself.
 
 Libraries import parts of themselves when they are first used; a locked process cannot, as it opens
 no file any more. So it answers made-up requests first, sound ones and such as fail.
@@ -7,7 +7,7 @@ no file any more. So it answers made-up requests first, sound ones and such as f
 import copy
 import io
 import unicodedata  # noqa: F401  Python's parser asks for it when it first meets a foreign letter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,25 +15,20 @@ import torch
 
 from eureka_agent.environment import Environment, Episodes
 from eureka_agent.workers.protocol import Message
-from eureka_agent.workers.serve import Handler, Reporter, answer
+from eureka_agent.workers.serve import Job, Reporter, answer
 
-SOUND = '''"""A rehearsal."""
+_SOUND = '''"""A warm-up."""
 WEIGHTS = {"effort": 1.0}
 
 def compute_reward(action, time_left):
     return {"effort": torch.tensor([1.0]) * action.square().sum(-1) * time_left}
 '''
-FAILING = SOUND.replace("* time_left", "@ time_left[:1]")
-REJECTED = "import os\n"
-
-
-def warm_up() -> None:
-    """Have torch import what it imports at the first optimiser, which takes about a second."""
-    torch.optim.Adam([torch.zeros(1)])
+PROGRAMS = (_SOUND, _SOUND.replace("* time_left", "@ time_left[:1]"), "import os\n")
+"""Programs to warm up with: one works, one fails when it is called, one is rejected."""
 
 
 def brief(environment: Environment) -> Environment:
-    """The same task with settings under which a training takes no time."""
+    """The same task with settings under which training takes no time."""
     copied = copy.copy(environment)
     hidden = tuple(min(width, 8) for width in environment.training.hidden)
     vars(copied)["training"] = replace(
@@ -42,17 +37,17 @@ def brief(environment: Environment) -> Environment:
     return copied
 
 
-def rehearse(handlers: Mapping[str, Handler], requests: Sequence[Message]) -> None:
-    """Answer requests as `serve` would, for nobody.
+def warm_up(jobs: Sequence[Job], requests: Iterable[Message]) -> None:
+    """Answer requests as `serve` would, and drop the answers, which may be errors.
 
     Args:
-        handlers: of an object that is thrown away afterwards.
-        requests: their answers do not matter, and may be errors.
+        jobs: what the requests ask for.
+        requests: made up for this.
     """
     repr(torch.ones(1))  # as messages of torch's errors do
     reporter = Reporter(io.BytesIO(), lambda lane: None)
     for request in requests:
-        answer(handlers, request, reporter)
+        answer({job.__name__: job for job in jobs}, request, reporter)
 
 
 def still_episode(environment: Environment) -> dict[str, np.ndarray]:
@@ -63,9 +58,3 @@ def still_episode(environment: Environment) -> dict[str, np.ndarray]:
         lengths=torch.ones(1, dtype=torch.int64),
         terminated=torch.zeros(1, dtype=torch.bool),
     ).arrays()
-
-
-def a_row(environment: Environment) -> dict[str, np.ndarray]:
-    """What the programs of a rehearsal read, on one transition."""
-    action = np.zeros((1, environment.action_size), np.float32)
-    return {"action": action, "time_left": np.ones(1, np.float32)}

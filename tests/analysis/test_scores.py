@@ -16,9 +16,9 @@ from eureka_agent.environment import Environment
 from eureka_agent.reward import parse
 from eureka_agent.workers.judge_client import EvaluatedEpisodes
 from eureka_agent.workers.probe.score import score_episodes
-from eureka_agent.workers.probe_client import ProbeClient, Score, read_scores
+from eureka_agent.workers.probe_client import ProbeClient, Score
 from eureka_agent.workers.process import WorkerProcess
-from eureka_agent.workers.protocol import InvalidReply, Message
+from eureka_agent.workers.protocol import Message
 
 INFINITE = REWARD.replace('"right": place', '"right": 1.0 / (place - place)')
 CRASHING = REWARD + "\n# Crash.\n"
@@ -113,41 +113,3 @@ def test_a_digest_holds_steps_of_episodes_and_nothing_beyond_their_ends(
     assert np.array_equal(digest.there[:, 0], steps.after[:, 0].astype(np.float32))
     assert np.array_equal(digest.here[:, 0], steps.before[:, 0].astype(np.float32))
     assert int(steps.terminated.sum()) == int(seen.episodes.terminated.sum())
-
-
-def reply(**changes: Any) -> Message:
-    sound = {
-        "0/total": np.zeros((3, 2), np.float32),
-        "0/components": np.zeros((1, 3, 2), np.float32),
-    }
-    fields = changes.pop("fields", {"failures": {}})
-    return Message("scored", fields, sound | changes)
-
-
-def test_an_honest_reply_is_read() -> None:
-    (found,) = read_scores(reply(), [1], (3, 2), still=False)
-    assert isinstance(found, Score)
-    assert found.components.shape == (1, 3, 2)
-    failed = reply(fields={"failures": {"0": "\x1b[31mred"}})
-    assert read_scores(failed, [1], (3, 2), still=False) == ["[31mred"]
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        reply(fields={}),
-        reply(fields={"failures": {"1": "not asked"}}),
-        reply(fields={"failures": {"first": "no number"}}),
-        reply(**{"0/total": np.zeros((2, 2), np.float32)}),
-        reply(**{"0/total": np.zeros((3, 2), np.float64)}),
-        reply(**{"0/components": np.zeros((2, 3, 2), np.float32)}),
-    ],
-)
-def test_a_reply_that_is_none_is_garbage(message: Message) -> None:
-    with pytest.raises(InvalidReply):
-        read_scores(message, [1], (3, 2), still=False)
-
-
-def test_standing_still_is_demanded_where_it_was_asked_for() -> None:
-    with pytest.raises(InvalidReply):
-        read_scores(reply(), [1], (3, 2), still=True)

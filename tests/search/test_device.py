@@ -12,8 +12,6 @@ from eureka_agent.config import SearchConfig
 from eureka_agent.environment import find_environment
 from eureka_agent.search.setup import new_search, resumed_search
 from eureka_agent.simulation import devices
-from eureka_agent.workers.protocol import InvalidReply, Message
-from eureka_agent.workers.trainer_client import read_overflow
 
 
 def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,16 +73,6 @@ def test_a_run_of_a_gpu_goes_on_only_with_a_gpu(
 def test_a_run_from_before_there_was_a_choice_is_one_of_the_cpu() -> None:
     stored = {name: value for name, value in SearchConfig().as_dict().items() if name != "device"}
     assert SearchConfig.from_dict(stored).device == "cpu"
-
-
-def test_what_a_worker_says_of_an_overflow_is_read_as_text() -> None:
-    assert read_overflow(Message("advanced", {})) is None
-    said = read_overflow(Message("advanced", {"overflow": "too \x1b[31mmany " + "x" * 5000}))
-    assert said is not None
-    assert said.startswith("too [31mmany")
-    assert len(said) <= 1000
-    with pytest.raises(InvalidReply):
-        read_overflow(Message("advanced", {"overflow": 7}))
 
 
 def test_the_cpu_needs_no_gpu_to_be_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:

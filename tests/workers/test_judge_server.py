@@ -48,7 +48,7 @@ def judged(judge: JudgeServer, reporter: Reporter, policies: list[Policy]) -> di
     return judge.judge(Message("judge", fields, arrays), reporter).arrays
 
 
-def test_a_policy_is_worth_the_same_whoever_is_judged_beside_it(
+def test_a_policy_is_worth_the_same_whatever_is_judged_beside_it(
     tmp_path: Path, reporter: Reporter
 ) -> None:
     environment = sledge(tmp_path / "sledge")
@@ -67,7 +67,7 @@ def test_a_policy_is_worth_the_same_whoever_is_judged_beside_it(
     assert len(set(alone["0/lengths"])) > 1  # some end early, at different steps
 
 
-def test_progress_is_measured_beside_the_fitness_and_range_is_told(
+def test_progress_is_measured_beside_the_fitness_and_the_range_is_reported(
     tmp_path: Path, reporter: Reporter
 ) -> None:
     text = (

@@ -106,13 +106,6 @@ def test_a_bool_that_is_neither_true_nor_false_is_refused() -> None:
         read_message(io.BytesIO(frame(declaring(["a", "bool", [2]]), b"\x01\x02")))
 
 
-def test_the_reader_chooses_how_much_it_takes() -> None:
-    content = written(Message("k", {}, {"a": np.zeros(100, np.uint8)}))
-    assert read_message(io.BytesIO(content), payload_limit=100) is not None
-    with pytest.raises(ProtocolError, match="99"):
-        read_message(io.BytesIO(content), payload_limit=99)
-
-
 def test_what_would_be_refused_is_not_written() -> None:
     with pytest.raises(ProtocolError, match="header"):
         written(Message("k", {"text": "x" * HEADER_LIMIT}))

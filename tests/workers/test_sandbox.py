@@ -17,12 +17,13 @@ from eureka_agent.workers.protocol import Message
 from eureka_agent.workers.sandbox import (
     LEVELS,
     POLICIES,
+    WORK,
     Isolation,
+    attempts,
     detect_isolation,
     prove,
     require_isolation,
 )
-from eureka_agent.workers.sandbox_server import WORK, attempts
 
 CHILDREN = Path(__file__).parent / "children"
 STAGES = ["capabilities", "landlock", "seccomp", "together"]
@@ -31,9 +32,9 @@ modern = pytest.mark.skipif(landlock.abi() < 6, reason="this kernel's Landlock i
 
 
 def tried(module: str, kind: str, stages: list[str], **fields: Any) -> dict[str, dict[str, str]]:
-    with WorkerProcess(module, import_path=[CHILDREN]) as child:
+    with WorkerProcess(module, import_path=[CHILDREN]) as worker:
         message = Message(kind, {"stages": stages, **fields})
-        return child.request(message, deadline_s=60).fields["outcomes"]
+        return worker.request(message, deadline_s=60).fields["outcomes"]
 
 
 def outcomes(**broken: str) -> dict[str, dict[str, str]]:
@@ -47,7 +48,7 @@ def outcomes(**broken: str) -> dict[str, dict[str, str]]:
 
 @modern
 def test_what_is_forbidden_works_without_the_lock_down_and_never_with_it() -> None:
-    found = tried("eureka_agent.workers.sandbox_server", "try", ["nothing", *STAGES])
+    found = tried("eureka_agent.workers.sandbox", "try_stages", ["nothing", *STAGES])
     free = {"use a privilege"} if os.getuid() else set()
     assert {name for name, said in found["nothing"].items() if said} | free == set(
         attempts(Path(), -1, -1)
@@ -76,7 +77,7 @@ def test_an_ordinary_user_is_locked_as_root_is() -> None:
 
 
 @modern
-def test_a_container_with_its_default_filter_is_as_good() -> None:
+def test_a_container_with_its_default_filter_locks_as_well() -> None:
     found = tried("elsewhere", "container", STAGES, old=False)
     assert prove(found, landlock.abi()).level == "full"
 
@@ -126,7 +127,7 @@ def test_a_policy_refuses_what_is_worse_than_it_accepts(
     policy: str, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Isolation(level, (), {"landlock": "of some kind"}, None, "Somewhere 1.0")
-    monkeypatch.setattr(sandbox, "survey", lambda: found)
+    monkeypatch.setattr(sandbox, "detect_isolation", lambda: found)
     if policy == "off":
         assert require_isolation(policy).level == "static-only"
         assert require_isolation(policy).layers == ()
@@ -155,11 +156,11 @@ def test_bubblewrap_hides_the_network_and_other_processes() -> None:
         pytest.skip(f"bubblewrap {failure}")
     with WorkerProcess(
         "crooked", wrapper=BUBBLEWRAP, import_path=[CHILDREN], memory_gib=0.5
-    ) as child:
-        fields = child.request(Message("limits"), deadline_s=60).fields
+    ) as worker:
+        fields = worker.request(Message("limits"), deadline_s=60).fields
         assert "NoNewPrivs:\t1" in fields["status"]
-        with pytest.raises(sandbox.ChildFailed, match=r"more than 0\.5 GiB"):
-            child.request(Message("grow"), deadline_s=60)
+        with pytest.raises(sandbox.WorkerFailed, match=r"more than 0\.5 GiB"):
+            worker.request(Message("grow"), deadline_s=60)
 
 
 def test_a_wrapper_that_does_not_work_is_found_out() -> None:

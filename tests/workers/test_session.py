@@ -1,4 +1,4 @@
-"""A child that was started ahead of its use."""
+"""A worker that was started ahead of its use."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ def start() -> WorkerProcess:
     return WorkerProcess("crooked", import_path=[CHILDREN])
 
 
-def answers(child: WorkerProcess) -> bool:
-    return child.request(Message("echo", {"here": 1}), deadline_s=20).fields == {"here": 1}
+def answers(worker: WorkerProcess) -> bool:
+    return worker.request(Message("echo", {"here": 1}), deadline_s=20).fields == {"here": 1}
 
 
 def test_the_one_that_waits_is_taken_once() -> None:
@@ -39,20 +39,20 @@ def test_the_one_that_waits_is_taken_once() -> None:
 def test_one_that_died_meanwhile_is_replaced() -> None:
     with PrestartedWorker(start) as prestarted:
         prestarted.prepare()
-        waiting = prestarted._child
+        waiting = prestarted._waiting
         assert waiting is not None
         assert answers(waiting)
         os.kill(waiting.pid, signal.SIGKILL)
         os.waitid(os.P_PID, waiting.pid, os.WEXITED | os.WNOWAIT)
-        with prestarted.take() as child:
-            assert child is not waiting
-            assert answers(child)
+        with prestarted.take() as worker:
+            assert worker is not waiting
+            assert answers(worker)
 
 
 def test_none_is_left_behind() -> None:
     with PrestartedWorker(start) as prestarted:
         prestarted.prepare()
-        waiting = prestarted._child
+        waiting = prestarted._waiting
     assert waiting is not None
     assert not waiting.alive
     with PrestartedWorker(start):

@@ -1,24 +1,27 @@
-"""What a search does when its children lie or die."""
+"""What a search does when its trainers lie or die."""
 
 import dataclasses
 import functools
 from pathlib import Path
 
 import pytest
-from sledge import REWARD, policy, sledge
+from sledge import REWARD, sledge
 
 from eureka_agent.config import SearchConfig
-from eureka_agent.environment import Environment, pools
+from eureka_agent.environment import Environment
 from eureka_agent.search.trainer import Job, Trainer
 from eureka_agent.store import Run
-from eureka_agent.workers.judge_client import JudgeClient, JudgeFailed
+from eureka_agent.workers.judge_client import JudgeClient
 from eureka_agent.workers.protocol import InvalidReply, WorkerFailed
 from eureka_agent.workers.trainer_client import TrainerClient, rows_per_call
 
-CHILDREN = [Path(__file__).parent / "children"]
-HASTY = functools.partial(TrainerClient, module="hasty_worker", import_path=CHILDREN)
-FRAGILE = functools.partial(TrainerClient, module="fragile_worker", import_path=CHILDREN)
-CROOKED = functools.partial(TrainerClient, module="crooked_worker", import_path=CHILDREN)
+FOLDERS = [
+    Path(__file__).parent / "children",
+    Path(__file__).parents[1] / "search" / "children",
+]
+HASTY = functools.partial(TrainerClient, module="hasty_worker", import_path=FOLDERS)
+FRAGILE = functools.partial(TrainerClient, module="fragile_worker", import_path=FOLDERS)
+CROOKED = functools.partial(TrainerClient, module="crooked_trainer", import_path=FOLDERS)
 CONFIG = SearchConfig(candidates=2, worlds=4, steps=64, threads=1, ranking_episodes=1)
 
 
@@ -30,14 +33,14 @@ def environment(tmp_path: Path) -> Environment:
 @pytest.mark.parametrize(
     ("lie", "kind"),
     [
-        ("kind", InvalidReply),
+        ("more", InvalidReply),
         ("refusal", WorkerFailed),
         ("progress", InvalidReply),
         ("report", InvalidReply),
         ("list", InvalidReply),
     ],
 )
-def test_a_worker_that_lies_is_ended(
+def test_a_trainer_that_lies_is_ended(
     environment: Environment, lie: str, kind: type[WorkerFailed]
 ) -> None:
     program = REWARD.replace("Go right.", lie)
@@ -62,37 +65,39 @@ def test_a_lie_fails_its_reward_and_not_the_search(
         trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
         (outcome,) = trainer.train([Job(number, program, 1, "the liar")])
         assert outcome.best is None
-        assert "for a lane" in (outcome.failure or "")
+        assert "evicted" in (outcome.failure or "")
         (training,) = run.trainings()
         assert training.state == "failed"
 
 
-def test_a_reward_that_breaks_in_training_fails_alone(
-    environment: Environment, tmp_path: Path
+def test_rewards_that_break_or_take_far_too_long_fail_alone(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("eureka_agent.search.trainer.TrainerClient", HASTY)
+    infinite = REWARD.replace('"right": place', '"right": 1.0 / (place - place)')
     deep = "t = (1,)\n    for i in range(100):\n        for j in range(60):\n            t = (t,)\n"
     mute = REWARD.replace("return", f'{deep}    d = {{"a": 1.0}}\n    return').replace(
         ": place}", ": place * d[t]}"
     )
-    infinite = REWARD.replace('"right": place', '"right": 1.0 / (place - place)')
-    config = dataclasses.replace(CONFIG, candidates=3)
+    loops = "x = torch.ones(300, 300)\n    for i in range(200):\n        for j in range(5):\n"
+    slow = REWARD.replace("return", f"{loops}            x = x @ x * 0.001\n    return").replace(
+        ": place}", ": place + 0.0 * x[0, 0].clamp(0.0, 1.0)}"
+    )
+    config = dataclasses.replace(CONFIG, candidates=4)
     with (
         Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=config.as_dict()) as run,
         JudgeClient(environment, config, environment.fitness_path) as judge,
     ):
-        numbers = [run.add_training("human", seed, steps_total=64).id for seed in (1, 2, 3)]
+        numbers = [run.add_training("human", seed, steps_total=64).id for seed in range(1, 5)]
         trainer = Trainer(run, environment, config, judge, environment.fitness_path)
-        broken, sound, silent = trainer.train(
-            [
-                Job(numbers[0], infinite, 1, "broken"),
-                Job(numbers[1], REWARD, 1, "sound"),
-                Job(numbers[2], mute, 1, "silent"),
-            ]
-        )
+        programs = (infinite, REWARD, mute, slow)
+        jobs = [Job(n, text, 1, f"job {n}") for n, text in zip(numbers, programs, strict=True)]
+        broken, sound, silent, ended = trainer.train(jobs)
         assert "finite" in (broken.failure or "")
         assert "(line 5)" in (broken.failure or "")
         assert "KeyError" in (silent.failure or "")
         assert "(line 10)" in (silent.failure or "")
+        assert "too slow" in (ended.failure or "")
         assert not [event for event in run.events() if event.kind == "worker"]
         assert sound.failure is None
         assert sound.best is not None
@@ -102,30 +107,8 @@ def test_a_reward_that_breaks_in_training_fails_alone(
         assert look.diagnostics["diverged_episodes"] == 0.0
 
 
-def test_a_reward_that_takes_far_longer_than_its_training_fails_alone(
-    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("eureka_agent.search.trainer.TrainerClient", HASTY)
-    loops = "x = torch.ones(300, 300)\n    for i in range(200):\n        for j in range(5):\n"
-    slow = REWARD.replace("return", f"{loops}            x = x @ x * 0.001\n    return").replace(
-        ": place}", ": place + 0.0 * x[0, 0].clamp(0.0, 1.0)}"
-    )
-    with (
-        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
-        JudgeClient(environment, CONFIG, environment.fitness_path) as judge,
-    ):
-        numbers = [run.add_training("human", seed, steps_total=64).id for seed in (1, 2)]
-        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
-        ended, sound = trainer.train(
-            [Job(numbers[0], slow, 1, "slow"), Job(numbers[1], REWARD, 1, "sound")]
-        )
-        assert "too slow" in (ended.failure or "")
-        assert sound.failure is None
-        assert not [event for event in run.events() if event.kind == "worker"]
-
-
 @pytest.mark.slow
-def test_a_program_that_ends_each_of_its_workers_is_found_and_fails_alone(
+def test_a_program_that_ends_its_workers_is_found_and_fails_alone(
     environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eureka_agent.search.trainer.TrainerClient", FRAGILE)
@@ -153,36 +136,3 @@ def test_a_program_that_ends_each_of_its_workers_is_found_and_fails_alone(
 def test_a_program_is_called_with_a_rollout_or_with_a_step(environment: Environment) -> None:
     assert rows_per_call(CONFIG, environment) == 4 * 16
     assert rows_per_call(dataclasses.replace(CONFIG, trainer="sb3", candidates=1), environment) == 4
-
-
-@pytest.mark.parametrize(("episodes", "said"), [(1, "exit status 9"), (2, "not finite")])
-def test_a_judge_that_fails_again_and_again_names_the_fitness(
-    environment: Environment, episodes: int, said: str
-) -> None:
-    path = environment.fitness_path
-    with JudgeClient(
-        environment, CONFIG, path, module="crooked_judge", import_path=CHILDREN
-    ) as judge:
-        with pytest.raises(JudgeFailed, match=said) as caught:
-            judge.judge([policy(environment, 0)], pools.RANKING, episodes)
-    assert not isinstance(caught.value, WorkerFailed)
-    assert str(path) in caught.value.message
-    assert "3 times" in caught.value.message
-    assert caught.value.remedy
-
-
-def test_a_fitness_that_cannot_measure_stops_a_training_with_its_name(
-    tmp_path: Path,
-) -> None:
-    environment = sledge(tmp_path / "sledge", fitness="def fitness(place): return place.gone")
-    with (
-        Run.create(tmp_path, "sledge", goal="Go.", seed=0, config=CONFIG.as_dict()) as run,
-        JudgeClient(environment, CONFIG, environment.fitness_path) as judge,
-    ):
-        with pytest.raises(JudgeFailed, match="AttributeError") as caught:
-            judge.open()
-        assert str(environment.fitness_path) in caught.value.message
-        number = run.add_training("human", 1, steps_total=64).id
-        trainer = Trainer(run, environment, CONFIG, judge, environment.fitness_path)
-        with pytest.raises(JudgeFailed, match="AttributeError"):
-            trainer.train([Job(number, REWARD, 1, "a reward")])

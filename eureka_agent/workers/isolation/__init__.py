@@ -1,4 +1,4 @@
-"""Isolation: what a child process gives up before it receives the first program.
+"""Isolation: what a worker process gives up before it receives the first program.
 
-This file imports nothing, as that of `workers`.
+This file imports nothing, like that of `workers`.
 """

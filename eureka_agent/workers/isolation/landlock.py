@@ -1,4 +1,4 @@
-"""Landlock: a process gives up the file system, but for what it names, and cannot take it back.
+"""Landlock: a process gives up the file system, except for what it names, for good.
 
 It needs Linux 5.13 and no privileges. A ruleset holds the calling thread and whatever it starts
 from then on; from ABI 8 on the other threads of the process as well.
@@ -13,15 +13,13 @@ from typing import NamedTuple
 from eureka_agent.workers.isolation.syscalls import system_call
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # the same on every architecture
-_VERSION = 1
-_BENEATH = 1
+_VERSION = _BENEATH = 1
 _ALL_THREADS = 1 << 3
 
 _EXECUTE, _WRITE, _READ, _LIST = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REFER, _TRUNCATE, _CONTROL = 1 << 13, 1 << 14, 1 << 15
 _OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _CONTROL
-_OLDEST = (1 << 13) - 1
-_FILE_RIGHTS = {1: _OLDEST, 2: _REFER, 3: _TRUNCATE, 5: _CONTROL}
+_FILE_RIGHTS = {1: (1 << 13) - 1, 2: _REFER, 3: _TRUNCATE, 5: _CONTROL}
 """What each ABI added to what can be given up."""
 _TCP, _TCP_ABI = 0b11, 4
 _SCOPES, _SCOPES_ABI = 0b11, 6  # abstract Unix sockets and signals
@@ -66,9 +64,7 @@ def restrict(rules: Iterable[Rule]) -> None:
         OSError: it did not hold.
     """
     version = abi()
-    files = 0
-    for since, rights in _FILE_RIGHTS.items():
-        files |= rights if version >= since else 0
+    files = sum(rights for since, rights in _FILE_RIGHTS.items() if version >= since)
     network = _TCP if version >= _TCP_ABI else 0
     scopes = _SCOPES if version >= _SCOPES_ABI else 0
     ruleset = struct.pack("=QQQ", files, network, scopes)  # older kernels take it for the zeros

@@ -1,4 +1,4 @@
-"""The lock-down: what a child gives up before it receives the first program, for good.
+"""The lock-down: what a worker gives up before it receives the first program, for good.
 
 It comes when everything is imported, loaded and has run once, as nothing can be opened afterwards.
 It comes while there is only one thread, so that Landlock and the dropped capabilities, which hold
@@ -83,58 +83,40 @@ def lock(layers: Sequence[str] | None = None, *, cuda: bool = False) -> list[str
 
 
 def drop_capabilities() -> None:
-    """Give up what makes root special; nothing for an ordinary user.
-
-    Raises:
-        OSError: they could not be dropped.
-    """
+    """Give up what makes root special; an ordinary user has nothing of it."""
     prctl(_PR_CAP_AMBIENT, _CLEAR_ALL)
     for capability in range(_CAPABILITIES):
         try:
             prctl(_PR_CAPBSET_DROP, capability)
         except OSError:  # there is no such one, or this user never had any
             break
-    if seccomp.machine():
+    if machine := seccomp.machine():
         header, nothing = struct.pack("Ii", _CAPSET_VERSION, 0), bytes(24)
-        system_call("capset", NUMBERS[seccomp.machine()]["capset"], header, nothing)
+        system_call("capset", NUMBERS[machine]["capset"], header, nothing)
 
 
 def _await_one_thread() -> None:
     """Let threads end whose pool was forgotten; refuse if others go on."""
-    if _ends_alone(_MOMENT_S):
-        return
-    gc.collect()  # a pool that is part of a cycle; not at once, as it takes long
-    if not _ends_alone(_PATIENCE_S):
-        raise EurekaError(
-            f"{_thread_count() - 1} threads run already that Landlock would not hold.",
-            "An environment must not start threads when it is loaded.",
-        )
-
-
-def _ends_alone(patience_s: float) -> bool:
-    """Whether the process has one thread, now or soon."""
-    end = time.monotonic() + patience_s
-    while _thread_count() > 1:
-        if time.monotonic() > end:
-            return False
-        time.sleep(_PAUSE_S)
-    return True
-
-
-def _thread_count() -> int:
-    return len(os.listdir("/proc/self/task"))
+    count = 0
+    for patience_s in (_MOMENT_S, _PATIENCE_S):
+        end = time.monotonic() + patience_s
+        while (count := len(os.listdir("/proc/self/task"))) > 1 and time.monotonic() < end:
+            time.sleep(_PAUSE_S)
+        if count == 1:
+            return
+        gc.collect()  # a pool that is part of a cycle; not at once, as it takes long
+    raise EurekaError(
+        f"{count - 1} threads run already that Landlock would not hold.",
+        "An environment must not start threads when it is loaded.",
+    )
 
 
 def _gpu_rules() -> list[landlock.Rule]:
-    """What a process that trains on a GPU may still touch. The environment is not among it."""
+    """What a process that trains on a GPU may still touch; the environment is not part of it."""
     nodes = [*map(Path, _DEVICES), *Path("/dev").glob("nvidia[0-9]*")]
-    packages = [Path(folder) for name in LIBRARIES for folder in _folders(name)]
+    modules = (sys.modules.get(name) for name in LIBRARIES)
+    packages = [Path(path) for module in modules for path in getattr(module, "__path__", ())]
     rules = [landlock.Rule(path, landlock.USE) for path in nodes]
     rules += [landlock.Rule(path, landlock.READ) for path in (*map(Path, _DRIVERS), *packages)]
     # The driver names its threads there; of others' threads nothing is beneath it.
     return [*rules, landlock.Rule(Path("/proc/self/task"), landlock.USE)]
-
-
-def _folders(package: str) -> list[str]:
-    module = sys.modules.get(package)
-    return list(getattr(module, "__path__", []))

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from eureka_agent.workers.isolation.syscalls import LAST, NUMBERS, prctl, system_call
+from eureka_agent.workers.isolation.syscalls import GROUPS, LAST, NUMBERS, prctl, system_call
 
 _PR_GET_SECCOMP = 21
 _SET_FILTER = 1
@@ -46,45 +46,11 @@ _IOCTL = {
     "TIOCSETD": 0x5423,
 }
 """The same by another way, and the ways to type at a terminal."""
-
-FILES = (
-    "unlink unlinkat rename renameat renameat2 mkdir mkdirat rmdir link linkat symlink symlinkat "
-    "truncate mknod mknodat chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime "
-    "utimes utimensat futimesat setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr "
-    "fremovexattr removexattrat getxattr lgetxattr fgetxattr getxattrat listxattr llistxattr "
-    "flistxattr listxattrat file_getattr file_setattr name_to_handle_at open_by_handle_at "
-    "fanotify_init fanotify_mark inotify_init inotify_init1 inotify_add_watch mq_open mq_unlink "
-    "mq_timedsend mq_timedreceive mq_notify mq_getsetattr sync syncfs"
+_ERRORS = (
+    *(("files", errno.EACCES), ("network", errno.EACCES), ("absent", errno.ENOSYS)),
+    *((group, errno.EPERM) for group in ("programs", "processes", "rights", "system")),
 )
-OPENING = "open creat openat openat2 memfd_create ioctl"
-"""What a process that will load nothing any more, and drives no device, can do without."""
-PROGRAMS = "execve execveat fork vfork uselib"
-NETWORK = (
-    "socket socketpair connect bind listen accept accept4 shutdown getsockname getpeername "
-    "getsockopt setsockopt sendto sendmsg sendmmsg recvfrom recvmsg recvmmsg"
-)
-"""All that there is: one end of a pair of datagram sockets reaches every other socket by name."""
-PROCESSES = (
-    "tkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_open pidfd_getfd pidfd_send_signal ptrace "
-    "process_vm_readv process_vm_writev process_madvise process_mrelease kcmp setsid setpgid "
-    "setpriority ioprio_set sched_setscheduler sched_setparam sched_setattr get_robust_list "
-    "shmget shmat shmctl shmdt msgget msgsnd msgrcv msgctl semget semop semctl semtimedop"
-)
-RIGHTS = (
-    "setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset "
-    "setrlimit personality seccomp lsm_set_self_attr"
-)
-SYSTEM = (
-    "bpf perf_event_open userfaultfd keyctl add_key request_key memfd_secret mount umount2 "
-    "pivot_root chroot setns unshare open_tree open_tree_attr move_mount fsopen fsconfig fsmount "
-    "fspick mount_setattr statmount listmount init_module finit_module delete_module kexec_load "
-    "kexec_file_load reboot swapon swapoff settimeofday clock_settime adjtimex clock_adjtime "
-    "sethostname setdomainname acct quotactl quotactl_fd syslog iopl ioperm modify_ldt vhangup "
-    "mbind set_mempolicy set_mempolicy_home_node move_pages migrate_pages vmsplice ustat sysfs "
-    "nfsservctl lookup_dcookie"
-)
-ABSENT = "clone3 io_uring_setup io_uring_enter io_uring_register io_setup io_submit"
-"""What the C library does without if the kernel lacks it; a filter cannot look into these."""
+"""Groups of calls that are always refused, and with which error."""
 
 
 class Condition(NamedTuple):
@@ -126,7 +92,7 @@ def restrict(*, opening: bool = False) -> None:
     """Install the filter for all threads of this process.
 
     Args:
-        opening: leave it to others (Landlock) what may be opened and loaded as code.
+        opening: leave it to Landlock what may be opened and loaded as code.
 
     Raises:
         OSError: it did not hold.
@@ -137,10 +103,7 @@ def restrict(*, opening: bool = False) -> None:
 
 
 def install(program: bytes) -> None:
-    """Have all threads of this process pass their calls through a filter from now on.
-
-    Args:
-        program: from `assemble`, for this architecture.
+    """Pass the calls of all threads of this process through a filter of `assemble` from now on.
 
     Raises:
         OSError: it did not hold.
@@ -154,60 +117,38 @@ def install(program: bytes) -> None:
 
 
 def refusals(pid: int, *, opening: bool = False) -> list[Refusal]:
-    """What the filter refuses to a process.
-
-    Args:
-        pid: of the process.
-        opening: as for `restrict`.
-    """
-    refused = [Refusal(call, errno.EACCES) for call in f"{FILES} {NETWORK}".split()]
-    refused += [Refusal(call, errno.ENOSYS) for call in ABSENT.split()]
-    for group in (PROGRAMS, PROCESSES, RIGHTS, SYSTEM):
-        refused += [Refusal(call, errno.EPERM) for call in group.split()]
+    """What the filter refuses to the process `pid`; `opening` as for `restrict`."""
     other = Condition(0, pid, equal=False)
-    refused += [
-        Refusal("clone", errno.EPERM, [[Condition(0, 0, mask=_CLONE_THREAD)]]),
-        Refusal("kill", errno.EPERM, [[other]]),
-        Refusal("tgkill", errno.EPERM, [[other]]),
-        Refusal("sched_setaffinity", errno.EPERM, [[other, Condition(0, 0, equal=False)]]),
+    conditional: dict[str, Sequence[Sequence[Condition]]] = {
+        "clone": [[Condition(0, 0, mask=_CLONE_THREAD)]],
+        "kill": [[other]],
+        "tgkill": [[other]],
+        "sched_setaffinity": [[other, Condition(0, 0, equal=False)]],
         # Whoever owns a pipe or a socket gets signals when something happens to it.
-        Refusal(
-            "fcntl",
-            errno.EPERM,
-            [
-                *([Condition(1, command)] for command in _FCNTL.values()),
-                [Condition(1, _F_SETFL), Condition(2, _O_ASYNC, mask=_O_ASYNC)],
-            ],
-        ),
-        Refusal("prctl", errno.EPERM, [[Condition(0, option)] for option in _PRCTL.values()]),
-        Refusal(
-            "prlimit64",
-            errno.EPERM,
-            [[Condition(2, 0, equal=False)], [Condition(2, 0, equal=False, upper=True)]],
-        ),
-    ]
-    if not opening:
-        refused += [Refusal(call, errno.EACCES) for call in OPENING.split()]
-        code_of_file = [
-            Condition(2, _PROT_EXEC, mask=_PROT_EXEC),
-            Condition(3, 0, mask=_MAP_ANONYMOUS),
-        ]
-        refused.append(Refusal("mmap", errno.EPERM, [code_of_file]))
+        "fcntl": [
+            *([Condition(1, command)] for command in _FCNTL.values()),
+            [Condition(1, _F_SETFL), Condition(2, _O_ASYNC, mask=_O_ASYNC)],
+        ],
+        "prctl": [[Condition(0, option)] for option in _PRCTL.values()],
+        "prlimit64": [[Condition(2, 0, equal=False)], [Condition(2, 0, equal=False, upper=True)]],
+    }
+    always = [Refusal(call, error) for group, error in _ERRORS for call in GROUPS[group]]
+    if opening:
+        conditional["ioctl"] = [[Condition(1, command)] for command in _IOCTL.values()]
+        closed = []
     else:
-        commands = [[Condition(1, command)] for command in _IOCTL.values()]
-        refused.append(Refusal("ioctl", errno.EPERM, commands))
-    return refused
+        closed = [Refusal(call, errno.EACCES) for call in GROUPS["opening"]]
+        code_of_file = [Condition(2, _PROT_EXEC, mask=_PROT_EXEC), Condition(3, 0, _MAP_ANONYMOUS)]
+        conditional["mmap"] = [code_of_file]
+    sometimes = [Refusal(call, errno.EPERM, when) for call, when in conditional.items()]
+    return [*always, *closed, *sometimes]
 
 
 def assemble(refused: Sequence[Refusal], architecture: str) -> bytes:
     """The filter as the kernel takes it: 8 bytes an instruction.
 
     Calls of another architecture end the process. Calls that are newer than the tables, among them
-    those of the x32 ABI, do not exist.
-
-    Args:
-        refused: what it refuses; calls that the architecture does not have are left out.
-        architecture: "x86_64" or "aarch64".
+    those of the x32 ABI, do not exist; refused ones that the architecture lacks are left out.
     """
     numbers = NUMBERS[architecture]
     program = [

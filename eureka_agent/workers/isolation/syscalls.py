@@ -1,4 +1,4 @@
-"""Numbers of system calls, for the filter in `seccomp`.
+"""System calls: their numbers, in the groups that the filter in `seccomp` refuses, and how to call.
 
 Only calls that the filter knows are here. Those above `LAST`, on any architecture, are newer than
 this table.
@@ -6,82 +6,89 @@ this table.
 
 import ctypes
 import os
+from collections.abc import Mapping
 
 LAST = 469
-"""The highest number that was given when the tables were made."""
+"""The highest number that was given when the table was made."""
 
-_X86_64 = """
-accept=43 accept4=288 acct=163 add_key=248 adjtimex=159 bind=49 bpf=321 capset=126 chmod=90
-chown=92 chroot=161 clock_adjtime=305 clock_settime=227 clone=56 clone3=435 connect=42 creat=85
-delete_module=176 execve=59 execveat=322 fanotify_init=300 fanotify_mark=301 fchmod=91
-fchmodat=268 fchmodat2=452 fchown=93 fchownat=260 fcntl=72 fgetxattr=193 file_getattr=468
-file_setattr=469 finit_module=313 flistxattr=196 fork=57 fremovexattr=199 fsconfig=431
-fsetxattr=190 fsmount=432 fsopen=430 fspick=433 futimesat=261 get_robust_list=274
-getpeername=52 getsockname=51 getsockopt=55 getxattr=191 getxattrat=464 init_module=175
-inotify_add_watch=254 inotify_init=253 inotify_init1=294 io_setup=206 io_submit=209
-io_uring_enter=426 io_uring_register=427 io_uring_setup=425 ioctl=16 ioperm=173 iopl=172
-ioprio_set=251 kcmp=312 kexec_file_load=320 kexec_load=246 keyctl=250 kill=62 lchown=94
-lgetxattr=192 link=86 linkat=265 listen=50 listmount=458 listxattr=194 listxattrat=465
-llistxattr=195 lookup_dcookie=212 lremovexattr=198 lsetxattr=189 lsm_set_self_attr=460
-mbind=237 memfd_create=319 memfd_secret=447 migrate_pages=256 mkdir=83 mkdirat=258 mknod=133
-mknodat=259 mmap=9 modify_ldt=154 mount=165 mount_setattr=442 move_mount=429 move_pages=279
-mq_getsetattr=245 mq_notify=244 mq_open=240 mq_timedreceive=243 mq_timedsend=242 mq_unlink=241
-msgctl=71 msgget=68 msgrcv=70 msgsnd=69 name_to_handle_at=303 nfsservctl=180 open=2
-open_by_handle_at=304 open_tree=428 open_tree_attr=467 openat=257 openat2=437
-perf_event_open=298 personality=135 pidfd_getfd=438 pidfd_open=434 pidfd_send_signal=424
-pivot_root=155 prctl=157 prlimit64=302 process_madvise=440 process_mrelease=448
-process_vm_readv=310 process_vm_writev=311 ptrace=101 quotactl=179 quotactl_fd=443 reboot=169
-recvfrom=45 recvmmsg=299 recvmsg=47 removexattr=197 removexattrat=466 rename=82 renameat=264
-renameat2=316 request_key=249 rmdir=84 rt_sigqueueinfo=129 rt_tgsigqueueinfo=297
-sched_setaffinity=203 sched_setattr=314 sched_setparam=142 sched_setscheduler=144 seccomp=317
-semctl=66 semget=64 semop=65 semtimedop=220 sendmmsg=307 sendmsg=46 sendto=44 set_mempolicy=238
-set_mempolicy_home_node=450 setdomainname=171 setfsgid=123 setfsuid=122 setgid=106
-setgroups=116 sethostname=170 setns=308 setpgid=109 setpriority=141 setregid=114 setresgid=119
-setresuid=117 setreuid=113 setrlimit=160 setsid=112 setsockopt=54 settimeofday=164 setuid=105
-setxattr=188 setxattrat=463 shmat=30 shmctl=31 shmdt=67 shmget=29 shutdown=48 socket=41
-socketpair=53 statmount=457 swapoff=168 swapon=167 symlink=88 symlinkat=266 sync=162 syncfs=306
-sysfs=139 syslog=103 tgkill=234 tkill=200 truncate=76 umount2=166 unlink=87 unlinkat=263
-unshare=272 uselib=134 userfaultfd=323 ustat=136 utime=132 utimensat=280 utimes=235 vfork=58
-vhangup=153 vmsplice=278
+_TABLE = """
+[files]
+unlink=87/- unlinkat=263/35 rename=82/- renameat=264/38 renameat2=316/276 mkdir=83/- mkdirat=258/34
+rmdir=84/- link=86/- linkat=265/37 symlink=88/- symlinkat=266/36 truncate=76/45 mknod=133/-
+mknodat=259/33 chmod=90/- fchmod=91/52 fchmodat=268/53 fchmodat2=452/452 chown=92/- fchown=93/55
+lchown=94/- fchownat=260/54 utime=132/- utimes=235/- utimensat=280/88 futimesat=261/- setxattr=188/5
+lsetxattr=189/6 fsetxattr=190/7 setxattrat=463/463 removexattr=197/14 lremovexattr=198/15
+fremovexattr=199/16 removexattrat=466/466 getxattr=191/8 lgetxattr=192/9 fgetxattr=193/10
+getxattrat=464/464 listxattr=194/11 llistxattr=195/12 flistxattr=196/13 listxattrat=465/465
+file_getattr=468/468 file_setattr=469/469 name_to_handle_at=303/264 open_by_handle_at=304/265
+fanotify_init=300/262 fanotify_mark=301/263 inotify_init=253/- inotify_init1=294/26
+inotify_add_watch=254/27 mq_open=240/180 mq_unlink=241/181 mq_timedsend=242/182
+mq_timedreceive=243/183 mq_notify=244/184 mq_getsetattr=245/185 sync=162/81 syncfs=306/267
+[opening]
+open=2/- creat=85/- openat=257/56 openat2=437/437 memfd_create=319/279 ioctl=16/29
+[programs]
+execve=59/221 execveat=322/281 fork=57/- vfork=58/- uselib=134/-
+[network]
+socket=41/198 socketpair=53/199 connect=42/203 bind=49/200 listen=50/201 accept=43/202
+accept4=288/242 shutdown=48/210 getsockname=51/204 getpeername=52/205 getsockopt=55/209
+setsockopt=54/208 sendto=44/206 sendmsg=46/211 sendmmsg=307/269 recvfrom=45/207 recvmsg=47/212
+recvmmsg=299/243
+[processes]
+tkill=200/130 rt_sigqueueinfo=129/138 rt_tgsigqueueinfo=297/240 pidfd_open=434/434
+pidfd_getfd=438/438 pidfd_send_signal=424/424 ptrace=101/117 process_vm_readv=310/270
+process_vm_writev=311/271 process_madvise=440/440 process_mrelease=448/448 kcmp=312/272
+setsid=112/157 setpgid=109/154 setpriority=141/140 ioprio_set=251/30 sched_setscheduler=144/119
+sched_setparam=142/118 sched_setattr=314/274 get_robust_list=274/100 shmget=29/194 shmat=30/196
+shmctl=31/195 shmdt=67/197 msgget=68/186 msgsnd=69/189 msgrcv=70/188 msgctl=71/187 semget=64/190
+semop=65/193 semctl=66/191 semtimedop=220/192
+[rights]
+setuid=105/146 setgid=106/144 setreuid=113/145 setregid=114/143 setresuid=117/147 setresgid=119/149
+setfsuid=122/151 setfsgid=123/152 setgroups=116/159 capset=126/91 setrlimit=160/164
+personality=135/92 seccomp=317/277 lsm_set_self_attr=460/460
+[system]
+bpf=321/280 perf_event_open=298/241 userfaultfd=323/282 keyctl=250/219 add_key=248/217
+request_key=249/218 memfd_secret=447/447 mount=165/40 umount2=166/39 pivot_root=155/41 chroot=161/51
+setns=308/268 unshare=272/97 open_tree=428/428 open_tree_attr=467/467 move_mount=429/429
+fsopen=430/430 fsconfig=431/431 fsmount=432/432 fspick=433/433 mount_setattr=442/442
+statmount=457/457 listmount=458/458 init_module=175/105 finit_module=313/273 delete_module=176/106
+kexec_load=246/104 kexec_file_load=320/294 reboot=169/142 swapon=167/224 swapoff=168/225
+settimeofday=164/170 clock_settime=227/112 adjtimex=159/171 clock_adjtime=305/266
+sethostname=170/161 setdomainname=171/162 acct=163/89 quotactl=179/60 quotactl_fd=443/443
+syslog=103/116 iopl=172/- ioperm=173/- modify_ldt=154/- vhangup=153/58 mbind=237/235
+set_mempolicy=238/237 set_mempolicy_home_node=450/450 move_pages=279/239 migrate_pages=256/238
+vmsplice=278/75 ustat=136/- sysfs=139/- nfsservctl=180/42 lookup_dcookie=212/18
+[absent]
+clone3=435/435 io_uring_setup=425/425 io_uring_enter=426/426 io_uring_register=427/427
+io_setup=206/0 io_submit=209/2
+[conditional]
+clone=56/220 fcntl=72/25 kill=62/129 mmap=9/222 prctl=157/167 prlimit64=302/261
+sched_setaffinity=203/122 tgkill=234/131
 """
-_AARCH64 = """
-accept=202 accept4=242 acct=89 add_key=217 adjtimex=171 bind=200 bpf=280 capset=91 chroot=51
-clock_adjtime=266 clock_settime=112 clone=220 clone3=435 connect=203 delete_module=106
-execve=221 execveat=281 fanotify_init=262 fanotify_mark=263 fchmod=52 fchmodat=53 fchmodat2=452
-fchown=55 fchownat=54 fcntl=25 fgetxattr=10 file_getattr=468 file_setattr=469 finit_module=273
-flistxattr=13 fremovexattr=16 fsconfig=431 fsetxattr=7 fsmount=432 fsopen=430 fspick=433
-get_robust_list=100 getpeername=205 getsockname=204 getsockopt=209 getxattr=8 getxattrat=464
-init_module=105 inotify_add_watch=27 inotify_init1=26 io_setup=0 io_submit=2 io_uring_enter=426
-io_uring_register=427 io_uring_setup=425 ioctl=29 ioprio_set=30 kcmp=272 kexec_file_load=294
-kexec_load=104 keyctl=219 kill=129 lgetxattr=9 linkat=37 listen=201 listmount=458 listxattr=11
-listxattrat=465 llistxattr=12 lookup_dcookie=18 lremovexattr=15 lsetxattr=6
-lsm_set_self_attr=460 mbind=235 memfd_create=279 memfd_secret=447 migrate_pages=238 mkdirat=34
-mknodat=33 mmap=222 mount=40 mount_setattr=442 move_mount=429 move_pages=239 mq_getsetattr=185
-mq_notify=184 mq_open=180 mq_timedreceive=183 mq_timedsend=182 mq_unlink=181 msgctl=187
-msgget=186 msgrcv=188 msgsnd=189 name_to_handle_at=264 nfsservctl=42 open_by_handle_at=265
-open_tree=428 open_tree_attr=467 openat=56 openat2=437 perf_event_open=241 personality=92
-pidfd_getfd=438 pidfd_open=434 pidfd_send_signal=424 pivot_root=41 prctl=167 prlimit64=261
-process_madvise=440 process_mrelease=448 process_vm_readv=270 process_vm_writev=271 ptrace=117
-quotactl=60 quotactl_fd=443 reboot=142 recvfrom=207 recvmmsg=243 recvmsg=212 removexattr=14
-removexattrat=466 renameat=38 renameat2=276 request_key=218 rt_sigqueueinfo=138
-rt_tgsigqueueinfo=240 sched_setaffinity=122 sched_setattr=274 sched_setparam=118
-sched_setscheduler=119 seccomp=277 semctl=191 semget=190 semop=193 semtimedop=192 sendmmsg=269
-sendmsg=211 sendto=206 set_mempolicy=237 set_mempolicy_home_node=450 setdomainname=162
-setfsgid=152 setfsuid=151 setgid=144 setgroups=159 sethostname=161 setns=268 setpgid=154
-setpriority=140 setregid=143 setresgid=149 setresuid=147 setreuid=145 setrlimit=164 setsid=157
-setsockopt=208 settimeofday=170 setuid=146 setxattr=5 setxattrat=463 shmat=196 shmctl=195
-shmdt=197 shmget=194 shutdown=210 socket=198 socketpair=199 statmount=457 swapoff=225
-swapon=224 symlinkat=36 sync=81 syncfs=267 syslog=116 tgkill=131 tkill=130 truncate=45
-umount2=39 unlinkat=35 unshare=97 userfaultfd=282 utimensat=88 vhangup=58 vmsplice=75
-"""
+"""By group, each call with its numbers on x86_64 and aarch64; - where there is no such call."""
 
 
-def _table(text: str) -> dict[str, int]:
-    pairs = (entry.split("=") for entry in text.split())
-    return {name: int(number) for name, number in pairs}
+def _parse(table: str) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, int]]]:
+    """Names by group, and numbers by architecture and name."""
+    groups: dict[str, tuple[str, ...]] = {}
+    numbers: dict[str, dict[str, int]] = {"x86_64": {}, "aarch64": {}}
+    for block in table.split("[")[1:]:
+        group, _, calls = block.partition("]")
+        entries = [entry.split("=") for entry in calls.split()]
+        groups[group] = tuple(name for name, _ in entries)
+        for name, both in entries:
+            for known, number in zip(numbers.values(), both.split("/"), strict=True):
+                if number != "-":
+                    known[name] = int(number)
+    return groups, numbers
 
 
-NUMBERS = {"x86_64": _table(_X86_64), "aarch64": _table(_AARCH64)}
+_parsed = _parse(_TABLE)
+GROUPS: Mapping[str, tuple[str, ...]] = _parsed[0]
+"""Calls by what they are for: `opening` are those that a process can do without which will load
+nothing any more, and drives no device; `network` is all that there is, as one end of a pair of
+datagram sockets reaches every other socket by name; the C library does without `absent` ones if the
+kernel lacks them, and a filter cannot look into these; of `conditional` ones arguments decide."""
+NUMBERS = _parsed[1]
 """By architecture and name; a call that an architecture does not have is missing there."""
 
 

@@ -1,4 +1,4 @@
-"""Rows that a reward program is tried on, and how to speak of them."""
+"""Rows that a reward program is tried on, and how to describe them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from eureka_agent.environment import (
     Episodes,
     Memory,
     SignalLayout,
-    Step,
     Transitions,
     make_worlds,
     pools,
@@ -22,9 +21,12 @@ BLOCK = 128
 """Rows come in multiples of this: see `join`."""
 MAX_RECORDED = 32_768
 """Rows of recorded episodes, evenly spread, that are tried at most; more would find no more."""
+WORLDS, STEPS = 32, 64
+"""Size of the sample of transitions under random actions."""
 
-_SHOWN_INPUTS = 4
-_SHOWN_COLUMNS = 6
+_EXTREME = WORLDS // 4
+"""Worlds whose every action is -1 or +1: where limits are met and episodes end early."""
+_SHOWN_INPUTS, _SHOWN_COLUMNS = 4, 6
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,16 @@ class Batch:
 
     def describe(self, row: int, names: Sequence[str]) -> str:
         """One row's inputs in words: `pole_up = -1, action = [0.3, 0.25]`."""
-        words = [f"{name} = {_said(self.arguments[name][row])}" for name in names[:_SHOWN_INPUTS]]
+        words = [f"{name} = {_shown(self.arguments[name][row])}" for name in names[:_SHOWN_INPUTS]]
         return ", ".join(words)
+
+    def shapes(self) -> str:
+        """The shapes of all arguments, which explain most exceptions."""
+        shapes = (
+            f"{name} [{', '.join(['M', *map(str, value.shape[1:])])}]"
+            for name, value in self.arguments.items()
+        )
+        return f"The arguments are {', '.join(shapes)}, with M rows."
 
 
 def sampled_batch(
@@ -65,15 +75,14 @@ def recorded_batch(episodes: Episodes, layout: SignalLayout, parameters: Sequenc
     alive = episodes.alive().reshape(-1).nonzero()[:, 0]
     chosen = alive[:: -(-len(alive) // MAX_RECORDED) or 1]
     arguments = episodes.arguments(layout, tuple(parameters))
-    rows = {name: value[chosen] for name, value in arguments.items()}
-    return Batch(rows, "in recorded episodes")
+    return Batch(Batch(arguments, "").rows(chosen), "in recorded episodes")
 
 
 def join(batches: Sequence[Batch]) -> Batch:
     """All rows in one batch, the first ones repeated up to a multiple of `BLOCK`.
 
-    Vector instructions treat the rows after the last full vector otherwise, with another last bit.
-    Without such rows a result can be compared with that of half of the rows, in any order.
+    Vector instructions treat the rows after the last full vector differently, with another last
+    bit. Without such rows a result can be compared with that of half of the rows, in any order.
     """
     names = batches[0].arguments.keys()
     joined = {name: torch.cat([batch.arguments[name] for batch in batches]) for name in names}
@@ -82,7 +91,7 @@ def join(batches: Sequence[Batch]) -> Batch:
     return Batch(whole.rows(torch.arange(padded) % len(whole)), whole.where)
 
 
-def _said(value: Tensor) -> str:
+def _shown(value: Tensor) -> str:
     if value.dim() == 0:
         return str(bool(value)) if value.dtype == torch.bool else f"{float(value):.3g}"
     numbers = [f"{float(number):.3g}" for number in value[:_SHOWN_COLUMNS]]
@@ -90,34 +99,25 @@ def _said(value: Tensor) -> str:
     return f"[{', '.join(numbers + more)}]"
 
 
-WORLDS = 32
-STEPS = 64
-
-_EXTREME = WORLDS // 4
-"""Worlds whose every action is -1 or +1: where limits are met and episodes end early."""
-
-
-def sample_transitions(environment: Environment, seed: int, threads: int = 1) -> Transitions:
+def sample_transitions(environment: Environment, seed: int) -> Transitions:
     """Step an environment with random actions, the same ones for the same seed.
 
     Episodes begin with ages spread over the time limit, so that first steps, last steps at the
     limit and, where random actions bring them about, early ends are all among the rows.
 
-    Args:
-        environment: the task.
-        seed: source of actions and resets.
-        threads: physics threads; the result does not depend on them.
-
     Returns:
         `T = STEPS`, `N = WORLDS`.
     """
-    worlds = make_worlds(environment, WORLDS, threads)
+    worlds = make_worlds(environment, WORLDS, threads=1)
     ages = torch.arange(WORLDS) * environment.episode_steps // WORLDS
     # The oldest is so near the limit that it meets it, however long an episode is.
     ages[-1] = max(environment.episode_steps - STEPS // 2, 0)
     worlds.start(slice(0, WORLDS), pools.streams(pools.TRAINING, seed, WORLDS), ages)
     actions = _held_actions(worlds.action_size, torch.Generator().manual_seed(seed))
-    return _stacked([worlds.step(action) for action in actions], actions)
+    steps = [worlds.step(action) for action in actions]
+    names = ("before", "after", "prev_action", "terminated", "time_left", "fresh")
+    stacked = {name: torch.stack([getattr(step, name) for step in steps]) for name in names}
+    return Transitions(action=actions, **stacked)
 
 
 def _held_actions(size: int, generator: torch.Generator) -> Tensor:
@@ -126,18 +126,3 @@ def _held_actions(size: int, generator: torch.Generator) -> Tensor:
     fresh[:, :_EXTREME] = fresh[:, :_EXTREME].sign()
     fresh[:, 0], fresh[:, 1], fresh[:, -2] = 1.0, -1.0, 0.0
     return hold_actions(fresh, generator)
-
-
-def _stacked(steps: list[Step], actions: Tensor) -> Transitions:
-    def stack(name: str) -> Tensor:
-        return torch.stack([getattr(step, name) for step in steps])
-
-    return Transitions(
-        before=stack("before"),
-        after=stack("after"),
-        action=actions,
-        prev_action=stack("prev_action"),
-        terminated=stack("terminated"),
-        time_left=stack("time_left"),
-        fresh=stack("fresh"),
-    )

@@ -1,4 +1,4 @@
-"""What a program pays for recorded episodes, step by step, and what it says of standing still."""
+"""What a program pays for recorded episodes, step by step, and for standing still in them."""
 
 from collections.abc import Mapping
 
@@ -20,8 +20,8 @@ def score_episodes(
         program: to be called.
         episodes: recorded ones.
         layout: of their states.
-        still: whether to ask also what the components are on transitions that stand still, in the
-            state ahead of each step and in the one after it: a potential is mostly one of them.
+        still: whether to score the components also on transitions that stand still, in the state
+            ahead of each step and in the one after it: a potential is mostly one of them.
 
     Returns:
         `total [L, E]` and `components [C, L, E]`, in the order of WEIGHTS and without the weights;
@@ -32,37 +32,34 @@ def score_episodes(
     """
     shape = tuple(episodes.actions.shape[:2])
     function = program.compile()
-    names = _with_states(function.parameters)
-    arguments = episodes.arguments(layout, names)
+    arguments = episodes.arguments(layout, _with_states(function.parameters))
     paid = function(arguments)
-    found = {"total": paid.total.view(shape).numpy(), "components": _components(paid, shape)}
+    scores = {"total": paid.total.view(shape).numpy(), "components": _components(paid, shape)}
     if still:
-        for name, standing in (
-            ("here", _ahead(arguments, function.parameters, shape)),
-            ("there", _after(arguments, function.parameters)),
-        ):
-            found[name] = _components(function(standing), shape)
-    return found
+        here = {name: _ahead(arguments, name, shape) for name in function.parameters}
+        there = {name: _after(arguments, name) for name in function.parameters}
+        scores["here"] = _components(function(here), shape)
+        scores["there"] = _components(function(there), shape)
+    return scores
 
 
 def score_rows(
     program: RewardProgram, arguments: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """What a program pays for `M` transitions that may never have happened.
+    """Score a program on `M` transitions that may never have happened.
 
     Args:
         program: to be called.
         arguments: what it reads, by parameter, `[M]` or `[M, d]` each.
 
     Returns:
-        `total [M]` and `components [C, M]`, as of `score`.
+        `total [M]` and `components [C, M]`, as of `score_episodes`.
 
     Raises:
         RewardFailed: the program raised, or broke the contract.
         ValueError: an argument is missing, or numbers of rows differ.
     """
-    given = {name: torch.from_numpy(value) for name, value in arguments.items()}
-    paid = program.compile()(given)
+    paid = program.compile()({name: torch.from_numpy(value) for name, value in arguments.items()})
     return {"total": paid.total.numpy(), "components": _components(paid, paid.total.shape)}
 
 
@@ -81,36 +78,26 @@ def _with_states(parameters: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(names | dict.fromkeys(("action", "prev_action", "time_left")))
 
 
-def _after(arguments: Mapping[str, Tensor], parameters: tuple[str, ...]) -> dict[str, Tensor]:
-    """Standing still in the state after each step: the action of the step goes on."""
-    standing: dict[str, Tensor] = {}
-    for parameter in parameters:
-        prefix, name = split_prefix(parameter)
-        if parameter in STANDARD_PARAMETERS:
-            standing[parameter] = _plain(arguments, parameter, "action")
-        else:
-            standing[parameter] = arguments[name if prefix in ("", "prev") else parameter]
-    return standing
+def _after(arguments: Mapping[str, Tensor], parameter: str) -> Tensor:
+    """An argument, standing still in the state after each step: the action of the step goes on."""
+    prefix, name = split_prefix(parameter)
+    if parameter in STANDARD_PARAMETERS:
+        return _plain(arguments, parameter, "action")
+    return arguments[name if prefix in ("", "prev") else parameter]
 
 
-def _ahead(
-    arguments: Mapping[str, Tensor], parameters: tuple[str, ...], shape: tuple[int, ...]
-) -> dict[str, Tensor]:
-    """Standing still in the state ahead of each step: the action before it goes on."""
-    standing: dict[str, Tensor] = {}
-    for parameter in parameters:
-        prefix, name = split_prefix(parameter)
-        if parameter == "time_left":
-            standing[parameter] = arguments[parameter] + 1.0 / shape[0]
-        elif parameter in STANDARD_PARAMETERS:
-            standing[parameter] = _plain(arguments, parameter, "prev_action")
-        elif prefix in ("max", "min"):
-            steps = arguments[parameter].unflatten(0, shape)
-            first = arguments[f"prev_{name}"].unflatten(0, shape)[:1]
-            standing[parameter] = torch.cat([first, steps[:-1]]).flatten(0, 1)
-        else:
-            standing[parameter] = arguments[parameter if prefix == "start" else f"prev_{name}"]
-    return standing
+def _ahead(arguments: Mapping[str, Tensor], parameter: str, shape: tuple[int, ...]) -> Tensor:
+    """An argument, standing still in the state ahead of each step: the action before it goes on."""
+    prefix, name = split_prefix(parameter)
+    if parameter == "time_left":
+        return arguments[parameter] + 1.0 / shape[0]
+    if parameter in STANDARD_PARAMETERS:
+        return _plain(arguments, parameter, "prev_action")
+    if prefix in ("max", "min"):
+        steps = arguments[parameter].unflatten(0, shape)
+        first = arguments[f"prev_{name}"].unflatten(0, shape)[:1]
+        return torch.cat([first, steps[:-1]]).flatten(0, 1)
+    return arguments[parameter if prefix == "start" else f"prev_{name}"]
 
 
 def _plain(arguments: Mapping[str, Tensor], parameter: str, action: str) -> Tensor:

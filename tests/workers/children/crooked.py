@@ -1,4 +1,4 @@
-"""A child that does, on request, everything a child must not do."""
+"""A worker that does, on request, everything that a worker must not do."""
 
 import json
 import os
@@ -8,14 +8,13 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
 
 import numpy as np
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.workers.isolation.lock import lock
-from eureka_agent.workers.protocol import Message
-from eureka_agent.workers.serve import Reporter, serve
+from eureka_agent.workers.protocol import Message, done
+from eureka_agent.workers.serve import Job, Reporter, serve
 
 
 def send_raw(content: bytes) -> None:
@@ -30,50 +29,55 @@ def header(content: object) -> bytes:
     return struct.pack("<I", len(text)) + text
 
 
-def raw(content: bytes) -> Callable[[Message, Reporter], Message]:
-    """A handler that sends `content` and then holds the pipe open."""
+def raw(name: str, content: bytes) -> Job:
+    """A job that sends `content` and then holds the pipe open."""
 
-    def handler(request: Message, report: Reporter) -> Message:
+    def handler(request: Message, reporter: Reporter) -> Message:
         send_raw(content)
         time.sleep(60)
-        return request
+        return done()
 
+    handler.__name__ = name
     return handler
 
 
-def lock_down(request: Message, report: Reporter) -> Message:
-    return Message("locked", {"layers": lock()})
+def lock_down(request: Message, reporter: Reporter) -> Message:
+    return done({"layers": lock()})
 
 
-def lock_too_late(request: Message, report: Reporter) -> Message:
+def lock_too_late(request: Message, reporter: Reporter) -> Message:
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-    return lock_down(request, report)
+    return lock_down(request, reporter)
 
 
-def echo(request: Message, report: Reporter) -> Message:
+def echo(request: Message, reporter: Reporter) -> Message:
+    return done(request.fields, request.arrays)
+
+
+def other_kind(request: Message, reporter: Reporter) -> Message:
     return request
 
 
-def stray_print(request: Message, report: Reporter) -> Message:
+def stray_print(request: Message, reporter: Reporter) -> Message:
     print("printed", flush=True)
     os.write(1, b"written to fd 1\n")
-    return Message("done", {"read": os.read(0, 10).decode()})
+    return done({"read": os.read(0, 10).decode()})
 
 
-def beat(request: Message, report: Reporter) -> Message:
+def beat(request: Message, reporter: Reporter) -> Message:
     """Work for longer than the silence that is allowed."""
     for step in range(1500):
-        report.heartbeat(step=step)
+        reporter.heartbeat(step=step)
         time.sleep(0.001)
-    return Message("done")
+    return done()
 
 
-def flood_heartbeats(request: Message, report: Reporter) -> Message:
+def flood_heartbeats(request: Message, reporter: Reporter) -> Message:
     while True:
         send_raw(header({"kind": "heartbeat", "fields": {}, "arrays": []}))
 
 
-def fail_without_words(request: Message, report: Reporter) -> Message:
+def fail_without_words(request: Message, reporter: Reporter) -> Message:
     """Raise what has no text, or what ends processes."""
     key: tuple[object, ...] = ()
     for _ in range(6000):
@@ -90,7 +94,7 @@ def fail_without_words(request: Message, report: Reporter) -> Message:
     raise SystemExit(3)
 
 
-def flood(request: Message, report: Reporter) -> Message:
+def flood(request: Message, reporter: Reporter) -> Message:
     while True:
         send_raw(b"y" * 65536)
 
@@ -99,82 +103,90 @@ def answer(token: int) -> bytes:
     return header({"kind": "done", "fields": {}, "arrays": [], "token": token})
 
 
-def reply_twice(request: Message, report: Reporter) -> Message:
-    return raw(2 * answer(request.token))(request, report)
+def reply_twice(request: Message, reporter: Reporter) -> Message:
+    send_raw(2 * answer(request.token))
+    time.sleep(60)
+    return done()
 
 
-def forge(request: Message, report: Reporter) -> Message:
+def forge(request: Message, reporter: Reporter) -> Message:
     """Answer twice, the second time to a request that is yet to come."""
     send_raw(answer(request.token))
-    return Message("forged")
+    return done()
 
 
-def leave(request: Message, report: Reporter) -> Message:
+def forge_first(request: Message, reporter: Reporter) -> Message:
+    """Answer as a program would that writes to the pipe: without the request's token."""
+    send_raw(header({"kind": "done", "fields": {}, "arrays": []}))
+    return done()
+
+
+def leave(request: Message, reporter: Reporter) -> Message:
     print("I am leaving \x1b[31mnow\x07", flush=True)
     os._exit(request.fields["status"])
 
 
-def crash(request: Message, report: Reporter) -> Message:
-    report.blame(request.fields["lane"])
+def crash(request: Message, reporter: Reporter) -> Message:
+    reporter.mark_lane(request.fields["lane"])
     os.kill(os.getpid(), signal.SIGSEGV)
     return request
 
 
-def native_hang(request: Message, report: Reporter) -> Message:
+def native_hang(request: Message, reporter: Reporter) -> Message:
     """Hold the interpreter's lock in C: no Python thread or signal handler of this process runs."""
-    report.heartbeat()
-    report.blame(request.fields["lane"])
-    return Message("done", {"sum": sum(range(10**12))})
+    reporter.heartbeat()
+    reporter.mark_lane(request.fields["lane"])
+    return done({"sum": sum(range(10**12))})
 
 
-def clean_lane(request: Message, report: Reporter) -> Message:
-    report.blame(5)
-    return Message("done")
+def clean_lane(request: Message, reporter: Reporter) -> Message:
+    reporter.mark_lane(5)
+    return done()
 
 
-def cut_blame(request: Message, report: Reporter) -> Message:
+def cut_active_lane(request: Message, reporter: Reporter) -> Message:
     os.truncate(sys.argv[3], 0)
     os._exit(1)
 
 
-def grow(request: Message, report: Reporter) -> Message:
+def grow(request: Message, reporter: Reporter) -> Message:
     hoard = []
     while True:
         hoard.append(np.ones(1 << 21))  # 16 MiB, touched
-        report.heartbeat()
+        reporter.heartbeat()
         time.sleep(0.01)
 
 
-def allocate(request: Message, report: Reporter) -> Message:
-    return Message("done", {"bytes": len(bytearray(request.fields["bytes"]))})
+def allocate(request: Message, reporter: Reporter) -> Message:
+    return done({"bytes": len(bytearray(request.fields["bytes"]))})
 
 
-def fork(request: Message, report: Reporter) -> Message:
+def fork(request: Message, reporter: Reporter) -> Message:
     """Leave a grandchild that holds the pipe, then hang or go."""
     grandchild = os.fork()
     if grandchild == 0:
         time.sleep(60)
         os._exit(0)
-    report.heartbeat(grandchild=grandchild)
+    reporter.heartbeat(grandchild=grandchild)
     if request.fields["leave"]:
         os._exit(0)
     time.sleep(60)
     return request
 
 
-def fail(request: Message, report: Reporter) -> Message:
+def fail(request: Message, reporter: Reporter) -> Message:
     raise UsageError("The bell \x07 rang.", "Wear ear plugs.")
 
 
-def bug(request: Message, report: Reporter) -> Message:
-    return Message("done", {"ratio": 1 / request.fields["zero"]})
+def bug(request: Message, reporter: Reporter) -> Message:
+    return done({"ratio": 1 / request.fields["zero"]})
 
 
-def not_json(request: Message, report: Reporter) -> Message:
-    return Message("done", {"object": object()})
+def not_json(request: Message, reporter: Reporter) -> Message:
+    return done({"object": object()})
 
 
-def limits(request: Message, report: Reporter) -> Message:
+def limits(request: Message, reporter: Reporter) -> Message:
     names = ("RLIMIT_CORE", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_AS")
     return Message(
         "done",
@@ -190,35 +202,24 @@ def limits(request: Message, report: Reporter) -> Message:
     )
 
 
+HEADER = {"kind": "done", "fields": {}, "arrays": []}
 serve(
-    {
-        "lock": lock_down,
-        "lock_too_late": lock_too_late,
-        "echo": echo,
-        "stray_print": stray_print,
-        "beat": beat,
-        "half": raw(header({"kind": "done", "fields": {}, "arrays": []})[:9]),
-        "garbage": raw(b"Traceback (most recent call last)"),
-        "huge_header": raw(struct.pack("<I", 2**32 - 1)),
-        "huge_array": raw(
-            header({"kind": "done", "fields": {}, "arrays": [["a", "uint8", [10_000_000_000]]]})
-        ),
-        "flood": flood,
-        "flood_heartbeats": flood_heartbeats,
-        "reply_twice": reply_twice,
-        "forge": forge,
-        "leave": leave,
-        "crash": crash,
-        "native_hang": native_hang,
-        "clean_lane": clean_lane,
-        "cut_blame": cut_blame,
-        "grow": grow,
-        "allocate": allocate,
-        "fork": fork,
-        "fail": fail,
-        "fail_without_words": fail_without_words,
-        "bug": bug,
-        "not_json": not_json,
-        "limits": limits,
-    }
+    *(lock_down, lock_too_late, echo, other_kind, stray_print, beat, flood, flood_heartbeats),
+    *(
+        reply_twice,
+        forge,
+        forge_first,
+        leave,
+        crash,
+        native_hang,
+        clean_lane,
+        cut_active_lane,
+        grow,
+        allocate,
+    ),
+    *(fork, fail, fail_without_words, bug, not_json, limits),
+    raw("half", header(HEADER)[:9]),
+    raw("garbage", b"Traceback (most recent call last)"),
+    raw("huge_header", struct.pack("<I", 2**32 - 1)),
+    raw("huge_array", header(HEADER | {"arrays": [["a", "uint8", [10_000_000_000]]]})),
 )

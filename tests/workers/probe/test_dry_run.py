@@ -15,7 +15,7 @@ from eureka_agent.environment import (
     find_environment,
 )
 from eureka_agent.reward import Finding, RewardFunction, RewardProgram, RewardValues, parse
-from eureka_agent.workers.probe.dry_run import dry_run
+from eureka_agent.workers.probe.dry_run import Origin, dry_run, origins
 from eureka_agent.workers.probe.samples import (
     BLOCK,
     Batch,
@@ -53,7 +53,7 @@ def tampered(
 
 
 @pytest.mark.parametrize("name", ["cartpole", "half_cheetah"])
-def test_human_rewards_pass_without_a_word(name: str) -> None:
+def test_human_rewards_pass_without_findings(name: str) -> None:
     environment = find_environment(name)
     assert environment.human_reward_path is not None
     program = parse(environment.human_reward_path.read_text(), environment.signals_described)
@@ -62,7 +62,7 @@ def test_human_rewards_pass_without_a_word(name: str) -> None:
     assert dry_run(program, [batch]) == []
 
 
-def test_a_program_that_raises_is_told_the_line_and_the_shapes(tried: Try) -> None:
+def test_a_program_that_raises_gets_the_line_and_the_shapes(tried: Try) -> None:
     body = 'pair = torch.cat([action, action], dim=-1)\nreturn {"a": pair @ pole_up}'
     finding = only(tried(body), "exception", "error")
     assert finding.line == 6
@@ -141,7 +141,7 @@ def test_a_program_that_cannot_take_a_single_row_is_refused(tried: Try) -> None:
     assert "1 row" in finding.message
 
 
-def test_a_program_that_pays_few_rows_otherwise_is_refused(tried: Try) -> None:
+def test_a_program_that_pays_few_rows_differently_is_refused(tried: Try) -> None:
     body = 'up = pole_up if pole_up.numel() > 100 else 2.0 * pole_up\nreturn {"a": up}'
     assert '"a"' in only(tried(body), "row-dependence", "error").message
 
@@ -197,11 +197,11 @@ def test_a_changed_argument_is_a_warning(tried: Try) -> None:
     assert '"pole_up"' in only(findings, "changed-argument", "warning").message
 
 
-def test_a_slow_program_is_told_what_share_of_a_training_it_takes(tried: Try) -> None:
+def test_a_slow_program_is_warned_of_its_share_of_training_time(tried: Try) -> None:
     body = "x = pole_up\nfor i in range(200):\n    for j in range(40):\n"
     body += '        x = torch.exp(x * 0.1)\nreturn {"a": x + pole_up}'
     finding = only(tried(body), "slow", "warning")
-    assert "% of a training's time" in finding.message
+    assert "% of a training run's time" in finding.message
 
 
 AT_512 = "a = pole_up\nif pole_up.shape[0] == 512:\n    a = {}\nreturn {{'a': a}}"
@@ -209,9 +209,12 @@ AT_512 = "a = pole_up\nif pole_up.shape[0] == 512:\n    a = {}\nreturn {{'a': a}
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [("pole_up[:7]", "as many as a training gives it at once"), ("-pole_up", "changes by up to")],
+    [
+        ("pole_up[:7]", "as many as a training run gives it at once"),
+        ("-pole_up", "changes by up to"),
+    ],
 )
-def test_what_a_program_does_at_a_trainings_number_of_rows_alone_is_found(
+def test_what_a_program_does_only_at_the_number_of_rows_in_training_is_found(
     tried: Try, value: str, said: str
 ) -> None:
     assert tried(AT_512.format(value)) == []
@@ -255,7 +258,7 @@ def test_a_saturated_component_is_a_warning(tried: Try) -> None:
     assert "under random actions" in finding.message
 
 
-def test_a_seldom_event_is_called_one(tried: Try) -> None:
+def test_a_rare_event_is_called_an_event(tried: Try) -> None:
     body = 'event = (time_left < 0.001).float()\nreturn {"a": pole_up, "event": event}'
     finding = only(tried(body, weights='{"a": 1.0, "event": 1.0}'), "saturated", "warning")
     assert finding.message.startswith('"event" is 0 on 99.')
@@ -268,7 +271,7 @@ def test_a_component_that_its_weight_hides_is_a_warning(tried: Try) -> None:
     assert 'as much as "a" does' in finding.message
 
 
-def test_nothing_is_said_of_components_that_are_only_shown(tried: Try) -> None:
+def test_components_that_are_only_shown_get_no_findings(tried: Try) -> None:
     body = 'return {"a": pole_up, "b": 0.0 * pole_up, "c": (pole_up > 2.0).float()}'
     assert tried(body, weights='{"a": 1.0, "b": 0.0, "c": 0}') == []
 
@@ -304,3 +307,42 @@ def test_joined_batches_are_filled_up_to_whole_blocks() -> None:
     assert joined.where == "here"
     assert len(joined) == 2 * BLOCK
     assert torch.equal(joined.arguments["x"][150:], joined.arguments["x"][:106])
+
+
+TEXT = '''"""Idea."""
+WEIGHTS = {"up": 1.0, "slow": 1.0, "late": 1.0, "plain": 1.0}
+SCALES = {"width": 0.5}
+
+def compute_reward(pole_up, pole_right, cart_velocity, action, width):
+    speed = cart_velocity.square()
+    slow = -speed
+    slow = slow / width
+    result = {"up": pole_up + pole_right, "slow": slow}
+    result["late"] = action[:, 0]
+    for column in (0,):
+        force = action[:, column]
+        slow = slow - force
+    result["plain"] = torch.ones_like(pole_up) * 0.0
+    return result
+'''
+
+
+def test_components_are_traced_to_lines_and_inputs(cartpole: Environment) -> None:
+    found = origins(parse(TEXT, cartpole.signals_described))
+    assert found == {
+        "": Origin(15, ("pole_up", "pole_right", "cart_velocity", "action")),
+        "up": Origin(9, ("pole_up", "pole_right")),
+        "slow": Origin(13, ("cart_velocity", "action")),
+        "late": Origin(10, ("action",)),
+        "plain": Origin(14, ("pole_up",)),
+    }
+
+
+def test_a_component_that_the_text_does_not_show_may_depend_on_everything(
+    cartpole: Environment,
+) -> None:
+    text = TEXT[: TEXT.index("def ")].replace(', "late": 1.0, "plain": 1.0', "")
+    text += "def both(x, y):\n    return {'up': x, 'slow': y}\n\n"
+    text += "def compute_reward(pole_up, cart_velocity):\n    return both(pole_up, cart_velocity)\n"
+    found = origins(parse(text, cartpole.signals_described))
+    assert found["up"] == found["slow"] == Origin(9, ("pole_up", "cart_velocity"))

@@ -12,7 +12,7 @@ from eureka_agent.workers.probe.samples import sample_transitions
 def test_the_same_seed_gives_the_same_rows_and_another_does_not(
     cartpole: Environment, transitions: Transitions
 ) -> None:
-    again = sample_transitions(cartpole, seed=0, threads=2)
+    again = sample_transitions(cartpole, seed=0)
     for name, value in vars(transitions).items():
         assert torch.equal(value, getattr(again, name)), name
     assert not torch.equal(transitions.action, sample_transitions(cartpole, seed=1).action)

@@ -1,22 +1,22 @@
-"""A worker that lies: the program's docstring says about what."""
+"""A trainer that lies: the program's docstring says about what."""
 
 import ast
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.workers.protocol import Message
+from eureka_agent.workers.protocol import Message, done
 from eureka_agent.workers.serve import Reporter, serve
 
 lie = ""
 
 
-def agree(request: Message, reporter: Reporter) -> Message:
-    return Message({"open": "opened", "stop": "stopped"}[request.kind])
+def open(request: Message, reporter: Reporter) -> Message:
+    return done({"layers": None})
 
 
 def load(request: Message, reporter: Reporter) -> Message:
     global lie
     lie = ast.get_docstring(ast.parse(request.fields["program"])) or ""
-    return Message("loaded" if lie != "kind" else "unloaded")
+    return done({"more": 1} if lie == "more" else {})
 
 
 def advance(request: Message, reporter: Reporter) -> Message:
@@ -26,8 +26,8 @@ def advance(request: Message, reporter: Reporter) -> Message:
         case "progress":
             reporter.heartbeat(done={"steps": "many"})
         case "report":
-            return Message("advanced", {"reports": [{"lane": 10**9, "evicted": {}}]})
-    return Message("advanced", {"reports": {"lane": 0}})
+            return done({"reports": [{"lane": 10**9, "evicted": {}}], "overflow": None})
+    return done({"reports": {"lane": 0}, "overflow": None})
 
 
-serve({"open": agree, "load": load, "advance": advance, "stop": agree})
+serve(open, load, advance)

@@ -58,7 +58,7 @@ def error_of(architecture: str, call: str, *arguments: int, opening: bool = Fals
 
 
 def test_every_call_of_the_tables_is_refused_for_some_arguments(architecture: str) -> None:
-    somebody = 1
+    any_pid = 1
     revealing = {
         "mmap": (0, 1, 4, 2),
         "fcntl": (0, 8),
@@ -66,7 +66,7 @@ def test_every_call_of_the_tables_is_refused_for_some_arguments(architecture: st
         "prlimit64": (0, 0, 1),
     }
     for call in NUMBERS[architecture]:
-        assert error_of(architecture, call, *revealing.get(call, (somebody,))), call
+        assert error_of(architecture, call, *revealing.get(call, (any_pid,))), call
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,9 @@ def test_a_gpus_libraries_can_be_opened_and_loaded(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("opening", [False, True])
-def test_nothing_is_said_to_or_heard_from_other_processes(architecture: str, opening: bool) -> None:
+def test_no_call_reaches_other_processes_or_hears_from_them(
+    architecture: str, opening: bool
+) -> None:
     for call in (
         *("socket", "socketpair", "connect", "bind", "sendto", "sendmsg", "sendmmsg"),
         *("recvfrom", "recvmsg", "recvmmsg", "setsockopt", "mq_notify", "process_vm_writev"),

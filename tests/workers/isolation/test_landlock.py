@@ -11,7 +11,7 @@ import pytest
 
 from eureka_agent.workers.isolation.landlock import abi
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.skipif(abi() < 3, reason="this kernel's Landlock is too old or missing")
 
 BEGINNING = """
