@@ -95,13 +95,12 @@ class LivingFloor:
 
     @property
     def reason(self) -> str:
-        """The comparison in a sentence."""
+        """What speaks against the program if it did not pass."""
         who = "good episodes" if self.good else "episodes"
-        verdict = "living pays" if self.passed else "ending at once pays more than going on"
         return (
             f"Ending pays {prompt_number(self.ending)} and then nothing, {who} return "
             f"{prompt_number(self.living)}, more than that in {prompt_percent(self.share)} of "
-            f"them: {verdict}."
+            "them: ending at once pays more than going on."
         )
 
 
@@ -135,8 +134,6 @@ class ContrastResult:
     def reason(self) -> str:
         """The result in a sentence."""
         contrast = self.contrast
-        if not self.count:
-            return f"{contrast.name}: not tried, for want of recorded episodes."
         verb = "must earn" if self.must_move else "may earn"
         unit = "pairs" if contrast.change is None else "episodes"
         return (
@@ -199,31 +196,17 @@ class Examination:
         said = ["It pays good and failed episodes the same."] if self.constant else []
         said += ["It moves the wrong way where it must move."] if self._contrary else []
         if self.tau is not None and self.tau <= (DOUBT if self._good_known else NEGATION):
-            said.append(self._correlation)
+            correlation = f"Its return has a rank correlation of {prompt_number(self.tau)} with the"
+            meaning = "." if self.tau > NEGATION else ": it asks for the contrary of the task."
+            if not self._good_known:
+                meaning = ", though no good episodes are known yet."
+            said.append(f"{correlation} fitness{meaning}")
         said += [standing.reason for standing in self.standings[1:] if standing.pairs < HALF]
         said += [self.living.reason] if self.living and not self.living.passed else []
-        said += [self._regression] if self.exploits is not None and self.exploits < 1.0 else []
+        if self.exploits is not None and self.exploits < 1.0:
+            part = prompt_percent(self.exploits)
+            said.append(f"{part} of the archived exploits earn less than a good episode.")
         return said + [result.reason for result in self.contrasts if not result.passed]
-
-    @property
-    def reasons(self) -> list[str]:
-        """All that the exam says: first what speaks against the program, then the rest."""
-        against = self.objections
-        rest = [self._correlation] if self.tau is not None else []
-        rest += [standing.reason for standing in self.standings]
-        rest += [self.living.reason] if self.living else []
-        rest += [self._regression] if self.exploits is not None else []
-        rest += [result.reason for result in self.contrasts]
-        missing = {
-            "rank correlation with the fitness": self.tau is None,
-            "good episodes above failures": not self.standings,
-            "the living floor": self.living is None,
-            "archived exploits": self.exploits is None,
-        }
-        unknown = [name for name, gone in missing.items() if gone and self.finite]
-        last = [f"Not tried, for want of recorded episodes: {', '.join(unknown)}."] * bool(unknown)
-        last += ["No good episodes are known yet: imagined ones stand for them."] * self.imagined
-        return against + [s for s in rest if s not in against] + last
 
     @property
     def _contrary(self) -> bool:
@@ -236,20 +219,6 @@ class Examination:
     def _good_known(self) -> bool:
         """Whether good episodes and failures have been recorded."""
         return bool(self.standings) and not self.imagined
-
-    @property
-    def _correlation(self) -> str:
-        said = f"Its return has a rank correlation of {prompt_number(self.tau)} with the fitness"
-        if self.tau is None or self.tau > NEGATION:
-            return f"{said}."
-        if not self._good_known:
-            return f"{said}, though no good episodes are known yet."
-        return f"{said}: it asks for the contrary of the task."
-
-    @property
-    def _regression(self) -> str:
-        part = prompt_percent(self.exploits)
-        return f"{part} of the archived exploits earn less than a good episode."
 
 
 def examine(

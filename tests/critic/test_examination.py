@@ -155,7 +155,7 @@ def test_numbers_that_are_not_finite_are_refused(cases: Cases, speed: FloatArray
     result = examine(speed, cases, DISCOUNT)
     assert result.refused
     assert result.score == 0
-    assert result.reasons == ["It pays numbers that are not finite for some recorded steps."]
+    assert result.objections == ["It pays numbers that are not finite for some recorded steps."]
 
 
 def test_what_lies_beyond_an_end_is_ignored(cases: Cases, speed: FloatArray) -> None:
@@ -224,18 +224,8 @@ def test_what_nothing_is_known_about_passes(cases: Cases, speed: FloatArray) -> 
     assert not result.refused
     assert not result.suspect
     assert result.score == 0.5
-    assert result.reasons == [
-        "Not tried, for want of recorded episodes: rank correlation with the fitness, "
-        "good episodes above failures, the living floor, archived exploits."
-    ]
-
-
-def test_the_reasons_begin_with_what_speaks_against_and_say_nothing_twice(
-    cases: Cases, speed: FloatArray
-) -> None:
-    result = examine(speed - 4.0, cases, DISCOUNT)
-    assert result.reasons[: len(result.objections)] == result.objections
-    assert len(set(result.reasons)) == len(result.reasons)
+    assert result.tau is result.living is result.exploits is None
+    assert result.standings == ()
 
 
 def test_the_rank_correlation_allows_for_ties_and_unknown_values() -> None:
@@ -309,7 +299,7 @@ def test_a_reward_must_move_as_a_contrast_declares() -> None:
     result = Examination(finite=True, constant=False, contrasts=(wrong,))
     assert result.suspect
     assert result.score == 0.0
-    assert result.reasons[0] == wrong.reason
+    assert result.objections == [wrong.reason]
 
 
 @pytest.mark.parametrize(
@@ -374,7 +364,7 @@ def test_on_imagined_good_episodes_the_order_of_the_others_refuses_nothing(
     result = examine(-speed, cases, DISCOUNT, imagined=True)
     assert not result.refused
     assert result.suspect
-    assert "imagined ones stand for them" in result.reasons[-1]
+    assert "though no good episodes are known yet" in result.objections[0]
 
 
 def test_another_kind_of_episodes_is_compared_in_pairs() -> None:
@@ -388,7 +378,7 @@ def test_a_contrast_without_episodes_passes() -> None:
     contrast = Contrast("direction", "runs that go backward", "less", other="wrong way")
     result = contrast_result(contrast, np.array([]), np.array([1.0]))
     assert result.passed
-    assert "for want of recorded episodes" in result.reason
+    assert result.count == 0
     assert Examination(finite=True, constant=False, contrasts=(result,)).score == 0.5
 
 

@@ -225,7 +225,7 @@ def diagnose(known: Trajectories, failed: BoolArray, good: BoolArray) -> Diagnos
         untyped=len(untyped),
         measure=features.measure,
         failures=tuple(failures),
-        phases={episode: features.phases(episode) for episode in indices},
+        phases={episode: features.episode(episode).phases for episode in indices},
         reach=_reach(features, untyped),
         unlike=_unlike(features, failed),
     )
@@ -252,7 +252,8 @@ def _unlike(features: EpisodeFeatures, failed: BoolArray) -> str:
 
 def _symptoms(features: EpisodeFeatures, episode: int) -> dict[str, Symptom]:
     """All that an episode shows, without what follows from the rest of it."""
-    found = {kind: rule(features, episode) for kind, rule in RULES.items()}
+    one = features.episode(episode)
+    found = {kind: rule(one) for kind, rule in RULES.items()}
     seen = {kind: symptom for kind, symptom in found.items() if symptom is not None}
     implied = {other for kind in seen for other in _IMPLIES.get(kind, ())}
     return {kind: symptom for kind, symptom in seen.items() if kind not in implied}

@@ -20,39 +20,10 @@ Regime = Literal["still", "advancing", "retreating", "busy", "falling"]
 
 RELATED = 0.4
 """Rank correlation with the fitness from which a quantity is what the task is about."""
-NEARER, NEAR = 0.5, 0.1
-"""Parts of the first distance to a goal: the first is what good episodes must lose; within the
-second the goal counts as reached, where good episodes get nearer than that."""
-STRAIGHT = 0.7
-"""Part of a column's range in an episode by which it must differ from the start, to be travel."""
-MOST_GOOD = 0.8
-"""Fraction of the good episodes that must go the same way."""
-HELD = 5.0
-"""Minimum distance at the start, in mean deviations, from the level that good episodes hold later.
-"""
 WIDEST = 3
 """Columns of a signal that is one position or direction; wider ones are several bodies or joints.
 """
-FALLEN, TIPPED = 0.15, 0.3
-"""Change of a tilt (rad), and loss of the upward part of a direction, that count as a fall."""
-SUNK, FOOT, LEAST_DROP = 0.8, 0.15, 0.05
-"""A height is lost below the first part of its usual level, by at least the second part of the
-highest starting height (a foot that comes down is no fall) and by at least the third, in m (some
-heights count from where the robot starts)."""
-APART = 0.2
-"""Standard deviations by which the mean of a column must lie outside those of good episodes."""
 POSTURE_KINDS = ("position", "distance", "angle", "orientation")
-QUIET = 0.1
-"""Part of the usual motion below which a robot stands still."""
-SLOW = 0.15
-"""Part of good episodes' pace below which a robot gets no further."""
-WINDOWS, SHORTEST_WINDOW = 20, 3
-"""Windows per time limit, and the fewest steps of one: a shorter regime joins its neighbour's."""
-ALTERNATING = 0.6
-"""Fraction of the changes from step to step, by size, that undo the one before, where things shake.
-"""
-AT_LIMIT = 0.97
-"""Size from which an action is at its limit."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +64,14 @@ def find_task_progress(known: Trajectories, good: BoolArray) -> TaskProgress | N
 
 
 def _to_goal(known: Trajectories, good: BoolArray) -> TaskProgress | None:
-    """The distance to a goal that shrinks in good episodes and goes with the fitness."""
+    """The distance to a goal that goes with the fitness and halves in good episodes."""
     best: tuple[float, str, FloatArray] | None = None
     for name, distance in _distances(known):
         relation = kendall_tau(-_mean_lived(known, distance), known.fitness)
         shrinks = None
         if good.any():
             last = float(np.median(_mean_last_quarter(known, distance)[good]))
-            shrinks = last < NEARER * float(np.median(distance[0, good]))
+            shrinks = last < 0.5 * float(np.median(distance[0, good]))
         related = shrinks if relation is None else relation > RELATED and shrinks is not False
         if related and (best is None or (relation or 0.0) > best[0]):
             best = (relation or 0.0, name, distance)
@@ -141,7 +112,10 @@ def _travel(known: Trajectories, good: BoolArray) -> TaskProgress | None:
 
 
 def _to_held_level(known: Trajectories, good: BoolArray) -> TaskProgress | None:
-    """The level of a column at which good episodes stay once they have left their start."""
+    """The level of a column at which good episodes stay once they have left their start.
+
+    The start must be five mean deviations away from it.
+    """
     good = good & ~known.terminated  # what was held until the fall was not held
     if not good.any():
         return None
@@ -159,7 +133,7 @@ def _to_held_level(known: Trajectories, good: BoolArray) -> TaskProgress | None:
         relation = kendall_tau(-_mean_lived(known, np.abs(course - level)), known.fitness)
         if relation is not None and relation < RELATED:
             continue
-        if ratio > HELD and (best is None or ratio > best[0]):
+        if ratio > 5.0 and (best is None or ratio > best[0]):
             best = (ratio, column, level)
     if best is None:
         return None
@@ -172,10 +146,13 @@ def _to_held_level(known: Trajectories, good: BoolArray) -> TaskProgress | None:
 def _reaching(
     phrase: str, column: Column | None, distance: FloatArray, known: Trajectories, good: BoolArray
 ) -> TaskProgress:
-    """Progress as a distance `[L + 1, E]` that is to become small."""
+    """Progress as a distance `[L + 1, E]` that is to become small.
+
+    Near is a tenth of the first distance, or what good episodes reach if they stay farther away.
+    """
     full = float(np.median(distance[0]))
     last = _mean_last_quarter(known, distance)
-    near = max(NEAR * full, 1.5 * float(np.median(last[good])) if good.any() else 0.0)
+    near = max(0.1 * full, 1.5 * float(np.median(last[good])) if good.any() else 0.0)
     soon = [
         int((distance[: known.lengths[e] + 1, e] <= near).argmax())
         for e in np.flatnonzero(good).tolist()
@@ -206,12 +183,15 @@ def _distances(known: Trajectories) -> list[tuple[str, FloatArray]]:
 
 
 def _common_way(known: Trajectories, course: FloatArray, net: FloatArray, good: BoolArray) -> float:
-    """The sign in which a column moves in most good episodes, 0 if it does not go one way."""
+    """The sign in which a column moves in 80 % of the good episodes, 0 if it does not go one way.
+
+    It goes one way if it ends at least 70 % of its range away from the start.
+    """
     low = np.where(known.lived, course, np.inf).min(axis=0)
     high = np.where(known.lived, course, -np.inf).max(axis=0)
-    straight = np.abs(net) >= STRAIGHT * (high - low)
+    straight = np.abs(net) >= 0.7 * (high - low)
     way = float(np.sign(np.median(net[good])))
-    return way if (straight & (np.sign(net) == way))[good].mean() >= MOST_GOOD else 0.0
+    return way if (straight & (np.sign(net) == way))[good].mean() >= 0.8 else 0.0
 
 
 def _mean_lived(known: Trajectories, values: FloatArray) -> FloatArray:
@@ -263,6 +243,10 @@ def find_falls(known: Trajectories, good: BoolArray) -> dict[int, tuple[int, Col
 def _fall_size(known: Trajectories, column: Column, good: BoolArray, tall: float) -> FloatArray:
     """How far beyond what is usual a column is, a fall being above 1 `[L + 1, E]`.
 
+    A fall changes a tilt by 0.15 rad or the upward part of a direction by 0.3. A height must lose
+    20 % of its usual level, at least 15 % of the robot's highest part (a foot that comes down is no
+    fall) and at least 5 cm (some heights count from where the robot starts).
+
     Args:
         known: all known episodes.
         column: that may show a fall.
@@ -274,11 +258,11 @@ def _fall_size(known: Trajectories, column: Column, good: BoolArray, tall: float
     level = float(np.median(usual))
     away = level - course
     if column.signal.kind == "angle":
-        away, limit = np.abs(away), FALLEN
+        away, limit = np.abs(away), 0.15
     elif column.signal.kind == "orientation":
-        away, limit = np.abs(away), TIPPED
+        away, limit = np.abs(away), 0.3
     else:
-        limit = max((1.0 - SUNK) * abs(level), FOOT * tall, LEAST_DROP)
+        limit = max(0.2 * abs(level), 0.15 * tall, 0.05)
     if good.any():
         limit = max(limit, float(np.quantile(np.abs(usual - level), 0.99)))
     return away / limit
@@ -319,7 +303,7 @@ def late_difference(
 
     Returns:
         The column, its median over the failed episodes, and the lowest and highest of good ones;
-        None where none stands out, or without either kind.
+        None without either kind, or where none lies 0.2 standard deviations outside.
     """
     if not good.any() or not failed.any():
         return None
@@ -333,7 +317,7 @@ def late_difference(
     if measure is not None and measure.column is not None:
         out[measure.column.index] = 0.0
     index = int(out.argmax())
-    if out[index] < APART:
+    if out[index] < 0.2:
         return None
     return known.columns[index], float(value[index]), float(low[index]), float(high[index])
 
@@ -361,8 +345,8 @@ class Phase:
 
 
 def window_of(limit: int) -> int:
-    """Steps over which motion and progress are averaged, for a time limit in steps."""
-    return max(SHORTEST_WINDOW, limit // WINDOWS)
+    """Steps over which motion and progress are averaged: a 20th of the time limit, at least 3."""
+    return max(3, limit // 20)
 
 
 def cut(
@@ -373,6 +357,8 @@ def cut(
     window: int,
 ) -> tuple[Phase, ...]:
     """Cut one episode into phases that follow each other without gaps.
+
+    It stands still below a tenth of the usual motion, and gets no further below 15 % of the pace.
 
     Args:
         activity: how much it moves at each step, 1 being usual `[T]`.
@@ -387,12 +373,12 @@ def cut(
     half = window // 2
     first, last = np.maximum(steps - half, 0), np.minimum(steps + half + 1, len(steps))
     sums = np.concatenate([[0.0], np.cumsum(activity)])
-    still = (sums[last] - sums[first]) / (last - first) < QUIET
+    still = (sums[last] - sums[first]) / (last - first) < 0.1
     regimes = np.full(len(steps), "busy", dtype="<U10")
     if progress is not None:
         slope = (progress[last] - progress[first]) / (last - first)
-        regimes[slope > SLOW * pace] = "advancing"
-        regimes[slope < -SLOW * pace] = "retreating"
+        regimes[slope > 0.15 * pace] = "advancing"
+        regimes[slope < -0.15 * pace] = "retreating"
     regimes[still] = "still"
     stop = len(steps) if falls_from is None else falls_from
     phases = _without_short(_runs(regimes[:stop]), window)
@@ -418,12 +404,6 @@ def _without_short(runs: list[Phase], shortest: int) -> tuple[Phase, ...]:
         else:
             merged.append(run)
     return tuple(merged)
-
-
-def fraction_of(phases: tuple[Phase, ...], regime: Regime) -> float:
-    """Fraction of the steps spent in a regime."""
-    total = sum(phase.length for phase in phases)
-    return sum(phase.length for phase in phases if phase.regime == regime) / total
 
 
 def first_where(condition: BoolArray) -> int | None:
@@ -475,10 +455,10 @@ class EpisodeFeatures:
 
     @cached_property
     def at_limit(self) -> FloatArray:
-        """Fraction of the actions that are at a limit and were so before, in each episode `[E]`."""
+        """Fraction of actions of at least 0.97 that were so before, in each episode `[E]`."""
         actions = self.known.actions
         before = np.concatenate([actions[:1], actions[:-1]])
-        held = (np.minimum(actions * np.sign(before), np.abs(before)) >= AT_LIMIT).mean(axis=2)
+        held = (np.minimum(actions * np.sign(before), np.abs(before)) >= 0.97).mean(axis=2)
         return np.where(self.known.alive, held, 0.0).sum(axis=0) / self.known.lengths
 
     @cached_property
@@ -491,23 +471,9 @@ class EpisodeFeatures:
             for column in self.known.of_kind("angular_velocity")
         }
 
-    def length(self, episode: int) -> int:
-        """Steps of an episode."""
-        return int(self.known.lengths[episode])
-
-    def progress(self, episode: int) -> FloatArray | None:
-        """Progress of an episode at the reset and after each step `[T + 1]`."""
-        return self.measure and self.measure.progress[: self.length(episode) + 1, episode]
-
-    def phases(self, episode: int) -> tuple[Phase, ...]:
-        """The phases of an episode."""
-        return cut(
-            self.activity[: self.length(episode), episode],
-            self.progress(episode),
-            self.measure.pace if self.measure else 0.0,
-            self.falls[episode][0] if episode in self.falls else None,
-            window_of(len(self.known.actions)),
-        )
+    def episode(self, index: int) -> "OneEpisode":
+        """One of the episodes."""
+        return OneEpisode(self, index)
 
     @cached_property
     def _rates(self) -> tuple[FloatArray, FloatArray]:
@@ -520,7 +486,7 @@ class EpisodeFeatures:
     def _alternation(self, values: FloatArray) -> FloatArray:
         """Root mean square change per step of values `[L, E, d]` that mostly undo each other `[E]`.
 
-        Small changes alternate by rounding and friction, so each pair counts by its size.
+        Mostly is 60 % by size: small changes alternate by rounding and friction.
         """
         change = np.diff(values, axis=0)
         alive = self.known.alive[1:, :, None] & np.ones_like(change, dtype=np.bool_)
@@ -528,4 +494,60 @@ class EpisodeFeatures:
         size = np.sqrt(squares.sum(axis=(0, 2)) / np.maximum(alive.sum(axis=(0, 2)), 1))
         products = np.where(alive[1:], change[1:] * change[:-1], 0.0)
         undone = np.abs(np.minimum(products, 0.0)).sum(axis=(0, 2))
-        return np.where(undone > ALTERNATING * np.abs(products).sum(axis=(0, 2)), size, 0.0)
+        return np.where(undone > 0.6 * np.abs(products).sum(axis=(0, 2)), size, 0.0)
+
+
+@dataclass(frozen=True)
+class OneEpisode:
+    """What a failure rule looks at: one episode among all.
+
+    Attributes:
+        features: of all known episodes.
+        index: its place among them.
+    """
+
+    features: EpisodeFeatures
+    index: int
+
+    @cached_property
+    def length(self) -> int:
+        """Its steps T."""
+        return int(self.features.known.lengths[self.index])
+
+    @cached_property
+    def states(self) -> FloatArray:
+        """Signals at the reset and after each step `[T + 1, S]`."""
+        return self.features.known.states[: self.length + 1, self.index]
+
+    @property
+    def fall(self) -> tuple[int, Column] | None:
+        """The step at which it begins to fall and the column that shows it; None without a fall."""
+        return self.features.falls.get(self.index)
+
+    @property
+    def measure(self) -> TaskProgress | None:
+        """What progress is, where anything says."""
+        return self.features.measure
+
+    @property
+    def travel(self) -> TaskProgress | None:
+        """The same where the task is to travel and good episodes are known."""
+        measure = self.features.measure
+        is_travel = measure is not None and measure.kind == "travel"
+        return measure if is_travel and self.features.good.any() else None
+
+    @cached_property
+    def progress(self) -> FloatArray | None:
+        """Progress at the reset and after each step `[T + 1]`."""
+        return self.measure and self.measure.progress[: self.length + 1, self.index]
+
+    @cached_property
+    def phases(self) -> tuple[Phase, ...]:
+        """The episode, cut into phases."""
+        return cut(
+            self.features.activity[: self.length, self.index],
+            self.progress,
+            self.measure.pace if self.measure else 0.0,
+            self.fall[0] if self.fall else None,
+            window_of(len(self.features.known.actions)),
+        )
