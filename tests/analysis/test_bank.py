@@ -154,11 +154,6 @@ def test_untrained_policies_stay_within_their_limits_and_repeat(kind: str) -> No
     assert (actions.abs() == 1.0).all() == (kind == "extremes")
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return sledge(tmp_path_factory.mktemp("environments") / "sledge")
-
-
 def test_an_untrained_policy_does_the_same_whoever_roams_beside_it(
     environment: Environment,
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recorded import judged, roamed
-from sledge import policy, sledge
+from sledge import policy
 
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Kind, Record, Scorer
 from eureka_agent.analysis.rewards.comparison import RewardComparison
@@ -44,17 +44,6 @@ HEAVY = RIGHT.replace(
     "            x = torch.matmul(x, x) * 0.0005\n"
     "    return",
 ).replace(": place}", ": place + x[0, 0]}")
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return sledge(tmp_path_factory.mktemp("environments") / "sledge")
-
-
-@pytest.fixture(scope="module")
-def prober(environment: Environment) -> Iterator[ProbeClient]:
-    with ProbeClient(environment, deadline_s=5.0) as prober:
-        yield prober
 
 
 @pytest.fixture

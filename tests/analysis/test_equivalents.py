@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
-from sledge import sledge
 
 from eureka_agent.analysis.rewards.bank import FOLDER, Bank
 from eureka_agent.config import SearchConfig
@@ -65,11 +64,6 @@ class Repetitive:
     def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
         self.broken += broken
         return [Proposal(FAST, (), "mended") if b.text == RIGHT_AGAIN else None for b in broken]
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return sledge(tmp_path_factory.mktemp("environments") / "sledge")
 
 
 @pytest.fixture(scope="module")

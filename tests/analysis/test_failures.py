@@ -73,7 +73,7 @@ def test_at_least_four_in_five_scripted_failures_get_their_name(fitness_known: b
     assert len({expected for expected, _ in seen} | {"diverged", EXPLOIT}) >= 10
 
 
-@pytest.mark.parametrize("gain", [0.85, 1.0, 1.15])
+@pytest.mark.parametrize("gain", [0.85, 1.15])
 def test_they_do_so_from_other_starts_and_with_other_gains(gain: float) -> None:
     seen = names_given(lambda chosen: recorded(chosen, gain, first_stream=100))
     assert right(seen) >= BAR * seen.total(), seen

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from recorded import judged, reference_bank, roamed
-from sledge import policy, sledge
+from sledge import policy
 
 from eureka_agent.analysis.feedback import Feedback
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
@@ -33,17 +33,6 @@ def compute_reward(place, speed, action):
     return {"right": place + 0.1 * speed, "effort": -action.square().sum(-1)}
 '''
 BROKEN = RIGHT.replace("place + 0.1 * speed", "1.0 / (place - place)")
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return sledge(tmp_path_factory.mktemp("environments") / "sledge")
-
-
-@pytest.fixture(scope="module")
-def prober(environment: Environment) -> Iterator[ProbeClient]:
-    with ProbeClient(environment) as prober:
-        yield prober
 
 
 @pytest.fixture(scope="module")

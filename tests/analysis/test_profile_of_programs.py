@@ -1,14 +1,10 @@
 """The lens shows a program over what its reward goes with, and says when it cannot."""
 
-import os
-import signal
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from recorded import roamed
-from sledge import sledge
 
 from eureka_agent.analysis.rewards.bank import (
     OWN,
@@ -23,8 +19,6 @@ from eureka_agent.environment import Environment
 from eureka_agent.reward import parse
 from eureka_agent.workers.probe.score import score_rows
 from eureka_agent.workers.probe_client import ProbeClient, Score
-from eureka_agent.workers.process import WorkerProcess
-from eureka_agent.workers.protocol import Message
 
 PRODUCT = '''"""Both at once."""
 WEIGHTS = {"both": 2.0, "rest": 1.0}
@@ -47,17 +41,6 @@ ROWS = {
     "prev_speed": np.zeros(5, np.float32),
     "terminated": np.zeros(5, np.bool_),
 }
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return sledge(tmp_path_factory.mktemp("environments") / "sledge")
-
-
-@pytest.fixture(scope="module")
-def prober(environment: Environment) -> Iterator[ProbeClient]:
-    with ProbeClient(environment) as prober:
-        yield prober
 
 
 @pytest.fixture(scope="module")
@@ -95,24 +78,6 @@ def test_a_program_that_breaks_on_made_up_transitions_says_why(prober: ProbeClie
     reason = prober.sweep(PRODUCT.replace("0.0 *", "1.0 /"), ROWS)
     assert isinstance(reason, str)
     assert "not finite" in reason
-
-
-def test_a_program_that_ends_its_process_twice_is_to_blame(
-    environment: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deaths: list[int] = []
-
-    def crash(child: WorkerProcess, message: Message, **limits: Any) -> Message:
-        if message.kind == "sweep":
-            deaths.append(child.pid)
-            os.kill(child.pid, signal.SIGSEGV)
-        return request(child, message, **limits)
-
-    request = WorkerProcess.request
-    monkeypatch.setattr(WorkerProcess, "request", crash)
-    with ProbeClient(environment) as prober:
-        assert isinstance(prober.sweep(PRODUCT, ROWS), str)
-    assert len(set(deaths)) == 2
 
 
 def test_two_quantities_are_told_together_where_neither_alone_tells_enough(

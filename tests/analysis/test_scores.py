@@ -2,14 +2,13 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from recorded import roamed
-from sledge import REWARD, sledge
+from sledge import REWARD
 
 from eureka_agent.analysis.rewards.bank import ROWS, Bank, Entry, Record, Scorer
 from eureka_agent.environment import Environment
@@ -25,19 +24,8 @@ CRASHING = REWARD + "\n# Crash.\n"
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return sledge(tmp_path_factory.mktemp("environments") / "sledge")
-
-
-@pytest.fixture(scope="module")
 def seen(environment: Environment) -> EvaluatedEpisodes:
     return roamed(environment, "random")[0]
-
-
-@pytest.fixture(scope="module")
-def prober(environment: Environment) -> Iterator[ProbeClient]:
-    with ProbeClient(environment) as prober:
-        yield prober
 
 
 @pytest.fixture
