@@ -204,7 +204,7 @@ def _training_line(course: Course) -> str:
 
 
 MOST = 24
-"""Columns that are told of; a program can hardly use more."""
+"""Columns that are shown; a program can hardly use more."""
 
 
 def signal_statistics(columns: Sequence[str], states: np.ndarray, lengths: np.ndarray) -> str:

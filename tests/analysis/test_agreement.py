@@ -164,7 +164,7 @@ def test_anything_less_raises_none(later: Opinions) -> None:
     assert alarms(look(0.5, 1.0, 1.2, 1.1), later) == []
 
 
-def test_only_peers_that_speak_at_both_looks_are_asked() -> None:
+def test_only_peers_with_an_opinion_both_times_count() -> None:
     earlier = look(0.0, 5.0, 1.0, 1.0, 1.0)
     later = look(1.0, UNKNOWN, 1.0, 1.0, 1.0)
     assert alarms(earlier, later) == []

@@ -154,7 +154,7 @@ def test_untrained_policies_stay_within_their_limits_and_repeat(kind: str) -> No
     assert (actions.abs() == 1.0).all() == (kind == "extremes")
 
 
-def test_an_untrained_policy_does_the_same_whoever_roams_beside_it(
+def test_an_untrained_policy_does_the_same_beside_any_other(
     environment: Environment,
 ) -> None:
     alone = roamed(environment, "extremes")[0]

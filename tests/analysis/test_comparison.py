@@ -117,7 +117,7 @@ def test_the_first_of_two_equals_that_come_together_stays(
     assert {number: known.candidate for number, known in found.items()} == {second.id: first.id}
 
 
-def test_a_program_that_was_rejected_is_nobodys_twin(
+def test_a_rejected_program_has_no_equivalents(
     run: Run, bank: Bank, prober: ProbeClient, environment: Environment
 ) -> None:
     trained, gone, new = entered(run, CALM, RIGHT, SHAPED)
@@ -158,7 +158,7 @@ def trained(run: Run, bank: Bank, environment: Environment, *texts: str) -> dict
     return dict(zip(texts, rows, strict=True))
 
 
-def test_who_pleases_its_own_reward_alone_raises_an_alarm_and_is_archived(
+def test_a_policy_that_pleases_its_own_reward_alone_raises_an_alarm_and_is_kept(
     run: Run, bank: Bank, prober: ProbeClient, environment: Environment
 ) -> None:
     rows = trained(run, bank, environment, LEFT, RIGHT, FAST, BRAVE)
@@ -187,7 +187,7 @@ def test_peers_prefer_what_most_programs_ask_for(
     assert np.shape(known.matrix["z"]) == (4, 4)
 
 
-def test_what_is_known_is_recorded_once_and_told_to_the_designer_once(
+def test_a_comparison_is_stored_once_and_added_to_reflections_once(
     run: Run, bank: Bank, prober: ProbeClient, environment: Environment
 ) -> None:
     rows = trained(run, bank, environment, RIGHT, SHAPED, LEFT)
@@ -204,7 +204,7 @@ def test_what_is_known_is_recorded_once_and_told_to_the_designer_once(
     assert not any("human" in row.reflection for row in run.candidates())
 
 
-def test_a_rejected_equivalent_that_turns_out_to_differ_is_spoken_of(
+def test_an_event_names_a_rejected_equivalent_that_turns_out_to_differ(
     run: Run, bank: Bank, prober: ProbeClient, environment: Environment
 ) -> None:
     (first,) = trained(run, bank, environment, RIGHT).values()

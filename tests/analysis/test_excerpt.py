@@ -176,7 +176,7 @@ def test_a_wide_signal_is_one_column_and_the_legend_says_which() -> None:
     assert any("8 columns of `wheels`" in line for line in found.legend)
 
 
-def test_an_orientation_is_shown_whole_as_its_size_tells_nothing() -> None:
+def test_an_orientation_is_shown_whole_as_its_size_is_always_the_same() -> None:
     turned = Signal("turned", 4, "1", "Orientation of the cart", "orientation")
     recordings = recorded([60], [0.1], (turned, WHEELS))
     heads = excerpt(recordings, everything(recordings)).shown[0].rows[0]

@@ -82,7 +82,7 @@ def test_they_do_so_from_other_starts_and_with_other_gains(gain: float) -> None:
 @pytest.mark.parametrize(
     "environment", [chosen.environment for chosen in SETS if chosen.cases[0].expected == GOOD]
 )
-def test_good_episodes_show_no_failure_even_if_somebody_calls_them_failed(environment: str) -> None:
+def test_good_episodes_show_no_failure_even_if_they_are_given_as_failed(environment: str) -> None:
     good = good_ones(NAMED[environment])
     some = good & (np.arange(len(good)) < 2)
     found = diagnose(episodes(environment), some, good)
@@ -91,7 +91,7 @@ def test_good_episodes_show_no_failure_even_if_somebody_calls_them_failed(enviro
     assert any(line.startswith("No rule fits 2 of them") for line in found.lines())
 
 
-def test_a_fall_tells_what_gave_way_and_when() -> None:
+def test_a_fall_names_what_gave_way_and_when() -> None:
     found = diagnosis("hopper", "kick").failures[0]
     assert found.kind == "fell"
     assert found.share == 1.0
@@ -99,7 +99,7 @@ def test_a_fall_tells_what_gave_way_and_when() -> None:
     assert 0 < found.step < int(episodes("hopper").lengths[EACH:].max())
 
 
-def test_an_early_end_that_is_no_fall_tells_what_left_its_range() -> None:
+def test_an_early_end_without_a_fall_names_what_left_its_range() -> None:
     found = diagnosis("cartpole_balance", "drive off").failures[0]
     assert found.kind == "ended early"
     assert found.detail.startswith("cart_position at 3")
@@ -172,7 +172,7 @@ def test_components_in_play_are_those_that_pay_while_it_shows() -> None:
     assert "cost" not in dict(stuck.components)
 
 
-def test_without_good_episodes_and_fitness_nothing_is_said_of_progress() -> None:
+def test_without_good_episodes_and_fitness_there_is_no_progress() -> None:
     known = unknown_fitness(episodes("half_cheetah"))
     backward = of_case(NAMED["half_cheetah"], 1)
     found = diagnose(known, backward, np.zeros(known.count, dtype=np.bool_))
@@ -182,7 +182,7 @@ def test_without_good_episodes_and_fitness_nothing_is_said_of_progress() -> None
     }
 
 
-def test_the_fitness_alone_tells_which_way_is_wrong() -> None:
+def test_the_fitness_alone_shows_which_way_is_wrong() -> None:
     known = episodes("half_cheetah")
     backward = of_case(NAMED["half_cheetah"], 1)
     found = diagnose(known, backward, np.zeros(known.count, dtype=np.bool_))
@@ -236,7 +236,7 @@ def test_an_episode_is_cut_where_its_character_changes() -> None:
     assert phases[3] == Phase(110, 120, "falling")
 
 
-def test_without_a_measure_of_progress_phases_tell_only_of_motion() -> None:
+def test_without_progress_phases_only_describe_motion() -> None:
     phases = cut(np.repeat([1.0, 0.0], 30), None, pace=0.0, falls_from=None, window=5)
     assert [phase.regime for phase in phases] == ["busy", "still"]
 
@@ -248,7 +248,7 @@ def test_a_change_shorter_than_the_window_is_no_phase() -> None:
     assert phases == (Phase(0, 60, "busy"),)
 
 
-def test_episodes_of_one_step_can_be_looked_at() -> None:
+def test_episodes_of_one_step_are_diagnosed() -> None:
     known = episodes("hopper")
     short = altered(known, lengths=np.ones_like(known.lengths))
     found = diagnosis("hopper", "rest", short)
@@ -295,7 +295,7 @@ def test_every_rule_has_its_own_words() -> None:
     assert EXPLOIT not in RULES
 
 
-def test_what_sets_failed_episodes_apart_late_on_is_told() -> None:
+def test_a_diagnosis_names_what_sets_failed_episodes_apart_late_on() -> None:
     found = diagnosis("half_cheetah", "gallop, then rest")
     assert found.unlike.startswith("torso_velocity[:, 0] is 0 on average, good ones' 1.")
     assert found.lines()[-1] == f"Most unlike good ones in the last quarter: {found.unlike}."
@@ -312,7 +312,7 @@ def test_an_episode_of_an_exploit_is_no_untyped_one() -> None:
     assert found.untyped == found.failed - len(typed)
 
 
-def test_of_episodes_that_are_only_slow_it_is_told_how_far_they_get() -> None:
+def test_a_diagnosis_says_how_far_slow_episodes_get() -> None:
     known = episodes("half_cheetah")
     good = good_ones(NAMED["half_cheetah"])
     slow = known.states.copy()

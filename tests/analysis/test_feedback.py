@@ -120,7 +120,7 @@ def test_a_candidate_is_analysed_once(trained: Trained) -> None:
     assert trained.analyse() == first
 
 
-def test_who_is_killed_in_between_comes_to_the_same(
+def test_a_search_that_was_killed_in_between_comes_to_the_same(
     trained: Trained, environment: Environment
 ) -> None:
     for pull in (0.3, -9.0):
@@ -135,7 +135,7 @@ def test_who_is_killed_in_between_comes_to_the_same(
     assert trained.run.analyses() == known
 
 
-def test_what_designers_are_not_told_people_still_see(trained: Trained) -> None:
+def test_people_see_what_designers_do_not(trained: Trained) -> None:
     trained.add(-9.0)
     (text,) = trained.analyse(analyzer=False, lens=False)
     assert text == BASE
@@ -144,7 +144,7 @@ def test_what_designers_are_not_told_people_still_see(trained: Trained) -> None:
     assert known.failures["lines"] and known.lens["lines"]
 
 
-def test_each_part_can_be_told_alone(trained: Trained) -> None:
+def test_each_part_can_be_shown_alone(trained: Trained) -> None:
     trained.add(-9.0)
     trained.add(-9.0, generation=1)
     (failures,) = trained.analyse(0, lens=False)
@@ -153,7 +153,7 @@ def test_each_part_can_be_told_alone(trained: Trained) -> None:
     assert "4 episodes" not in lens and "Paid per step" in lens
 
 
-def test_where_candidates_rank_by_peers_no_fitness_is_told(trained: Trained) -> None:
+def test_where_candidates_rank_by_peers_no_fitness_is_shown(trained: Trained) -> None:
     trained.add(0.3)
     trained.add(-9.0)
     for text in trained.analyse(rank_by="peers"):
@@ -169,7 +169,7 @@ def test_a_policy_without_recorded_episodes_is_left_as_it_is(trained: Trained) -
     assert [row.failures for row in trained.run.analyses()] == [{}]
 
 
-def test_a_program_that_does_not_say_what_it_pays_is_left_as_it_is(trained: Trained) -> None:
+def test_a_program_that_cannot_be_scored_keeps_its_reflection(trained: Trained) -> None:
     trained.add(0.3)
     trained.add(0.3, BROKEN)
     sound, broken = trained.analyse()
@@ -210,7 +210,7 @@ class Opinionated:
         return ["A model's opinion:", "- Keep right."]
 
 
-def test_an_opinion_is_kept_and_told_last(trained: Trained) -> None:
+def test_an_opinion_is_stored_and_shown_last(trained: Trained) -> None:
     trained.add(0.3)
     trained.add(-9.0)
     first, second = trained.analyse(analyst=Opinionated(), lens=False, analyzer=False)
@@ -286,7 +286,7 @@ def test_the_best_is_not_measured_by_those_that_do_worse(trained: Trained) -> No
     assert "Most unlike" not in best and "Exploits" not in best
 
 
-def test_what_good_ones_do_as_well_is_told_where_nothing_else_shows(trained: Trained) -> None:
+def test_what_good_ones_do_as_well_is_shown_where_nothing_else_is_found(trained: Trained) -> None:
     trained.add(9.0, fitness=50.0)
     trained.add(9.0)
     _, bad = trained.analyse(lens=False)

@@ -133,7 +133,7 @@ def test_trends_are_read(values: np.ndarray, trend: str) -> None:
     assert curve_shape([GRID], values).trends == (trend,)
 
 
-def test_the_place_of_the_maximum_is_told_and_whether_it_is_at_an_end() -> None:
+def test_a_view_says_where_the_maximum_is_and_whether_it_is_at_an_end() -> None:
     inside = curve_shape([GRID], -np.abs(GRID - 1.0))
     assert inside.best == pytest.approx((1.0,))
     assert not inside.at_edge

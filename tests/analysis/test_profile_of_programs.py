@@ -63,7 +63,7 @@ def seen(
     return profile_program(program, known, environment.layout, prober)
 
 
-def test_a_child_says_what_a_program_pays_for_made_up_transitions(
+def test_a_worker_returns_the_rewards_of_made_up_transitions(
     environment: Environment, prober: ProbeClient
 ) -> None:
     here = score_rows(parse(PRODUCT, environment.signals_described), ROWS)
@@ -80,7 +80,7 @@ def test_a_program_that_breaks_on_made_up_transitions_says_why(prober: ProbeClie
     assert "not finite" in reason
 
 
-def test_two_quantities_are_told_together_where_neither_alone_tells_enough(
+def test_two_quantities_are_shown_together_where_neither_alone_explains_enough(
     environment: Environment, prober: ProbeClient, groups: dict[str, list[Record]]
 ) -> None:
     both = seen(environment, prober, groups, PRODUCT)

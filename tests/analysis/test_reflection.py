@@ -178,7 +178,7 @@ COURSES = {
 
 
 @pytest.mark.parametrize("words", COURSES)
-def test_what_is_wrong_with_a_training_is_said(words: str) -> None:
+def test_a_remark_names_what_is_wrong_with_a_training_run(words: str) -> None:
     assert words in "\n".join(remarks(said(**COURSES[words])))
 
 
@@ -199,7 +199,7 @@ COMPONENTS = {
 
 
 @pytest.mark.parametrize("words", COMPONENTS)
-def test_what_is_wrong_with_a_component_is_said(words: str) -> None:
+def test_a_remark_names_what_is_wrong_with_a_component(words: str) -> None:
     name, curves = COMPONENTS[words]
     found = remarks(said(components={"calm": CALM, name: curves}))
     assert words in "\n".join(found)
@@ -255,14 +255,14 @@ def test_without_a_fitness_none_is_mentioned() -> None:
     assert "fitness" not in said(fitness=[None] * POINTS, own_return=RISE).lower()
 
 
-def test_of_a_single_evaluation_no_course_is_told() -> None:
+def test_a_single_evaluation_gets_no_remark_on_its_course() -> None:
     rows = evaluations(fitness=[3.0])
     text = reflect(candidate(), training(1000), rows, episode_steps=250)
     assert "Trained for 1k steps. The policy at 1k ships (*)" in text
     assert remarks(text) == []
 
 
-def test_a_rejected_candidate_tells_what_the_critic_found() -> None:
+def test_the_reflection_of_a_rejected_candidate_lists_the_critics_findings() -> None:
     findings = [
         {"rule": "unit", "severity": "warning", "line": 1, "message": "Odd.", "hint": ""},
         *(
@@ -282,7 +282,7 @@ def test_a_rejected_candidate_tells_what_the_critic_found() -> None:
     assert text.endswith("- and 2 more")
 
 
-def test_a_failed_candidate_tells_the_end_of_its_failure_and_how_far_it_came() -> None:
+def test_the_reflection_of_a_failed_candidate_ends_its_traceback_and_says_how_far_it_came() -> None:
     failure = "Traceback:\n  a\n  b\n  line 6, in compute_reward\nRewardFailed: not finite"
     row = candidate("failed", failure=failure)
     assert reflect(row, None, [], episode_steps=250).splitlines() == [

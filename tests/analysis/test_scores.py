@@ -35,7 +35,7 @@ def bank(seen: EvaluatedEpisodes, tmp_path: Path) -> Bank:
     return bank
 
 
-def test_a_child_says_what_the_program_pays(
+def test_a_worker_returns_the_rewards_of_recorded_steps(
     environment: Environment, prober: ProbeClient, seen: EvaluatedEpisodes
 ) -> None:
     here = score_episodes(

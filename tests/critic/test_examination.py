@@ -207,7 +207,9 @@ def test_a_price_on_falling_that_is_high_enough_makes_living_pay(
     assert result.living is not None and result.living.passed
 
 
-def test_an_exploit_that_outranks_good_episodes_is_told(cases: Cases, speed: FloatArray) -> None:
+def test_an_exploit_that_outranks_good_episodes_is_an_objection(
+    cases: Cases, speed: FloatArray
+) -> None:
     kinds = tuple(EXPLOIT if kind == "wrong way" else kind for kind in cases.labels)
     archived = replace(cases, labels=kinds, fitness=UNMEASURED)
     assert examine(speed, archived, DISCOUNT).exploits == 1.0

@@ -152,7 +152,7 @@ def test_an_objection_goes_to_the_author_and_the_last_version_trains(
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3])
-def test_an_objection_that_remains_after_the_rounds_ranks_last_and_rejects_nobody(
+def test_an_objection_that_remains_after_the_rounds_ranks_last_and_rejects_no_program(
     run: Run, critic: Callable[..., Critic], rounds: int
 ) -> None:
     versions = [paying(f"-{k}.0 * speed") for k in range(1, 9)]
@@ -222,7 +222,7 @@ def test_only_what_passed_all_else_is_reviewed(run: Run, critic: Callable[..., C
     assert {run.candidate(number).state for number in (broken, again)} == {"rejected"}
 
 
-def test_a_program_that_nobody_could_review_trains_in_its_place(
+def test_a_program_without_a_review_trains_in_its_place(
     run: Run, critic: Callable[..., Critic]
 ) -> None:
     numbers = enter(run, STILL, RIGHT)
@@ -231,7 +231,7 @@ def test_a_program_that_nobody_could_review_trains_in_its_place(
     assert rules(run, numbers[0]) == []
 
 
-def test_the_reviewer_sees_what_is_paid_without_training_and_by_the_parents_policy(
+def test_the_reviewer_sees_rewards_of_untrained_policies_and_of_the_parents(
     run: Run, critic: Callable[..., Critic]
 ) -> None:
     opinions = Opinions()

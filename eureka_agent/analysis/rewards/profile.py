@@ -26,18 +26,6 @@ STILL: Trend = "stays the same"
 Paid: TypeAlias = tuple[Sweep, FloatArray, dict[str, FloatArray]]
 """A sweep with the reward of each of its rows `[M]` and its components, weights included."""
 
-FLAT = 0.01
-"""Slope, in parts of the mean slope of a curve that rises all the way, that leads nowhere."""
-STEP = 1e-3
-"""Part of the range by which a curve may turn back unmentioned."""
-ROUNDING = 1e-4
-"""Range, in parts of the largest value, that float32 rounding can make where programs subtract."""
-MUCH_FLAT = 0.2
-"""Flat fraction from which it is mentioned."""
-EDGE = 0.05
-"""Part of a component's range that counts as its end."""
-NEARLY_ALL = 0.8
-"""Fraction of steps at one end from which a component is saturated there."""
 PERCENTILES = (5, 50, 95)
 MOST_LINES, MOST_SWEEP_LINES, MOST_COMPONENTS = 6, 2, 3
 HEADING = "What the program pays, all else as in a typical step of the policy:"
@@ -45,9 +33,6 @@ MOST_TRIED, MOST_SWEPT = 6, 2
 """Quantities that are tried, and how many of those that move the reward are shown."""
 ROWS = 2000
 """Recorded steps, evenly spread, among which the swept quantities are sought."""
-JOINT = 0.1
-"""Fraction of the variance over two quantities that neither alone explains, from which a sweep of
-both says more than one of each."""
 THIN_LINE, THIN_GRID = 2, 3
 """Every how many points of a line, and of a grid along each side, are kept as a picture."""
 SPREAD_GROUPS = (RANDOM, PARENT, OWN)
@@ -61,7 +46,8 @@ class CurveShape:
         trends: along each swept quantity.
         best: where the maximum is: the value of each; the first of several.
         at_edge: whether that is at an end of any of them, and not everywhere.
-        flat: fraction of the sweep on which the slope leads nowhere.
+        flat: fraction of the sweep with less than 1 % of the mean slope of a curve that rises all
+            the way.
         low: the lowest value.
         high: the highest.
     """
@@ -102,8 +88,8 @@ class Spread:
 
     Attributes:
         percentiles: the 5th, the median and the 95th.
-        top: fraction of the steps at the upper end of the component's range.
-        bottom: fraction at the lower end.
+        top: fraction of the steps in the upper 5 % of the component's range.
+        bottom: fraction in the lower 5 %.
     """
 
     percentiles: tuple[float, float, float]
@@ -138,7 +124,7 @@ class View:
         if still and parts:
             parts.append(f"{still} other{'s' if still > 1 else ''} unmoved")
         text = f"Over {ranges} the reward {self.total.sentence()}"
-        if MUCH_FLAT <= self.total.flat < 1.0:
+        if 0.2 <= self.total.flat < 1.0:
             text += f", flat over {prompt_percent(self.total.flat)}"
         told = parts if len(self.components) > 1 else []
         return f"{text}." + (f" Of it: {', '.join(told)}." if told else "")
@@ -187,16 +173,16 @@ class RewardProfile:
         return f"{prompt_line(name)}: {', '.join(cells)}"
 
     def _remarks(self, name: str) -> list[str]:
-        """What is odd about a component: where the last policy, or any, stays at one end of it."""
+        """What is odd about a component: 80 % of the last policy's, or any's, steps at one end."""
         groups = self.spreads[name]
         *_, (last, own) = groups.items()
         said = []
-        if NEARLY_ALL <= own.top < 1.0:
+        if 0.8 <= own.top < 1.0:
             said.append(
                 f"{prompt_line(name)} is at the top of its range on {prompt_percent(own.top)} of "
                 f"the {prompt_line(last)} steps."
             )
-        low = {group: s.bottom for group, s in groups.items() if NEARLY_ALL <= s.bottom < 1.0}
+        low = {group: s.bottom for group, s in groups.items() if 0.8 <= s.bottom < 1.0}
         if low:
             parts = (f"{prompt_percent(v)} of the {prompt_line(g)}" for g, v in low.items())
             said.append(
@@ -224,7 +210,7 @@ def read_view(sweep: Sweep, total: NDArray[Any], components: Mapping[str, NDArra
 def curve_shape(grids: Sequence[FloatArray], values: FloatArray) -> CurveShape:
     """How values `[G]` or `[G1, G2]` go over one or two grids `[G]`, of two points at least."""
     low, high = float(values.min()), float(values.max())
-    if high - low <= ROUNDING * max(abs(low), abs(high)):
+    if high - low <= 1e-4 * max(abs(low), abs(high)):  # rounding, where programs subtract
         values, high = np.full_like(values, low), low
     spacings = [1.0 / (len(grid) - 1) for grid in grids]
     # One axis gives an array, two give a list of them.
@@ -237,7 +223,7 @@ def curve_shape(grids: Sequence[FloatArray], values: FloatArray) -> CurveShape:
         trends=tuple(_trend_along(values, axis, high - low) for axis in range(values.ndim)),
         best=tuple(float(grid[i]) for grid, i in zip(grids, at, strict=True)),
         at_edge=edge and high > low,
-        flat=float((steep <= FLAT * (high - low)).mean()),
+        flat=float((steep <= 0.01 * (high - low)).mean()),
         low=low,
         high=high,
     )
@@ -254,14 +240,14 @@ def _trend_along(values: FloatArray, axis: int, span: float) -> Trend:
 
 
 def _trend_of(line: FloatArray, span: float) -> Trend:
-    """The shape of one line `[G]`, ways back of less than `STEP` of the span ignored."""
+    """The shape of one line `[G]`, ways back of less than a thousandth of the span ignored."""
     turns: list[float] = []
     anchor = line[0]
     for value in line[1:]:
         way = float(np.sign(value - anchor))
         if turns and way == turns[-1]:
             anchor = value
-        elif abs(value - anchor) > STEP * span:
+        elif abs(value - anchor) > 1e-3 * span:
             turns.append(way)
             anchor = value
     match turns:
@@ -299,7 +285,7 @@ def read_spreads(
 
 def _spread(values: FloatArray, low: float, high: float) -> Spread:
     first, median, last = (float(p) for p in np.percentile(values, PERCENTILES))
-    margin = EDGE * (high - low)
+    margin = 0.05 * (high - low)
     return Spread(
         (first, median, last),
         top=float((values >= high - margin).mean()),
@@ -333,8 +319,8 @@ def profile_program(
             for group, steps in groups.items()
         }
     )
-    # Of two quantities together where neither alone says enough.
-    joint = [found for found in paid if _interaction(found[0].shaped(found[1])) >= JOINT]
+    # Of two quantities together where neither alone explains a tenth of the variance.
+    joint = [found for found in paid if _interaction(found[0].shaped(found[1])) >= 0.1]
     telling = joint or [found for found in paid if len(found[0].swept) == 1]
     profile = RewardProfile(tuple(read_view(*found) for found in telling), spreads)
     return {

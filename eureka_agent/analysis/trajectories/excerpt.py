@@ -34,12 +34,6 @@ BEFORE_END = (45, 25, 12, 5, 2, 0)
 some tenths of a second before."""
 MOST_COLUMNS, MOST_COMPONENTS = 14, 8
 """Columns of signals that are shown, and components, the largest ones."""
-QUATERNION = 4
-"""Most columns of an orientation that is shown whole."""
-WORST = 2
-"""Worst episodes that are shown."""
-ALIKE = 0.05
-"""Part of the range of all known episodes within which those of one policy are alike."""
 MOST_PHASES = 6
 """Phases of an episode that are listed."""
 DIGITS, MOST_DECIMALS = 4, 6
@@ -165,17 +159,20 @@ def chosen_steps(length: int, terminated: bool, rows: int = ROWS) -> tuple[int, 
 
 
 def _chosen(known: Trajectories, own: BoolArray) -> Iterator[tuple[str, int]]:
-    """The worst, the middle and the best of a policy's episodes, and a better one of another."""
+    """The two worst, the middle and the best of a policy's episodes, and a better one of another.
+
+    Episodes are alike within 5 % of the range of all known ones: then the worst and the best do.
+    """
     measured = bool(np.isfinite(known.fitness).any())
     quality = np.nan_to_num(known.fitness, nan=-np.inf) if measured else _returns(known)
     ranked = sorted(np.flatnonzero(own).tolist(), key=lambda e: (quality[e], e))
     lowest, highest = quality[ranked[0]], quality[ranked[-1]]
-    clear = ALIKE * np.ptp(quality[np.isfinite(quality)])
+    clear = 0.05 * np.ptp(quality[np.isfinite(quality)])
     if highest - lowest < clear:
         del ranked[1:-1]  # those between would only repeat it
-    worst = ranked[: min(WORST, len(ranked) - 1)]
+    worst = ranked[: min(2, len(ranked) - 1)]
     yield from zip(("the worst episode", "the second worst episode"), worst, strict=False)
-    if len(ranked) > WORST + 1:
+    if len(ranked) > 3:
         yield "the median episode", ranked[(len(ranked) + 1) // 2]
     yield ("the best episode" if worst else "the only episode"), ranked[-1]
     others = np.where(own, np.nan, known.fitness)
@@ -276,7 +273,7 @@ def _signals(
 
 def _is_wide(signal: Signal) -> bool:
     """Whether only the size of a signal is shown; that of a quaternion would always be the same."""
-    return (signal.size or 1) > (QUATERNION if signal.kind == "orientation" else WIDEST)
+    return (signal.size or 1) > (4 if signal.kind == "orientation" else WIDEST)
 
 
 def _of_signal(known: Trajectories, signal: Signal) -> list[_Column]:
