@@ -25,8 +25,6 @@ from eureka_agent.common.text import prompt_number, prompt_percent
 from eureka_agent.environment.episodes import BoolArray, FloatArray, IntArray
 from eureka_agent.store import CandidateRow, Run
 
-UNTRAINED_POLICY = -1
-"""In place of a program: the policy was trained on none."""
 LEAST_CHANGE = 0.1
 """Standard deviations by which opinions must move before an alarm is raised."""
 FEWEST_PEERS = 3
@@ -65,7 +63,7 @@ class Opinions:
     Attributes:
         z: mean reward per step as a standard score over the bank `[P, K]`; NaN where it is not
             known, and throughout for programs that return the same everywhere.
-        own: the program that each policy was trained on, or `UNTRAINED_POLICY` `[P]`.
+        own: the program that each policy was trained on `[P]`.
     """
 
     z: FloatArray
@@ -73,9 +71,8 @@ class Opinions:
 
     @property
     def own_z(self) -> FloatArray:
-        """What each policy's own program thinks of it `[P]`; NaN where there is none."""
-        values = self.z[np.arange(len(self.own)), np.maximum(self.own, 0)]
-        return np.where(self.own >= 0, values, np.nan)
+        """What each policy's own program thinks of it `[P]`."""
+        return self.z[np.arange(len(self.own)), self.own]
 
     @property
     def peers(self) -> BoolArray:
@@ -119,13 +116,11 @@ class PeerRanking:
     """Policies ranked by what the rewards of others say, for want of a fitness.
 
     Attributes:
-        order: the policies, best first; those without comparisons last `[P]`.
         rates: fraction of comparisons with other policies that each wins, a tie being half `[P]`;
             NaN without comparisons.
         comparisons: how many there were `[P]`.
     """
 
-    order: IntArray
     rates: FloatArray
     comparisons: IntArray
 
@@ -133,9 +128,8 @@ class PeerRanking:
         """What the ranking says, and what it cannot say."""
         if not self.comparisons.any():
             return ["The reward of no third program compared two policies."]
-        order: list[int] = self.order.tolist()
-        best = order[0]
-        unknown = [names[p] for p in order if not self.comparisons[p]]
+        best = int(np.nanargmax(self.rates))
+        unknown = [names[p] for p in np.flatnonzero(self.comparisons == 0).tolist()]
         said = [
             f"{names[best]} wins {prompt_percent(float(self.rates[best]))} of "
             f"{self.comparisons[best]} comparisons with other policies by the rewards of programs "
@@ -157,7 +151,7 @@ def opinions(
 
     Args:
         means: mean reward per step of each policy under each program, NaN if unknown `[P, K]`.
-        own: the program that each policy was trained on, or `UNTRAINED_POLICY` `[P]`.
+        own: the program that each policy was trained on `[P]`.
         bank: reward of each program on the recorded steps that give the scale `[M, K]`.
         equals: for each program the first one that it equals, see `distance.clusters` `[K]`. Equal
             programs have one opinion together, and it is no peer's opinion of their policies.
@@ -170,7 +164,7 @@ def opinions(
     z = np.where(sound, (means - middle) / np.where(sound, spread, 1.0), np.nan)
     if equals is not None:
         z = np.where(equals == np.arange(programs), z, np.nan)
-        own = np.where(own >= 0, equals[own], UNTRAINED_POLICY)
+        own = equals[own]
     return Opinions(z, own)
 
 
@@ -210,8 +204,7 @@ def rank_by_peers(given: Opinions) -> PeerRanking:
         wins[judged] += ((beats + 1.0) / 2.0).sum(axis=1) - 0.5  # not against itself
         count[judged] += len(judged) - 1
     rates = np.where(count > 0, wins / np.maximum(count, 1), np.nan)
-    order = np.argsort(-np.where(count > 0, rates, -1.0), kind="stable")
-    return PeerRanking(order.astype(np.int64), rates, count)
+    return PeerRanking(rates, count)
 
 
 class CrossRewardAgreement:

@@ -220,12 +220,12 @@ def diversity(matrix: FloatArray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def opposites(matrix: FloatArray, threshold: float = OPPOSITE) -> list[tuple[int, int]]:
+def opposites(matrix: FloatArray) -> list[tuple[int, int]]:
     """Pairs of programs, the earlier first, that ask for the contrary of each other.
 
     One of the two is wrong; which one does not show.
     """
-    first, second = np.nonzero(np.triu(matrix, 1) >= threshold)
+    first, second = np.nonzero(np.triu(matrix, 1) >= OPPOSITE)
     return list(zip(first.tolist(), second.tolist(), strict=True))
 
 

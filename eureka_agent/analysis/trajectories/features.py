@@ -65,40 +65,36 @@ def find_task_progress(known: Trajectories, good: BoolArray) -> TaskProgress | N
 
 def _to_goal(known: Trajectories, good: BoolArray) -> TaskProgress | None:
     """The distance to a goal that goes with the fitness and halves in good episodes."""
-    best: tuple[float, str, FloatArray] | None = None
+    found: list[tuple[float, str, FloatArray]] = []
     for name, distance in _distances(known):
         relation = kendall_tau(-_mean_lived(known, distance), known.fitness)
         shrinks = None
         if good.any():
             last = float(np.median(_mean_last_quarter(known, distance)[good]))
             shrinks = last < 0.5 * float(np.median(distance[0, good]))
-        related = shrinks if relation is None else relation > RELATED and shrinks is not False
-        if related and (best is None or (relation or 0.0) > best[0]):
-            best = (relation or 0.0, name, distance)
-    if best is None:
+        if shrinks if relation is None else relation > RELATED and shrinks is not False:
+            found.append((relation or 0.0, name, distance))
+    if not found:
         return None
-    _, name, distance = best
+    _, name, distance = max(found, key=lambda item: item[0])
     return _reaching(f"how small {name} is", None, distance, known, good)
 
 
 def _travel(known: Trajectories, good: BoolArray) -> TaskProgress | None:
     """The position along which good episodes go one way, and go far."""
-    best: tuple[float, Column, float, FloatArray] | None = None
-    for column in known.of_kind("position"):
-        if column.upward or (column.signal.size or 1) > WIDEST:
-            continue
+    found: list[tuple[float, Column, float]] = []
+    for column in _narrow_columns(known, "position"):
         course = known.states[:, :, column.index]
         net = known.ends(course) - course[0]
         relation = kendall_tau(net, known.fitness)
         way = _common_way(known, course, net, good) if good.any() else np.sign(relation or 0.0)
         score = 0.0 if relation is None else relation * way
-        if not way or (relation is not None and score < RELATED):
-            continue
-        if best is None or score > best[0]:
-            best = (score, column, float(way), course)
-    if best is None:
+        if not column.upward and way and (relation is None or score >= RELATED):
+            found.append((score, column, float(way)))
+    if not found:
         return None
-    _, column, way, course = best
+    _, column, way = max(found, key=lambda item: item[0])
+    course = known.states[:, :, column.index]
     progress = way * (course - course[0])
     reached = known.ends(progress)
     leaders = good if good.any() else reached >= np.quantile(reached, 0.9)
@@ -106,9 +102,8 @@ def _travel(known: Trajectories, good: BoolArray) -> TaskProgress | None:
     pace = float(np.median((reached / known.lengths)[leaders]))
     if pace <= 0:
         return None
-    return TaskProgress(
-        "travel", f"the way along {column.name}", column, progress, pace, full, sign=way
-    )
+    phrase = f"the way along {column.name}"
+    return TaskProgress("travel", phrase, column, progress, pace, full, sign=way)
 
 
 def _to_held_level(known: Trajectories, good: BoolArray) -> TaskProgress | None:
@@ -121,26 +116,27 @@ def _to_held_level(known: Trajectories, good: BoolArray) -> TaskProgress | None:
         return None
     steps = np.arange(len(known.states))[:, None]
     late = known.lived & good & (2 * steps > known.lengths)
-    best: tuple[float, Column, float] | None = None
-    for column in known.of_kind("position", "angle", "orientation"):
-        if (column.signal.size or 1) > WIDEST:
-            continue
+    found: list[tuple[float, Column, float]] = []
+    for column in _narrow_columns(known, "position", "angle", "orientation"):
         course = known.states[:, :, column.index]
         level = float(np.median(course[late]))
         spread = float(np.abs(course[late] - level).mean())
         away = float(np.median(np.abs(course[0] - level)))
         ratio = away / max(spread, 1e-3 * away) if away else 0.0
         relation = kendall_tau(-_mean_lived(known, np.abs(course - level)), known.fitness)
-        if relation is not None and relation < RELATED:
-            continue
-        if ratio > 5.0 and (best is None or ratio > best[0]):
-            best = (ratio, column, level)
-    if best is None:
+        if ratio > 5.0 and (relation is None or relation >= RELATED):
+            found.append((ratio, column, level))
+    if not found:
         return None
-    _, column, level = best
+    _, column, level = max(found, key=lambda item: item[0])
     distance = np.abs(known.states[:, :, column.index] - level)
     phrase = f"how near {column.name} is to {prompt_number(level)}"
     return _reaching(phrase, column, distance, known, good)
+
+
+def _narrow_columns(known: Trajectories, *kinds: str) -> list[Column]:
+    """Columns of signals of these kinds that are one position or direction."""
+    return [c for c in known.of_kind(*kinds) if (c.signal.size or 1) <= WIDEST]
 
 
 def _reaching(
@@ -219,9 +215,8 @@ def find_falls(known: Trajectories, good: BoolArray) -> dict[int, tuple[int, Col
     """
     postures = [
         column
-        for column in known.of_kind(*POSTURE_KINDS)
-        if (column.signal.size or 1) <= WIDEST
-        and (column.upward or (column.signal.kind == "angle" and column.signal.size is None))
+        for column in _narrow_columns(known, *POSTURE_KINDS)
+        if column.upward or (column.signal.kind == "angle" and column.signal.size is None)
     ]
     heights = [column.index for column in postures if column.signal.kind == "position"]
     tall = float(np.median(known.states[0][:, heights], axis=0).max(initial=0.0))
@@ -229,11 +224,9 @@ def find_falls(known: Trajectories, good: BoolArray) -> dict[int, tuple[int, Col
     found: dict[int, tuple[int, Column]] = {}
     for episode in np.flatnonzero(known.terminated).tolist():
         length = int(known.lengths[episode])
-        worst, column = 1.0, None
-        for candidate, size in sizes:
-            if size[length, episode] > worst:
-                worst, column = float(size[length, episode]), candidate
-        if column is not None:
+        out = [(float(size[length, episode]), column) for column, size in sizes]
+        worst, column = max(out, key=lambda item: item[0], default=(0.0, None))
+        if column is not None and worst > 1.0:
             course = known.states[: length + 1, episode, column.index]
             upright = np.abs(course - course[0]) < np.abs(course - course[-1])
             found[episode] = (min(int(upright.nonzero()[0].max(initial=0)), length - 1), column)
