@@ -426,7 +426,7 @@ def _roles(
 def _insight(launch: SearchSetup, bank: Bank, prober: ProbeClient) -> RewardComparison:
     path = human_reward(launch.run, launch.environment)
     human = path.read_text(encoding="utf-8") if path else ""
-    discount = launch.environment.training.discount
+    discount = launch.environment.training.gamma
     return RewardComparison(launch.run, bank, Scorer(bank, prober), discount, human)
 
 

@@ -65,7 +65,7 @@ def test_the_exported_policy_is_the_trained_one_on_raw_observations(tmp_path: Pa
     stock = trainer(tmp_path)
     stock.load(0, reward(stock), 1)
     stock.advance(400)
-    training = stock._training
+    training = stock._run
     assert training is not None
     raw = torch.rand(50, 2) * 0.4 - 0.2
     seen = torch.as_tensor(training.normalised.normalize_obs(raw.numpy()))
