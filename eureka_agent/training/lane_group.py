@@ -211,6 +211,10 @@ class LaneGroup(Stateful):
         value = value.view(len(value), self.lanes, self.worlds_per_lane, *value.shape[2:])
         return value.transpose(0, 1).reshape(self.lanes, -1, *value.shape[3:])
 
+    def _by_time(self, value: Tensor) -> Tensor:
+        """`[K, T·N]` to `[T, K, N]`."""
+        return value.view(self.lanes, self.settings.n_steps, -1).transpose(0, 1)
+
     def _collect_rollout(self) -> None:
         """Step all worlds T times with actions sampled from the policies."""
         n_steps, action_size = self.settings.n_steps, self._worlds.action_size
@@ -281,9 +285,12 @@ class LaneGroup(Stateful):
         next_values = self._values.denormalise(self._stack.values(following))
         terminated = self._by_lane(buffer.transitions.terminated)
         done = terminated | self._by_lane(buffer.truncated)
-        by_time = (rewards, values, next_values, terminated, done)
         advantage = ppo.gae(
-            *(value.view(self.lanes, settings.n_steps, -1).transpose(0, 1) for value in by_time),
+            self._by_time(rewards),
+            self._by_time(values),
+            self._by_time(next_values),
+            self._by_time(terminated),
+            self._by_time(done),
             settings.gamma,
             settings.gae_lambda,
         )

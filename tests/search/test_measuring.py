@@ -9,7 +9,7 @@ from sledge import REWARD, paying, sledge
 from eureka_agent.analysis.rewards.bank import FOLDER, Bank, enter_references
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment
-from eureka_agent.search.final_comparison import note_measure, note_one_function
+from eureka_agent.search.final_comparison import record_measure, record_same_function
 from eureka_agent.store import Run
 from eureka_agent.workers.judge_client import JudgeClient
 from eureka_agent.workers.probe_client import ProbeClient
@@ -55,7 +55,7 @@ def test_what_takes_no_training_is_known_with_and_without_a_bank(
             if name == "bank":
                 bank = Bank(run.path / FOLDER, 1 << 20, lambda text: None)
                 enter_references(bank, judge, CONFIG)
-            note_measure(run, judge, CONFIG, bank)
+            record_measure(run, judge, CONFIG, bank)
             found.append(run.row().measure)
     assert found[0] == found[1]
     assert (found[0]["range"], found[0]["progress"]) == ([-1.0, None], "Speed, m/s.")
@@ -68,7 +68,7 @@ def test_a_run_that_does_without_a_fitness_notes_nothing_of_it(
 ) -> None:
     config = SearchConfig(candidates=2, rank_by="peers")
     with begun(tmp_path, environment, config) as run:
-        note_measure(run, judge, config, None)
+        record_measure(run, judge, config, None)
         assert run.row().measure == {}
 
 
@@ -89,5 +89,5 @@ def test_a_human_reward_is_the_fitness_if_it_pays_the_same_in_every_step(
         enter_references(bank, judge, CONFIG)
         assert environment.human_reward_path is not None
         environment.human_reward_path.write_text(text)
-        note_one_function(run, environment, judge, bank, prober)
+        record_same_function(run, environment, judge, bank, prober)
         assert run.row().measure["one_function"] is same

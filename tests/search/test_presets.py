@@ -63,7 +63,7 @@ def test_what_a_file_says_of_itself_may_be_left_out(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("[settings]\nseed = 3\n")
     found = find_preset(str(file))
-    assert (found.settings, found.reproduces) == ({"seed": 3}, ())
+    assert (found.settings, found.reproduces) == ({"seed": 3}, [])
     assert found.summary == f"The settings of {file}."
     file.write_text('summary = "Nothing but words."\n')
     assert find_preset(str(file)).as_dict() == {
