@@ -38,24 +38,11 @@ MAX_DIVERGED = 0.02
 
 
 class LaneGroup(Stateful):
-    """K lanes of N worlds in one simulator; K and N stay fixed, an empty lane is masked.
+    """K lanes of N worlds in one simulator; arguments and attributes are those of `Population`.
 
-    No step mixes lanes: at equal K and N a lane's weights are bit-identical whatever the other
+    No operation mixes lanes: at equal K and N a lane's weights are bit-identical whatever the other
     lanes hold, and whichever lane it is. On a GPU nothing waits for the device while a rollout is
-    collected.
-
-    Args:
-        environment: the task.
-        lanes: K.
-        worlds: N per lane.
-        threads: physics threads.
-        device: where physics and networks live.
-        backend: of the physics, see `make_simulator`.
-        turn: held while a reward runs, by one group of a population at a time.
-        watch: called with a lane before its reward runs, and with -1 after.
-
-    Attributes:
-        overflow: what the physics of the last advance left out for want of room, if anything.
+    collected. `turn` is held while a reward runs, by one group of a population at a time.
     """
 
     STATE: ClassVar = ("_worlds", "_stack", "_optimiser", "_observations", "_values")
@@ -89,7 +76,7 @@ class LaneGroup(Stateful):
         self._observations = ObservationNormaliser(lanes, self._sizes[0], device)
         self._values = PopArt(lanes, device)
         self._buffer = ppo.RolloutBuffer(self._worlds, self.settings.n_steps)
-        self._lanes: dict[int, Lane] = {}
+        self.loaded: dict[int, Lane] = {}
         self._diagnostics: dict[str, Tensor] = {}
         self._timer = NonRewardTimer()
         self.overflow: str | None = None
@@ -98,11 +85,6 @@ class LaneGroup(Stateful):
     def layout(self) -> SignalLayout:
         """How the signals of a transition are packed."""
         return self._worlds.layout
-
-    @property
-    def loaded(self) -> bool:
-        """Whether any lane trains."""
-        return bool(self._lanes)
 
     @property
     def non_reward_s(self) -> float:
@@ -121,11 +103,11 @@ class LaneGroup(Stateful):
         ages = torch.randint(limit, (count,), generator=generator, device=self._device)
         self._worlds.start(self._part(lane), pools.streams(pools.TRAINING, seed, count), ages)
         memory = Memory.empty(count, self.layout, self._device)
-        self._lanes[lane] = Lane(reward, generator, memory)
+        self.loaded[lane] = Lane(reward, generator, memory)
 
     def stop(self, lane: int) -> None:
         """Empty a lane."""
-        self._lanes.pop(lane, None)
+        self.loaded.pop(lane, None)
         self._worlds.stop(self._part(lane))
 
     def weights(self, lane: int) -> dict[str, Tensor]:
@@ -142,7 +124,7 @@ class LaneGroup(Stateful):
     def state(self) -> dict[str, np.ndarray]:
         """A checkpoint between two advances: plain arrays by name, without the rewards."""
         result = super().state()
-        for number, lane in self._lanes.items():
+        for number, lane in self.loaded.items():
             own = {f"memory.{name}": value for name, value in lane.memory.state().items()}
             own["generator"] = lane.generator.get_state().numpy()
             own["counters"] = np.array([lane.steps, lane.warm])
@@ -150,14 +132,9 @@ class LaneGroup(Stateful):
         return result
 
     def resume(self, state: Mapping[str, np.ndarray], rewards: Mapping[int, Reward]) -> None:
-        """Go on from a checkpoint of a group of the same environment, K and N.
-
-        Args:
-            state: from `state`.
-            rewards: of the lanes that were loaded; other lanes come back empty.
-        """
+        """Go on from a checkpoint; see `Population.resume`."""
         self.restore(state)
-        self._lanes = {}
+        self.loaded = {}
         for lane in range(self.lanes):
             own = substate(state, f"lane.{lane}.")
             if not own or lane not in rewards:
@@ -168,38 +145,29 @@ class LaneGroup(Stateful):
             memory = Memory.empty(self.worlds_per_lane, self.layout, self._device)
             memory.restore(substate(own, "memory."))
             steps, warm = (int(value) for value in own["counters"])
-            self._lanes[lane] = Lane(rewards[lane], generator, memory, steps, bool(warm))
+            self.loaded[lane] = Lane(rewards[lane], generator, memory, steps, bool(warm))
 
     @torch.no_grad()
     def advance(self, steps: int, heartbeat: Callable[[int], None]) -> list[LaneReport]:
-        """Train every loaded lane for at least `steps` environment steps, in whole rollouts.
-
-        Args:
-            steps: per lane.
-            heartbeat: called after every reward and every rollout with the steps done in this
-                advance.
-
-        Returns:
-            A report per lane that was loaded, evicted ones included; evicted lanes are empty then.
-        """
-        reports = {lane: LaneReport(lane, 0) for lane in self._lanes}
+        """Train every loaded lane; see `Population.advance`."""
+        reports = {lane: LaneReport(lane, 0) for lane in self.loaded}
         self._diagnostics, self.overflow = {}, None
         self._timer.start()
         done = 0
-        while done < steps and self._lanes:
+        while done < steps and self.loaded:
             self._collect_rollout()
             self.overflow = self._worlds.overflow() or self.overflow
             rewards = self._compute_rewards(reports, partial(heartbeat, done))
-            if self._lanes:
+            if self.loaded:
                 self._update(rewards)
             done += self.rollout_steps
             sound = self._stack.flat.isfinite().all(1).tolist()
-            for number, lane in list(self._lanes.items()):
+            for number, lane in list(self.loaded.items()):
                 lane.steps += self.rollout_steps
                 if not sound[number]:
                     self._evict(reports[number], "Training diverged: the weights overflowed.")
             heartbeat(done)
-        for number, lane in self._lanes.items():
+        for number, lane in self.loaded.items():
             lane.summarise(reports[number], self._sums(number))
         return list(reports.values())
 
@@ -220,7 +188,7 @@ class LaneGroup(Stateful):
         n_steps, action_size = self.settings.n_steps, self._worlds.action_size
         size = (self.lanes, n_steps, self.worlds_per_lane, action_size)
         noise = torch.zeros(size, device=self._device)
-        for number, lane in self._lanes.items():
+        for number, lane in self.loaded.items():
             torch.randn(noise[number].shape, generator=lane.generator, out=noise[number])
         obs_mean, obs_std = (part[:, None] for part in self._observations.mean_and_std())
         noise *= self._stack.log_std.exp()[:, None, None]
@@ -240,7 +208,7 @@ class LaneGroup(Stateful):
         rewards = torch.zeros(self.lanes, self.rollout_steps, device=self._device)
         diverged = self._by_lane(self._buffer.diverged)
         fractions = diverged.float().mean(1).tolist()
-        for lane in list(self._lanes):
+        for lane in list(self.loaded):
             if fractions[lane] > MAX_DIVERGED:
                 reason = f"The physics diverged in {fractions[lane]:.1%} of a rollout's steps."
                 self._evict(reports[lane], reason)
@@ -251,7 +219,7 @@ class LaneGroup(Stateful):
 
     def _reward(self, number: int, report: LaneReport) -> Tensor | float:
         """A lane's reward on its rollout `[T·N]`; if it raises, 0, and the lane is evicted."""
-        lane = self._lanes[number]
+        lane = self.loaded[number]
         arguments = self._buffer.transitions.worlds(self._part(number)).arguments(
             self.layout, lane.reward.parameters, lane.memory
         )
@@ -274,7 +242,7 @@ class LaneGroup(Stateful):
             rewards: `[K, T·N]`.
         """
         settings, buffer = self.settings, self._buffer
-        warm = [k in self._lanes and self._lanes[k].warm for k in range(self.lanes)]
+        warm = [k in self.loaded and self.loaded[k].warm for k in range(self.lanes)]
         learning = torch.tensor(warm, device=self._device)
 
         # The critic predicts normalised returns; advantages are computed in the reward's own unit.
@@ -325,7 +293,7 @@ class LaneGroup(Stateful):
         for name, value in diagnostics.items():
             counted = torch.where(learning, value, 0.0)
             self._diagnostics[name] = self._diagnostics.get(name, 0.0) + counted
-        for number, lane in self._lanes.items():
+        for number, lane in self.loaded.items():
             if lane.warm:
                 lane.updates += 1
             else:
@@ -337,7 +305,7 @@ class LaneGroup(Stateful):
         """Orders of the rows `[n_epochs, K, B]`, each lane's from its own generator."""
         rows = torch.arange(self.rollout_steps, device=self._device)
         orders = rows.repeat(self.settings.n_epochs, self.lanes, 1)
-        for number, lane in self._lanes.items():
+        for number, lane in self.loaded.items():
             for order in orders[:, number]:
                 torch.randperm(self.rollout_steps, generator=lane.generator, out=order)
         return orders
@@ -348,7 +316,7 @@ class LaneGroup(Stateful):
 
     def _evict(self, report: LaneReport, reason: str, line: int = 0) -> None:
         report.evicted, report.line = reason, line
-        self._lanes[report.lane].summarise(report, self._sums(report.lane))
+        self.loaded[report.lane].summarise(report, self._sums(report.lane))
         self.stop(report.lane)
 
 

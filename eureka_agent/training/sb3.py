@@ -1,8 +1,8 @@
 """stable-baselines3 on our environments: a `VecEnv`, and its PPO as a check on our own trainer."""
 
 import operator
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
@@ -225,24 +225,20 @@ class Sb3Trainer:
         self._worlds = make_worlds(environment, worlds, threads)
         self._watch = watch
         self._timer = NonRewardTimer()
-        self._run: _TrainingRun | None = None
+        self._lane: Lane | None = None
 
     def load(self, lane: int, reward: Reward, seed: int) -> None:
         """Begin a training run."""
-        worlds = RewardedVecEnv(self._environment, reward, self._count, worlds=self._worlds)
-        worlds.timer = self._timer
-        normalised = VecNormalize(worlds, gamma=self._environment.training.gamma)
-        memory = Memory.empty(self._count, self.layout)
-        self._run = _TrainingRun(
-            Lane(reward, torch.Generator(), memory),
-            worlds,
-            normalised,
-            _algorithm(self._environment, normalised, seed),
-        )
+        self._vec_env = RewardedVecEnv(self._environment, reward, self._count, worlds=self._worlds)
+        self._vec_env.timer = self._timer
+        gamma = self._environment.training.gamma
+        self._normalised = VecNormalize(self._vec_env, gamma=gamma)
+        self._algorithm = _algorithm(self._environment, self._normalised, seed)
+        self._lane = Lane(reward, torch.Generator(), Memory.empty(self._count, self.layout))
 
     def stop(self, lane: int) -> None:
         """Forget the training run."""
-        self._run = None
+        self._lane = None
 
     def non_reward_s(self, lane: int) -> float:
         """Seconds that everything but the reward has taken so far."""
@@ -250,88 +246,62 @@ class Sb3Trainer:
 
     def weights(self, lane: int) -> dict[str, Tensor]:
         """The policy as a state dict on raw observations and true returns."""
-        assert self._run is not None
-        return self._run.weights()
-
-    def advance(
-        self, steps: int, heartbeat: Callable[[int], None] = lambda done: None
-    ) -> list[LaneReport]:
-        """Train for at least `steps` environment steps, in whole rollouts; as `Population` does."""
-        run, report = self._run, LaneReport(0, 0)
-        if run is None:
-            return []
-        self._watch(0)
-        self._timer.start()
-        try:
-            for done in range(0, steps, self.rollout_steps):
-                run.train_rollout(self.rollout_steps)
-                heartbeat(done + self.rollout_steps)
-        except EurekaError as error:
-            report.evicted, report.line = error.message, getattr(error, "line", 0)
-            self._run = None
-        finally:
-            self._watch(-1)
-        run.lane.summarise(report, run.sums)
-        run.sums = {}
-        return [report]
-
-
-@dataclass
-class _TrainingRun:
-    """A training run in progress.
-
-    Attributes:
-        lane: counts the rewards.
-        worlds: its own.
-        normalised: the same as the algorithm sees them.
-        algorithm: stable-baselines3's.
-        sums: of the diagnostics over the rollouts of the running advance.
-    """
-
-    lane: Lane
-    worlds: RewardedVecEnv
-    normalised: VecNormalize
-    algorithm: PPO
-    sums: dict[str, float] = field(default_factory=dict)
-
-    def train_rollout(self, steps: int) -> None:
-        """One rollout and one update.
-
-        Raises:
-            EurekaError: the reward failed, the physics failed too often, or the weights overflowed.
-        """
-        counter = _RewardCounter(self.lane, self.worlds)
-        self.algorithm.learn(steps, counter, log_interval=NEVER, reset_num_timesteps=False)
-        diverged = counter.diverged / steps
-        if diverged > MAX_DIVERGED:
-            raise EurekaError(f"The physics diverged in {diverged:.1%} of a rollout's steps.")
-        weights = self.algorithm.policy.state_dict()
-        if not all(bool(value.isfinite().all()) for value in weights.values()):
-            raise EurekaError("Training diverged: the weights overflowed.")
-        logged = self.algorithm.logger.name_to_value
-        measured = {ours: float(logged[theirs]) for theirs, ours in DIAGNOSTICS.items()}
-        measured |= {
-            "entropy": float(weights["log_std"].sum()),
-            "reward": counter.total / steps,
-            "diverged": diverged,
-        }
-        for name, value in measured.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.lane.updates += 1
-        self.lane.steps = self.algorithm.num_timesteps
-
-    def weights(self) -> dict[str, Tensor]:
-        """See `Sb3Trainer.weights`."""
-        observations, returns = self.normalised.obs_rms, self.normalised.ret_rms
-        epsilon = self.normalised.epsilon
+        observations, returns = self._normalised.obs_rms, self._normalised.ret_rms
+        epsilon = self._normalised.epsilon
         assert not isinstance(observations, dict)
         return fold_normalisation(
-            self.algorithm.policy.state_dict(),
+            self._algorithm.policy.state_dict(),
             torch.as_tensor(observations.mean),
             torch.as_tensor(observations.var + epsilon).sqrt(),
             torch.zeros(()),
             torch.as_tensor(returns.var + epsilon).sqrt().float(),
         )
+
+    def advance(
+        self, steps: int, heartbeat: Callable[[int], None] = lambda done: None
+    ) -> list[LaneReport]:
+        """Train for at least `steps` environment steps, in whole rollouts; as `Population` does."""
+        lane, report = self._lane, LaneReport(0, 0)
+        if lane is None:
+            return []
+        sums: dict[str, float] = defaultdict(float)
+        self._watch(0)
+        self._timer.start()
+        try:
+            for done in range(0, steps, self.rollout_steps):
+                for name, value in self._train_rollout(lane).items():
+                    sums[name] += value
+                heartbeat(done + self.rollout_steps)
+        except EurekaError as error:
+            report.evicted, report.line = error.message, getattr(error, "line", 0)
+            self._lane = None
+        finally:
+            self._watch(-1)
+        lane.summarise(report, sums)
+        return [report]
+
+    def _train_rollout(self, lane: Lane) -> dict[str, float]:
+        """Run one rollout and one update; returns its diagnostics.
+
+        Raises:
+            EurekaError: the reward failed, the physics failed too often, or the weights overflowed.
+        """
+        steps, counter = self.rollout_steps, _RewardCounter(lane, self._vec_env)
+        self._algorithm.learn(steps, counter, log_interval=NEVER, reset_num_timesteps=False)
+        diverged = counter.diverged / steps
+        if diverged > MAX_DIVERGED:
+            raise EurekaError(f"The physics diverged in {diverged:.1%} of a rollout's steps.")
+        weights = self._algorithm.policy.state_dict()
+        if not all(bool(value.isfinite().all()) for value in weights.values()):
+            raise EurekaError("Training diverged: the weights overflowed.")
+        lane.updates += 1
+        lane.steps = self._algorithm.num_timesteps
+        logged = self._algorithm.logger.name_to_value
+        return {ours: float(logged[theirs]) for theirs, ours in DIAGNOSTICS.items()} | {
+            "entropy": float(weights["log_std"].sum()),
+            "reward": counter.total / steps,
+            "diverged": diverged,
+        }
 
 
 class _RewardCounter(BaseCallback):

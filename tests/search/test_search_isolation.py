@@ -23,7 +23,7 @@ def test_a_machine_that_cannot_keep_programs_in_is_refused_before_there_is_a_run
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weak = Isolation("weak", ("landlock",), {"seccomp": "missing"}, None, "Elsewhere")
-    monkeypatch.setattr(sandbox, "survey", lambda: weak)
+    monkeypatch.setattr(sandbox, "detect_isolation", lambda: weak)
     for policy in ("required", "auto"):
         with pytest.raises(MissingError, match="seccomp missing") as caught:
             begin(tmp_path, sandbox=policy)
