@@ -6,7 +6,6 @@ The presets that come with the program are the TOML files of the folder `presets
 import functools
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -109,57 +108,28 @@ def difference(
     return {name: values for name, values in both.items() if values[0] != values[1]}
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A setting that `--set` and a TOML file take.
-
-    Attributes:
-        name: of the setting.
-        kind: of its value: int, float, bool or str.
-        default: its value in a new run that does not give it; None where the environment says.
-        value: what it is set to; as `default` where nothing sets it.
-        meaning: what it does, in a sentence or two.
-    """
-
-    name: str
-    kind: str
-    default: Any
-    value: Any
-    meaning: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether it is set to something else than its default."""
-        return self.value != self.default
-
-    def as_dict(self) -> dict[str, Any]:
-        """The entry of `config show --json`."""
-        return {
-            "name": self.name,
-            "type": self.kind,
-            "default": self.default,
-            "value": self.value,
-            "meaning": self.meaning,
-        }
-
-
-def all_settings(given: Mapping[str, Any]) -> list[Setting]:
-    """All settings, in the order of the configuration.
+def all_settings(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All settings that `--set` and a TOML file take, as `config show --json` lists them.
 
     Args:
         given: what a preset, a file or a run sets.
+
+    Returns:
+        For each setting its `name`, `type`, `default` (None where the environment says), `value`,
+        `meaning` in a sentence or two, and whether it is `changed`.
     """
-    shown = DEFAULTS | {"device": "auto"} | dict.fromkeys(BY_ENVIRONMENT)
+    defaults = DEFAULTS | {"device": "auto"} | dict.fromkeys(BY_ENVIRONMENT)
     described = pydantic.TypeAdapter(SearchConfig).json_schema()["properties"]
     return [
-        Setting(
-            name,
-            type(DEFAULTS[name]).__name__,
-            default,
-            given.get(name, default),
-            " ".join(described[name]["description"].split()),
-        )
-        for name, default in shown.items()
+        {
+            "name": name,
+            "type": type(DEFAULTS[name]).__name__,
+            "default": default,
+            "value": given.get(name, default),
+            "meaning": " ".join(described[name]["description"].split()),
+            "changed": given.get(name, default) != default,
+        }
+        for name, default in defaults.items()
         if name != "preset"
     ]
 
