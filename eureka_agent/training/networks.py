@@ -134,10 +134,14 @@ def policy_arguments(settings: TrainingSettings) -> dict[str, Any]:
 def make_policy(
     observation_size: int, action_size: int, settings: TrainingSettings
 ) -> ActorCriticPolicy:
-    """One policy as stable-baselines3's PPO would make it: separate networks, Gaussian actions."""
+    """One policy as stable-baselines3's PPO would make it, but without an optimiser.
+
+    Torch's first optimiser imports 800 modules, which takes a second.
+    """
     return ActorCriticPolicy(
         *spaces(observation_size, action_size),
         lr_schedule=lambda _: settings.learning_rate,
+        optimizer_class=lambda *arguments, **options: None,  # type: ignore[arg-type]
         **policy_arguments(settings),
     )
 

@@ -27,11 +27,6 @@ FAILING = SOUND.replace("* time_left", "@ time_left[:1]")
 REJECTED = "import os\n"
 
 
-def warm_up() -> None:
-    """Have torch import what it imports at the first optimiser, which takes about a second."""
-    torch.optim.Adam([torch.zeros(1)])
-
-
 def brief(environment: Environment) -> Environment:
     """The same task with settings under which a training takes no time."""
     copied = copy.copy(environment)
