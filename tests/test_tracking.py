@@ -62,14 +62,14 @@ def texts(folder: Path, tag: str) -> list[str]:
     return [event.tensor_proto.string_val[0].decode() for event in events]
 
 
-def test_a_training_has_its_curves_by_step(run: Run, tmp_path: Path) -> None:
+def test_a_training_run_has_curves_over_its_steps(run: Run, tmp_path: Path) -> None:
     folder = track(run, tmp_path / "tb")
     assert folder == tmp_path / "tb" / run.name
     assert curve(folder / "candidate-001", "fitness") == [(500, 5.0), (1000, 10.0)]
     assert curve(folder / "human-reward-seed-7", "fitness") == [(500, 10.0), (1000, 20.0)]
     tags = read(folder / "candidate-001").Tags()["scalars"]
     assert {"component share/up down", "training/kl", "episode/length"} <= set(tags)
-    assert "own return" not in tags, "what nobody measured has no curve"
+    assert "own return" not in tags, "a value that was not measured has no curve"
 
 
 def test_a_search_has_its_generations_and_candidates(run: Run, tmp_path: Path) -> None:
@@ -128,9 +128,7 @@ def test_a_film_is_among_the_images_and_a_broken_one_says_so(run: Run, tmp_path:
     assert "no film" in texts(folder / "candidate-002", "video")[0]
 
 
-def test_a_film_that_comes_after_its_candidate_is_told_is_there_all_the_same(
-    run: Run, tmp_path: Path
-) -> None:
+def test_a_film_that_comes_after_its_candidate_is_written_too(run: Run, tmp_path: Path) -> None:
     tracker = Tracker(run, tmp_path / "tb")
     tracker.update()
     greys = (np.full((32, 48, 3), 5 * i, dtype=np.uint8) for i in range(30))

@@ -56,7 +56,7 @@ def test_a_fitness_and_none_exclude_each_other(tmp_path: Path) -> None:
         ("bytes.py", b"\xff\xfe", "cannot be read as Python", "tutorial"),
     ],
 )
-def test_what_is_no_fitness_file_is_refused_by_name(
+def test_a_file_that_is_no_fitness_is_refused_by_name(
     tmp_path: Path, name: str, text: str | bytes | None, message: str, remedy: str
 ) -> None:
     path = tmp_path / name
@@ -120,7 +120,7 @@ def test_a_fitness_that_cannot_measure_leaves_no_run(tmp_path: Path, text: str, 
         ("gymnasium:./missing.toml", "There is no file"),
     ],
 )
-def test_what_names_no_environment_is_refused(text: str, said: str) -> None:
+def test_a_name_of_no_environment_is_refused(text: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         require_environment(text)
     assert said in str(caught.value)

@@ -13,12 +13,14 @@ from sledge import REWARD, paying, policy, sledge
 from eureka_agent.analysis.rewards.bank import FOLDER, Bank, enter_references
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, Episodes
+from eureka_agent.search.archive import break_ties
 from eureka_agent.search.final_comparison import (
     compare_with_baselines,
     enter_baselines,
     record_measure,
     record_same_function,
 )
+from eureka_agent.search.loop import select
 from eureka_agent.search.trainer import Checkpoint, Job, Outcome
 from eureka_agent.store import Run
 from eureka_agent.workers.judge_client import EvaluatedEpisodes, JudgeClient
@@ -123,7 +125,24 @@ def test_a_kill_costs_at_most_one_population(
     )
 
 
-def test_a_winner_that_was_not_reproduced_is_said_once(
+def test_a_search_without_a_working_reward_ends_in_words(
+    tmp_path: Path, environment: Environment, judge: JudgeClient
+) -> None:
+    goal, config = environment.task, CONFIG.as_dict()
+    with Run.create(tmp_path, "sledge", goal=goal, seed=0, config=config) as run:
+        row = run.add_candidate(0, 0, REWARD, designer="test")
+        run.set_failure(row.id, "It broke.")
+        select(run, 0)
+        trainer = ShortLived(run, environment, lives=0)
+        break_ties(run, trainer, CONFIG)  # type: ignore[arg-type]
+        compare_with_baselines(run, trainer, judge, environment, CONFIG)  # type: ignore[arg-type]
+        said = [event.text for event in run.events()]
+        assert any("no working reward" in text for text in said)
+        assert any("no winner to compare" in text for text in said)
+        assert run.row().best_candidate is None
+
+
+def test_a_winner_that_was_not_reproduced_is_reported_once(
     run: Run, environment: Environment, judge: JudgeClient
 ) -> None:
     for _ in range(2):
@@ -131,7 +150,7 @@ def test_a_winner_that_was_not_reproduced_is_said_once(
     assert [event.kind for event in run.events()].count("warning") == 1
 
 
-def test_a_human_reward_is_no_yardstick_for_another_goal(
+def test_a_human_reward_is_no_baseline_for_another_goal(
     tmp_path: Path, environment: Environment
 ) -> None:
     for goal, roles in ((environment.task, {"human", "fitness"}), ("Turn left.", {"fitness"})):
@@ -142,7 +161,7 @@ def test_a_human_reward_is_no_yardstick_for_another_goal(
             assert {training.role for training in run.trainings()} == roles
 
 
-def test_what_never_worked_is_not_trained_again_unless_somebody_asks(
+def test_a_winner_that_never_worked_is_retrained_only_on_request(
     run: Run, environment: Environment, judge: JudgeClient
 ) -> None:
     run.set_measure(untrained=1.0)
@@ -188,7 +207,7 @@ def begun(folder: Path, environment: Environment, config: SearchConfig = CONFIG)
     return Run.create(folder, "sledge", goal=goal, seed=0, config=config.as_dict())
 
 
-def test_what_takes_no_training_is_known_with_and_without_a_bank(
+def test_untrained_policies_are_measured_with_and_without_a_bank(
     tmp_path: Path, environment: Environment, judge: JudgeClient
 ) -> None:
     found = []
@@ -206,7 +225,7 @@ def test_what_takes_no_training_is_known_with_and_without_a_bank(
     assert isinstance(found[0]["untrained_progress"], float)
 
 
-def test_a_run_that_does_without_a_fitness_notes_nothing_of_it(
+def test_a_run_without_a_fitness_records_no_measure(
     tmp_path: Path, environment: Environment, judge: JudgeClient
 ) -> None:
     config = SearchConfig(candidates=2, rank_by="peers")
@@ -219,7 +238,7 @@ def test_a_run_that_does_without_a_fitness_notes_nothing_of_it(
     ("text", "same"),
     [(REWARD, True), (paying("place * 1.01"), False), (paying("place + speed * 0.0"), True)],
 )
-def test_a_human_reward_is_the_fitness_if_it_pays_the_same_in_every_step(
+def test_a_human_reward_is_the_fitness_if_they_agree_in_every_step(
     tmp_path: Path,
     environment: Environment,
     judge: JudgeClient,

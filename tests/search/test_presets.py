@@ -56,7 +56,7 @@ def test_a_copy_of_a_preset_is_a_preset_with_the_same_content(tmp_path: Path) ->
         assert find_preset(str(file)).as_dict() == preset.as_dict() | {"name": str(file)}
 
 
-def test_what_a_file_says_of_itself_may_be_left_out(tmp_path: Path) -> None:
+def test_a_presets_description_may_be_left_out(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("[settings]\nseed = 3\n")
     found = find_preset(str(file))
@@ -98,7 +98,7 @@ def test_a_broken_file_among_the_presets_is_named(
         ("generations = ", "cannot be read"),
     ],
 )
-def test_a_file_with_something_else_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_broken_preset_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(text)
     with pytest.raises(UsageError, match=said):
@@ -110,23 +110,23 @@ def test_a_file_that_is_not_there_is_named() -> None:
         find_preset("nowhere.toml")
 
 
-def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="'eurika'") as error:
         find_preset("eurika")
     assert "eureka" in (error.value.remedy or "")
 
 
-def test_the_archive_remembers_everything() -> None:
+def test_designers_know_the_whole_archive() -> None:
     assert remembered(TRIED, SearchConfig()) == TRIED
 
 
-def test_eureka_remembers_the_best_of_the_last_generation_that_had_any() -> None:
+def test_eureka_shows_designers_the_best_of_the_last_generation_with_a_result() -> None:
     config = SearchConfig(memory="generation")
     assert [p.id for p in remembered(TRIED, config)] == [4]
     assert remembered([TRIED[-1]], config) == []
 
 
-def test_without_reflection_nothing_is_known_but_that_a_program_was_written() -> None:
+def test_without_reflection_designers_know_only_the_code() -> None:
     known = remembered(TRIED, SearchConfig(reflection=False))
     assert [p.text for p in known] == [p.text for p in TRIED]
     assert not any(p.fitness or p.failure or p.lesson or p.reflection for p in known)
@@ -142,7 +142,7 @@ def test_auto_mc_reward_needs_nothing_but_a_model() -> None:
     assert SearchConfig().parts == "free"
 
 
-def test_a_misspelt_preset_is_answered_with_the_nearest_one() -> None:
+def test_a_misspelt_preset_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(UsageError, match="quik") as error:
         find_preset("quik")
     assert "Did you mean quick?" in error.value.remedy
@@ -162,7 +162,7 @@ def command(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess
 SHOW = ("config", "show", "quick")
 
 
-def test_the_commands_tell_of_presets_and_differences() -> None:
+def test_the_commands_show_presets_and_differences() -> None:
     listed = json.loads(command("presets", "--json").stdout)
     assert [entry["name"] for entry in listed] == list(PRESETS)
     assert "Isaac Gym" in " ".join(command("presets", "eureka").stdout.split())

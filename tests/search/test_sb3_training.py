@@ -14,7 +14,7 @@ from eureka_agent.store import RunReader, find_run
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_it_leaves_the_run_folder_of_any_training(tmp_path: Path) -> None:
+def test_sb3_leaves_the_same_run_folder(tmp_path: Path) -> None:
     environment = sledge(tmp_path / "sledge")
     reward = tmp_path / "reward.py"
     reward.write_text(REWARD)
@@ -25,11 +25,11 @@ def test_it_leaves_the_run_folder_of_any_training(tmp_path: Path) -> None:
     with RunReader.open(find_run("latest", tmp_path / "runs")) as run:
         (candidate,) = run.candidates()
         (training,) = run.trainings("candidate", candidate.id)
-        looks = run.evaluations(training.id)
+        evaluations = run.evaluations(training.id)
         assert (run.status(), candidate.state) == ("finished", "finished")
-        assert looks[-1].step >= 1000
-        assert looks[0].components.keys() == {"right"}
-        assert looks[0].diagnostics["learning_rate"] == environment.training.learning_rate
+        assert evaluations[-1].step >= 1000
+        assert evaluations[0].components.keys() == {"right"}
+        assert evaluations[0].diagnostics["learning_rate"] == environment.training.learning_rate
         assert training.reporting_fitness is not None
         assert run.row().config["trainer"] == "sb3"
         policy = PPO.load(run.path / "best" / "policy.zip", device="cpu")

@@ -101,11 +101,11 @@ def test_all_candidates_train_on_one_seed_and_baselines_on_others(finished: RunR
         assert searched.isdisjoint(t.seed for t in finished.trainings(role))
 
 
-def test_the_shipped_checkpoint_is_where_the_own_return_peaks(finished: RunReader) -> None:
+def test_the_selected_checkpoint_is_where_the_own_return_peaks(finished: RunReader) -> None:
     for training in finished.trainings("candidate"):
-        looks = finished.evaluations(training.id)
-        assert [look.step for look in looks] == [TINY["steps"]]
-        best = max(looks, key=lambda look: look.own_return or 0.0)
+        evaluations = finished.evaluations(training.id)
+        assert [evaluation.step for evaluation in evaluations] == [TINY["steps"]]
+        best = max(evaluations, key=lambda evaluation: evaluation.own_return or 0.0)
         assert training.checkpoint_step == best.step
         assert training.ranking_fitness == best.fitness
 
@@ -148,7 +148,7 @@ def test_the_exported_policy_acts_as_the_judge_saw_it(finished: RunReader) -> No
     np.testing.assert_allclose(chosen, actions, atol=1e-5)
 
 
-def test_the_shipped_policy_needs_nothing_of_this_project(finished: RunReader) -> None:
+def test_the_exported_policy_runs_without_this_project(finished: RunReader) -> None:
     best = finished.row().best_candidate
     assert best is not None
     with np.load(finished.candidate_folder(best) / "episodes.npz") as stored:
@@ -168,13 +168,13 @@ def test_the_shipped_policy_needs_nothing_of_this_project(finished: RunReader) -
     assert heights.mean() == pytest.approx(states[1:, 2].mean(), abs=0.05)
 
 
-def test_a_real_search_settles_its_finalists(finished: RunReader) -> None:
+def test_a_search_breaks_ties_on_a_second_seed(finished: RunReader) -> None:
     second = SearchConfig.from_dict(finished.row().config).second_seed()
     again = [t.candidate_id for t in finished.trainings("candidate") if t.seed == second]
     assert len(again) > 1
     best = leader(finished)
     assert best is not None
-    assert best.id in again, "nobody wins on one lucky seed"
+    assert best.id in again, "no candidate wins on one lucky seed"
     assert finished.row().best_candidate == best.id
     means = {standing.row.id: standing.value for standing in ranking(finished)}
     assert means[best.id] == max(means.values())
@@ -205,7 +205,7 @@ def test_a_goal_that_nothing_measures_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_more_programs_than_train_the_exam_chooses(tmp_path: Path) -> None:
+def test_the_exam_chooses_among_more_programs_than_train(tmp_path: Path) -> None:
     settings = {**TINY, "candidates": 2, "proposals": 4, "exam": True, "retrainings": 0}
     launch = new_search(
         str(sledge(tmp_path / "sledge").folder),

@@ -32,13 +32,13 @@ def advantages(
     )
 
 
-def test_a_time_limit_does_not_take_away_what_would_have_followed() -> None:
+def test_a_time_limit_is_bootstrapped_and_a_termination_is_not() -> None:
     # 1 + 0.5 * 10 - 10 at a limit; 1 - 10 at a true end.
     assert advantages([1.0], [False], [True]) == [-4.0]
     assert advantages([1.0], [True], [True]) == [-9.0]
 
 
-def test_nothing_flows_back_over_an_episodes_end() -> None:
+def test_no_advantage_crosses_the_end_of_an_episode() -> None:
     cut = advantages([1.0, 100.0], [False, False], [True, False])
     assert cut[0] == -4.0
     assert advantages([1.0, 100.0], [False, False], [False, False])[0] == -4.0 + 0.5 * 95.0
@@ -58,13 +58,13 @@ def test_log_probability_is_the_gaussian_one() -> None:
     torch.testing.assert_close(ppo.log_probability(action, mean, log_std), expected)
 
 
-def test_normalised_advantages_do_not_know_their_scale() -> None:
+def test_normalised_advantages_do_not_depend_on_their_scale() -> None:
     raw = torch.randn(2, 50)
     torch.testing.assert_close(ppo.normalise_advantages(raw), ppo.normalise_advantages(raw * 1e6))
     assert ppo.normalise_advantages(torch.zeros(1, 5)).tolist() == [[0.0] * 5]
 
 
-def test_adam_equals_torchs_on_one_lane_and_leaves_a_still_lane_alone() -> None:
+def test_adam_equals_torchs_and_a_lane_without_gradient_stays() -> None:
     torch.manual_seed(0)
     parameters = torch.randn(2, 6)
     reference = parameters[0].clone().requires_grad_()
@@ -147,7 +147,7 @@ def test_the_gradient_is_the_one_of_automatic_differentiation(activation: str) -
     torch.testing.assert_close(stack.gradient, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_rescaling_values_keeps_what_they_mean() -> None:
+def test_rescaling_keeps_the_values_in_the_rewards_unit() -> None:
     normaliser = PopArt(1)
     normaliser.update(torch.randn(1, 100) * 4 + 7)
     predicted = torch.randn(1, 20)
@@ -157,7 +157,7 @@ def test_rescaling_values_keeps_what_they_mean() -> None:
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
 
 
-def test_values_are_zero_before_any_return_was_seen() -> None:
+def test_values_are_zero_before_the_first_return() -> None:
     assert PopArt(1).denormalise(torch.randn(1, 5)).abs().sum() == 0
 
 

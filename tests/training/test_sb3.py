@@ -81,7 +81,7 @@ def test_the_exported_policy_is_the_trained_one_on_raw_observations(tmp_path: Pa
     torch.testing.assert_close(exported.predict_values(raw)[:, 0], values, rtol=1e-3, atol=1e-3)
 
 
-def test_a_reward_that_fails_ends_the_training_with_its_line(tmp_path: Path) -> None:
+def test_a_reward_that_fails_ends_the_run_with_its_line(tmp_path: Path) -> None:
     stock = trainer(tmp_path)
     stock.load(0, reward(stock, BROKEN_LATER), 1)
     (report,) = stock.advance(1000)
@@ -91,7 +91,7 @@ def test_a_reward_that_fails_ends_the_training_with_its_line(tmp_path: Path) -> 
     assert stock.advance(64) == []
 
 
-def test_physics_that_fail_too_often_end_the_training(tmp_path: Path) -> None:
+def test_physics_that_fail_too_often_end_the_run(tmp_path: Path) -> None:
     stock = trainer(tmp_path, strength=1e12)
     stock.load(0, reward(stock), 1)
     (report,) = stock.advance(64)
