@@ -98,7 +98,7 @@ class Examiner:
             for k, rewards in paid.items():
                 other = still.get(k) if contrast.other == HELD else changed.get(k)
                 results[k].append(self._result(contrast, cases, rewards, other))
-        discount = self._environment.training.discount
+        discount = self._environment.training.gamma
         return [
             examine(paid[k], cases, discount, results[k], imagined=imagined) if k in paid else None
             for k in range(len(texts))
@@ -178,7 +178,7 @@ class Examiner:
             paid = returns(rewards, cases, 1.0) * len(rewards) / cases.lengths
             return contrast_result(contrast, paid[which], np.array([]) if other is None else other)
         must_move = contrast.change is not None and contrast.expect in ("less", "more")
-        discount = 1.0 if must_move else self._environment.training.discount
+        discount = 1.0 if must_move else self._environment.training.gamma
         paid = returns(rewards, cases, discount)
         if contrast.change is None:
             return contrast_result(contrast, paid[which], paid[cases.labelled(contrast.other)])
