@@ -244,13 +244,14 @@ def examine(
     paid = returns(rewards, cases, discount)
     good, failed = _good_and_failed(paid, cases)
     exploits = paid[cases.labelled(EXPLOIT) & np.isfinite(paid)]
+    both_known = len(exploits) > 0 and len(good) > 0
     return Examination(
         finite=True,
         constant=_constant(good, np.concatenate([[], *failed.values()])),
         standings=standings(good, failed),
         tau=kendall_tau(paid, cases.fitness),
         living=living_floor(rewards, paid, cases),
-        exploits=exploits_below_good(exploits, good),
+        exploits=float((exploits < np.median(good)).mean()) if both_known else None,
         contrasts=tuple(contrasts),
         imagined=imagined,
     )
@@ -342,13 +343,6 @@ def living_floor(
         share=float((going_on > ending).mean()),
         good=any_good,
     )
-
-
-def exploits_below_good(exploits: FloatArray, good: FloatArray) -> float | None:
-    """Fraction of the reward hacks that return less than the median good episode; None without."""
-    if not len(exploits) or not len(good):
-        return None
-    return float((exploits < np.median(good)).mean())
 
 
 def stakes(paid: FloatArray, cases: EvaluatedEpisodes) -> float:

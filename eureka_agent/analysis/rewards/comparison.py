@@ -44,7 +44,7 @@ FirstEqual = Callable[[Sequence[int]], IntArray]
 """
 
 
-class ReviewerPrecision(Protocol):
+class ReviewSummary(Protocol):
     """How often a reviewer's objections were right, in numbers and for a person."""
 
     def as_dict(self) -> dict[str, Any]:
@@ -388,7 +388,7 @@ class RewardComparison:
         self,
         generation: int,
         with_fitness: bool = True,
-        precision: ReviewerPrecision | None = None,
+        precision: ReviewSummary | None = None,
     ) -> None:
         """Store what is known after a generation, once, and add it to the reflections.
 
