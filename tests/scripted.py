@@ -11,6 +11,8 @@ from support import TINY
 from eureka_agent.config import SearchConfig
 from eureka_agent.search.setup import SearchSetup, new_search
 
+NO_ANALYSIS = {"analyzer": False, "lens": False, "checkpoints": 1, "ranking_episodes": 1}
+"""Settings of a search whose results do not matter to a test."""
 _TURN = re.compile(r"You are designer (\d+) of \d+ in generation (\d+)")
 
 

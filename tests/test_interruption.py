@@ -21,7 +21,7 @@ cli.main()
 """
 
 
-def test_an_interrupt_in_executed_text_has_the_exit_code_of_any_other(tmp_path: Path) -> None:
+def test_an_interrupt_in_executed_code_has_the_usual_exit_code(tmp_path: Path) -> None:
     (tmp_path / "struck.py").write_text(STRUCK)
     done = subprocess.run(
         [sys.executable, "-m", "struck"], cwd=tmp_path, capture_output=True, text=True
@@ -29,7 +29,7 @@ def test_an_interrupt_in_executed_text_has_the_exit_code_of_any_other(tmp_path: 
     assert (done.returncode, done.stderr) == (INTERRUPTED, "")
 
 
-def test_a_search_that_is_told_to_end_says_how_to_go_on(tmp_path: Path) -> None:
+def test_an_interrupted_search_says_how_to_resume(tmp_path: Path) -> None:
     options = ["--runs", str(tmp_path / "runs"), "--plain"]
     sizes = ["--steps", "10000000", "--candidates", "1", "--generations", "1"]
     search = subprocess.Popen(

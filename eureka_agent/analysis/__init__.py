@@ -1,1 +1,1 @@
-"""LEARN: what trainings say about their rewards."""
+"""LEARN: what training runs and recorded episodes say about rewards."""

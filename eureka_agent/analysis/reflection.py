@@ -58,10 +58,10 @@ def reflect(
     parts = [_rejection(candidate, training)]
     if evaluations:
         course = read_course(candidate.text, evaluations)
-        shipped = (training or candidate).checkpoint_step
+        selected = (training or candidate).checkpoint_step
         parts += [
-            _head(course, shipped),
-            _table(course, shipped),
+            _head(course, selected),
+            _table(course, selected),
             _endings(course, episode_steps),
             _training_line(course),
         ]
@@ -108,33 +108,33 @@ def _findings(verdict: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*lines, f"- and {more} more"] if more > 0 else lines
 
 
-def _head(course: Course, shipped: int | None) -> str:
+def _head(course: Course, selected: int | None) -> str:
     """How far training went, what ships, and where fitness was highest."""
     text = f"Trained for {steps(course.steps[-1])} steps."
-    if shipped in course.steps:
-        index = course.steps.index(shipped)
+    if selected in course.steps:
+        index = course.steps.index(selected)
         reached = course.fitness[index]
         value = "" if reached is None else f": fitness {prompt_number(reached)}"
         text += (
-            f" The policy at {steps(shipped)} ships (*), where its own return is highest{value}."
+            f" The policy at {steps(selected)} ships (*), where its own return is highest{value}."
         )
     fitness = known(course.fitness)
     best = course.steps[course.fitness.index(max(fitness))] if fitness else None
-    if best is not None and best != shipped:
+    if best is not None and best != selected:
         text += f" Highest fitness: {prompt_number(max(fitness))} at {steps(best)}."
     return text
 
 
-def _table(course: Course, shipped: int | None) -> str:
-    """The curves at up to `MAX_POINTS` points, the last one and the shipped one among them."""
-    points = _points(course, shipped)
+def _table(course: Course, selected: int | None) -> str:
+    """The curves at up to `MAX_POINTS` points, the last one and the selected one among them."""
+    points = _points(course, selected)
 
     def row(
         label: str, curve: Curve, form: Callable[[float | None], str] = prompt_number
     ) -> tuple[str, list[str]]:
         return label, [form(curve[point]) for point in points]
 
-    marks = ["*" if course.steps[point] == shipped else "" for point in points]
+    marks = ["*" if course.steps[point] == selected else "" for point in points]
     heads = [steps(course.steps[p]) + mark for p, mark in zip(points, marks, strict=True)]
     rows: list[tuple[str, Sequence[str] | None]] = [
         ("steps", heads),
@@ -153,13 +153,13 @@ def _table(course: Course, shipped: int | None) -> str:
     return "\n".join(prompt_table(rows))
 
 
-def _points(course: Course, shipped: int | None) -> list[int]:
+def _points(course: Course, selected: int | None) -> list[int]:
     count = len(course.steps)
     if count <= MAX_POINTS:
         return list(range(count))
     points = [round((i + 1) * count / MAX_POINTS) - 1 for i in range(MAX_POINTS)]
-    if shipped in course.steps[:-1]:
-        index = course.steps.index(shipped)
+    if selected in course.steps[:-1]:
+        index = course.steps.index(selected)
         nearest = min(range(MAX_POINTS - 1), key=lambda i: abs(points[i] - index))
         points[nearest] = index
     return points
@@ -171,7 +171,8 @@ def _title(component: Component) -> str:
     # Beside its opposite, a bound of a millionth is a rounded 0.
     ends = [0.0 if v is not None and abs(v) < 1e-4 * extent else v for v in (low, high)]
     weight = "" if component.weight is None else f"weight {prompt_number(component.weight)}, "
-    return f"{prompt_line(component.name)} ({weight}{prompt_number(ends[0])} to {prompt_number(ends[1])})"
+    extent_text = f"{prompt_number(ends[0])} to {prompt_number(ends[1])}"
+    return f"{prompt_line(component.name)} ({weight}{extent_text})"
 
 
 def _full_length(course: Course) -> bool:
@@ -203,7 +204,7 @@ def _training_line(course: Course) -> str:
 
 
 MOST = 24
-"""Columns that are told of; a program can hardly use more."""
+"""Columns that are shown; a program can hardly use more."""
 
 
 def signal_statistics(columns: Sequence[str], states: np.ndarray, lengths: np.ndarray) -> str:

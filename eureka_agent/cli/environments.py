@@ -80,10 +80,7 @@ def config_show(
     from eureka_agent.views.terminal.parts import open_console
     from eureka_agent.views.terminal.tables import settings_table
 
-    settings = [
-        setting.as_dict() | {"changed": setting.changed}
-        for setting in all_settings(settings_of(name, runs))
-    ]
+    settings = all_settings(settings_of(name, runs))
     if as_json:
         print_json(settings)
     else:

@@ -301,8 +301,8 @@ def best_first(candidates: Sequence[Document]) -> list[Document]:
 
 def candidate_row(run: RunReader, candidate: CandidateRow, places: Places) -> Document:
     """A candidate, with its `rank` from 1 on and what it ranks by: means over so many `seeds`."""
-    document = asdict(candidate)
-    del document["text"]
+    document = asdict(candidate) | {"reflection": candidate.reflection}
+    del document["text"], document["reflections"]
     rank, standing = places.get(candidate.id, (None, None))
     document["rank"] = rank
     document["ranking_value"] = standing and standing.value

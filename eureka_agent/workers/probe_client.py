@@ -131,7 +131,7 @@ class ProbeClient(ClientSession):
         opening = {"environment": environment.source}
         super().__init__(_start, opening, Locked, sandbox=sandbox)
         training = environment.training
-        self._rows = rows or training.horizon * training.worlds
+        self._rows = rows or training.n_steps * training.worlds
         self._environment, self._deadline_s = environment, deadline_s
 
     def probe(self, text: str, episodes: Episodes | None = None) -> list[Finding]:

@@ -221,7 +221,7 @@ class TrainerClient(ClientSession):
         super().__init__(start, opening, Locked, sandbox=config.sandbox, open_s=open_s)
         self._environment = environment
         self._shapes = policy_shapes(environment)
-        self._rollout = environment.training.horizon * config.worlds
+        self._rollout = environment.training.n_steps * config.worlds
         self._lanes: dict[int, Lane] = {}
         self.overflow: str | None = None
         self.ensure_open()
@@ -283,4 +283,4 @@ class TrainerClient(ClientSession):
 
 def rows_per_call(config: SearchConfig, environment: Environment) -> int:
     """How many transitions a program is called with in training: a rollout's, or a step's."""
-    return config.worlds * (environment.training.horizon if config.trainer == "population" else 1)
+    return config.worlds * (environment.training.n_steps if config.trainer == "population" else 1)

@@ -32,7 +32,7 @@ def brief(environment: Environment) -> Environment:
     copied = copy.copy(environment)
     hidden = tuple(min(width, 8) for width in environment.training.hidden)
     vars(copied)["training"] = replace(
-        environment.training, hidden=hidden, horizon=4, epochs=1, minibatches=1
+        environment.training, hidden=hidden, n_steps=4, n_epochs=1, minibatches=1
     )
     return copied
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recorded import judged, roamed
-from sledge import policy, sledge
+from sledge import policy
 
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Kind, Record, Scorer
 from eureka_agent.analysis.rewards.comparison import RewardComparison
@@ -44,17 +44,6 @@ HEAVY = RIGHT.replace(
     "            x = torch.matmul(x, x) * 0.0005\n"
     "    return",
 ).replace(": place}", ": place + x[0, 0]}")
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return sledge(tmp_path_factory.mktemp("environments") / "sledge")
-
-
-@pytest.fixture(scope="module")
-def prober(environment: Environment) -> Iterator[ProbeClient]:
-    with ProbeClient(environment, deadline_s=5.0) as prober:
-        yield prober
 
 
 @pytest.fixture
@@ -111,9 +100,9 @@ def test_an_equal_program_is_found_once_a_policy_has_been_trained(
     first, twin, other = entered(run, RIGHT, SHAPED, CALM)
     finish(run, first)
     seer = reward_comparison(run, bank, prober)
-    assert seer.twins([twin, other]) == {}
+    assert seer.equivalents([twin, other]) == {}
     remember(bank, environment, first, 0.3)
-    found = seer.twins([twin, other])
+    found = seer.equivalents([twin, other])
     assert {number: known.candidate for number, known in found.items()} == {twin.id: first.id}
     assert found[twin.id].distance < 0.03
 
@@ -124,18 +113,18 @@ def test_the_first_of_two_equals_that_come_together_stays(
     trained, first, second = entered(run, CALM, RIGHT, SHAPED)
     finish(run, trained)
     remember(bank, environment, trained, 0.0)
-    found = reward_comparison(run, bank, prober).twins([first, second])
+    found = reward_comparison(run, bank, prober).equivalents([first, second])
     assert {number: known.candidate for number, known in found.items()} == {second.id: first.id}
 
 
-def test_a_program_that_was_rejected_is_nobodys_twin(
+def test_a_rejected_program_has_no_equivalents(
     run: Run, bank: Bank, prober: ProbeClient, environment: Environment
 ) -> None:
     trained, gone, new = entered(run, CALM, RIGHT, SHAPED)
     finish(run, trained)
     run.set_verdict(gone.id, [], accepted=False, failure="no")
     remember(bank, environment, trained, 0.0)
-    assert reward_comparison(run, bank, prober).twins([new]) == {}
+    assert reward_comparison(run, bank, prober).equivalents([new]) == {}
 
 
 @pytest.mark.slow
@@ -169,7 +158,7 @@ def trained(run: Run, bank: Bank, environment: Environment, *texts: str) -> dict
     return dict(zip(texts, rows, strict=True))
 
 
-def test_who_pleases_its_own_reward_alone_raises_an_alarm_and_is_archived(
+def test_a_policy_that_pleases_its_own_reward_alone_raises_an_alarm_and_is_kept(
     run: Run, bank: Bank, prober: ProbeClient, environment: Environment
 ) -> None:
     rows = trained(run, bank, environment, LEFT, RIGHT, FAST, BRAVE)
@@ -198,7 +187,7 @@ def test_peers_prefer_what_most_programs_ask_for(
     assert np.shape(known.matrix["z"]) == (4, 4)
 
 
-def test_what_is_known_is_recorded_once_and_told_to_the_designer_once(
+def test_a_comparison_is_stored_once_and_added_to_reflections_once(
     run: Run, bank: Bank, prober: ProbeClient, environment: Environment
 ) -> None:
     rows = trained(run, bank, environment, RIGHT, SHAPED, LEFT)
@@ -215,7 +204,7 @@ def test_what_is_known_is_recorded_once_and_told_to_the_designer_once(
     assert not any("human" in row.reflection for row in run.candidates())
 
 
-def test_a_rejected_equivalent_that_turns_out_to_differ_is_spoken_of(
+def test_an_event_names_a_rejected_equivalent_that_turns_out_to_differ(
     run: Run, bank: Bank, prober: ProbeClient, environment: Environment
 ) -> None:
     (first,) = trained(run, bank, environment, RIGHT).values()

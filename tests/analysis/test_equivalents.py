@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
-from sledge import sledge
 
 from eureka_agent.analysis.rewards.bank import FOLDER, Bank
 from eureka_agent.config import SearchConfig
@@ -68,11 +67,6 @@ class Repetitive:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return sledge(tmp_path_factory.mktemp("environments") / "sledge")
-
-
-@pytest.fixture(scope="module")
 def designer() -> Repetitive:
     return Repetitive()
 
@@ -102,7 +96,7 @@ def test_an_equal_program_goes_back_with_the_number_of_its_twin(
         assert f"the same as {twin}, " in finding.message
 
 
-def test_a_mended_program_trains_and_an_equal_one_costs_no_training(finished: SearchSetup) -> None:
+def test_a_repaired_program_trains_and_an_equal_one_does_not(finished: SearchSetup) -> None:
     first, second, mended, equal = finished.run.candidates()
     assert [row.state for row in (first, second, mended)] == ["finished"] * 3
     assert mended.text == FAST
@@ -110,7 +104,9 @@ def test_a_mended_program_trains_and_an_equal_one_costs_no_training(finished: Se
     assert finished.run.trainings(candidate=equal.id) == []
 
 
-def test_the_bank_holds_the_references_and_two_looks_at_each_policy(finished: SearchSetup) -> None:
+def test_the_bank_holds_the_references_and_two_evaluations_of_each_policy(
+    finished: SearchSetup,
+) -> None:
     bank = Bank(finished.run.path / FOLDER, 1 << 28, pytest.fail)
     assert {e.policy for e in bank.entries if e.kind == "reference"} == set(SCRIPTED_POLICIES)
     finished_ones = [row for row in finished.run.candidates() if row.state == "finished"]
@@ -119,7 +115,7 @@ def test_the_bank_holds_the_references_and_two_looks_at_each_policy(finished: Se
         late = entries.get("shipped") or entries["exploit"]
         assert late.step == row.checkpoint_step
         (record,) = bank.read([late])
-        assert float(record.seen.fitness.mean()) == row.fitness
+        assert float(record.evaluated.fitness.mean()) == row.fitness
         assert np.isfinite(record.episodes.states.numpy()).all()
 
 
@@ -141,7 +137,7 @@ def test_a_search_that_goes_on_keeps_its_bank_as_it_is(finished: SearchSetup) ->
         assert len(run.candidates()) == 4
 
 
-def test_a_designer_is_told_what_its_program_was_like(
+def test_reflections_say_what_a_program_is_like(
     designer: Repetitive, finished: SearchSetup
 ) -> None:
     assert [p.id for p in designer.past] == [1, 2]

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 from recorded import judged, reference_bank, roamed
-from sledge import policy, sledge
+from sledge import policy
 
 from eureka_agent.analysis.feedback import Feedback
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
 from eureka_agent.analysis.trajectories.analyst import Draw
+from eureka_agent.analysis.trajectories.episodes import FitnessScale
 from eureka_agent.analysis.trajectories.excerpt import excerpt
-from eureka_agent.analysis.trajectories.failures import Bars
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment
+from eureka_agent.environment.episodes import EvaluatedEpisodes
 from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 from eureka_agent.simulation.rendering import describe_rendering
 from eureka_agent.store import CandidateRow, Run
-from eureka_agent.workers.judge_client import EvaluatedEpisodes
 from eureka_agent.workers.probe_client import ProbeClient
 
 STEP = 200
@@ -33,17 +33,6 @@ def compute_reward(place, speed, action):
     return {"right": place + 0.1 * speed, "effort": -action.square().sum(-1)}
 '''
 BROKEN = RIGHT.replace("place + 0.1 * speed", "1.0 / (place - place)")
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return sledge(tmp_path_factory.mktemp("environments") / "sledge")
-
-
-@pytest.fixture(scope="module")
-def prober(environment: Environment) -> Iterator[ProbeClient]:
-    with ProbeClient(environment) as prober:
-        yield prober
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +120,7 @@ def test_a_candidate_is_analysed_once(trained: Trained) -> None:
     assert trained.analyse() == first
 
 
-def test_who_is_killed_in_between_comes_to_the_same(
+def test_a_search_that_was_killed_in_between_comes_to_the_same(
     trained: Trained, environment: Environment
 ) -> None:
     for pull in (0.3, -9.0):
@@ -146,7 +135,7 @@ def test_who_is_killed_in_between_comes_to_the_same(
     assert trained.run.analyses() == known
 
 
-def test_what_designers_are_not_told_people_still_see(trained: Trained) -> None:
+def test_people_see_what_designers_do_not(trained: Trained) -> None:
     trained.add(-9.0)
     (text,) = trained.analyse(analyzer=False, lens=False)
     assert text == BASE
@@ -155,7 +144,7 @@ def test_what_designers_are_not_told_people_still_see(trained: Trained) -> None:
     assert known.failures["lines"] and known.lens["lines"]
 
 
-def test_each_part_can_be_told_alone(trained: Trained) -> None:
+def test_each_part_can_be_shown_alone(trained: Trained) -> None:
     trained.add(-9.0)
     trained.add(-9.0, generation=1)
     (failures,) = trained.analyse(0, lens=False)
@@ -164,7 +153,7 @@ def test_each_part_can_be_told_alone(trained: Trained) -> None:
     assert "4 episodes" not in lens and "Paid per step" in lens
 
 
-def test_where_candidates_rank_by_peers_no_fitness_is_told(trained: Trained) -> None:
+def test_where_candidates_rank_by_peers_no_fitness_is_shown(trained: Trained) -> None:
     trained.add(0.3)
     trained.add(-9.0)
     for text in trained.analyse(rank_by="peers"):
@@ -180,7 +169,7 @@ def test_a_policy_without_recorded_episodes_is_left_as_it_is(trained: Trained) -
     assert [row.failures for row in trained.run.analyses()] == [{}]
 
 
-def test_a_program_that_does_not_say_what_it_pays_is_left_as_it_is(trained: Trained) -> None:
+def test_a_program_that_cannot_be_scored_keeps_its_reflection(trained: Trained) -> None:
     trained.add(0.3)
     trained.add(0.3, BROKEN)
     sound, broken = trained.analyse()
@@ -221,7 +210,7 @@ class Opinionated:
         return ["A model's opinion:", "- Keep right."]
 
 
-def test_an_opinion_is_kept_and_told_last(trained: Trained) -> None:
+def test_an_opinion_is_stored_and_shown_last(trained: Trained) -> None:
     trained.add(0.3)
     trained.add(-9.0)
     first, second = trained.analyse(analyst=Opinionated(), lens=False, analyzer=False)
@@ -274,11 +263,18 @@ def test_frames_can_be_switched_off(trained: Trained) -> None:
 
 
 def test_where_training_led_to_nothing_all_failed_and_none_is_good() -> None:
-    bars = Bars(floor=0.1, untrained=0.4, best=0.3)
-    fitness = np.array([0.0, 0.5])
-    assert bars.failed(fitness).tolist() == [True, True]
-    assert bars.good(fitness).tolist() == [False, False]
-    assert "without training (0.4): all of its 2 episodes fail." in bars.head(2, 2)
+    scale = FitnessScale(random=0.1, untrained=0.4, best=0.3)
+    fitness = np.array([0.0, 0.5, np.nan])
+    assert scale.failed(fitness).all()
+    assert not scale.good(fitness).any()
+    assert "without training (0.4): all of its 2 episodes fail." in scale.headline(2, 2)
+
+
+def test_good_and_failed_are_measured_from_random_actions_to_the_best_policy() -> None:
+    scale = FitnessScale(random=-5.0, untrained=-4.9, best=-4.0)
+    fitness = np.array([-6.0, -4.6, -4.4, -4.1, np.nan])
+    assert scale.failed(fitness).tolist() == [True, True, False, False, False]
+    assert scale.good(fitness).tolist() == [False, False, False, True, False]
 
 
 def test_the_best_is_not_measured_by_those_that_do_worse(trained: Trained) -> None:
@@ -290,7 +286,7 @@ def test_the_best_is_not_measured_by_those_that_do_worse(trained: Trained) -> No
     assert "Most unlike" not in best and "Exploits" not in best
 
 
-def test_what_good_ones_do_as_well_is_told_where_nothing_else_shows(trained: Trained) -> None:
+def test_what_good_ones_do_as_well_is_shown_where_nothing_else_is_found(trained: Trained) -> None:
     trained.add(9.0, fitness=50.0)
     trained.add(9.0)
     _, bad = trained.analyse(lens=False)

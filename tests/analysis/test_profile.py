@@ -11,7 +11,6 @@ from eureka_agent.analysis.rewards.profile import (
     read_view,
 )
 from eureka_agent.analysis.rewards.sweeps import Arguments, Swept, plan, propose, typical_row
-from eureka_agent.common.errors import UsageError
 from eureka_agent.reward import Signal
 
 SIGNALS = (
@@ -119,24 +118,6 @@ def test_a_direction_keeps_its_length() -> None:
 
 
 @pytest.mark.parametrize(
-    "swept",
-    [
-        [],
-        [Swept("speed", None, 0.0, 1.0)] * 2,
-        [Swept("spede", None, 0.0, 1.0)],
-        [Swept("speed", 0, 0.0, 1.0)],
-        [Swept("place", None, 0.0, 1.0)],
-        [Swept("place", 2, 0.0, 1.0)],
-        [Swept("speed", None, 0.0, 1.0, change=True)],
-        [Swept("place", 0, 0.0, 1.0), Swept("place", 1, 0.0, 1.0, change=True)],
-    ],
-)
-def test_what_cannot_be_swept_is_refused(swept: list[Swept]) -> None:
-    with pytest.raises(UsageError):
-        plan(SIGNALS, row(speed=1.0, place=[0.0, 0.0]), swept)
-
-
-@pytest.mark.parametrize(
     ("values", "trend"),
     [
         (GRID, "rises"),
@@ -152,7 +133,7 @@ def test_trends_are_read(values: np.ndarray, trend: str) -> None:
     assert curve_shape([GRID], values).trends == (trend,)
 
 
-def test_the_place_of_the_maximum_is_told_and_whether_it_is_at_an_end() -> None:
+def test_a_view_says_where_the_maximum_is_and_whether_it_is_at_an_end() -> None:
     inside = curve_shape([GRID], -np.abs(GRID - 1.0))
     assert inside.best == pytest.approx((1.0,))
     assert not inside.at_edge

@@ -1,24 +1,24 @@
 """The lens shows a program over what its reward goes with, and says when it cannot."""
 
-import os
-import signal
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from recorded import roamed
-from sledge import sledge
 
-from eureka_agent.analysis.rewards.bank import OWN, RANDOM, Entry, Known, Record, known_of
+from eureka_agent.analysis.rewards.bank import (
+    OWN,
+    RANDOM,
+    Entry,
+    Record,
+    join_groups,
+    with_rewards,
+)
 from eureka_agent.analysis.rewards.profile import profile_program
 from eureka_agent.environment import Environment
-from eureka_agent.environment.episodes import concatenate
 from eureka_agent.reward import parse
 from eureka_agent.workers.probe.score import score_rows
 from eureka_agent.workers.probe_client import ProbeClient, Score
-from eureka_agent.workers.process import WorkerProcess
-from eureka_agent.workers.protocol import Message
 
 PRODUCT = '''"""Both at once."""
 WEIGHTS = {"both": 2.0, "rest": 1.0}
@@ -44,17 +44,6 @@ ROWS = {
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return sledge(tmp_path_factory.mktemp("environments") / "sledge")
-
-
-@pytest.fixture(scope="module")
-def prober(environment: Environment) -> Iterator[ProbeClient]:
-    with ProbeClient(environment) as prober:
-        yield prober
-
-
-@pytest.fixture(scope="module")
 def groups(environment: Environment) -> dict[str, list[Record]]:
     first, second = roamed(environment, "random", "waves")
     return {
@@ -66,15 +55,15 @@ def groups(environment: Environment) -> dict[str, list[Record]]:
 def seen(
     environment: Environment, prober: ProbeClient, groups: dict[str, list[Record]], text: str
 ) -> dict[str, Any]:
-    episodes = concatenate([record.episodes for group in groups.values() for record in group])
-    (score,) = prober.score([text], episodes)
+    episodes = join_groups(groups)
+    (score,) = prober.score([text], episodes.episodes)
     assert isinstance(score, Score)
-    known: Known = known_of(groups, episodes, score, with_fitness=True)
     program = parse(text, environment.signals_described)
+    known = with_rewards(episodes, program, score)
     return profile_program(program, known, environment.layout, prober)
 
 
-def test_a_child_says_what_a_program_pays_for_made_up_transitions(
+def test_a_worker_returns_the_rewards_of_made_up_transitions(
     environment: Environment, prober: ProbeClient
 ) -> None:
     here = score_rows(parse(PRODUCT, environment.signals_described), ROWS)
@@ -91,25 +80,7 @@ def test_a_program_that_breaks_on_made_up_transitions_says_why(prober: ProbeClie
     assert "not finite" in reason
 
 
-def test_a_program_that_ends_its_process_twice_is_to_blame(
-    environment: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deaths: list[int] = []
-
-    def crash(child: WorkerProcess, message: Message, **limits: Any) -> Message:
-        if message.kind == "sweep":
-            deaths.append(child.pid)
-            os.kill(child.pid, signal.SIGSEGV)
-        return request(child, message, **limits)
-
-    request = WorkerProcess.request
-    monkeypatch.setattr(WorkerProcess, "request", crash)
-    with ProbeClient(environment) as prober:
-        assert isinstance(prober.sweep(PRODUCT, ROWS), str)
-    assert len(set(deaths)) == 2
-
-
-def test_two_quantities_are_told_together_where_neither_alone_tells_enough(
+def test_two_quantities_are_shown_together_where_neither_alone_explains_enough(
     environment: Environment, prober: ProbeClient, groups: dict[str, list[Record]]
 ) -> None:
     both = seen(environment, prober, groups, PRODUCT)

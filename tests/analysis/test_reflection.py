@@ -5,9 +5,10 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
-from eureka_agent.analysis.reflection import reflect
+from eureka_agent.analysis.reflection import reflect, signal_statistics
 from eureka_agent.environment import find_environment
 from eureka_agent.reward import parse
 from eureka_agent.store import CandidateRow, EvaluationRow, TrainingRow
@@ -89,7 +90,7 @@ def candidate(
         thought="Go on, calmly.",
         note="",
         lesson="",
-        reflection="",
+        reflections={},
         state=state,
         verdict=verdict or [],
         fitness=10.0,
@@ -177,7 +178,7 @@ COURSES = {
 
 
 @pytest.mark.parametrize("words", COURSES)
-def test_what_is_wrong_with_a_training_is_said(words: str) -> None:
+def test_a_remark_names_what_is_wrong_with_a_training_run(words: str) -> None:
     assert words in "\n".join(remarks(said(**COURSES[words])))
 
 
@@ -198,7 +199,7 @@ COMPONENTS = {
 
 
 @pytest.mark.parametrize("words", COMPONENTS)
-def test_what_is_wrong_with_a_component_is_said(words: str) -> None:
+def test_a_remark_names_what_is_wrong_with_a_component(words: str) -> None:
     name, curves = COMPONENTS[words]
     found = remarks(said(components={"calm": CALM, name: curves}))
     assert words in "\n".join(found)
@@ -254,14 +255,14 @@ def test_without_a_fitness_none_is_mentioned() -> None:
     assert "fitness" not in said(fitness=[None] * POINTS, own_return=RISE).lower()
 
 
-def test_of_a_single_evaluation_no_course_is_told() -> None:
+def test_a_single_evaluation_gets_no_remark_on_its_course() -> None:
     rows = evaluations(fitness=[3.0])
     text = reflect(candidate(), training(1000), rows, episode_steps=250)
     assert "Trained for 1k steps. The policy at 1k ships (*)" in text
     assert remarks(text) == []
 
 
-def test_a_rejected_candidate_tells_what_the_critic_found() -> None:
+def test_the_reflection_of_a_rejected_candidate_lists_the_critics_findings() -> None:
     findings = [
         {"rule": "unit", "severity": "warning", "line": 1, "message": "Odd.", "hint": ""},
         *(
@@ -281,7 +282,7 @@ def test_a_rejected_candidate_tells_what_the_critic_found() -> None:
     assert text.endswith("- and 2 more")
 
 
-def test_a_failed_candidate_tells_the_end_of_its_failure_and_how_far_it_came() -> None:
+def test_the_reflection_of_a_failed_candidate_ends_its_traceback_and_says_how_far_it_came() -> None:
     failure = "Traceback:\n  a\n  b\n  line 6, in compute_reward\nRewardFailed: not finite"
     row = candidate("failed", failure=failure)
     assert reflect(row, None, [], episode_steps=250).splitlines() == [
@@ -353,3 +354,19 @@ def test_a_real_training_reads_well() -> None:
     assert "explained variance" in text
     assert "nan" not in text
     assert "Own return rose" in text
+
+
+def test_halves_spread_and_range_are_those_of_the_living_steps() -> None:
+    states = np.zeros((5, 2, 1), dtype=np.float32)
+    states[:, 0, 0] = [0, 1, 2, 3, 4]
+    states[:, 1, 0] = [10, 20, 30, 999, 999]  # ended after two steps
+    _, heading, line = signal_statistics(["pole_up"], states, np.array([4, 2])).split("\n")
+    assert heading.split() == ["1st", "half", "2nd", "half", "spread", "from", "to"]
+    name, first, second, _, low, high = line.split()
+    assert (name, first, second, low, high) == ("pole_up", "6.6", "12.3", "0", "30")
+
+
+def test_many_columns_are_cut() -> None:
+    states = np.zeros((3, 1, 100), dtype=np.float32)
+    text = signal_statistics([f"x[:, {i}]" for i in range(100)], states, np.array([2]))
+    assert "x[:, 23]" in text and "x[:, 24]" not in text

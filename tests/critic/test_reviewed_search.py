@@ -83,7 +83,7 @@ def test_the_reviewers_answers_are_kept_and_accounted_for_themselves(
     assert model.reviews == usage["reviewer"]
 
 
-def test_how_right_it_was_is_stored_and_said(launch: SearchSetup) -> None:
+def test_the_precision_of_the_reviewer_is_stored_and_shown(launch: SearchSetup) -> None:
     known = launch.run.reward_comparison()
     assert known is not None
     assert set(known.reviews) == {"precision", "recall", "chance"}

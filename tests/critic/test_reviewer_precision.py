@@ -2,8 +2,8 @@
 
 import pytest
 
-from eureka_agent.analysis.review_accuracy import Reviewed, ReviewerPrecision, reviewer_precision
 from eureka_agent.common.statistics import Proportion
+from eureka_agent.critic.review import Reviewed, ReviewerPrecision, reviewer_precision
 
 
 def reviewed(*cases: tuple[bool, float | None], generation: int = 0) -> list[Reviewed]:
@@ -33,7 +33,7 @@ def test_the_middle_of_an_odd_number_belongs_to_neither_half() -> None:
     assert shares(found) == ((0, 1), (0, 1), (1, 3))
 
 
-def test_among_equals_nobody_is_low() -> None:
+def test_among_equals_none_is_low() -> None:
     assert shares(reviewer_precision(reviewed((True, 1.0), (False, 1.0)))) == (
         (0, 1),
         (0, 0),
@@ -47,7 +47,7 @@ def test_generations_are_not_compared_with_each_other() -> None:
     assert shares(reviewer_precision([*early, *late])) == ((1, 2), (1, 2), (2, 4))
 
 
-def test_who_is_alone_in_a_generation_tells_nothing() -> None:
+def test_a_program_alone_in_its_generation_does_not_count() -> None:
     assert reviewer_precision([]) is None
     assert reviewer_precision(reviewed((True, 1.0))) is None
 

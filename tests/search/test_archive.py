@@ -57,7 +57,7 @@ def second(run: Run, candidate: int, value: float | None) -> None:
         run.finish_training(training.id, ranking_fitness=value, own_return=0.0, checkpoint_step=1)
 
 
-def test_only_those_near_the_leader_are_close_and_never_too_many(tmp_path: Path) -> None:
+def test_only_candidates_near_the_leader_are_finalists_and_never_too_many(tmp_path: Path) -> None:
     below = 10.0 - 10.0 * CLOSE
     with run_with(tmp_path, [0.0, 10.0, below - 0.1, below + 0.1]) as run:
         assert [row.id for row in finalists(run, 3)] == [2, 4]
@@ -65,7 +65,7 @@ def test_only_those_near_the_leader_are_close_and_never_too_many(tmp_path: Path)
         assert [row.id for row in finalists(run, 3)] == [1, 2, 3]
 
 
-def test_among_equals_nothing_is_settled_and_the_one_with_the_most_progress_wins(
+def test_among_equal_candidates_the_one_with_the_most_progress_wins(
     tmp_path: Path,
 ) -> None:
     for fitness in (0.0, 5.0, -3.5):
@@ -77,7 +77,7 @@ def test_among_equals_nothing_is_settled_and_the_one_with_the_most_progress_wins
             assert "but more progress (0.700); #4 has as much" in said[-1]
 
 
-def test_where_nothing_beats_untrained_policies_nothing_is_settled(tmp_path: Path) -> None:
+def test_there_is_no_tie_to_break_if_nothing_beats_untrained_policies(tmp_path: Path) -> None:
     with run_with(tmp_path, [-9.0, -4.0, -4.1]) as run:
         run.set_measure(untrained=-4.0)
         break_ties(run, NoTrainer(), CONFIG)  # type: ignore[arg-type]
@@ -105,19 +105,19 @@ def test_a_reward_that_breaks_on_the_second_seed_does_not_win(tmp_path: Path) ->
         assert run.row().best_candidate == 3
 
 
-def test_a_clear_leader_needs_no_second_training(tmp_path: Path) -> None:
+def test_a_clear_leader_needs_no_second_seed(tmp_path: Path) -> None:
     with run_with(tmp_path, [0.0, 10.0, 1.0]) as run:
         break_ties(run, NoTrainer(), CONFIG)  # type: ignore[arg-type]
         assert run.row().best_candidate == 2
 
 
-def test_a_search_without_any_result_has_nothing_to_settle(tmp_path: Path) -> None:
+def test_a_search_without_results_has_no_ties(tmp_path: Path) -> None:
     with run_with(tmp_path, []) as run:
         break_ties(run, NoTrainer(), CONFIG)  # type: ignore[arg-type]
         assert run.row().best_candidate is None
 
 
-def test_the_leader_is_the_one_that_settling_would_choose(tmp_path: Path) -> None:
+def test_the_leader_is_the_candidate_that_breaking_ties_would_choose(tmp_path: Path) -> None:
     with run_with(tmp_path, [0.0, 10.0, 9.0]) as run:
         second(run, 2, 4.0)
         second(run, 3, 8.5)
@@ -126,7 +126,7 @@ def test_the_leader_is_the_one_that_settling_would_choose(tmp_path: Path) -> Non
         assert best.id == 3
 
 
-def test_nobody_wins_on_one_lucky_seed_when_the_leaders_fall_back(tmp_path: Path) -> None:
+def test_no_candidate_wins_on_one_lucky_seed_when_the_leaders_fall_back(tmp_path: Path) -> None:
     with run_with(tmp_path, [0.0, 10.0, 9.5, 6.0]) as run:
         trainer = Fixed(run, {2: 1.0, 3: 1.0, 4: 5.8})
         break_ties(run, trainer, CONFIG)  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ def test_nobody_wins_on_one_lucky_seed_when_the_leaders_fall_back(tmp_path: Path
         assert run.row().best_candidate == 4
 
 
-def test_a_second_training_that_was_interrupted_is_finished(tmp_path: Path) -> None:
+def test_an_interrupted_run_on_the_second_seed_is_finished(tmp_path: Path) -> None:
     with run_with(tmp_path, [0.0, 10.0, 9.0]) as run:
         second(run, 2, 10.0)
         run.add_training("candidate", CONFIG.second_seed(), steps_total=1, candidate=3)

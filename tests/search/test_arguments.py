@@ -56,7 +56,7 @@ def test_a_fitness_and_none_exclude_each_other(tmp_path: Path) -> None:
         ("bytes.py", b"\xff\xfe", "cannot be read as Python", "tutorial"),
     ],
 )
-def test_what_is_no_fitness_file_is_refused_by_name(
+def test_a_file_that_is_no_fitness_is_refused_by_name(
     tmp_path: Path, name: str, text: str | bytes | None, message: str, remedy: str
 ) -> None:
     path = tmp_path / name
@@ -120,7 +120,7 @@ def test_a_fitness_that_cannot_measure_leaves_no_run(tmp_path: Path, text: str, 
         ("gymnasium:./missing.toml", "There is no file"),
     ],
 )
-def test_what_names_no_environment_is_refused(text: str, said: str) -> None:
+def test_a_name_of_no_environment_is_refused(text: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         require_environment(text)
     assert said in str(caught.value)
@@ -131,10 +131,3 @@ def test_the_code_of_an_environment_stands_for_its_folder(tmp_path: Path) -> Non
     assert environment_folder(str(folder / "env.py")) == folder
     with pytest.raises(UsageError, match="it is a file"):
         environment_folder(str(folder / "scene.xml"))
-
-
-def test_settings_that_only_an_environment_completes_are_not_refused_early() -> None:
-    SearchConfig.check(trainer="sb3", proposals=6)
-    SearchConfig.check(steps=None, device=None)
-    with pytest.raises(UsageError, match="asks no language model"):
-        SearchConfig.check(base_url="http://127.0.0.1:1")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 from loopback import Answer, Completion, Loopback, Received
-from scripted import author_search, fenced, place, program, sound
+from scripted import NO_ANALYSIS, author_search, fenced, place, program, sound
 
 from eureka_agent.search.loop import search
 from eureka_agent.store import CandidateRow, RunReader
@@ -187,7 +187,11 @@ def run(asked: list[Received], tmp_path_factory: pytest.TempPathFactory) -> RunR
 
     with Loopback(answer) as server:
         launch = author_search(
-            tmp_path_factory.mktemp("runs"), server.url, candidates=len(KINDS) + 1, steps=256
+            tmp_path_factory.mktemp("runs"),
+            server.url,
+            candidates=len(KINDS) + 1,
+            steps=256,
+            **NO_ANALYSIS,
         )
         search(launch)
     launch.run.close()
@@ -199,7 +203,7 @@ def candidate(run: RunReader, name: str) -> CandidateRow:
     return run.candidates()[1 + NAMES.index(name)]
 
 
-def test_there_are_thirty_kinds() -> None:
+def test_there_are_thirty_kinds_of_bad_replies() -> None:
     assert len(KINDS) - len(ACCEPTED) >= 30
 
 
@@ -229,7 +233,7 @@ def test_a_harmless_habit_costs_no_repair(run: RunReader, name: str) -> None:
     assert "compute_reward" in row.text
 
 
-def test_of_two_programs_the_last_one_counts(run: RunReader) -> None:
+def test_the_last_of_two_programs_counts(run: RunReader) -> None:
     assert '"middle": 0.75' in candidate(run, "two candidates").text
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from loopback import Answer, Completion, Drop, Late, Loopback, Raw, Received, Status
-from scripted import author_search, place, program, sound
+from scripted import NO_ANALYSIS, author_search, place, program, sound
 
 from eureka_agent.common.errors import EurekaError
 from eureka_agent.llm import ModelRefused
@@ -34,7 +34,7 @@ TELLTALE = (0, 0, 0)
 class Faulty:
     """Each program of the second generation meets another fault first, and is then answered.
 
-    In the first generation, one author tells the key instead of a program.
+    In the first generation, one author answers with the key instead of a program.
     """
 
     def __init__(self) -> None:
@@ -69,6 +69,7 @@ def run(faulty: Faulty, tmp_path_factory: pytest.TempPathFactory) -> RunReader:
             candidates=len(FAULTS),
             generations=2,
             reply_timeout=5.0,
+            **NO_ANALYSIS,
         )
         search(launch)
     launch.run.close()
@@ -89,7 +90,7 @@ def test_a_fault_costs_one_more_request_and_no_second_answer(
     assert len(run.exchanges(1, slot)) == 1
 
 
-def test_what_was_answered_at_once_is_asked_once(faulty: Faulty) -> None:
+def test_a_question_with_an_answer_is_asked_once(faulty: Faulty) -> None:
     assert {faulty.asked[0, slot, 0] for slot in range(len(FAULTS))} == {1}
 
 

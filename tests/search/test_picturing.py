@@ -55,7 +55,7 @@ def test_a_winner_is_drawn_once_and_stands_in_the_report(
     assert "There is no picture" not in page
 
 
-def test_what_cannot_be_drawn_is_an_event_and_a_line_of_the_report(
+def test_a_picture_that_cannot_be_drawn_is_an_event_and_a_line_of_the_report(
     run: Run, environment: Environment
 ) -> None:
     (run.candidate_folder(1) / EPISODES_FILE).write_bytes(b"PK broken")

@@ -9,14 +9,12 @@ from sledge import REWARD, sledge
 from stable_baselines3 import PPO
 from support import command
 
-from eureka_agent.common.errors import UsageError
-from eureka_agent.config import SearchConfig
 from eureka_agent.store import RunReader, find_run
 
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_it_leaves_the_run_folder_of_any_training(tmp_path: Path) -> None:
+def test_sb3_leaves_the_same_run_folder(tmp_path: Path) -> None:
     environment = sledge(tmp_path / "sledge")
     reward = tmp_path / "reward.py"
     reward.write_text(REWARD)
@@ -27,23 +25,13 @@ def test_it_leaves_the_run_folder_of_any_training(tmp_path: Path) -> None:
     with RunReader.open(find_run("latest", tmp_path / "runs")) as run:
         (candidate,) = run.candidates()
         (training,) = run.trainings("candidate", candidate.id)
-        looks = run.evaluations(training.id)
+        evaluations = run.evaluations(training.id)
         assert (run.status(), candidate.state) == ("finished", "finished")
-        assert looks[-1].step >= 1000
-        assert looks[0].components.keys() == {"right"}
-        assert looks[0].diagnostics["learning_rate"] == environment.training.learning_rate
+        assert evaluations[-1].step >= 1000
+        assert evaluations[0].components.keys() == {"right"}
+        assert evaluations[0].diagnostics["learning_rate"] == environment.training.learning_rate
         assert training.reporting_fitness is not None
         assert run.row().config["trainer"] == "sb3"
         policy = PPO.load(run.path / "best" / "policy.zip", device="cpu")
         action, _ = policy.predict(np.zeros(2, np.float32), deterministic=True)
         assert action.shape == (1,)
-
-
-def test_it_trains_one_policy_at_a_time() -> None:
-    with pytest.raises(UsageError, match="one policy"):
-        SearchConfig(trainer="sb3", candidates=2)
-
-
-def test_an_unknown_trainer_is_refused_by_its_name() -> None:
-    with pytest.raises(UsageError, match="oracle"):
-        SearchConfig(trainer="oracle")

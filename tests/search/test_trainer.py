@@ -12,7 +12,7 @@ from eureka_agent.config import SearchConfig
 from eureka_agent.designer.base import PastCandidate, Proposal, RepairRequest
 from eureka_agent.search.loop import search
 from eureka_agent.search.setup import SearchSetup, new_search
-from eureka_agent.search.trainer import evaluation_steps
+from eureka_agent.search.trainer import EARLY, Checkpoint, Job, Outcome, evaluation_steps
 from eureka_agent.store import RunReader
 
 CHILDREN = {"eureka_agent.workers.trainer_server", "eureka_agent.workers.judge_server"}
@@ -59,14 +59,25 @@ def searched(tmp_path: Path, *texts: str) -> RunReader:
     return RunReader.open(launch.run.path)
 
 
-def test_judging_takes_a_small_share_of_a_training_and_the_last_look_is_at_its_end() -> None:
+def test_judging_takes_a_small_fraction_of_the_steps_and_ends_with_them() -> None:
     for steps in (512, 5_000, 20_000, 200_000):
         config = SearchConfig(steps=steps, checkpoints=10, ranking_episodes=4)
-        looks = evaluation_steps(config, episode_steps=250)
-        assert looks[-1] == steps
-        assert looks == sorted(set(looks))
-        assert len(looks) == 1 or len(looks) * 4 * 250 <= 0.15 * steps
-    assert len(looks) == 10
+        evaluations = evaluation_steps(config, episode_steps=250)
+        assert evaluations[-1] == steps
+        assert evaluations == sorted(set(evaluations))
+        assert len(evaluations) == 1 or len(evaluations) * 4 * 250 <= 0.15 * steps
+    assert len(evaluations) == 10
+
+
+def test_the_early_checkpoint_is_the_first_past_a_fraction_of_the_run() -> None:
+    outcome = Outcome(Job(1, None, 0, "one"))
+    checkpoints = [
+        Checkpoint(step, own, {}, None) for step, own in ((10, 1.0), (30, 5.0), (60, 2.0))
+    ]  # type: ignore[arg-type]
+    for checkpoint in checkpoints:
+        outcome.keep(checkpoint, steps=100)
+    assert EARLY == 0.3
+    assert (outcome.early, outcome.best) == (checkpoints[1], checkpoints[1])
 
 
 def test_bad_programs_fail_alone_with_their_reasons(tmp_path: Path) -> None:
@@ -84,13 +95,6 @@ def test_bad_programs_fail_alone_with_their_reasons(tmp_path: Path) -> None:
         # Nothing is retrained here, yet there is a result from the reporting pool.
         assert run.trainings("winner") == []
         assert [t.reporting_fitness is not None for t in run.trainings("candidate", 1)] == [True]
-
-
-def test_a_generation_without_a_working_reward_ends_in_words(tmp_path: Path) -> None:
-    with searched(tmp_path, INFINITE, FORBIDDEN) as run:
-        assert run.status() == "finished"
-        assert run.row().best_candidate is None
-        assert any("no working reward" in event.text for event in run.events())
 
 
 def test_a_key_in_the_environment_reaches_no_child_and_no_file(

@@ -48,7 +48,7 @@ def test_no_rollout_waits_for_the_device(population: Population) -> None:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_physics_keep_their_turn_on_any_stream() -> None:
+def test_physics_keep_their_order_on_any_stream() -> None:
     environment = find_environment("cartpole")
     simulator = make_simulator(environment.model, 8, DEVICE)
     everywhere = torch.ones(8, dtype=torch.bool, device=DEVICE)

@@ -10,7 +10,7 @@ from sledge import REWARD, sledge
 from eureka_agent.environment import Environment
 from eureka_agent.reward import RewardFailed, RewardFunction, parse
 from eureka_agent.training import Population
-from eureka_agent.training.lane import GRACE_S, TIMES, NonRewardTimer, TimeLimitedReward
+from eureka_agent.training.lane import COST_FACTOR, GRACE_S, NonRewardTimer, TimeLimitedReward
 from eureka_agent.training.sb3 import Sb3Trainer
 
 ARGUMENTS = {"place": torch.ones(3)}
@@ -32,7 +32,7 @@ def clock(seconds: float) -> Callable[[], float]:
     return lambda: next(times) * seconds
 
 
-def test_a_reward_may_take_a_grace_and_some_times_all_else(reward: RewardFunction) -> None:
+def test_a_reward_may_take_a_grace_time_and_a_multiple_of_the_rest(reward: RewardFunction) -> None:
     rest = 100.0
     metered = TimeLimitedReward(reward, lambda: rest, clock(1.0))
     assert (metered.parameters, metered.weights) == (reward.parameters, reward.weights)
@@ -41,13 +41,13 @@ def test_a_reward_may_take_a_grace_and_some_times_all_else(reward: RewardFunctio
     with pytest.raises(RewardFailed, match="too slow"):
         metered(ARGUMENTS)
     rest += 2.0
-    for _ in range(int(2 * TIMES) - 1):
+    for _ in range(int(2 * COST_FACTOR) - 1):
         metered(ARGUMENTS)
     with pytest.raises(RewardFailed, match=r"26\.0 s .* 2\.0 s"):
         metered(ARGUMENTS)
 
 
-def test_a_failure_stays_what_it_is_and_is_charged(environment: Environment) -> None:
+def test_a_failing_call_raises_its_own_error_and_is_charged(environment: Environment) -> None:
     text = REWARD.replace('"right": place', '"right": place / (place - place)')
     broken = parse(text, environment.signals_described).compile()
     metered = TimeLimitedReward(broken, lambda: 0.0, clock(99.0))
@@ -56,7 +56,7 @@ def test_a_failure_stays_what_it_is_and_is_charged(environment: Environment) -> 
     assert metered._spent == 99.0
 
 
-def test_a_slow_lane_is_evicted_and_its_neighbour_does_not_see_it(
+def test_a_slow_lane_is_evicted_and_its_neighbour_is_not_affected(
     environment: Environment, reward: RewardFunction
 ) -> None:
     weights = []
@@ -77,9 +77,7 @@ def test_a_slow_lane_is_evicted_and_its_neighbour_does_not_see_it(
         assert torch.equal(value, weights[1][name]), name
 
 
-def test_the_stock_trainer_ends_a_slow_reward_as_well(
-    environment: Environment, reward: RewardFunction
-) -> None:
+def test_sb3_ends_a_slow_reward_as_well(environment: Environment, reward: RewardFunction) -> None:
     stock = Sb3Trainer(environment, 1, 4, threads=1)
     slow = TimeLimitedReward(reward, lambda: stock.non_reward_s(0), clock(1e6))
     stock.load(0, slow, 1)
@@ -88,7 +86,7 @@ def test_the_stock_trainer_ends_a_slow_reward_as_well(
     assert stock.non_reward_s(0) > 0.0
 
 
-def test_a_watch_stands_still_within_a_pause() -> None:
+def test_the_timer_does_not_count_within_a_pause() -> None:
     elsewhere = NonRewardTimer()
     with elsewhere.paused():
         before = elsewhere.seconds

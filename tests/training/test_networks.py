@@ -45,7 +45,7 @@ def test_the_normalisers_fold_into_the_network(tmp_path: Path) -> None:
     np.testing.assert_allclose(actions, means[0].clamp(-1, 1).numpy(), atol=1e-5)
 
 
-def test_a_process_that_cannot_import_this_project_loads_the_zip(tmp_path: Path) -> None:
+def test_a_process_without_this_project_loads_the_zip(tmp_path: Path) -> None:
     population = a_population()
     zip_path = tmp_path / "policy.zip"
     save_policy(zip_path, population.weights(0), find_environment("half_cheetah"))

@@ -78,11 +78,11 @@ def test_training_moves_the_weights_and_repeats_exactly(alone: dict[str, Tensor]
     assert not torch.equal(alone["action_net.weight"], untrained["action_net.weight"])
 
 
-def test_a_lane_does_not_see_its_neighbours(alone: dict[str, Tensor]) -> None:
+def test_a_lane_is_not_affected_by_its_neighbours(alone: dict[str, Tensor]) -> None:
     assert_equal(alone, trained({0: runner(), 1: jumper(), 2: runner(0.5)}, 0))
 
 
-def test_a_lane_does_not_see_a_neighbour_crash(alone: dict[str, Tensor]) -> None:
+def test_a_lane_is_not_affected_by_a_neighbour_that_crashes(alone: dict[str, Tensor]) -> None:
     assert_equal(alone, trained({0: runner(), 1: crasher(), 2: jumper()}, 0))
 
 
@@ -109,7 +109,7 @@ def test_a_lane_that_is_loaded_late_begins_like_any_other(alone: dict[str, Tenso
     assert_equal(alone, population.weights(0))
 
 
-def test_a_lane_keeps_nothing_of_its_last_training(alone: dict[str, Tensor]) -> None:
+def test_a_reloaded_lane_keeps_nothing_of_its_last_run(alone: dict[str, Tensor]) -> None:
     population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=2)
     for reward, seed in ((jumper(), 5), (runner(), SEED)):
         population.load(0, reward, seed)
@@ -118,7 +118,7 @@ def test_a_lane_keeps_nothing_of_its_last_training(alone: dict[str, Tensor]) -> 
     assert_equal(alone, population.weights(0))
 
 
-def test_a_training_goes_on_from_a_checkpoint_as_if_nothing_had_happened(
+def test_a_run_resumed_from_a_checkpoint_gives_the_same_result(
     alone: dict[str, Tensor],
 ) -> None:
     environment = find_environment("half_cheetah")
@@ -160,7 +160,7 @@ def test_a_failing_program_is_evicted_with_its_reason_and_the_others_go_on() -> 
     assert [report.lane for report in population.advance(1)] == [0]
 
 
-def test_reports_say_what_was_paid_and_how_the_training_went() -> None:
+def test_a_report_has_component_statistics_and_diagnostics() -> None:
     population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=2)
     population.load(0, runner(), 1)
     (report,) = population.advance(3 * population.rollout_steps)
@@ -174,7 +174,7 @@ def test_reports_say_what_was_paid_and_how_the_training_went() -> None:
     assert report.diagnostics["explained_variance"] <= 1.0
 
 
-def test_the_program_that_runs_can_be_told_from_outside() -> None:
+def test_the_running_lane_is_visible_from_outside() -> None:
     seen: list[int] = []
     environment = find_environment("half_cheetah")
     population = Population(environment, LANES, WORLDS, threads=1, watch=seen.append)
@@ -189,7 +189,7 @@ def test_a_lane_that_does_not_exist_is_refused() -> None:
         population.load(1, runner(), 0)
 
 
-def test_failed_physics_evict_instead_of_teaching(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lane_whose_physics_fail_is_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
     population = Population(find_environment("half_cheetah"), 1, WORLDS, threads=1)
     population.load(0, runner(), 1)
     simulator = population._groups[0]._worlds.simulator

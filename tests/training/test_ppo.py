@@ -18,7 +18,7 @@ def advantages(
     steps = len(rewards)
     values = torch.full((steps, 1, 1), 10.0)
     return (
-        ppo.advantages(
+        ppo.gae(
             torch.tensor(rewards).view(-1, 1, 1),
             values,
             values,
@@ -32,13 +32,13 @@ def advantages(
     )
 
 
-def test_a_time_limit_does_not_take_away_what_would_have_followed() -> None:
+def test_a_time_limit_is_bootstrapped_and_a_termination_is_not() -> None:
     # 1 + 0.5 * 10 - 10 at a limit; 1 - 10 at a true end.
     assert advantages([1.0], [False], [True]) == [-4.0]
     assert advantages([1.0], [True], [True]) == [-9.0]
 
 
-def test_nothing_flows_back_over_an_episodes_end() -> None:
+def test_no_advantage_crosses_the_end_of_an_episode() -> None:
     cut = advantages([1.0, 100.0], [False, False], [True, False])
     assert cut[0] == -4.0
     assert advantages([1.0, 100.0], [False, False], [False, False])[0] == -4.0 + 0.5 * 95.0
@@ -58,18 +58,18 @@ def test_log_probability_is_the_gaussian_one() -> None:
     torch.testing.assert_close(ppo.log_probability(action, mean, log_std), expected)
 
 
-def test_normalised_advantages_do_not_know_their_scale() -> None:
+def test_normalised_advantages_do_not_depend_on_their_scale() -> None:
     raw = torch.randn(2, 50)
-    torch.testing.assert_close(ppo.normalised(raw), ppo.normalised(raw * 1e6))
-    assert ppo.normalised(torch.zeros(1, 5)).tolist() == [[0.0] * 5]
+    torch.testing.assert_close(ppo.normalise_advantages(raw), ppo.normalise_advantages(raw * 1e6))
+    assert ppo.normalise_advantages(torch.zeros(1, 5)).tolist() == [[0.0] * 5]
 
 
-def test_adam_equals_torchs_on_one_lane_and_leaves_a_still_lane_alone() -> None:
+def test_adam_equals_torchs_and_a_lane_without_gradient_stays() -> None:
     torch.manual_seed(0)
     parameters = torch.randn(2, 6)
     reference = parameters[0].clone().requires_grad_()
     still = parameters[1].clone()
-    ours = LaneAdam(parameters, 0.01, largest_norm=0.5)
+    ours = LaneAdam(parameters, 0.01, max_grad_norm=0.5)
     theirs = torch.optim.Adam([reference], lr=0.01, eps=1e-5)
     for _ in range(5):
         gradient = torch.randn(2, 6)
@@ -88,9 +88,9 @@ def test_observations_are_normalised_by_everything_seen() -> None:
     for batch in batches:
         normaliser.update(batch)
     everything = torch.cat(batches, dim=1)[0]
-    shift, scale = normaliser.shift_and_scale()
-    torch.testing.assert_close(shift[0], everything.mean(0))
-    torch.testing.assert_close(scale[0], everything.std(0, unbiased=False))
+    mean, std = normaliser.mean_and_std()
+    torch.testing.assert_close(mean[0], everything.mean(0))
+    torch.testing.assert_close(std[0], everything.std(0, unbiased=False))
 
 
 def test_a_constant_observation_does_not_explode() -> None:
@@ -103,7 +103,7 @@ def test_a_constant_observation_does_not_explode() -> None:
 def test_the_gradient_is_the_one_of_automatic_differentiation(activation: str) -> None:
     lanes, rows, observations, actions = 2, 30, 5, 3
     settings = TrainingSettings(
-        hidden=(8, 8), activation=activation, clip=0.1, entropy=0.01, value_weight=0.7
+        hidden=(8, 8), activation=activation, clip_range=0.1, ent_coef=0.01, vf_coef=0.7
     )
     stack = PolicyStack(initial_weights(observations, actions, settings, 0), lanes, activation)
     for lane in range(lanes):
@@ -122,7 +122,7 @@ def test_the_gradient_is_the_one_of_automatic_differentiation(activation: str) -
         advantage=torch.randn(lanes, rows),
         target=torch.randn(lanes, rows),
     )
-    measured = ppo._differentiate(stack, part, settings)
+    measured = ppo._backward(stack, part, settings)
     assert 0.1 < measured["clip_share"][0] < 0.9
 
     parameters = stack.flat.clone().requires_grad_()
@@ -147,7 +147,7 @@ def test_the_gradient_is_the_one_of_automatic_differentiation(activation: str) -
     torch.testing.assert_close(stack.gradient, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_rescaling_values_keeps_what_they_mean() -> None:
+def test_rescaling_keeps_the_values_in_the_rewards_unit() -> None:
     normaliser = PopArt(1)
     normaliser.update(torch.randn(1, 100) * 4 + 7)
     predicted = torch.randn(1, 20)
@@ -157,13 +157,13 @@ def test_rescaling_values_keeps_what_they_mean() -> None:
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
 
 
-def test_values_are_zero_before_any_return_was_seen() -> None:
+def test_values_are_zero_before_the_first_return() -> None:
     assert PopArt(1).denormalise(torch.randn(1, 5)).abs().sum() == 0
 
 
 def test_the_learning_rate_follows_the_divergence_per_lane() -> None:
     rate = torch.tensor([1e-3, 1e-3, 1e-3])
-    ppo._follow_kl(rate, torch.tensor([0.5, 0.01, 0.001]), target=0.01)
+    ppo._adapt_learning_rate(rate, torch.tensor([0.5, 0.01, 0.001]), target_kl=0.01)
     assert rate.tolist() == pytest.approx([1e-3 / 1.5, 1e-3, 1.5e-3])
     assert math.isclose(rate[1].item(), 1e-3, rel_tol=1e-6)
 
@@ -171,5 +171,5 @@ def test_the_learning_rate_follows_the_divergence_per_lane() -> None:
 def test_a_policy_that_does_not_move_keeps_its_learning_rate() -> None:
     rate = torch.tensor([1e-3])
     for _ in range(100):
-        ppo._follow_kl(rate, torch.tensor([0.0]), target=0.01)
+        ppo._adapt_learning_rate(rate, torch.tensor([0.0]), target_kl=0.01)
     assert rate.item() == pytest.approx(1e-3)

@@ -65,13 +65,11 @@ def test_the_exported_policy_is_the_trained_one_on_raw_observations(tmp_path: Pa
     stock = trainer(tmp_path)
     stock.load(0, reward(stock), 1)
     stock.advance(400)
-    training = stock._training
-    assert training is not None
     raw = torch.rand(50, 2) * 0.4 - 0.2
-    seen = torch.as_tensor(training.normalised.normalize_obs(raw.numpy()))
+    seen = torch.as_tensor(stock._normalised.normalize_obs(raw.numpy()))
     assert seen.abs().max() < 10  # where stable-baselines3 does not cut
-    policy = training.algorithm.policy
-    values = policy.predict_values(seen)[:, 0] * float(training.normalised.ret_rms.var) ** 0.5
+    policy = stock._algorithm.policy
+    values = policy.predict_values(seen)[:, 0] * float(stock._normalised.ret_rms.var) ** 0.5
     means = policy.get_distribution(seen).mode()
 
     weights = stock.weights(0)
@@ -83,7 +81,7 @@ def test_the_exported_policy_is_the_trained_one_on_raw_observations(tmp_path: Pa
     torch.testing.assert_close(exported.predict_values(raw)[:, 0], values, rtol=1e-3, atol=1e-3)
 
 
-def test_a_reward_that_fails_ends_the_training_with_its_line(tmp_path: Path) -> None:
+def test_a_reward_that_fails_ends_the_run_with_its_line(tmp_path: Path) -> None:
     stock = trainer(tmp_path)
     stock.load(0, reward(stock, BROKEN_LATER), 1)
     (report,) = stock.advance(1000)
@@ -93,7 +91,7 @@ def test_a_reward_that_fails_ends_the_training_with_its_line(tmp_path: Path) -> 
     assert stock.advance(64) == []
 
 
-def test_physics_that_fail_too_often_end_the_training(tmp_path: Path) -> None:
+def test_physics_that_fail_too_often_end_the_run(tmp_path: Path) -> None:
     stock = trainer(tmp_path, strength=1e12)
     stock.load(0, reward(stock), 1)
     (report,) = stock.advance(64)

@@ -86,7 +86,7 @@ def test_it_goes_through_the_states_and_rewards_of_a_rollout(tmp_path: Path) -> 
     assert any(step.terminated.any() for step in steps)
 
 
-def test_an_episode_pays_what_its_recording_is_paid(tmp_path: Path) -> None:
+def test_an_episode_gets_the_rewards_of_its_recording(tmp_path: Path) -> None:
     worlds = made(tmp_path)
     world, limit = 1, worlds.environment.episode_steps  # it is pulled so little that it stays
     states, applied, total = [worlds.reset()[world]], [], 0.0
@@ -108,7 +108,7 @@ def test_an_episode_pays_what_its_recording_is_paid(tmp_path: Path) -> None:
     assert total == pytest.approx(float(episode.sums(worlds.reward(arguments))[0]), rel=1e-5)
 
 
-def test_a_world_whose_physics_failed_pays_nothing_and_ends(tmp_path: Path) -> None:
+def test_a_world_whose_physics_failed_gets_no_reward_and_ends(tmp_path: Path) -> None:
     worlds = made(tmp_path, strength=1e12)
     worlds.reset()
     pull = np.array([[1.0], [0.0], [0.0]], dtype=np.float32)
@@ -120,7 +120,7 @@ def test_a_world_whose_physics_failed_pays_nothing_and_ends(tmp_path: Path) -> N
     assert worlds.diverged.tolist() == [True, False, False]
 
 
-def test_a_seed_fixes_the_episodes_and_every_reset_begins_others(tmp_path: Path) -> None:
+def test_a_seed_fixes_the_episodes_and_each_reset_begins_new_ones(tmp_path: Path) -> None:
     worlds = made(tmp_path)
     first, second = worlds.reset(), worlds.reset()
     assert not np.array_equal(first, second)
@@ -144,7 +144,7 @@ def test_worlds_share_their_environment(tmp_path: Path) -> None:
         worlds.set_attr("task", "another")
 
 
-def test_what_was_handed_out_stays_as_it_was(tmp_path: Path) -> None:
+def test_returned_arrays_do_not_change_later(tmp_path: Path) -> None:
     worlds = made(tmp_path)
     kept = [worlds.reset(), *worlds.step(actions()[0])[:3]]
     copies = [array.copy() for array in kept]

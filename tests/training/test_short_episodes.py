@@ -45,7 +45,7 @@ def trained(environment: Environment, texts: dict[int, str], lane: int) -> dict[
 
 
 @pytest.mark.parametrize("text", [REWARD, LEFT, ENDS])
-def test_a_lane_does_not_see_when_its_neighbours_episodes_end(
+def test_a_lane_is_not_affected_when_its_neighbours_episodes_end(
     environment: Environment, text: str
 ) -> None:
     alone = trained(environment, {0: text}, 0)

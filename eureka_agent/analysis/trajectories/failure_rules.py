@@ -1,7 +1,7 @@
-"""Symptoms: one rule for each way in which an episode can fail, generic over environments.
+"""Failure rules: one rule for each way in which an episode can fail, generic over environments.
 
-Each rule says where in the episode it shows, or nothing. They compare with good episodes where
-there are some, so that what good ones do as well is never called a failure.
+Each rule says where in the episode the failure shows, or nothing. Rules compare with good episodes
+where there are some, so that nothing counts as a failure that good ones do as well.
 """
 
 from collections.abc import Callable
@@ -9,39 +9,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eureka_agent.analysis.arrays import FloatArray
 from eureka_agent.analysis.trajectories.features import (
-    EpisodeFeatures,
+    OneEpisode,
     TaskProgress,
     farthest_out,
     first_where,
-    share_of,
     sideways_columns,
     window_of,
 )
 from eureka_agent.common.text import prompt_number, prompt_percent
+from eureka_agent.environment.episodes import FloatArray
 
-MOSTLY = 0.6
-"""Share of an episode that counts as most of it."""
-BACKWARD, AS_FAR = 0.1, 0.5
-"""Part of what good episodes progress that must be lost to have gone the wrong way; likewise where
-the best that is known is not good."""
-PROGRESSED, STOPPED, FULL = 0.1, 0.25, 0.8
-"""Stuck: after the first part of good episodes' way, without progress for the second part of the
-time, and short of the third part of the way."""
-TURNS, STEADY, MORE = 1.5, 0.5, 2.0
-"""Spinning: turns one way, rate in parts of its root mean square, multiple of good episodes'."""
-LEFT_AGAIN = 3.0
-"""Multiple of the distance that counts as near at which a goal has been left again."""
-ASIDE = 0.25
-"""Part of what good episodes progress that must be covered sideways, likewise of one's own."""
+MORE = 2.0
+"""Multiple of what good episodes do from which an episode does more of it."""
 HARDLY = 0.05
-"""Part of good episodes' way that counts as no progress."""
-SHAKING, SHAKEN = 0.3, 1.0
-"""Jitter: root mean square change from step to step of actions, and of velocities in parts of what
-is usual."""
-SATURATED, OFTENER = 0.8, 0.3
-"""Saturated: share of actions that stay at a limit, and how much more that is than of good ones."""
+"""Part of good episodes' progress that counts as none."""
+PLATEAU = 0.25
+"""Last part of an episode that must pass without progress."""
+PROGRESSED = 0.1
+"""Part of good episodes' progress from which there has been some."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +37,7 @@ class Symptom:
     Attributes:
         start: the first step, from 0.
         stop: the step after the last one.
-        detail: what shows it, in a few words; may be empty.
+        detail: the evidence in a few words; may be empty.
     """
 
     start: int
@@ -59,46 +45,45 @@ class Symptom:
     detail: str = ""
 
 
-def diverged(scene: EpisodeFeatures, episode: int) -> Symptom | None:
+def diverged(one: OneEpisode) -> Symptom | None:
     """The physics failed."""
-    if scene.recordings.diverged is None or not scene.recordings.diverged[episode]:
-        return None
-    return Symptom(scene.length(episode) - 1, scene.length(episode))
+    failed = one.features.known.evaluated.diverged[one.index]
+    return Symptom(one.length - 1, one.length) if failed else None
 
 
-def fell(scene: EpisodeFeatures, episode: int) -> Symptom | None:
+def fell(one: OneEpisode) -> Symptom | None:
     """It ended early with a loss of height or uprightness."""
-    if episode not in scene.falls:
+    if one.fall is None:
         return None
-    start, column = scene.falls[episode]
-    course = scene.recordings.states[: scene.length(episode) + 1, episode, column.index]
-    detail = f"{column.name} from {prompt_number(course[start])} to {prompt_number(course[-1])}"
-    return Symptom(start, scene.length(episode), detail)
+    start, column = one.fall
+    values = one.states[:, column.index]
+    detail = f"{column.name} from {prompt_number(values[start])} to {prompt_number(values[-1])}"
+    return Symptom(start, one.length, detail)
 
 
-def ended_early(scene: EpisodeFeatures, episode: int) -> Symptom | None:
+def ended_early(one: OneEpisode) -> Symptom | None:
     """It ended early, and not by a fall."""
-    if not scene.recordings.terminated[episode] or episode in scene.falls:
+    if not one.features.known.terminated[one.index] or one.fall is not None:
         return None
-    length, detail = scene.length(episode), ""
-    outside = farthest_out(scene.recordings, scene.good, episode)
+    outside, detail = farthest_out(one.features.known, one.features.good, one.index), ""
     if outside is not None:
         column, low, high = outside
-        last = scene.recordings.states[length, episode, column.index]
-        detail = f"{column.name} at {prompt_number(last)}, good ones {prompt_number(low)} to {prompt_number(high)}"
-    return Symptom(max(0, length - window_of(len(scene.recordings.actions))), length, detail)
+        last, usual = one.states[-1, column.index], f"{prompt_number(low)} to {prompt_number(high)}"
+        detail = f"{column.name} at {prompt_number(last)}, good ones {usual}"
+    window = window_of(len(one.features.known.actions))
+    return Symptom(max(0, one.length - window), one.length, detail)
 
 
-def wrong_way(scene: EpisodeFeatures, episode: int) -> Symptom | None:
-    """It went away from where good episodes go."""
-    measure, progress = scene.measure, scene.progress(episode)
+def wrong_way(one: OneEpisode) -> Symptom | None:
+    """It lost 10 % of good episodes' progress, or half of what is known as the best without any."""
+    measure, progress = one.measure, one.progress
     if measure is None or progress is None:
         return None
     gone = float(progress[-1] - progress[0])
-    least = BACKWARD if scene.good.any() else AS_FAR
-    if gone > -least * measure.full or _came_near(scene, episode) is not None:
+    least = 0.1 if one.features.good.any() else 0.5
+    if gone > -least * measure.full or _came_near(one) is not None:
         return None
-    phases = [phase for phase in scene.phases(episode) if phase.regime == "retreating"]
+    phases = [phase for phase in one.phases if phase.regime == "retreating"]
     advanced = float(progress.max() - progress[0])
     if not phases or advanced > -gone:
         return None
@@ -107,31 +92,33 @@ def wrong_way(scene: EpisodeFeatures, episode: int) -> Symptom | None:
     return Symptom(phases[0].start, phases[-1].stop, detail)
 
 
-def spinning(scene: EpisodeFeatures, episode: int) -> Symptom | None:
-    """It kept turning one way, by more than good episodes do."""
-    length, most, found = scene.length(episode), TURNS, None
-    for column, paces in scene.turning.items():
-        usual = np.abs(paces[scene.good]).max(initial=0.0)
-        turns = float(paces[episode]) * length
-        if abs(turns) <= most or abs(turns) < MORE * usual * length:
+def spinning(one: OneEpisode) -> Symptom | None:
+    """It made more than 1.5 turns one way, steadily, and twice as many as good episodes.
+
+    Steady is a mean rate of at least half of the root mean square.
+    """
+    most, found = 1.5, None
+    for column, paces in one.features.turning.items():
+        usual = np.abs(paces[one.features.good]).max(initial=0.0)
+        turns = float(paces[one.index]) * one.length
+        if abs(turns) <= most or abs(turns) < MORE * usual * one.length:
             continue
-        rates = scene.recordings.states[1 : length + 1, episode, column.index]
-        if abs(rates.mean()) < STEADY * np.sqrt(np.square(rates).mean()):
+        rates = one.states[1:, column.index]
+        if abs(rates.mean()) < 0.5 * np.sqrt(np.square(rates).mean()):
             continue
-        share = np.abs(np.cumsum(rates)) / abs(rates.sum())
-        start, most = int(np.flatnonzero(share <= HARDLY).max(initial=0)), abs(turns)
-        found = Symptom(start, length, f"{column.name}: {prompt_number(turns)} turns")
+        done = np.abs(np.cumsum(rates)) / abs(rates.sum())
+        start, most = int(np.flatnonzero(done <= HARDLY).max(initial=0)), abs(turns)
+        found = Symptom(start, one.length, f"{column.name}: {prompt_number(turns)} turns")
     return found
 
 
-def overshoot(scene: EpisodeFeatures, episode: int) -> Symptom | None:
-    """It came near the goal and left it again."""
-    measure, near = scene.measure, _came_near(scene, episode)
-    progress = scene.progress(episode)
-    if measure is None or progress is None or near is None or scene.recordings.goals_change:
+def overshoot(one: OneEpisode) -> Symptom | None:
+    """It came near the goal and left it again, to about three times the distance that is near."""
+    measure, progress, near = one.measure, one.progress, _came_near(one)
+    if measure is None or progress is None or near is None or one.features.known.goals_change:
         return None
-    away = np.maximum.accumulate(-progress[::-1])[::-1]  # the largest distance that still comes
-    limit = min(LEFT_AGAIN * measure.near, max(0.3 * measure.full, 1.5 * measure.near))
+    away = np.maximum.accumulate(-progress[::-1])[::-1]  # the largest distance still to come
+    limit = min(3.0 * measure.near, max(0.3 * measure.full, 1.5 * measure.near))
     if away[near] <= limit:
         return None
     inside, left = False, 0
@@ -139,103 +126,100 @@ def overshoot(scene: EpisodeFeatures, episode: int) -> Symptom | None:
         left += inside and distance > limit
         inside = distance <= measure.near or (inside and distance <= limit)
     times = f"{left} times" if left != 1 else "once"
-    return Symptom(near, scene.length(episode), f"near at step {near}, left again {times}")
+    return Symptom(near, one.length, f"near at step {near}, left again {times}")
 
 
-def sideways(scene: EpisodeFeatures, episode: int) -> Symptom | None:
-    """It travelled sideways."""
-    measure = scene.measure
-    if measure is None or measure.kind != "travel" or not measure.column or not scene.good.any():
+def sideways(one: OneEpisode) -> Symptom | None:
+    """It drifted by a quarter of good episodes' progress and of its own, and more than these."""
+    measure, progress, known = one.travel, one.progress, one.features.known
+    if measure is None or measure.column is None or progress is None:
         return None
-    along = abs(float(measure.progress[scene.length(episode), episode]))
-    for column in sideways_columns(scene.recordings, measure.column):
-        course = scene.recordings.states[:, :, column.index]
-        drift = np.abs(course - course[0])
-        usual = scene.recordings.ends(drift)[scene.good].max(initial=0.0)
-        own = drift[: scene.length(episode) + 1, episode]
-        if own[-1] > max(ASIDE * measure.full, ASIDE * along, MORE * usual):
+    along = abs(float(progress[-1]))
+    for column in sideways_columns(known, measure.column):
+        drift = np.abs(known.states[:, :, column.index] - known.states[0, :, column.index])
+        usual = known.ends(drift)[one.features.good].max(initial=0.0)
+        own = drift[: one.length + 1, one.index]
+        if own[-1] > max(0.25 * measure.full, 0.25 * along, MORE * usual):
             start = int(np.flatnonzero(own <= 0.1 * own[-1]).max())
-            net = float(course[scene.length(episode), episode] - course[0, episode])
-            return Symptom(
-                start, scene.length(episode), f"{column.name} changes by {prompt_number(net)}"
-            )
+            net = float(one.states[-1, column.index] - one.states[0, column.index])
+            return Symptom(start, one.length, f"{column.name} changes by {prompt_number(net)}")
     return None
 
 
-def stuck(scene: EpisodeFeatures, episode: int) -> Symptom | None:
-    """It made progress on its way, and then none."""
-    measure, progress = scene.measure, scene.progress(episode)
-    if measure is None or measure.kind != "travel" or progress is None or not scene.good.any():
+def stuck(one: OneEpisode) -> Symptom | None:
+    """It made some progress, less than 80 % of good episodes', and then none."""
+    measure, progress = one.travel, one.progress
+    if measure is None or progress is None or one.fall is not None:
         return None
-    stop, length = _plateau(measure, progress), scene.length(episode)
-    short = PROGRESSED * measure.full < progress[stop] and progress[-1] < FULL * measure.full
-    if not short or length - stop < STOPPED * length or episode in scene.falls:
+    stop = _plateau(measure, progress)
+    short = PROGRESSED * measure.full < progress[stop] and progress[-1] < 0.8 * measure.full
+    if not short or one.length - stop < PLATEAU * one.length:
         return None
-    return Symptom(
-        stop, length, f"{prompt_number(progress[stop])} of {prompt_number(measure.full)} by then"
-    )
+    detail = f"{prompt_number(progress[stop])} of {prompt_number(measure.full)} by then"
+    return Symptom(stop, one.length, detail)
 
 
-def nowhere(scene: EpisodeFeatures, episode: int) -> Symptom | None:
-    """It lived, moved, and covered no way to speak of."""
-    measure, progress = scene.measure, scene.progress(episode)
-    if measure is None or measure.kind != "travel" or progress is None or not scene.good.any():
+def nowhere(one: OneEpisode) -> Symptom | None:
+    """It lived and moved, and made next to no progress."""
+    measure, progress = one.travel, one.progress
+    if measure is None or progress is None or one.fall is not None:
         return None
-    if episode in scene.falls or np.abs(progress - progress[0]).max() > PROGRESSED * measure.full:
+    if np.abs(progress - progress[0]).max() > PROGRESSED * measure.full:
         return None
-    return Symptom(
-        0, scene.length(episode), f"{prompt_number(progress[-1])} of {prompt_number(measure.full)}"
-    )
+    detail = f"{prompt_number(progress[-1])} of {prompt_number(measure.full)}"
+    return Symptom(0, one.length, detail)
 
 
-def saturated(scene: EpisodeFeatures, episode: int) -> Symptom | None:
-    """Its actions were at their limits nearly all the time."""
-    share, usual = scene.at_limit[episode], scene.at_limit[scene.good].max(initial=0.0)
-    if share < SATURATED or share < usual + OFTENER:
+def saturated(one: OneEpisode) -> Symptom | None:
+    """80 % of its actions stayed at a limit, and 30 % more than good episodes'."""
+    at_limit = one.features.at_limit
+    held, usual = at_limit[one.index], at_limit[one.features.good].max(initial=0.0)
+    if held < 0.8 or held < usual + 0.3:
         return None
-    return Symptom(0, scene.length(episode), f"{prompt_percent(share)} of the actions at a limit")
+    return Symptom(0, one.length, f"{prompt_percent(held)} of the actions at a limit")
 
 
-def jitter(scene: EpisodeFeatures, episode: int) -> Symptom | None:
-    """Its actions or velocities changed sign from step to step."""
-    for what, values, limit in zip(
-        ("actions", "velocities"), scene.alternation, (SHAKING, SHAKEN), strict=True
-    ):
-        if what == "velocities" and not scene.good.any():
-            continue  # impacts on the ground do that too
-        usual = values[scene.good].max(initial=0.0)
-        if values[episode] > max(limit, MORE * usual):
-            return Symptom(0, scene.length(episode), f"{what} go to and fro")
+def jitter(one: OneEpisode) -> Symptom | None:
+    """Its actions or velocities changed sign from step to step.
+
+    By a root mean square change of 0.3 for actions, and of what is usual for velocities.
+    """
+    good = one.features.good
+    actions, velocities = one.features.alternation
+    if actions[one.index] > max(0.3, MORE * actions[good].max(initial=0.0)):
+        return Symptom(0, one.length, "actions go to and fro")
+    # Without good episodes it may be impacts on the ground.
+    if good.any() and velocities[one.index] > max(1.0, MORE * velocities[good].max(initial=0.0)):
+        return Symptom(0, one.length, "velocities go to and fro")
     return None
 
 
-def idle(scene: EpisodeFeatures, episode: int) -> Symptom | None:
-    """It stood still for most of the time, from the start."""
-    phases = scene.phases(episode)
+def idle(one: OneEpisode) -> Symptom | None:
+    """It stood still for 60 % of the time, beginning in the first 40 %, before any advance."""
+    phases = one.phases
     begins = first_where(np.array([phase.regime == "still" for phase in phases]))
-    still = share_of(phases, "still")
-    if still < MOSTLY or begins is None or phases[begins].start > (1 - MOSTLY) * phases[-1].stop:
+    still = sum(phase.length for phase in phases if phase.regime == "still") / one.length
+    if begins is None or still < 0.6 or phases[begins].start > 0.4 * one.length:
         return None
-    if begins and any(phase.regime == "advancing" for phase in phases[:begins]):
+    if any(phase.regime == "advancing" for phase in phases[:begins]):
         return None
-    return Symptom(phases[begins].start, scene.length(episode))
+    return Symptom(phases[begins].start, one.length)
 
 
-def never_reached(scene: EpisodeFeatures, episode: int) -> Symptom | None:
-    """It came no nearer to the goal for the last part of the episode, and was not there."""
-    measure, progress = scene.measure, scene.progress(episode)
+def never_reached(one: OneEpisode) -> Symptom | None:
+    """It came no nearer to the goal over the last part of the episode, and never reached it."""
+    measure, progress = one.measure, one.progress
     if measure is None or measure.kind != "goal" or progress is None:
         return None
-    stop, length = _plateau(measure, progress), scene.length(episode)
-    if _came_near(scene, episode) is not None or length - stop < STOPPED * length:
+    stop = _plateau(measure, progress)
+    if _came_near(one) is not None or one.length - stop < PLATEAU * one.length:
         return None
     nearest = prompt_number(-float(progress.max()))
-    return Symptom(
-        stop, length, f"{nearest} away at the nearest, good ones {prompt_number(measure.near)}"
-    )
+    detail = f"{nearest} away at the nearest, good ones {prompt_number(measure.near)}"
+    return Symptom(stop, one.length, detail)
 
 
-RULES: dict[str, Callable[[EpisodeFeatures, int], Symptom | None]] = {
+RULES: dict[str, Callable[[OneEpisode], Symptom | None]] = {
     "diverged": diverged,
     "fell": fell,
     "ended early": ended_early,
@@ -250,17 +234,16 @@ RULES: dict[str, Callable[[EpisodeFeatures, int], Symptom | None]] = {
     "never reached": never_reached,
     "nowhere": nowhere,
 }
-"""By the name of the failure; the first ones tell most where several apply."""
+"""By the name of the failure, the most telling first."""
 
 
-def _came_near(scene: EpisodeFeatures, episode: int) -> int | None:
+def _came_near(one: OneEpisode) -> int | None:
     """The first step after which the goal counts as reached; None if it never does."""
-    progress = scene.progress(episode)
-    if scene.measure is None or scene.measure.kind != "goal" or progress is None:
+    if one.measure is None or one.measure.kind != "goal" or one.progress is None:
         return None
-    return first_where(-progress <= scene.measure.near)
+    return first_where(-one.progress <= one.measure.near)
 
 
 def _plateau(measure: TaskProgress, progress: FloatArray) -> int:
-    """The step from which an episode gets hardly any farther than it has been."""
+    """The step after which an episode gets hardly any farther."""
     return int((progress >= progress.max() - HARDLY * measure.full).argmax())
