@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eureka_agent.common.errors import EurekaError, UsageError
-from eureka_agent.store import folder
-from eureka_agent.store.folder import is_plain, list_runs
-from eureka_agent.store.reading import LOCK, RunReader
+from eureka_agent.store.folder import LOCK, hold_lock, is_locked, is_plain, list_runs
+from eureka_agent.store.reading import RunReader
 from eureka_agent.store.rows import CandidateRow
 
 DAY = 86_400.0
@@ -98,7 +97,7 @@ def plan_cleaning(directory: Path, *, days: float = 30.0, losers: bool = False) 
 
 def _removal(run: RunReader, before: float, losers: bool) -> Removal | None:
     row, status = run.row(), run.status()
-    if status == "running" or row.updated > before or folder.held(run.path / LOCK):
+    if status == "running" or row.updated > before or is_locked(run.path / LOCK):
         return None
     generations = run.generations()
     best = max((g.best for g in generations if g.best is not None), default=None)
@@ -154,7 +153,7 @@ def remove(removal: Removal) -> None:
         if path.name.startswith("."):
             shutil.rmtree(path)
             return
-        with folder.exclusive(path / LOCK):
+        with hold_lock(path / LOCK):
             _require_unchanged(removal)
             if removal.files:
                 for file in removal.files:

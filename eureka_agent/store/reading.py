@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.store import folder, trust
+from eureka_agent.store import trust
 from eureka_agent.store.database import Database
-from eureka_agent.store.folder import DATABASE
+from eureka_agent.store.folder import DATABASE, LOCK, is_locked
 from eureka_agent.store.rows import (
     STRANGE,
     AnalysisRow,
@@ -32,7 +32,6 @@ from eureka_agent.store.rows import (
 
 Row = TypeVar("Row", CandidateRow, TrainingRow, EvaluationRow, GenerationRow)
 
-LOCK = "lock"
 LARGEST_ID = 2**63 - 1
 """Beyond it the database has no numbers."""
 LONGEST_NAMES = 100_000
@@ -161,7 +160,7 @@ class RunReader:
     def status(self) -> RunStatus:
         """The status as it is now: a run whose process was killed is interrupted."""
         stored = self.row().status
-        gone = stored == "running" and not folder.held(self.path / LOCK)
+        gone = stored == "running" and not is_locked(self.path / LOCK)
         return "interrupted" if gone else stored
 
     def candidate_folder(self, candidate: int) -> Path:

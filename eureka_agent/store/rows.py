@@ -5,7 +5,7 @@ import math
 import re
 import sqlite3
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -376,7 +376,7 @@ _PERHAPS_INFINITE = re.compile(r"NaN|Infinity|[eE]\+?\d{3}|\d{300}")
 
 def encode(value: object) -> Any:
     """A value as the database stores it."""
-    if isinstance(value, dict | list | tuple):
+    if isinstance(value, Mapping | list | tuple):
         return json.dumps(_plain(value), allow_nan=False)
     return _plain(value)
 
@@ -437,7 +437,7 @@ def _plain(value: Any) -> Any:
     """The value as it can be stored: numbers that are not finite as None, text as valid UTF-8."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
