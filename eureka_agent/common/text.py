@@ -280,8 +280,9 @@ def prompt_number_beside(value: float, size: float) -> str:
 
 def prompt_percent(fraction: float | None) -> str:
     """A fraction of 1 in whole percent."""
-    known = fraction is not None and math.isfinite(fraction)
-    return f"{100 * fraction:.0f}%" if known else NOTHING
+    if fraction is None or not math.isfinite(fraction):
+        return NOTHING
+    return f"{100 * fraction:.0f}%"
 
 
 def steps(value: float) -> str:

@@ -69,6 +69,10 @@ class RunRow:
     measure: dict[str, Any] = field(default_factory=dict)
 
 
+REFLECTION_PARTS = ("training", "behaviour", "failures", "profile", "analyst", "comparison")
+"""The parts of a reflection, in the order in which they are read."""
+
+
 @dataclass(frozen=True)
 class CandidateRow:
     """A reward program in the search.
@@ -83,7 +87,8 @@ class CandidateRow:
         thought: the design thought it begins with.
         note: one line about its origin.
         lesson: what its author says that earlier results teach, in a sentence.
-        reflection: what its training showed, in words and numbers for the next generation.
+        reflections: what it teaches the next generation, in words and numbers, by
+            `REFLECTION_PARTS`; parts without content are missing.
         state: its stage in the search.
         verdict: the critic's findings, as plain dicts.
         fitness: of the selected checkpoint, on the ranking pool.
@@ -106,7 +111,7 @@ class CandidateRow:
     thought: str
     note: str
     lesson: str
-    reflection: str
+    reflections: dict[str, str]
     state: CandidateState
     verdict: list[dict[str, Any]]
     fitness: float | None
@@ -117,6 +122,11 @@ class CandidateRow:
     finished: float | None
     twin: int | None = None
     progress: float | None = None
+
+    @property
+    def reflection(self) -> str:
+        """All parts of the reflection, one below the other."""
+        return "\n".join(text for p in REFLECTION_PARTS if (text := self.reflections.get(p)))
 
 
 @dataclass(frozen=True)
@@ -363,7 +373,7 @@ Fits = Callable[[Any], bool]
 
 JSON_COLUMNS = {"config", "parents", "verdict", "components", "diagnostics", "messages"}
 JSON_COLUMNS |= {"distances", "matrix", "peers", "alarms", "said"}
-JSON_COLUMNS |= {"reviews", "failures", "lens", "opinion", "measure"}
+JSON_COLUMNS |= {"reviews", "failures", "lens", "opinion", "measure", "reflections"}
 BOOLEANS = {"reproduced", "estimated"}
 MOMENTS = {"created", "updated", "finished", "time"}
 LAST_MOMENT = 250_000_000_000.0

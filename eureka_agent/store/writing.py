@@ -304,10 +304,12 @@ class Run(RunReader):
             write_atomically(self.candidate_folder(candidate) / "reward.py", text)
             return self.candidate(candidate)
 
-    def set_reflection(self, candidate: int, text: str) -> None:
-        """Record what a candidate's training, or its rejection, teaches."""
+    def set_reflection(self, candidate: int, text: str, part: str = "training") -> None:
+        """Record one of the `REFLECTION_PARTS` of what a candidate teaches; empty to remove it."""
         with self._write() as database:
-            database.update("candidates", candidate, reflection=text)
+            others = {n: t for n, t in self.candidate(candidate).reflections.items() if n != part}
+            parts = others | ({part: text} if text else {})
+            database.update("candidates", candidate, reflections=parts)
 
     def set_result(
         self,

@@ -162,15 +162,14 @@ def _usage(run: RunSnapshot) -> Document:
 def _candidate(run: RunSnapshot, candidate: CandidateRow) -> Document:
     """A candidate, with its `rank` from 1 on and what it ranks by: means over so many `seeds`."""
     ranked = run.ranks.get(candidate.id)
-    document = asdict(candidate) | {
+    return _without(asdict(candidate), "text", "reflections") | {
+        "reflection": candidate.reflection,
         "rank": ranked and ranked.rank,
         "ranking_value": ranked and ranked.value,
         "ranking_progress": ranked and ranked.progress,
         "seeds": ranked.trainings if ranked else 0,
         "reward_path": str(run.run.candidate_folder(candidate.id) / "reward.py"),
     }
-    del document["text"]
-    return document
 
 
 def candidate_document(reader: RunReader, number: int) -> Document:
