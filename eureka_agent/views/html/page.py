@@ -29,7 +29,7 @@ from eureka_agent.views.html.contents import (
 )
 from eureka_agent.views.html.figures import Figure, children
 from eureka_agent.views.html.words import highlighted
-from eureka_agent.views.snapshot import CandidateSnapshot, Document, RunSnapshot
+from eureka_agent.views.snapshot import Document, RunSnapshot, candidate_snapshot
 from eureka_agent.views.terminal.run import compared, mean_title, trainings_text, winner_name
 from eureka_agent.views.verdict import ranking_words, standing_words
 
@@ -108,7 +108,7 @@ def report_page(reader: RunReader) -> str:
 
 def _candidate(run: RunSnapshot, number: int, passages: Passages) -> Document:
     """A candidate in full, with what the language model was asked about it."""
-    candidate = CandidateSnapshot(run, number)
+    candidate = candidate_snapshot(run, number)
     return describe_candidate(candidate) | {
         "standing": standing_words(candidate.row, candidate.ranked),
         "asked": new_messages(candidate.exchanges, passages),
