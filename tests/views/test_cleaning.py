@@ -13,7 +13,7 @@ from eureka_agent.common.errors import UsageError
 from eureka_agent.store import Run
 from eureka_agent.store.cleaning import DAY, LOSERS_FILES, Plan, plan_cleaning, remove
 from eureka_agent.store.rows import RunStatus
-from eureka_agent.views.terminal.tables import carry_out, volume
+from eureka_agent.views.terminal.tables import carry_out
 from tests.views.conftest import PROGRAM
 
 
@@ -128,14 +128,6 @@ def test_without_a_yes_nothing_is_removed(tmp_path: Path) -> None:
 def test_there_may_be_nothing_to_remove(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["runs", "clean", "--runs", str(tmp_path / "none")])
     assert (done.exit_code, "nothing to remove" in done.output) == (0, True)
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(1, "1 byte"), (999, "999 bytes"), (1500, "1.5 kB"), (2.5e9, "2.5 GB"), (3e16, "3e+04 TB")],
-)
-def test_sizes_are_short(size: float, text: str) -> None:
-    assert volume(size) == text
 
 
 def test_days_that_are_no_number_remove_nothing(tmp_path: Path) -> None:
