@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from eureka_agent.llm import ChatMessage, Reply
-from eureka_agent.llm.budget import CHARACTERS_PER_TOKEN, FIRST_GUESS, Budget, BudgetSpent
+from eureka_agent.llm.budget import FIRST_GUESS, Budget, BudgetSpent
+from eureka_agent.llm.messages import CHARACTERS_PER_TOKEN
 from eureka_agent.store import Run
 
 ASKED = 1000

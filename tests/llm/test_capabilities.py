@@ -6,6 +6,7 @@ from loopback import Answer, Completion, Loopback, Received, Status
 
 from eureka_agent.llm import ChatMessage, Client, ModelRefused, ModelSettings, Reply
 from eureka_agent.llm.capabilities import Capabilities
+from eureka_agent.llm.response import FailedResponse
 
 USE_THE_NEW_NAME = Status(
     400,
@@ -130,13 +131,12 @@ def test_a_failure_that_names_a_parameter_teaches_nothing(ask: Any) -> None:
 
 def test_the_limit_is_sent_under_its_old_name_where_the_new_one_is_refused() -> None:
     notices: list[str] = []
-    parameters = Capabilities(1.0, 7, notices.append, newest=True)
-    sent = parameters.current()
-    assert sent == {"temperature": 1.0, "max_completion_tokens": 7}
-    assert parameters.learn(sent, 400, {"message": "What is max_completion_tokens?"})
-    assert parameters.current() == {"temperature": 1.0, "max_tokens": 7}
-    assert parameters.learn(parameters.current(), 400, {"message": "What is max_tokens?"})
-    assert parameters.current() == {"temperature": 1.0}
+    capabilities = Capabilities(1.0, 7, notices.append, newest=True)
+    for name in ("max_completion_tokens", "max_tokens"):
+        request = capabilities.request([])
+        assert request.parameters == {"temperature": 1.0, name: 7}
+        assert capabilities.learn(request, FailedResponse(400, {"message": f"What is {name}?"}))
+    assert capabilities.request([]).parameters == {"temperature": 1.0}
     assert notices == [
         "The model does not take `max_completion_tokens`: `max_tokens` is sent from now on.",
         "The model does not take `max_tokens`: no limit is sent from now on.",

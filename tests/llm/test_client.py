@@ -142,7 +142,7 @@ def test_a_server_that_is_not_there_is_named(ask: Any) -> None:
         pass
     error = ask(server, attempts=2).error
     assert isinstance(error, ModelUnavailable)
-    assert f"Nobody listens at {server.url}" in str(error)
+    assert f"No server listens at {server.url}" in str(error)
     assert "--base-url" in error.remedy
 
 

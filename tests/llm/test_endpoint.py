@@ -95,7 +95,7 @@ def test_a_proxy_is_asked_and_named_where_it_fails(ask: Any, monkeypatch: Setenv
         assert f"There is no {REMOTE}/chat/completions here" in said, "the proxy was asked"
         assert ask(server).replies["#0"].text == "Hello."
     error = ask(server, base_url=REMOTE, attempts=1).error
-    assert f"Nobody listens at the proxy {proxy}, which http_proxy names" in error.message
+    assert f"No server listens at the proxy {proxy}, which http_proxy names" in error.message
     assert "NO_PROXY=192.0.2.1" in error.remedy
 
 

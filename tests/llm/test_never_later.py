@@ -9,7 +9,7 @@ import pytest
 from loopback import Answer, Loopback, Raw, Status, sequence
 
 from eureka_agent.llm import ModelDeclined, ModelRefused, ModelUnavailable
-from eureka_agent.llm.failures import asked_wait
+from eureka_agent.llm.failures import requested_wait
 
 
 def said(body: object, code: int = 200, **headers: str) -> Raw:
@@ -210,11 +210,11 @@ def test_a_redirect_is_not_followed(ask: Any) -> None:
     ],
 )
 def test_a_wait_in_the_body_is_understood(body: object, seconds: float) -> None:
-    assert asked_wait({}, body) == seconds
+    assert requested_wait({}, body) == seconds
 
 
 def test_the_head_of_an_answer_counts_for_more_than_its_body() -> None:
-    assert asked_wait({"retry-after": "3"}, "Try again in 20s.") == 3
+    assert requested_wait({"retry-after": "3"}, "Try again in 20s.") == 3
 
 
 def test_a_long_wait_in_the_body_is_left_to_the_person(ask: Any) -> None:

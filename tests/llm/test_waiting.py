@@ -7,7 +7,7 @@ from loopback import Loopback, Status, sequence
 from tenacity import Future, RetryCallState, Retrying
 
 from eureka_agent.llm import Client, ModelSettings, ModelUnavailable
-from eureka_agent.llm.failures import TransientFailure, asked_wait
+from eureka_agent.llm.failures import TransientFailure, requested_wait
 
 
 def waits(asked_s: float) -> list[float]:
@@ -52,12 +52,12 @@ def test_waits_are_at_least_as_long_as_asked() -> None:
     ],
 )
 def test_what_a_server_asks_for_is_understood(headers: dict[str, str], seconds: float) -> None:
-    assert asked_wait(headers) == seconds
+    assert requested_wait(headers) == seconds
 
 
 def test_a_date_is_understood() -> None:
     date = datetime.now(UTC) + timedelta(seconds=100)
-    assert 90 < asked_wait({"retry-after": format_datetime(date, usegmt=True)}) <= 100
+    assert 90 < requested_wait({"retry-after": format_datetime(date, usegmt=True)}) <= 100
 
 
 @pytest.mark.parametrize("status", [429, 503])
