@@ -4,7 +4,9 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from eureka_agent.llm.conversation import UnusableReply
 
@@ -14,6 +16,8 @@ LONGEST_NUMBER = 40  # characters; a longer one is nonsense
 LARGE = 100  # from here on a whole number may be a rounded one
 UNKNOWN_NUMBER = "[?]"
 """Replaces a number that the model had not been shown."""
+MOST_COMPLAINTS = 3
+Model = TypeVar("Model", bound=BaseModel)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -41,6 +45,26 @@ def read_object(reply: str, keys: Collection[str]) -> dict[str, Any]:
     if found is None:
         raise UnusableReply(f"{reason} It has to have the keys {', '.join(keys)}.")
     return found
+
+
+def read_model(reply: str, model: type[Model]) -> Model:
+    """The last JSON object in a reply that has a field of a model, checked by that model.
+
+    Raises:
+        UnusableReply: there is none, or it does not pass; the text names the fields at fault.
+    """
+    try:
+        return model.model_validate(read_object(reply, model.model_fields))
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        said = [_complaint(fault["loc"], fault["msg"]) for fault in faults[:MOST_COMPLAINTS]]
+    raise UnusableReply(" ".join(said))
+
+
+def _complaint(place: Iterable[object], said: str) -> str:
+    key = ".".join(map(str, place))
+    sentence = f"{said.removeprefix('Value error, ').rstrip('.')}."
+    return f"The key {key}: {sentence}" if key else sentence
 
 
 def numbers_in(texts: Iterable[str]) -> frozenset[float]:

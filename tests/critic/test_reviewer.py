@@ -9,11 +9,12 @@ import pytest
 from loopback import Answer, Completion, Loopback, Script, Status, sequence
 
 from eureka_agent.common.choices import FREE, SIGNS, TWO_KINDS
-from eureka_agent.critic.reviewer import MOST_POINTS, Reviewer, ReviewRequest, read_review
+from eureka_agent.critic.reviewer import MOST_POINTS, Reviewer, ReviewReply, ReviewRequest
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import Client, ModelSettings
 from eureka_agent.llm.budget import Budget
 from eureka_agent.llm.conversation import Conversation, UnusableReply, exchange_label
+from eureka_agent.llm.json_reply import read_model
 from eureka_agent.reward.findings import MAX_FINDING_LENGTH
 from eureka_agent.store import Run
 
@@ -61,8 +62,8 @@ def review(
 
 
 def test_an_objection_and_advice_become_warnings() -> None:
-    verdict = read_review(json.dumps(BAD))
-    assert (verdict.passed, verdict.blocking, verdict.confidence) == (False, (OBJECTION,), 0.8)
+    verdict = read_model(json.dumps(BAD), ReviewReply)
+    assert (verdict.passed, verdict.blocking, verdict.confidence) == (False, [OBJECTION], 0.8)
     findings = verdict.findings()
     assert [f.rule for f in findings] == ["review", "review-advice"]
     assert {f.severity for f in findings} == {"warning"}
@@ -70,7 +71,7 @@ def test_an_objection_and_advice_become_warnings() -> None:
 
 
 def test_no_objection_is_told_as_well() -> None:
-    (finding,) = read_review(answer()).findings()
+    (finding,) = read_model(answer(), ReviewReply).findings()
     assert finding.rule == "review-passed"
 
 
@@ -81,24 +82,24 @@ def test_no_objection_is_told_as_well() -> None:
         ({"passed": None}, "passed"),
         ({"passed": False}, "blocking names none"),
         ({"blocking": ["It falls."]}, "blocking names faults"),
-        ({"blocking": "It falls."}, "blocking is no list"),
-        ({"advice": [{"what": "more"}]}, "advice is no list"),
-        ({"confidence": "high"}, "confidence is no number"),
-        ({"confidence": True}, "confidence is no number"),
-        ({"confidence": 7}, "between 0 and 1"),
-        ({"confidence": float("nan")}, "between 0 and 1"),
+        ({"blocking": "It falls."}, "blocking: Input should be a valid list"),
+        ({"advice": [{"what": "more"}]}, "advice.0: Input should be a valid string"),
+        ({"confidence": "high"}, "confidence: Input should be a valid number"),
+        ({"confidence": True}, "confidence: Input should be a valid number"),
+        ({"confidence": 7}, "less than or equal to 1"),
+        ({"confidence": float("nan")}, "confidence: Input should be a finite number"),
     ],
 )
 def test_what_contradicts_the_form_or_itself_is_of_no_use(
     changes: dict[str, object], said: str
 ) -> None:
     with pytest.raises(UnusableReply, match=said):
-        read_review(answer(**changes))
+        read_model(answer(**changes), ReviewReply)
 
 
 def test_points_are_few_short_and_printable() -> None:
     points = [f"\x1b[31m{k} {'word ' * 200}" for k in range(9)] + ["  "]
-    verdict = read_review(answer(blocking=points, passed=False))
+    verdict = read_model(answer(blocking=points, passed=False), ReviewReply)
     assert len(verdict.blocking) == MOST_POINTS
     assert all(len(text) <= MAX_FINDING_LENGTH and text.isprintable() for text in verdict.blocking)
 
