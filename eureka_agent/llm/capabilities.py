@@ -170,11 +170,7 @@ class Capabilities:
             self._reply_tokens = most
 
     def _learn_window(self, sizes: Sizes, request: Request) -> None:
-        """Learn the window's size from a question that did not fit into it with its answer.
-
-        Raises:
-            ModelDeclined: it leaves no room for an answer.
-        """
+        """Learn the window's size from a question that did not fit into it with its answer."""
         prompt = sizes.prompt or round(request.characters / self._characters_per_token)
         room = sizes.window - prompt - SPARE
         if not sizes.prompt and room >= request.limit > 0:
@@ -208,11 +204,7 @@ class Capabilities:
 
 
 def _halved(asked: int) -> int:
-    """Half of the answer's length, where the server does not say what would do.
-
-    Raises:
-        ModelDeclined: that would be too little for any answer.
-    """
+    """Half of the answer's length, where the server names no size."""
     if asked // 2 < LEAST_ROOM:
         raise ModelDeclined(
             "The question leaves no room for an answer in the model's window.", LARGER_WINDOW

@@ -139,14 +139,7 @@ class Client:
     ) -> Reply:
         """One reply, after as many attempts as it takes and the settings allow.
 
-        Args:
-            connection: where to ask.
-            label: names the request to a person.
-            messages: the conversation.
-            failed: set once another request failed for good; then nothing more is sent.
-
-        Raises:
-            ModelError: it failed for good.
+        `failed` is set once another request failed for good; this ends the waits between attempts.
         """
         attempts = self._settings.attempts  # a failure that does not count allows one more
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from eureka_agent.common.errors import MissingError, UsageError
+from eureka_agent.common.text import terminal_line
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"
@@ -52,8 +53,8 @@ class Redactor:
 
     def line(self, text: str) -> str:
         """The text as one printable line of at most 300 characters, for a person to read."""
-        printable = "".join(char if char.isprintable() else " " for char in text)
-        line = self._hide(" ".join(printable.split()))
+        # Twice: cleaning may cut a key in two, and may join the parts of a disguised one.
+        line = self._hide(terminal_line(self._hide(text)))
         return line if len(line) <= LINE_LIMIT else line[: LINE_LIMIT - 1] + "…"
 
     def text(self, text: str) -> str:
@@ -314,12 +315,7 @@ def _is_bypassed(host: str, netloc: str) -> bool:
 
 
 def _checked_proxy(named: str, variable: str, host: str) -> str:
-    """The address of a proxy, if it is one.
-
-    Raises:
-        UsageError: it is none.
-        MissingError: it needs another package.
-    """
+    """The address of a proxy; an error if it is none, or needs a package that is missing."""
     address = named if "://" in named else f"http://{named}"
     around = f"unset {variable}, or go around it with {bypassing(host)}."
     try:
@@ -352,11 +348,7 @@ def _checked_proxy(named: str, variable: str, host: str) -> str:
 
 
 def _trusted() -> ssl.SSLContext | bool:
-    """The certificates that the environment names; True where it names none.
-
-    Raises:
-        UsageError: it names a file or folder without certificates.
-    """
+    """The certificates that the environment names, which must exist; True where it names none."""
     file, folder = os.environ.get(FILE_VARIABLE, ""), os.environ.get(FOLDER_VARIABLE, "")
     if not file and not folder:
         return True

@@ -179,8 +179,9 @@ def words(error: object) -> str:
             error = error[name]
             if passed_on and isinstance(error, str):
                 return f"{error}: {passed_on}"
-    if isinstance(error, list) and error and all(_is_complaint(entry) for entry in error):
-        return "; ".join(_complaint(entry) for entry in error)
+    complaints = [_complaint(entry) for entry in error] if isinstance(error, list) else []
+    if complaints and all(complaints):
+        return "; ".join(complaints)
     if not isinstance(error, str):
         return json.dumps(error, ensure_ascii=False)
     if not error.lstrip().startswith("<"):
@@ -192,9 +193,7 @@ def words(error: object) -> str:
 def _document(body: bytes) -> dict[str, Any]:
     """The JSON object of a body.
 
-    Raises:
-        UnusableBody: it is none. A body that begins like JSON may have broken off; any other does
-            not come from a model server, and never will.
+    A body that begins like JSON may have broken off; any other does not come from a model server.
     """
     start = body.lstrip()[:1]
     try:
@@ -219,12 +218,7 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _parsed(body: bytes) -> Any:
-    """The JSON value of a body, as leniently as possible.
-
-    Raises:
-        ValueError: it is not JSON.
-        RecursionError: it nests too deeply.
-    """
+    """The JSON value of a body, read as leniently as possible."""
     try:
         text = body.decode(json.detect_encoding(body))
     except UnicodeDecodeError:
@@ -238,12 +232,7 @@ def _parsed(body: bytes) -> Any:
 
 
 def _choice(document: dict[str, Any]) -> dict[str, Any]:
-    """The first choice with content, else the first; it has a message or an end.
-
-    Raises:
-        UnusableBody: there is none.
-        ErrorInBody: there is an error.
-    """
+    """The first choice with content, else the first; it has a message or an end."""
     choices = document.get("choices")
     choice = None
     if isinstance(choices, list) and choices:
@@ -324,12 +313,10 @@ def _passed_on(error: dict[str, Any]) -> str:
         return raw
 
 
-def _is_complaint(entry: object) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("msg"), str)
-
-
-def _complaint(entry: dict[str, Any]) -> str:
-    """One complaint of a server that checks requests with pydantic."""
+def _complaint(entry: object) -> str:
+    """One complaint of a server that checks requests with pydantic; "" for anything else."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("msg"), str):
+        return ""
     place = entry.get("loc")
     where = ".".join(map(str, place)) if isinstance(place, list) else ""
     return f"{where}: {entry['msg']}" if where else entry["msg"]

@@ -67,7 +67,7 @@ def test_a_servers_words_are_one_printable_line(ask: Any) -> None:
         error = ask(server).error
     said = error.message.partition("(400): ")[2].removesuffix(".")
     assert said.isprintable()
-    assert said.endswith("on…")
+    assert said.endswith("…")
     assert len(said) <= 300
 
 
