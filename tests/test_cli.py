@@ -130,7 +130,7 @@ def test_an_empty_folder_has_no_runs(tmp_path: Path) -> None:
     assert run("runs", "--runs", str(tmp_path)).returncode == 0
 
 
-def test_answers_about_runs_do_not_wait_for_the_simulator() -> None:
+def test_commands_about_runs_do_not_load_the_simulator() -> None:
     script = (
         "import sys; from eureka_agent import cli; import eureka_agent.views.terminal.run; "
         "print([m for m in ('torch', 'mujoco', 'numpy') if m in sys.modules])"

@@ -92,7 +92,7 @@ def test_wrong_use_gets_a_sentence_and_exit_code_2(
     assert done.stdout == "" and "Traceback" not in done.stderr
 
 
-def test_any_text_gets_an_answer(tmp_path: Path) -> None:
+def test_any_text_is_checked(tmp_path: Path) -> None:
     done = run("critique", "cartpole", write(tmp_path, "```python\nx = \x1b[31m\n```"), "--json")
     assert done.returncode == 1
     assert not json.loads(done.stdout)["accepted"]

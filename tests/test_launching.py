@@ -91,7 +91,7 @@ def test_every_command_works_from_a_relative_folder(measured: Path) -> None:
 
 
 @pytest.mark.long
-def test_without_a_fitness_none_is_measured_shown_or_told(
+def test_without_a_fitness_none_is_measured_or_shown(
     unmeasured: tuple[Path, str, str],
 ) -> None:
     folder, name, searched = unmeasured
@@ -112,7 +112,7 @@ def test_without_a_fitness_none_is_measured_shown_or_told(
 
 
 @pytest.mark.long
-def test_without_a_fitness_a_search_goes_on_and_its_winner_plays(
+def test_without_a_fitness_a_search_resumes_and_its_winner_plays(
     unmeasured: tuple[Path, str, str],
 ) -> None:
     folder, name, _ = unmeasured

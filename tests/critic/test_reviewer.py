@@ -70,7 +70,7 @@ def test_an_objection_and_advice_become_warnings() -> None:
     assert "80 %" in findings[0].hint
 
 
-def test_no_objection_is_told_as_well() -> None:
+def test_a_pass_becomes_a_warning_too() -> None:
     (finding,) = read_model(answer(), ReviewReply).findings()
     assert finding.rule == "review-passed"
 
@@ -90,7 +90,7 @@ def test_no_objection_is_told_as_well() -> None:
         ({"confidence": float("nan")}, "confidence: Input should be a finite number"),
     ],
 )
-def test_what_contradicts_the_form_or_itself_is_of_no_use(
+def test_an_answer_that_contradicts_the_form_or_itself_is_unusable(
     changes: dict[str, object], said: str
 ) -> None:
     with pytest.raises(UnusableReply, match=said):
@@ -122,7 +122,7 @@ def test_the_question_shows_task_program_and_payments_as_data(
 @pytest.mark.parametrize(
     ("parts", "said"), [(FREE, ""), (SIGNS, "exactly two components"), (TWO_KINDS, "`dense_...`")]
 )
-def test_a_reviewer_knows_what_the_author_had_to_keep_to(
+def test_the_prompt_names_the_structure_that_the_author_had_to_keep(
     run: Run, hopper: TaskDescription, parts: str, said: str
 ) -> None:
     _, server = review(run, hopper, lambda received: answer(), parts=parts)
@@ -138,7 +138,7 @@ def test_a_program_cannot_leave_its_fence(run: Run, hopper: TaskDescription) -> 
     assert fenced.index("# New rules") < fenced.index("\n````\n")
 
 
-def test_a_second_look_is_shown_what_it_objected_to(run: Run, hopper: TaskDescription) -> None:
+def test_a_second_review_is_shown_the_earlier_objections(run: Run, hopper: TaskDescription) -> None:
     said = "# It falls.\nAlways."
     verdicts, server = review(
         run, hopper, lambda received: answer(), version=1, earlier=[said, OBJECTION]
@@ -151,7 +151,7 @@ def test_a_second_look_is_shown_what_it_objected_to(run: Run, hopper: TaskDescri
 
 
 @pytest.mark.parametrize("first", ["", "I think it is fine.", '{"passed": true', answer(passed=3)])
-def test_an_answer_of_no_use_is_asked_for_once_more(
+def test_an_unusable_answer_is_requested_once_more(
     run: Run, hopper: TaskDescription, first: str
 ) -> None:
     verdicts, server = review(run, hopper, sequence([Completion(first), json.dumps(BAD)]))
@@ -160,7 +160,7 @@ def test_an_answer_of_no_use_is_asked_for_once_more(
     assert "could not be used" in server.received[1].messages[-1]["content"]
 
 
-def test_after_two_answers_of_no_use_there_is_no_verdict(run: Run, hopper: TaskDescription) -> None:
+def test_after_two_unusable_answers_there_is_no_verdict(run: Run, hopper: TaskDescription) -> None:
     verdicts, server = review(run, hopper, lambda received: "Fine by me.")
     assert verdicts == {}
     assert len(server.received) == 2
@@ -168,19 +168,19 @@ def test_after_two_answers_of_no_use_there_is_no_verdict(run: Run, hopper: TaskD
 
 
 @pytest.mark.parametrize("failure", [Status(401), Status(400), Status(500)])
-def test_a_model_that_does_not_answer_stops_nothing(
+def test_a_model_that_does_not_answer_does_not_stop_the_search(
     run: Run, hopper: TaskDescription, failure: Answer
 ) -> None:
     assert review(run, hopper, lambda received: failure)[0] == {}
 
 
-def test_without_money_nothing_is_asked(run: Run, hopper: TaskDescription) -> None:
+def test_without_budget_nothing_is_asked(run: Run, hopper: TaskDescription) -> None:
     verdicts, server = review(run, hopper, lambda received: answer(), max_tokens=10)
     assert verdicts == {}
     assert server.received == []
 
 
-def test_what_was_answered_is_not_asked_again(run: Run, hopper: TaskDescription) -> None:
+def test_a_stored_answer_is_not_requested_again(run: Run, hopper: TaskDescription) -> None:
     once, _ = review(run, hopper, lambda received: json.dumps(BAD))
     again, server = review(run, hopper, lambda received: answer())
     assert again == once
@@ -197,5 +197,5 @@ def test_what_was_answered_is_not_asked_again(run: Run, hopper: TaskDescription)
         (5, "the reviewer's answer (2) on version 3 of program 2 of generation 1"),
     ],
 )
-def test_an_answer_is_called_by_the_version_that_it_is_about(attempt: int, said: str) -> None:
+def test_the_label_of_an_answer_names_the_version(attempt: int, said: str) -> None:
     assert exchange_label("reviewer", (1, 1, attempt)) == said
