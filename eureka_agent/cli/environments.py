@@ -4,8 +4,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
-from eureka_agent.cli.options import AsJson, app, is_interactive, output, print_json, typed_path
+from eureka_agent.cli.options import (
+    AsJson,
+    app,
+    file_option,
+    is_interactive,
+    output,
+    print_json,
+    typed_path,
+)
 from eureka_agent.common.environments import environment_folder, require_environment
 from eureka_agent.common.errors import EurekaError
 from eureka_agent.common.paths import expanded
@@ -14,7 +23,7 @@ from eureka_agent.common.paths import expanded
 @app.command()
 def envs(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[ENV...]", help="Show all about these.")
+        list[str] | None, Argument(metavar="[ENV...]", help="Show all about these.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -34,17 +43,12 @@ def envs(
 
 @app.command(name="new-env")
 def new_environment(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the environment: my_robot.")],
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", parser=typed_path, help="A MJCF file; without one, a small robot."
-        ),
-    ] = None,
+    name: Annotated[str, Argument(metavar="NAME", help="Of the environment: my_robot.")],
+    model: Annotated[Path | None, file_option("A MJCF file; without one, a small robot.")] = None,
     folder: Annotated[
-        Path, typer.Option(metavar="DIR", parser=typed_path, help="Where the new folder is made.")
+        Path, Option(metavar="DIR", parser=typed_path, help="Where the new folder is made.")
     ] = Path(),
-    task: Annotated[str | None, typer.Option(help="The task in one sentence.")] = None,
+    task: Annotated[str | None, Option(help="The task in one sentence.")] = None,
 ) -> None:
     """Write a folder with an environment of your own, which trains, to start from."""
     from eureka_agent.cli.check_env import created
@@ -63,11 +67,11 @@ def new_environment(
 @app.command(name="check-env")
 def check_environments(
     environments: Annotated[
-        list[str] | None, typer.Argument(metavar="ENV...", help="Names, or paths of folders.")
+        list[str] | None, Argument(metavar="ENV...", help="Names, or paths of folders.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that can be found.")] = False,
-    steps: Annotated[int, typer.Option(help="Random steps of 32 worlds to look at.")] = 1000,
-    warp: Annotated[bool, typer.Option("--warp", help="Compare with MuJoCo Warp.")] = False,
+    everything: Annotated[bool, Option("--all", help="All that can be found.")] = False,
+    steps: Annotated[int, Option(help="Random steps of 32 worlds to look at.")] = 1000,
+    warp: Annotated[bool, Option("--warp", help="Compare with MuJoCo Warp.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check an environment of your own: what is wrong with it, and what to write."""

@@ -7,9 +7,10 @@ import textwrap
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer import Argument, Option
 
 from eureka_agent.common.choices import whole_number
 from eureka_agent.common.errors import UsageError
@@ -63,37 +64,38 @@ def count(text: str | int) -> int:
         raise typer.BadParameter(f"{text!r:.40} is not a whole number.") from None
 
 
+def file_option(help: str) -> Any:
+    """An option that takes the path of a file."""
+    return Option(metavar="FILE", parser=typed_path, help=help)
+
+
 EnvironmentName = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="ENV", help="Name of an environment, the path of its folder, or gymnasium:ID."
     ),
 ]
 RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="Path of a run, start of its name, or 'latest'.")
+    str, Argument(metavar="RUN", help="Path of a run, start of its name, or 'latest'.")
 ]
 RunsFolder = Annotated[
-    Path, typer.Option("--runs", metavar="DIR", parser=typed_folder, help="Where runs are kept.")
+    Path, Option("--runs", metavar="DIR", parser=typed_folder, help="Where runs are kept.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="A stable JSON document on stdout.")]
-Plain = Annotated[bool, typer.Option("--plain", help="Progress as lines, not as a live view.")]
-Seed = Annotated[int | None, typer.Option(help="Source of all randomness.")]
+AsJson = Annotated[bool, Option("--json", help="A stable JSON document on stdout.")]
+Plain = Annotated[bool, Option("--plain", help="Progress as lines, not as a live view.")]
+Seed = Annotated[int | None, Option(help="Source of all randomness.")]
 Steps = Annotated[
-    int | None,
-    typer.Option(metavar="N", parser=count, help="Environment steps per training run."),
+    int | None, Option(metavar="N", parser=count, help="Environment steps per training run.")
 ]
 Device = Annotated[
-    str | None, typer.Option(help="Where to train: cpu, cuda, or auto for a GPU that works.")
+    str | None, Option(help="Where to train: cpu, cuda, or auto for a GPU that works.")
 ]
 Trust = Annotated[
-    bool,
-    typer.Option(
-        "--trust", help="Run the code and use the server that a run from elsewhere names."
-    ),
+    bool, Option("--trust", help="Run the code and use the server that a run from elsewhere names.")
 ]
 Sandbox = Annotated[
     str | None,
-    typer.Option(
+    Option(
         metavar="POLICY",
         help="How well reward programs must be kept in: required, auto, weak or off.",
     ),

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from eureka_agent.cli.options import RUNS, AsJson, RunsFolder, app, config_app, output
 
 
 @app.command()
 def presets(
-    name: Annotated[str | None, typer.Argument(help="One of them, or a TOML file.")] = None,
+    name: Annotated[str | None, Argument(help="One of them, or a TOML file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the presets, or show what one of them sets, reproduces and does otherwise."""
@@ -25,7 +25,7 @@ def presets(
 @config_app.command(name="show")
 def config_show(
     name: Annotated[
-        str, typer.Argument(metavar="[P]", help="A preset, a run or a TOML file.")
+        str, Argument(metavar="[P]", help="A preset, a run or a TOML file.")
     ] = "default",
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
@@ -43,8 +43,8 @@ def config_show(
 
 @config_app.command(name="diff")
 def config_diff(
-    first: Annotated[str, typer.Argument(metavar="A", help="A preset, a run or a TOML file.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    first: Annotated[str, Argument(metavar="A", help="A preset, a run or a TOML file.")],
+    second: Annotated[str, Argument(metavar="B", help="Another one.")],
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:

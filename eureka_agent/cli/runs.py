@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from eureka_agent.cli.options import (
     RUNS,
@@ -14,6 +15,7 @@ from eureka_agent.cli.options import (
     Trust,
     agreement,
     app,
+    file_option,
     is_interactive,
     note,
     output,
@@ -28,7 +30,7 @@ from eureka_agent.common.paths import shorten_paths
 
 SubRunsFolder = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--runs",
         metavar="DIR",
         parser=typed_folder,
@@ -58,7 +60,7 @@ def list_runs(context: typer.Context, runs: RunsFolder = RUNS, as_json: AsJson =
 @runs_app.command(name="compare")
 def compare_runs(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two or more, as for show.")],
+    names: Annotated[list[str], Argument(metavar="RUN...", help="Two or more, as for show.")],
     runs: SubRunsFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -81,16 +83,16 @@ def compare_runs(
 def clean_runs(
     context: typer.Context,
     older: Annotated[
-        float, typer.Option(metavar="DAYS", min=0, help="Newer runs stay (by their last change).")
+        float, Option(metavar="DAYS", min=0, help="Newer runs stay (by their last change).")
     ] = 30.0,
     losers: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--losers",
             help="Of finished runs, also policies and episodes of all but generations' winners.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask.")] = False,
     runs: SubRunsFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -122,7 +124,7 @@ def clean_runs(
 @app.command()
 def show(
     run: RunName,
-    candidate: Annotated[int | None, typer.Argument(help="Number of a candidate.")] = None,
+    candidate: Annotated[int | None, Argument(help="Number of a candidate.")] = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -146,12 +148,7 @@ def show(
 @app.command()
 def report(
     run: RunName,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", parser=typed_path, help="The file; by default report.html in the run."
-        ),
-    ] = None,
+    out: Annotated[Path | None, file_option("The file; by default report.html in the run.")] = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -171,7 +168,7 @@ def report(
 def watch(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN...", help="Runs, as for show; without any, the newest ones."),
+        Argument(metavar="RUN...", help="Runs, as for show; without any, the newest ones."),
     ] = None,
     runs: RunsFolder = RUNS,
 ) -> None:
@@ -184,31 +181,27 @@ def watch(
 @app.command()
 def play(
     policy: Annotated[
-        str,
-        typer.Argument(metavar="RUN|POLICY", help="A run, for its best policy, or a policy's zip."),
+        str, Argument(metavar="RUN|POLICY", help="A run, for its best policy, or a policy's zip.")
     ],
     candidate: Annotated[
-        int | None, typer.Option(metavar="N", help="The policy of this candidate of the run.")
+        int | None, Option(metavar="N", help="The policy of this candidate of the run.")
     ] = None,
     beside: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="OTHER", help="One more: a candidate's number, another run, or a policy's zip."
         ),
     ] = None,
-    video: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", parser=typed_path, help="Film an episode: .mp4 or .gif."),
-    ] = None,
-    episode: Annotated[int, typer.Option(help="Which episode is filmed, counted from 0.")] = 0,
+    video: Annotated[Path | None, file_option("Film an episode: .mp4 or .gif.")] = None,
+    episode: Annotated[int, Option(help="Which episode is filmed, counted from 0.")] = 0,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds of it to film; by default all.")
+        float | None, Option(min=0.1, help="Seconds of it to film; by default all.")
     ] = None,
     camera: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Film with this camera of the model.")
+        str | None, Option(metavar="NAME", help="Film with this camera of the model.")
     ] = None,
     environment: Annotated[
-        str | None, typer.Option("--env", metavar="ENV", help="For a zip that does not name it.")
+        str | None, Option("--env", metavar="ENV", help="For a zip that does not name it.")
     ] = None,
     trust: Trust = False,
     runs: RunsFolder = RUNS,
@@ -259,15 +252,13 @@ def track(
     run: RunName,
     tensorboard: Annotated[
         Path,
-        typer.Option(
+        Option(
             metavar="DIR",
             parser=typed_path,
             help="The event files go into a folder of the run's name there.",
         ),
     ] = Path("tensorboard"),
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Go on as long as the search does.")
-    ] = False,
+    follow: Annotated[bool, Option("--follow", help="Go on as long as the search does.")] = False,
     runs: RunsFolder = RUNS,
 ) -> None:
     """Write a run as event files for TensorBoard; the run stays as it is."""

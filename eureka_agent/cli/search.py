@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from eureka_agent.cli.options import (
     RUNS,
@@ -22,6 +23,7 @@ from eureka_agent.cli.options import (
     agreement,
     app,
     count,
+    file_option,
     note,
     output,
     read_text,
@@ -41,55 +43,45 @@ def search(
     environment: EnvironmentName,
     goal: Annotated[
         str | None,
-        typer.Option(
-            help="The task in one sentence; one of your own needs --fitness or --no-fitness."
-        ),
+        Option(help="The task in one sentence; one of your own needs --fitness or --no-fitness."),
     ] = None,
     designer: Annotated[
         str | None,
-        typer.Option(help="What writes the programs: offline, or openai for a language model."),
+        Option(help="What writes the programs: offline, or openai for a language model."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="The language model; its key is read from OPENAI_API_KEY.")
+        str | None, Option(help="The language model; its key is read from OPENAI_API_KEY.")
     ] = None,
     base_url: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Any server that speaks the OpenAI protocol."),
+        str | None, Option(metavar="URL", help="Any server that speaks the OpenAI protocol.")
     ] = None,
-    generations: Annotated[int | None, typer.Option(help="Generations of candidates.")] = None,
-    candidates: Annotated[int | None, typer.Option(help="Candidates per generation.")] = None,
+    generations: Annotated[int | None, Option(help="Generations of candidates.")] = None,
+    candidates: Annotated[int | None, Option(help="Candidates per generation.")] = None,
     steps: Steps = None,
     seed: Seed = None,
     device: Device = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="K=V", help="Any other setting: see the command config show."
-        ),
+        Option("--set", metavar="K=V", help="Any other setting: see the command config show."),
     ] = None,
     fitness: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            parser=typed_path,
-            help="Python file that scores your own goal: fitness(<signals>) returns a number per "
-            "step (docs/tutorial.md, step 3).",
+        file_option(
+            "Python file that scores your own goal: fitness(<signals>) returns a number per "
+            "step (docs/tutorial.md, step 3)."
         ),
     ] = None,
-    init: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", parser=typed_path, help="A reward program to start from."),
-    ] = None,
+    init: Annotated[Path | None, file_option("A reward program to start from.")] = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option(metavar="N", parser=count, help="Tokens that the language model may use."),
+        Option(metavar="N", parser=count, help="Tokens that the language model may use."),
     ] = None,
     max_cost: Annotated[
-        float | None, typer.Option(metavar="USD", help="What the language model may cost.")
+        float | None, Option(metavar="USD", help="What the language model may cost.")
     ] = None,
     no_fitness: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--no-fitness",
             help="Search without a fitness: candidates rank by the rewards of the others, and "
             "nothing checks whether the goal is met.",
@@ -97,7 +89,7 @@ def search(
     ] = False,
     sandbox: Sandbox = None,
     preset: Annotated[
-        str, typer.Option(metavar="P", help="Settings to begin with: see the command presets.")
+        str, Option(metavar="P", help="Settings to begin with: see the command presets.")
     ] = "default",
     runs: RunsFolder = RUNS,
     plain: Plain = False,
@@ -152,7 +144,7 @@ def search(
 def resume(
     run: RunName,
     generations: Annotated[
-        int, typer.Option(metavar="+N", min=0, help="Add N generations to a finished search.")
+        int, Option(metavar="+N", min=0, help="Add N generations to a finished search.")
     ] = 0,
     trust: Trust = False,
     runs: RunsFolder = RUNS,
@@ -171,12 +163,9 @@ def resume(
 @app.command()
 def train(
     environment: EnvironmentName,
-    reward: Annotated[
-        Path, typer.Option(metavar="FILE", parser=typed_path, help="The reward program.")
-    ],
+    reward: Annotated[Path, file_option("The reward program.")],
     trainer: Annotated[
-        str | None,
-        typer.Option(help="The trainer: population, or sb3 for stable-baselines3's own PPO."),
+        str | None, Option(help="The trainer: population, or sb3 for stable-baselines3's own PPO.")
     ] = None,
     steps: Steps = None,
     seed: Seed = None,
@@ -203,10 +192,7 @@ def train(
     from eureka_agent.search.setup import new_search  # loads torch and MuJoCo
 
     setup = new_search(
-        environment,
-        runs,
-        lambda found: SearchConfig.for_environment(found, **changes),
-        given=text,
+        environment, runs, lambda found: SearchConfig.for_environment(found, **changes), given=text
     )
     _search(setup, plain)
 
@@ -214,9 +200,7 @@ def train(
 @app.command()
 def critique(
     environment: EnvironmentName,
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", parser=typed_path, help="The reward program.")
-    ],
+    file: Annotated[Path, Argument(metavar="FILE", parser=typed_path, help="The reward program.")],
     as_json: AsJson = False,
 ) -> None:
     """Check one reward program: its text, then what it pays on real transitions."""
@@ -243,8 +227,7 @@ def critique(
 def evaluate(
     run: RunName,
     seeds: Annotated[
-        int,
-        typer.Option(min=1, max=MOST_TRAININGS, help="Fresh training seeds for each reward."),
+        int, Option(min=1, max=MOST_TRAININGS, help="Fresh training seeds for each reward.")
     ] = 5,
     trust: Trust = False,
     runs: RunsFolder = RUNS,
