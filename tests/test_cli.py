@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 from support import run
 
+from eureka_agent.search.setup import SearchSetup
+
 ENV_KEYS = {"name", "task", "signals"}
+REWARD = '''"""Keep the pole up."""
+WEIGHTS = {"up": 1.0}
+
+def compute_reward(pole_up):
+    return {"up": pole_up}
+'''
 
 
 @pytest.mark.parametrize(
@@ -139,19 +147,19 @@ def test_commands_about_runs_do_not_load_the_simulator() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_a_reward_is_trained_and_shown(tmp_path: Path) -> None:
-    reward = tmp_path / "mine.py"
-    reward.write_text(
-        '"""Keep the pole up."""\nWEIGHTS = {"up": 1.0}\n\n'
-        'def compute_reward(pole_up):\n    return {"up": pole_up}\n'
+def test_train_prepares_a_search_with_the_given_reward_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[SearchSetup] = []
+    monkeypatch.setattr(
+        "eureka_agent.cli.search._search", lambda setup, plain: prepared.append(setup)
     )
-    done = run(
-        "train", "cartpole", "--reward", str(reward), "--steps", "4000", "--plain", cwd=tmp_path
-    )
+    (tmp_path / "mine.py").write_text(REWARD)
+    done = run("train", "cartpole", "--reward", "mine.py", "--steps", "4e3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    shown = json.loads(run("show", "latest", "--json", cwd=tmp_path).stdout)
-    assert shown["status"] == "finished"
-    assert (tmp_path / shown["best"]["policy_path"]).is_file()
-    one = json.loads(run("show", "latest", "1", "--json", cwd=tmp_path).stdout)
-    assert "Keep the pole up" in one["text"]
-    assert "Keep the pole up" in run("show", "latest", cwd=tmp_path).stdout
+    (setup,) = prepared
+    config = setup.config
+    assert (config.designer, config.trainer, config.steps) == ("given", "population", 4000)
+    assert (config.generations, config.candidates, config.retrainings) == (1, 1, 0)
+    assert setup.run.path.parent == tmp_path / "runs"
+    setup.run.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sledge import sledge
 from support import command
+from support import run as here
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.search.arguments import require_evaluable
@@ -76,7 +77,18 @@ def test_a_search_works_from_a_relative_folder_with_relative_paths(measured: Pat
         assert reader.status() == "finished"
         fitness = reader.candidates()[0].fitness
     assert fitness is not None
-    assert run(measured, "report", "variant").stdout.strip() == f"runs/{path.name}/report.html"
+    report = here("report", "variant", cwd=measured)
+    assert report.stdout.strip() == f"runs/{path.name}/report.html"
+
+
+def test_show_finds_what_a_search_wrote(measured: Path) -> None:
+    shown = json.loads(here("show", "variant", "--json", cwd=measured).stdout)
+    assert shown["status"] == "finished"
+    assert (measured / shown["best"]["policy_path"]).is_file()
+    number = str(shown["best"]["candidate"])
+    one = json.loads(here("show", "variant", number, "--json", cwd=measured).stdout)
+    assert "def compute_reward" in one["text"]
+    assert "compute_reward" in here("show", "variant", cwd=measured).stdout
 
 
 @pytest.mark.long
