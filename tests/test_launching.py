@@ -1,4 +1,4 @@
-"""A search is launched, looked at and gone on with from any folder, also without a fitness."""
+"""A search starts, resumes and can be inspected from any folder, even without a fitness."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where somebody works: a name that a shell and a URL would have to quote, and a robot."""
+    """A working folder with a robot, under a name that shells and URLs must quote."""
     folder = tmp_path_factory.mktemp("launch") / "o'ne zwölf"
     sledge(folder / "my robots" / "sledge")
     variant = folder / "my robots" / "variant"
@@ -64,7 +64,7 @@ def measured(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def unmeasured(folder: Path) -> tuple[Path, str, str]:
-    """That folder, with a search without a fitness; its name, and what it said."""
+    """That folder with a search without a fitness, the run's name and its output."""
     words = ("search", "my robots/sledge", "--goal", "Spin.", "--no-fitness", *SMALL)
     done = run(folder, *words)
     name = find_run("latest", folder / "runs").name

@@ -1,4 +1,4 @@
-"""What the commands `new-env` and `check-env` print."""
+"""The output of the commands `new-env` and `check-env`."""
 
 import shlex
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the commands share: the app, common options, and how they read and print."""
+"""The app, options that several commands share, and helpers that read and print."""
 
 import json
 import shutil

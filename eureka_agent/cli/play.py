@@ -1,4 +1,4 @@
-"""What the command `play` needs: the policies that a person named, and what their programs pay."""
+"""Helpers of the command `play`: find policies, and ask workers what their programs pay."""
 
 from contextlib import ExitStack
 from pathlib import Path

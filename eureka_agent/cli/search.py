@@ -77,7 +77,7 @@ def search(
         Option(metavar="N", parser=count, help="Tokens that the language model may use."),
     ] = None,
     max_cost: Annotated[
-        float | None, Option(metavar="USD", help="What the language model may cost.")
+        float | None, Option(metavar="USD", help="The most that the language model may cost.")
     ] = None,
     no_fitness: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""What a search may spend on its language model."""
+"""The limits on tokens and costs of a search's language model."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""What the client learns about a server: accepted parameters, window size, concurrent requests."""
+"""Learn about a server: accepted parameters, window size, concurrent requests."""
 
 import asyncio
 import json

@@ -25,7 +25,7 @@ class UnusableReply(Exception):
 
 @dataclass(frozen=True)
 class Answers:
-    """What came of questions.
+    """The results of questions.
 
     Attributes:
         rows: the answers.
@@ -197,7 +197,7 @@ class MissingProgram:
 
 
 _WHOLE = "Give the complete program in one ```python fence."
-_OUR_LIMIT = "more room is --set reply_tokens={more}, as far as the model has it"
+_OUR_LIMIT = "--set reply_tokens={more} gives more room, up to the model's own limit"
 _THEIR_LIMIT = (
     "the server's own limit cut it, as {limit} were asked for: raise that, or its window (Ollama: "
     "num_predict, OLLAMA_CONTEXT_LENGTH)"

@@ -132,7 +132,7 @@ VERSIONED = PermanentFailure(
 )
 REFUSED = PermanentFailure(
     "refused a request to the model {model}",
-    "Change what it names, or name another model with --model.",
+    "Change the setting that it names, or name another model with --model.",
 )
 BY_STATUS = {
     401: NO_KEY,
@@ -146,7 +146,7 @@ BY_STATUS = {
     501: NO_SERVICE,
     511: SIGN_IN,
 }
-"""What statuses mean that are not retried; any other is `REFUSED`."""
+"""Meanings of statuses that are not retried; any other is `REFUSED`."""
 PROMPT_TOO_LONG = (
     r"\b(?:prompt|input|messages?|conversation)\b[a-z' ]{0,20}(?:too (?:long|large)|longer than)"
 )
@@ -187,7 +187,7 @@ BY_WORDS = {
     KEPT_OUT: r"firewall|virtual network|rbac: access|cloudflare|just a moment|blocked by|"
     r"unsupported_country|(country|region|territory|location).{0,30}not supported",
 }
-"""What a server's words mean, whatever the status; the first pattern that matches counts."""
+"""Meanings of a server's words, whatever the status; the first pattern that matches counts."""
 PASSED_ON = {
     *(NOT_ALLOWED, FILTERED, NO_CHAT, STREAMS_ONLY, NO_MEMORY, NO_MODEL, TOO_LONG, NO_KEY),
 }

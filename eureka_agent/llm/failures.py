@@ -171,7 +171,7 @@ class FailureExplainer:
         source = self.endpoint.source
         if "RemoteProtocolError" in kinds and not midway and "disconnected" not in said:
             return ModelRefused(
-                f"What listens at {self._address} does not speak http{quoted(said)}.",
+                f"The server at {self._address} does not speak http{quoted(said)}.",
                 f"Correct {source}: some servers want https:// there.",
                 WRONG,
             )

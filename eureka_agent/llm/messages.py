@@ -1,4 +1,4 @@
-"""What goes to a model, what comes back, and the errors that end a request."""
+"""Messages to a model, its replies, and the errors that end a request."""
 
 import base64
 from collections.abc import Sequence

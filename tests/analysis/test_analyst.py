@@ -1,4 +1,4 @@
-"""The analyst: what a model says of a policy's episodes, as far as the episodes bear it out."""
+"""The analyst believes a model's opinion only where the episodes that it was shown support it."""
 
 import json
 from collections.abc import Iterator, Mapping

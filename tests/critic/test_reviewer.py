@@ -1,4 +1,4 @@
-"""A reviewer's answer is believed only as far as it makes sense, and stops nothing."""
+"""A reviewer's answer is believed only if it is consistent, and never stops a search."""
 
 import json
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def review(
     parts: str = FREE,
     **subject: Any,
 ) -> tuple[dict[int, Any], Loopback]:
-    """What a scripted model says of the run's candidates, and what it was asked."""
+    """The verdicts of a scripted model on the run's candidates, and the server it ran on."""
     with Loopback(script) as server:
         settings = ModelSettings(model="any", base_url=server.url, attempts=1)
         budget = Budget(run, max_tokens=max_tokens)

@@ -1,4 +1,4 @@
-"""What a server or model refuses is left out, shortened or renamed from then on."""
+"""Parameters, lengths and pictures that a server refuses are changed or left out from then on."""
 
 import base64
 import json

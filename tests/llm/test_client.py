@@ -25,7 +25,7 @@ HELLO = {"#0": [ChatMessage("system", "Be kind."), ChatMessage("user", "Hello?")
 
 
 def says(received: Received) -> str:
-    """What the last message of a request says."""
+    """The text of the last message of a request."""
     return received.messages[-1]["content"]
 
 

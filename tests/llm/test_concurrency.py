@@ -9,7 +9,7 @@ from eureka_agent.llm import ModelUnavailable
 
 
 class OneSlot:
-    """Answers one request after the other, each in its time, whoever still listens.
+    """Answers one request after the other, even if the client has given up.
 
     Args:
         seconds: that each takes.

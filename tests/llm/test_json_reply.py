@@ -1,4 +1,4 @@
-"""What is taken from a model's words is JSON, and numbers that it was shown."""
+"""A reply is read as JSON, and only numbers that the model was shown are believed."""
 
 import pytest
 

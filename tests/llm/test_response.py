@@ -11,7 +11,7 @@ PROGRAM = '```python\n"""Go."""\n```'
 
 
 def reply(ask: Any, answer: Completion | Raw) -> Reply:
-    """What a client makes of an answer."""
+    """The reply that a client makes from an answer."""
     with Loopback(lambda received: answer) as server:
         return ask(server).replies["#0"]
 

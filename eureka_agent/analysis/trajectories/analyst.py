@@ -226,7 +226,7 @@ def read_analyst_reply(
 class _Reader:
     """Reads statements one by one, and counts those that cannot be believed.
 
-    Its methods raise ValueError, of which pydantic's own error is a kind, for such a statement.
+    Its methods raise ValueError for such a statement; pydantic's ValidationError is one.
     """
 
     def __init__(
@@ -294,7 +294,7 @@ class _Reader:
 
 
 def _readable(entries: Sequence[object], read: Callable[[Any], T]) -> list[T]:
-    """What can be read of the first entries."""
+    """The readable ones among the first entries."""
     found: list[T] = []
     for entry in entries[:MOST_ENTRIES]:
         with suppress(ValueError):
@@ -323,7 +323,7 @@ class AnalystRequest:
         own: which of them are of its selected checkpoint `[E]`, at least one.
         diagnosis: what the rules found in them, where anything is known.
         failures: the same in sentences; empty for those of the diagnosis.
-        reflection: how its training went, in words; may be empty.
+        reflection: a description of its training; may be empty.
     """
 
     candidate: CandidateRow
