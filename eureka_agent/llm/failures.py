@@ -31,38 +31,30 @@ LATER = "Resume the run later."
 OWN_FAULT = "Resume the run later; if the server is your own, its log says more."
 
 
+@dataclass(eq=False)
 class TransientFailure(Exception):
     """Raised when a request failed in a way that may pass.
 
-    Args:
+    Attributes:
         what: what happened, as the start of a sentence.
         detail: more about it in the words of the server or the network; may be "".
         asked_s: seconds that the server asks to wait.
         remedy: what to do if it does not pass.
         crowded: whether too many requests under way may be the cause.
         silent: whether no answer came in time.
-
-    Attributes:
         counts: whether it counts against the attempts after which a request is given up.
     """
 
-    def __init__(
-        self,
-        what: str,
-        detail: str = "",
-        asked_s: float = 0.0,
-        remedy: str = LATER,
-        *,
-        crowded: bool = False,
-        silent: bool = False,
-    ) -> None:
-        super().__init__(f"{what}{quoted(detail)}")
-        self.what = what
-        self.asked_s = asked_s
-        self.remedy = remedy
-        self.crowded = crowded
-        self.silent = silent
-        self.counts = True
+    what: str
+    detail: str = ""
+    asked_s: float = 0.0
+    remedy: str = LATER
+    crowded: bool = False
+    silent: bool = False
+    counts: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.what}{quoted(self.detail)}"
 
 
 @dataclass(frozen=True)
@@ -129,9 +121,11 @@ class FailureExplainer:
     def unusable(self, body: UnusableBody) -> TransientFailure | ModelRefused:
         """Explain a body that holds no reply and no error."""
         if body.passes:
-            return TransientFailure(f"The model's server {body}")
+            return TransientFailure(f"The model's server {body.happened}")
         remedy = body.remedy or NO_SERVICE.remedy.format(**self._names())
-        return ModelRefused(f"The model's server at {self._address} {body}.", remedy, WRONG)
+        return ModelRefused(
+            f"The model's server at {self._address} {body.happened}.", remedy, WRONG
+        )
 
     def response(
         self, failed: FailedResponse

@@ -36,19 +36,19 @@ STOPPED = ("length", "content_filter")
 """Ends after which a message may be missing."""
 
 
+@dataclass(eq=False)
 class UnusableBody(Exception):
-    """Raised when a body holds no reply; the text ends the sentence "The model's server …".
+    """Raised when a body holds no reply.
 
-    Args:
-        text: what the server sent.
+    Attributes:
+        happened: ends the sentence "The model's server …".
         passes: whether another answer may be better: this one broke off, or is empty.
         remedy: what to do; "" where the address is to blame.
     """
 
-    def __init__(self, text: str, *, passes: bool = True, remedy: str = "") -> None:
-        super().__init__(text)
-        self.passes = passes
-        self.remedy = remedy
+    happened: str
+    passes: bool = True
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,11 @@ class FailedResponse:
         return " ".join([self.said, *_codes(self.body)])[:WORDS_LIMIT].lower()
 
 
+@dataclass(eq=False)
 class ErrorInBody(Exception):
-    """Raised when a body with a status of success holds an error: routers pass failures on so.
+    """Raised when a body with a status of success holds an error: routers pass failures on so."""
 
-    Args:
-        failed: the error.
-    """
-
-    def __init__(self, failed: FailedResponse) -> None:
-        super().__init__(failed.said)
-        self.failed = failed
+    failed: FailedResponse
 
 
 def read_reply(
