@@ -14,7 +14,7 @@ from eureka_agent.reward import parse
 from eureka_agent.training import Population
 
 NETWORK = {"hidden": (400, 200, 100), "activation": "elu"}
-ROLLOUT = {"horizon": 16, "epochs": 5, "minibatches": 4}
+ROLLOUT = {"n_steps": 16, "n_epochs": 5, "minibatches": 4}
 CHECK_EPISODES = 16
 
 

@@ -30,7 +30,7 @@ class Sledge(Environment):
     termination = "The sledge leaves the rail."
     substeps = 1
     episode_steps = 30
-    training = TrainingSettings(hidden=(32,), horizon=16, epochs=2, lanes=3, worlds=4)
+    training = TrainingSettings(hidden=(32,), n_steps=16, n_epochs=2, lanes=3, worlds=4)
 
     @signal(unit="m", kind="position")
     def place(self, state):

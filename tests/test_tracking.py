@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from eureka_agent.common.errors import MissingError, UsageError
 from eureka_agent.store import Run, RunReader
-from eureka_agent.tracking import FILE, EventFile, Tracker, describe_events, track
+from eureka_agent.tracking import Tracker, describe_events, track
 from eureka_agent.video.film import write_film
 
 PROGRAM = '"""Stay up."""\n\nWEIGHTS = {"up": 1.0}  # \ud800 \x1b[2J\n'
@@ -58,7 +58,7 @@ def curve(folder: Path, tag: str) -> list[tuple[int, float]]:
 
 
 def texts(folder: Path, tag: str) -> list[str]:
-    events: list[Any] = read(folder).Tensors(tag)
+    events: list[Any] = read(folder).Tensors(f"{tag}/text_summary")
     return [event.tensor_proto.string_val[0].decode() for event in events]
 
 
@@ -89,12 +89,15 @@ def test_programs_and_reflections_are_texts_without_control_characters(
     assert "not finite" in texts(folder / "candidate-002", "failure")[0]
 
 
-def test_writing_again_replaces_what_was_written(run: Run, tmp_path: Path) -> None:
+def test_writing_again_replaces_our_files_and_keeps_those_of_others(
+    run: Run, tmp_path: Path
+) -> None:
     folder = track(run, tmp_path / "tb")
+    (ours,) = (folder / "search").glob("events.out.tfevents.*")
     other = folder / "candidate-001" / "events.out.tfevents.1.somebody"
-    shutil.copy(folder / "search" / FILE, other)
+    shutil.copy(ours, other)
     track(run, tmp_path / "tb")
-    assert other.is_file(), "files of others stay"
+    assert other.is_file()
     other.unlink()
     assert len(curve(folder / "candidate-001", "fitness")) == 2
 
@@ -146,16 +149,16 @@ def test_a_run_is_only_read(run: Run, tmp_path: Path) -> None:
 
 
 def test_without_tensorboard_the_command_that_installs_it_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert describe_events().startswith("event files")
-    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto", None)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
     with pytest.raises(MissingError, match="pip install"):
-        EventFile(tmp_path, anew=True)
-    assert list(tmp_path.iterdir()) == []
+        track(run, tmp_path / "tb")
+    assert not (tmp_path / "tb").exists()
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(UsageError, match="taken"):
-        EventFile(tmp_path / "taken", anew=True)
+        track(run, tmp_path / "taken")

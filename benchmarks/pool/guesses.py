@@ -68,7 +68,7 @@ def guesses(cell: Cell) -> dict[str, list[Any]]:
 def _distances(
     run: Run, bank: Bank, scorer: Scorer, environment: Environment, texts: Sequence[str]
 ) -> np.ndarray:
-    reward_comparison = RewardComparison(run, bank, scorer, environment.training.discount)
+    reward_comparison = RewardComparison(run, bank, scorer, environment.training.gamma)
     return reward_comparison.distances(texts).matrix
 
 

@@ -20,7 +20,7 @@ from eureka_agent.common.errors import UsageError
 from eureka_agent.config import SearchConfig
 from eureka_agent.critic.critic import thought_of
 from eureka_agent.environment import Environment, pools
-from eureka_agent.search.loop import train_and_judge
+from eureka_agent.search.loop import store_results, train_and_judge
 from eureka_agent.search.trainer import Trainer
 from eureka_agent.store import CandidateRow, Run, RunReader, list_runs
 from eureka_agent.workers.judge_client import JudgeClient
@@ -149,7 +149,8 @@ def train_cell(cell: Cell) -> Generator[Run, None, None]:
             if all(_done(run, row) for row in rows):
                 continue
             waiting = [row for row in rows if row.state in UNTRAINED]
-            train_and_judge(run, trainer, config, waiting, environment, bank)
+            outcomes = train_and_judge(run, trainer, config, waiting)
+            store_results(run, waiting, outcomes, environment, config, bank)
             report(run, judge, config, run.candidates(generation))
             yield run
         run.set_phase("finished")

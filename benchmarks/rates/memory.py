@@ -38,7 +38,7 @@ def worker_memory(name: str, lanes: int, worlds: int, threads: int) -> float:
     with TrainerClient(environment, config, None) as worker:
         for lane in range(lanes):
             worker.load(lane, text, seed=lane)
-        worker.advance(ROLLOUTS * environment.training.horizon * worlds, lambda done: None)
+        worker.advance(ROLLOUTS * environment.training.n_steps * worlds, lambda done: None)
         worker.weights(range(lanes))
         for lane in range(lanes):
             worker.score(lane, recorded)

@@ -26,13 +26,13 @@ GROUPS = "_groups"
 """Where a population keeps its groups of lanes; each runs in a thread of its own."""
 WATCHED = (
     ("advance", OTHER),
-    ("_collect", STORING),
+    ("_collect_rollout", STORING),
     ("_stack.actor", INFERENCE),
     ("_worlds.step", ENVIRONMENT),
     ("_worlds.simulator.step", PHYSICS),
     ("_worlds._begin", RESETS),
-    ("_evaluate", REWARD),
-    ("_learn", UPDATE),
+    ("_compute_rewards", REWARD),
+    ("_update", UPDATE),
 )
 """What is timed: a method of a group, and the phase that its time counts as, but for what is
 watched within it."""

@@ -51,8 +51,8 @@ class Setting:
             environment.training,
             hidden=hidden,
             worlds=self.worlds,
-            horizon=self.horizon,
-            epochs=self.epochs,
+            n_steps=self.horizon,
+            n_epochs=self.epochs,
             minibatches=self.minibatches,
         )
         return environment

@@ -56,11 +56,11 @@ class AllegroHand(Environment):
         activation="elu",
         initial_log_std=-1.0,
         worlds=128,
-        horizon=16,
-        epochs=4,
-        discount=0.97,
+        n_steps=16,
+        n_epochs=4,
+        gamma=0.97,
         learning_rate=5e-4,
-        kl_target=0.02,
+        target_kl=0.02,
         budget=400_000,
     )
     task_state: ClassVar[Mapping[str, int]] = {"goal": 4, "reached": 1}

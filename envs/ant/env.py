@@ -41,7 +41,7 @@ class Ant(Environment):
     substeps = 5
     episode_steps = 1000
     termination = "The torso's centre is lower than 0.2 m or higher than 1.0 m above the ground."
-    training = TrainingSettings(kl_target=0.03, epochs=8, initial_log_std=-0.7, budget=500_000)
+    training = TrainingSettings(target_kl=0.03, n_epochs=8, initial_log_std=-0.7, budget=500_000)
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model with names for its motors and a site at each foot."""

@@ -34,7 +34,7 @@ class AntIsaac(Ant):
     substeps = 2
     termination = "The torso's centre is lower than 0.31 m above the ground."
     training = TrainingSettings(
-        hidden=(128, 128), kl_target=0.03, epochs=8, initial_log_std=-0.7, budget=500_000
+        hidden=(128, 128), target_kl=0.03, n_epochs=8, initial_log_std=-0.7, budget=500_000
     )
 
     def build(self) -> mujoco.MjSpec:

@@ -38,7 +38,7 @@ class BallBalance(Environment):
     substeps = 2
     episode_steps = 500
     termination = "The ball's centre is lower than 0.15 m above the ground: it has left the tray."
-    training = TrainingSettings(kl_target=0.02, initial_log_std=-1.0, budget=300_000)
+    training = TrainingSettings(target_kl=0.02, initial_log_std=-1.0, budget=300_000)
 
     @signal(unit="m", kind="position", size=3, axes=WORLD)
     def ball_position(self, state: State) -> Tensor:

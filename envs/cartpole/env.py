@@ -25,7 +25,7 @@ class CartpoleSwingUp(Environment):
     start = "The cart stands in the middle and the pole hangs straight down, both nearly at rest."
     substeps = 4
     episode_steps = 250
-    training = TrainingSettings(worlds=32, discount=0.98, budget=200_000)
+    training = TrainingSettings(worlds=32, gamma=0.98, budget=200_000)
 
     @signal(unit="m", kind="position")
     def cart_position(self, state: State) -> Tensor:

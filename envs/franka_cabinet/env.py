@@ -42,8 +42,8 @@ class FrankaCabinet(Environment):
         hidden=(128, 128),
         activation="elu",
         initial_log_std=-0.7,
-        epochs=8,
-        kl_target=0.02,
+        n_epochs=8,
+        target_kl=0.02,
         budget=500_000,
     )
 

@@ -28,7 +28,7 @@ class HalfCheetah(Environment):
     )
     substeps = 5
     episode_steps = 1000
-    training = TrainingSettings(kl_target=0.03, epochs=8, initial_log_std=-0.7)
+    training = TrainingSettings(target_kl=0.03, n_epochs=8, initial_log_std=-0.7)
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model."""

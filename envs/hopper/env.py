@@ -37,7 +37,7 @@ class Hopper(Environment):
         "The torso's centre is 0.7 m above the ground or lower, the torso is pitched by 0.2 rad "
         "or more either way, or a joint angle (rad) or any velocity (m/s, rad/s) reaches 100."
     )
-    training = TrainingSettings(kl_target=0.03, epochs=8, initial_log_std=-0.7, budget=500_000)
+    training = TrainingSettings(target_kl=0.03, n_epochs=8, initial_log_std=-0.7, budget=500_000)
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model with names for its motors."""

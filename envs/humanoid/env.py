@@ -55,9 +55,9 @@ class Humanoid(Environment):
     termination = "The torso's centre is at 1.0 m above the ground or lower, or at 2.0 m or higher."
     training = TrainingSettings(
         hidden=(256, 256),
-        discount=0.97,
-        kl_target=0.02,
-        epochs=8,
+        gamma=0.97,
+        target_kl=0.02,
+        n_epochs=8,
         initial_log_std=-0.7,
         budget=600_000,
     )

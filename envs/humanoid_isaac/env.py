@@ -60,9 +60,9 @@ class HumanoidIsaac(Environment):
     termination = "The torso's centre is lower than 0.8 m above the ground."
     training = TrainingSettings(
         hidden=(256, 256),
-        discount=0.97,
-        kl_target=0.02,
-        epochs=8,
+        gamma=0.97,
+        target_kl=0.02,
+        n_epochs=8,
         initial_log_std=-0.7,
         budget=600_000,
     )

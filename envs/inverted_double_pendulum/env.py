@@ -25,7 +25,7 @@ class InvertedDoublePendulum(Environment):
     substeps = 5
     episode_steps = 1000
     termination = "The top of the upper pole is 1 m above the rail or lower (1.2 m is upright)."
-    training = TrainingSettings(kl_target=0.02, initial_log_std=-1.0, budget=150_000)
+    training = TrainingSettings(target_kl=0.02, initial_log_std=-1.0, budget=150_000)
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model with a camera."""

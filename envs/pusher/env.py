@@ -54,7 +54,7 @@ class Pusher(Environment):
     substeps = 5
     episode_steps = 100
     training = TrainingSettings(
-        worlds=32, discount=0.95, kl_target=0.03, initial_log_std=-0.5, budget=500_000
+        worlds=32, gamma=0.95, target_kl=0.03, initial_log_std=-0.5, budget=500_000
     )
 
     def build(self) -> mujoco.MjSpec:

@@ -34,7 +34,7 @@ class Quadcopter(Environment):
     termination = (
         "The chassis is more than 3 m from the target or lower than 0.3 m above the ground."
     )
-    training = TrainingSettings(kl_target=0.03, epochs=8, initial_log_std=-1.5, budget=600_000)
+    training = TrainingSettings(target_kl=0.03, n_epochs=8, initial_log_std=-1.5, budget=600_000)
 
     @signal(unit="m", kind="position", size=3, axes=WORLD)
     def chassis_position(self, state: State) -> Tensor:

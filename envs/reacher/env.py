@@ -32,7 +32,7 @@ class Reacher(Environment):
     substeps = 2
     episode_steps = 50
     training = TrainingSettings(
-        horizon=50, epochs=8, discount=0.95, kl_target=0.03, initial_log_std=-1.0, budget=300_000
+        n_steps=50, n_epochs=8, gamma=0.95, target_kl=0.03, initial_log_std=-1.0, budget=300_000
     )
 
     def build(self) -> mujoco.MjSpec:

@@ -31,11 +31,11 @@ class Swimmer(Environment):
     episode_steps = 1000
     training = TrainingSettings(
         worlds=16,
-        horizon=256,
+        n_steps=256,
         gae_lambda=0.99,
-        discount=0.9999,
-        kl_target=0.03,
-        epochs=8,
+        gamma=0.9999,
+        target_kl=0.03,
+        n_epochs=8,
         initial_log_std=-0.7,
         budget=300_000,
     )

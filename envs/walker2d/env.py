@@ -43,7 +43,7 @@ class Walker2d(Environment):
         "The torso's centre is at 0.8 m above the ground or lower, or at 2.0 m or higher, or the "
         "torso is pitched by 1.0 rad or more either way."
     )
-    training = TrainingSettings(kl_target=0.03, epochs=8, initial_log_std=-0.7, budget=500_000)
+    training = TrainingSettings(target_kl=0.03, n_epochs=8, initial_log_std=-0.7, budget=500_000)
 
     def build(self) -> mujoco.MjSpec:
         """Gymnasium's model with names for its motors."""

@@ -34,10 +34,7 @@ def config_show(
     from eureka_agent.search.presets import all_settings, settings_of
     from eureka_agent.views.terminal.tables import settings_table
 
-    settings = [
-        setting.as_dict() | {"changed": setting.changed}
-        for setting in all_settings(settings_of(name, runs))
-    ]
+    settings = all_settings(settings_of(name, runs))
     output(settings, lambda settings: settings_table(settings, name), as_json)
 
 

@@ -23,6 +23,17 @@ GYMNASIUM = "gymnasium:"
 CODE = "env.py"
 LEAST_WORD = 4
 """Letters of a word by which a sentence names an environment."""
+OLD_SETTINGS = {
+    "horizon": "n_steps",
+    "epochs": "n_epochs",
+    "discount": "gamma",
+    "clip": "clip_range",
+    "kl_target": "target_kl",
+    "entropy": "ent_coef",
+    "value_weight": "vf_coef",
+    "gradient_norm": "max_grad_norm",
+}
+"""Names that training settings had before, which environments may still use."""
 
 
 def environment_folder(name: str) -> Path:

@@ -97,7 +97,7 @@ class Examiner:
             for k, rewards in paid.items():
                 other = still.get(k) if contrast.other == HELD else changed.get(k)
                 results[k].append(self._result(contrast, known.cases, rewards, other))
-        discount = self._environment.training.discount
+        discount = self._environment.training.gamma
         return [
             examine(paid[k], known.cases, discount, results[k]) if k in paid else None
             for k in range(len(texts))
@@ -167,7 +167,7 @@ class Examiner:
             held_still = np.array([]) if other is None else other
             return contrast_result(contrast, paid[which], held_still)
         must_move = contrast.change is not None and contrast.expect in ("less", "more")
-        discount = 1.0 if must_move else self._environment.training.discount
+        discount = 1.0 if must_move else self._environment.training.gamma
         paid = returns(rewards, cases, discount)
         if contrast.change is None:
             return contrast_result(contrast, paid[which], paid[cases.of(contrast.other)])

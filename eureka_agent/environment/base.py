@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eureka_agent.common.environments import OLD_SETTINGS
 from eureka_agent.common.errors import UsageError
 from eureka_agent.environment.episodes import SignalLayout
 from eureka_agent.environment.model_facts import (
@@ -73,44 +75,70 @@ class TaskDescription:
     measured: bool = True
 
 
+def renamed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Training settings under their present names, with a warning where there are old ones."""
+    old = OLD_SETTINGS.keys() & settings.keys()
+    if old:
+        renamed = ", ".join(f"{name} is now {OLD_SETTINGS[name]}" for name in sorted(old))
+        warnings.warn(f"Training settings have new names: {renamed}.", FutureWarning, stacklevel=3)
+    present = {name: value for name, value in settings.items() if name not in old}
+    return present | {OLD_SETTINGS[name]: settings[name] for name in old}
+
+
+T = TypeVar("T")
+
+
+def _with_old_names(cls: type[T]) -> type[T]:
+    """Let a dataclass of settings take old names as well."""
+    init = cls.__init__
+
+    @functools.wraps(init)
+    def renaming_init(self: T, **settings: Any) -> None:
+        init(self, **renamed_settings(settings))
+
+    cls.__init__ = renaming_init
+    return cls
+
+
+@_with_old_names
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
     """PPO settings that suit an environment. They are the same for every reward trained on it."""
 
     hidden: tuple[int, ...] = (64, 64)
-    """Widths of the hidden layers, of the policy and of the value network alike."""
+    """Widths of the hidden layers, in the policy and in the value network alike."""
     activation: Literal["tanh", "elu", "relu"] = "tanh"
     """Activation of the hidden layers."""
     initial_log_std: float = 0.0
-    """Logarithm of the action spread at the start; actions live in [-1, 1]."""
+    """Logarithm of the actions' standard deviation at the start; actions live in [-1, 1]."""
     lanes: int = 4
     """K: policies trained side by side."""
     worlds: int = 64
     """N: worlds per policy."""
-    horizon: int = 32
-    """T: control steps per rollout."""
-    epochs: int = 5
+    n_steps: int = 32
+    """T: control steps per world and rollout."""
+    n_epochs: int = 5
     """Passes over a rollout."""
     minibatches: int = 4
-    """Minibatches per pass."""
-    discount: float = 0.99
+    """Minibatches per pass; a batch has N·T / minibatches rows."""
+    gamma: float = 0.99
     """Discount per control step."""
     gae_lambda: float = 0.95
     """Lambda of generalised advantage estimation."""
-    clip: float = 0.2
+    clip_range: float = 0.2
     """PPO's clip range of the probability ratio."""
     learning_rate: float = 3e-4
     """Learning rate at the start; it then follows the KL divergence."""
-    kl_target: float = 0.01
-    """KL divergence per update that the learning rate aims at."""
-    entropy: float = 0.0
+    target_kl: float = 0.01
+    """KL divergence per update that the learning rate aims at; it never ends an update early."""
+    ent_coef: float = 0.0
     """Weight of the entropy bonus."""
-    value_weight: float = 0.5
+    vf_coef: float = 0.5
     """Weight of the value loss."""
-    gradient_norm: float = 0.5
+    max_grad_norm: float = 0.5
     """Largest norm of a policy's gradient."""
     budget: int = 300_000
-    """Environment steps per training, by default."""
+    """Environment steps per training run, by default."""
 
 
 E = TypeVar("E")
@@ -387,7 +415,7 @@ class Environment:
             actions=actuator_facts(self.model),
             mass=moving_mass(self.model),
             physics_step=self.physics_step,
-            discount=self.training.discount,
+            discount=self.training.gamma,
             source=(self.folder / "env.py").read_text(encoding="utf-8"),
             weightless=not self.model.opt.gravity.any()
             or bool(self.model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_GRAVITY),

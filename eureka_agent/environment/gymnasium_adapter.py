@@ -205,7 +205,7 @@ class GymnasiumEnvironment(Environment):
             actions=self._file.actions
             or tuple(f"{name}: {low:.3g} to {high:.3g}" for name, low, high in bounds),
             physics_step=self.physics_step,
-            discount=self.training.discount,
+            discount=self.training.gamma,
         )
 
     @property

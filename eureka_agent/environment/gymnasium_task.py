@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import pydantic
 
+from eureka_agent.common.environments import OLD_SETTINGS
 from eureka_agent.common.errors import UsageError
-from eureka_agent.environment.base import TrainingSettings
+from eureka_agent.environment.base import TrainingSettings, renamed_settings
 from eureka_agent.reward import Signal, split_prefix
 from eureka_agent.reward.language import NAME_PATTERN
 from eureka_agent.reward.signals import STANDARD_PARAMETERS, SignalKind
@@ -19,7 +20,7 @@ FOLDER = Path(__file__).parent / "gymnasium_tasks"
 """Task files of well-known environments, `<id>.toml`, and the fitnesses of all."""
 OWN_SCORE = "own_score"
 """Name of the signal that only a fitness may read: what the environment itself pays."""
-DEFAULTS: dict[str, Any] = {"worlds": 16, "horizon": 64, "budget": 100_000}
+DEFAULTS: dict[str, Any] = {"worlds": 16, "n_steps": 64, "budget": 100_000}
 """Where a task file says nothing: these environments are stepped one by one, in Python."""
 
 
@@ -57,7 +58,9 @@ class TaskFile(_Table):
 
     def settings(self) -> TrainingSettings:
         """How to train, checked when the file was read."""
-        return pydantic.TypeAdapter(TrainingSettings).validate_python(DEFAULTS | self.training)
+        return pydantic.TypeAdapter(TrainingSettings).validate_python(
+            DEFAULTS | renamed_settings(self.training)
+        )
 
     def fitness_path(self) -> Path:
         """The file that measures by the environment's own score."""
@@ -93,7 +96,7 @@ def read_task(path: Path) -> TaskFile:
         raise UsageError(f"{path} cannot be read: {error}.", "Give a TOML file.") from error
     known = {field.name for field in fields(TrainingSettings)}
     for name in task.training:
-        if name not in known:
+        if name not in known | OLD_SETTINGS.keys():
             raise UsageError(
                 f"{path}: training has no setting {name!r}.", f"Known: {', '.join(sorted(known))}."
             )

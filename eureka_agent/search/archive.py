@@ -1,4 +1,10 @@
-"""The archive: what is known of a run's candidates, which of them leads, and what it ships."""
+"""The archive of candidates: which of them designers see as parents, and which one wins.
+
+`parent_candidates` is where parents are chosen: a designer builds only on the candidates that it
+returns. How one of them is picked and changed is up to the designer: the offline one does it in
+`designer/offline/mutation.py`, a language model is shown the best and its rivals
+(`designer/llm_designer.py`).
+"""
 
 import shutil
 from dataclasses import replace
@@ -12,10 +18,23 @@ from eureka_agent.store.folder import atomic_file
 from eureka_agent.views.verdict import why
 
 POLICY_FILES = ("policy.zip", "policy.json")
+CLOSE = 0.3
+"""A candidate ties with the leader if it lags by at most this fraction of the range of all."""
+
+
+def parent_candidates(run: Run, generation: int, config: SearchConfig) -> list[PastCandidate]:
+    """What a designer may know of earlier candidates, when it writes a generation.
+
+    Args:
+        run: the search.
+        generation: the one to be written.
+        config: says whether designers see results (`reflection`), and which (`memory`).
+    """
+    return remembered(past_candidates(run, generation), config)
 
 
 def past_candidates(run: Run, before: int) -> list[PastCandidate]:
-    """Candidates of the generations before `before`, as a designer may know them."""
+    """Candidates of the generations before `before`, with everything that a designer may know."""
     known = {standing.row.id: standing for standing in ranking(run)}
     return [
         PastCandidate(
@@ -37,10 +56,9 @@ def past_candidates(run: Run, before: int) -> list[PastCandidate]:
 
 
 def remembered(past: list[PastCandidate], config: SearchConfig) -> list[PastCandidate]:
-    """What a designer is told of earlier programs, by the configuration's rules.
+    """The part of the past that the configuration shows to designers.
 
-    Without reflection nothing is known of them but that they were written, as nobody needs to
-    write one twice.
+    Without reflection only the code is passed on, to avoid duplicates.
     """
     if not config.reflection:
         return [
@@ -51,15 +69,15 @@ def remembered(past: list[PastCandidate], config: SearchConfig) -> list[PastCand
         return past
     fit = [p for p in past if p.fitness is not None]
     latest = max((p.generation for p in fit), default=None)
-    of_it = [p for p in fit if p.generation == latest]
-    return sorted(of_it, key=by_merit)[:1]
+    return sorted((p for p in fit if p.generation == latest), key=by_merit)[:1]
 
 
 def ship(run: Run, candidate: CandidateRow) -> None:
-    """Make a candidate the run's best: its policy and its program, where people look for them.
+    """Make a candidate the run's best: its policy and its program in the folder `best`.
 
-    The program comes last. A process that is killed in between ships again when it is resumed, as
-    every search does before it ends; a policy of another candidate never stays beside the program.
+    The program comes last. A process that is killed in between does this again when it is resumed,
+    as every search does before it ends; a policy of another candidate never stays beside the
+    program.
     """
     best = run.path / "best"
     best.mkdir(exist_ok=True)
@@ -73,15 +91,11 @@ def ship(run: Run, candidate: CandidateRow) -> None:
     run.set_best(candidate.id)
 
 
-CLOSE = 0.3
-"""A candidate is close if it lags the leader by at most this share of the range of all."""
-
-
 def break_ties(run: Run, trainer: Trainer, config: SearchConfig) -> None:
-    """Train the candidates that are close to the leader once more; the highest mean wins.
+    """Train the candidates that tie with the leader on a second seed; the highest mean wins.
 
-    It goes on until whoever leads has been trained twice: when the leaders fall back on their
-    second seed, the next one has still only been lucky once.
+    It goes on until the leader has been trained twice: when the leaders fall back on their second
+    seed, the next one has still only been lucky once.
     """
     while close := _undecided(run, config):
         run.set_phase(f"close call: a second seed for {plural(len(close), 'candidate')}")
@@ -98,8 +112,7 @@ def break_ties(run: Run, trainer: Trainer, config: SearchConfig) -> None:
 def finalists(run: RunReader, most: int) -> list[CandidateRow]:
     """The candidates that are close to the leader, the fittest first, at most `most`.
 
-    There are none where nothing is to be settled: no candidate does better than policies without
-    training, or none than any other.
+    There are none if no candidate does better than untrained policies, or all are equal.
     """
     ranked = ranking(run)
     if not ranked or solved(run, ranked) is False:
@@ -112,7 +125,7 @@ def finalists(run: RunReader, most: int) -> list[CandidateRow]:
 
 
 def _undecided(run: RunReader, config: SearchConfig) -> list[CandidateRow]:
-    """Who trains on the second seed next: what is begun, or the finalists of an open call."""
+    """The candidates to train on the second seed next: those begun, or the finalists of a tie."""
     second = {
         t.candidate_id: t for t in run.trainings("candidate") if t.seed == config.second_seed()
     }

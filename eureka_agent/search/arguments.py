@@ -1,4 +1,4 @@
-"""What a search is asked for, checked before anything slow loads and before anything trains."""
+"""Checks of a search's arguments, before anything slow loads and before anything trains."""
 
 import ast
 from pathlib import Path
@@ -13,14 +13,11 @@ from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import command
 from eureka_agent.store import RunReader
 
-FITNESS = "fitness"
-"""Name of the function that measures."""
 HOW = (
     "It holds fitness(<signals>), which returns a number per step: see docs/tutorial.md, step 3. "
     "`eureka-agent envs ENV` lists the signals."
 )
 """What a fitness file is, for people who do not have one yet."""
-
 UNMEASURED = (
     "Nothing will check whether the goal is met: without a fitness, candidates rank by what the "
     "rewards of the others say of their policies. Watch the winner before you trust it."
@@ -28,7 +25,7 @@ UNMEASURED = (
 
 
 def check_arguments(source: str, goal: str | None, fitness: Path | None, measured: bool) -> None:
-    """Refuse what no environment could make right; a new search checks the rest.
+    """Refuse arguments that no environment could make right; a new search checks the rest.
 
     Args:
         source: the environment's name or folder, or `gymnasium:ID`.
@@ -51,13 +48,13 @@ def check_arguments(source: str, goal: str | None, fitness: Path | None, measure
     if fitness is not None:
         read_fitness(fitness)
     elif measured and goal is not None:
-        task = _told_task(source)
+        task = _stated_task(source)
         if task is not None and not same_sentence(goal, task):
             raise without_measure(task)
 
 
 def require_given(designer: str, given: bool) -> None:
-    """Refuse the designer that writes nothing where there is no program, and the other way round.
+    """Refuse the designer `given` without a program, and a given program for another designer.
 
     Raises:
         UsageError: one is there without the other.
@@ -87,17 +84,13 @@ def read_goal(goal: str | None) -> str | None:
 
 
 def same_sentence(one: str, other: str) -> bool:
-    """Whether two sentences differ in nothing but case, spaces and the full stop."""
+    """Whether two sentences differ only in case, spaces and the full stop."""
     first, second = (" ".join(text.split()).rstrip(" .!").casefold() for text in (one, other))
     return first == second
 
 
 def without_measure(task: str) -> UsageError:
-    """The refusal of a goal that nothing measures.
-
-    Args:
-        task: what the environment's own fitness is about.
-    """
+    """The refusal of a goal that nothing measures, as the environment's fitness measures `task`."""
     return UsageError(
         f"Nothing measures this goal: the environment's fitness is about its own task ({task!r}).",
         "Give --fitness FILE, a Python file that scores your goal (docs/tutorial.md, step 3), or "
@@ -106,7 +99,7 @@ def without_measure(task: str) -> UsageError:
 
 
 def read_fitness(path: Path) -> str:
-    """The text of a file that the user named as a fitness; it is read, never run.
+    """The text of a file that the user named as the fitness; it is read, never run.
 
     Raises:
         UsageError: there is no such file, or it is no Python file with a function `fitness`.
@@ -134,13 +127,13 @@ def read_fitness(path: Path) -> str:
         raise UsageError(
             f"{path} cannot be read as Python: {reason or type(error).__name__}.", HOW
         ) from error
-    if not _names(tree, FITNESS):
-        raise UsageError(f"{path} defines no function called {FITNESS}.", HOW)
+    if not _defines(tree, "fitness"):
+        raise UsageError(f"{path} defines no function called fitness.", HOW)
     return text
 
 
 def require_evaluable(run: RunReader) -> None:
-    """Refuse to evaluate what has no winner, or nothing that measures one.
+    """Refuse to evaluate a run without a winner, or without a fitness that measures it.
 
     Raises:
         UsageError: the search is not finished, found nothing, or has no fitness.
@@ -162,14 +155,14 @@ def require_evaluable(run: RunReader) -> None:
         )
 
 
-def _told_task(source: str) -> str | None:
-    """The sentence that `env.py` gives as its task; None where only running it would say."""
+def _stated_task(source: str) -> str | None:
+    """The sentence that `env.py` states as its task; None where only running it would show."""
     if source.startswith(GYMNASIUM):
         return None
     try:
         tree = ast.parse((environment_folder(source) / CODE).read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError):
-        return None  # loading it says what is wrong
+        return None  # loading it will say what is wrong
     found = [
         statement.value.value
         for node in tree.body
@@ -183,20 +176,18 @@ def _told_task(source: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _names(tree: ast.Module, name: str) -> bool:
-    """Whether a module may define a name; one that imports all of another may."""
+def _defines(tree: ast.Module, name: str) -> bool:
+    """Whether a module may define a name; one with `import *` may define any."""
+    names: set[str] = set()
     for node in ast.walk(tree):
         match node:
-            case ast.FunctionDef() if node.name == name:
-                return True
-            case ast.Assign() | ast.AnnAssign() if name in _targets(node):
-                return True
+            case ast.FunctionDef():
+                names.add(node.name)
+            case ast.Assign() | ast.AnnAssign():
+                names.update(_targets(node))
             case ast.ImportFrom() | ast.Import():
-                if {name, "*"} & {alias.asname or alias.name for alias in node.names}:
-                    return True
-            case _:
-                pass
-    return False
+                names.update(alias.asname or alias.name for alias in node.names)
+    return bool(names & {name, "*"})
 
 
 def _targets(statement: ast.Assign | ast.AnnAssign) -> list[str]:

@@ -1,10 +1,12 @@
-"""How good is the winner? Retrained, beside the human reward and the bare fitness.
+"""How good is the winner? Retrained, and compared with the human reward and the bare fitness.
 
-Every number here comes from the reporting pool, on which nothing was trained or chosen, and from
-training seeds that the search never used.
+Every number here comes from the reporting pool of episodes, on which nothing was trained or chosen,
+and from training seeds that the search never used. What takes no training, such as the fitness of
+untrained policies, is recorded here as well.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +24,17 @@ from eureka_agent.workers.probe_client import ProbeClient
 from eureka_agent.workers.protocol import JobFailed, WorkerFailed
 from eureka_agent.workers.replies import Weights
 
+NAMES = {"winner": "the winner", "human": "the human reward", "fitness": "the bare fitness"}
+
 
 def enter_baselines(run: Run, environment: Environment, config: SearchConfig) -> None:
-    """Enter the baselines' trainings, so that everybody can see how much is left to do.
+    """Enter the training runs of the baselines, so that views show how much is left to do.
 
     Without a fitness there are none.
     """
     if not config.measured:
         return
-    human = human_reward(run, environment)
-    roles: list[Role] = ["fitness"] if human is None else ["human", "fitness"]
+    roles: list[Role] = ["human", "fitness"] if human_reward(run, environment) else ["fitness"]
     for role in roles:
         for seed in _fresh_seeds(config):
             run.add_training(role, seed, steps_total=config.steps)
@@ -49,15 +52,15 @@ def compare_with_baselines(
     """Retrain what is not retrained yet: the winner, the human reward, the bare fitness.
 
     The winner is trained alone, once more on the seed of the search: it shared a process with the
-    other candidates, and must come out the same without them. Where nothing is retrained, the
-    policy that it shipped in the search is judged as it is. So is one that did no better than
-    policies without training, unless somebody asked for more; the others train all the same, as
-    they say whether the task can be learned in these steps. Without a fitness nothing is compared.
+    other candidates, and must come out the same without them. If nothing is retrained, its policy
+    from the search is judged as it is. So is a winner that did no better than untrained policies,
+    unless a person asked for more; the baselines train all the same, as they show whether the task
+    can be learned in these steps. Without a fitness nothing is compared.
 
     Args:
         run: a search that is over.
         trainer: trains.
-        judge: judges.
+        judge: evaluates on the reporting pool.
         environment: the task.
         config: how many retrainings, among other things.
         asked: whether a person asked for it.
@@ -69,37 +72,125 @@ def compare_with_baselines(
     if number is None:
         run.event("comparison", "There is no winner to compare.")
         return
-    winner = run.candidate(number)
+    comparison = _Comparison(run, trainer, judge, config, run.candidate(number))
     fresh = _fresh_seeds(config)
     if not config.measured:
         if fresh:
-            seeds = [config.training_seed(0)]
-            _retrain(run, trainer, judge, config, "winner", winner.text, seeds, winner)
-            _check_reproduction(run, winner, config)
+            comparison.retrain_winner([])
         return
     worked = asked or solved(run) is not False
     if not (fresh and worked):
-        _report_as_shipped(run, judge, winner, config)
+        comparison.report_as_searched()
     if not fresh:
         return
     if worked:
-        seeds = [config.training_seed(0), *fresh]
-        _retrain(run, trainer, judge, config, "winner", winner.text, seeds, winner)
-        _check_reproduction(run, winner, config)
+        comparison.retrain_winner(fresh)
     else:
         run.event("comparison", "No reward did better than untrained policies: none trains again.")
     human = human_reward(run, environment)
     if human is not None:
-        text = human.read_text(encoding="utf-8")
-        _retrain(run, trainer, judge, config, "human", text, fresh, None)
+        comparison.retrain("human", human.read_text(encoding="utf-8"), fresh)
     if run.row().measure.get("one_function"):
-        _copy_to_bare(run)
-        return
-    _retrain(run, trainer, judge, config, "fitness", None, fresh, None)
+        _copy_human_to_bare(run)
+    else:
+        comparison.retrain("fitness", None, fresh)
 
 
-def _copy_to_bare(run: Run) -> None:
-    """Take the trainings of the human reward for those of the bare fitness, the same function."""
+@dataclass(frozen=True)
+class _Comparison:
+    run: Run
+    trainer: Trainer
+    judge: JudgeClient
+    config: SearchConfig
+    winner: CandidateRow
+
+    def retrain_winner(self, fresh: list[int]) -> None:
+        """Train the winner alone on the seed of the search, and on fresh ones."""
+        seeds = [self.config.training_seed(0), *fresh]
+        self.retrain("winner", self.winner.text, seeds, self.winner.id)
+        self._check_reproduction()
+
+    def retrain(
+        self, role: Role, program: str | None, seeds: list[int], candidate: int | None = None
+    ) -> None:
+        """Train one reward on several seeds, and judge the results on the reporting pool."""
+        run, config = self.run, self.config
+        jobs = []
+        for seed in seeds:
+            row = run.add_training(role, seed, steps_total=config.steps, candidate=candidate)
+            left = row.reporting_fitness is None if config.measured else row.state != "finished"
+            if left and row.state != "failed":
+                jobs.append(Job(row.id, program, seed, f"{NAMES[role]} on seed {seed}"))
+        if not jobs:
+            return
+        on = "1 seed" if len(jobs) == 1 else f"{len(jobs)} seeds"
+        why = "comparison" if config.measured else "check"
+        run.set_phase(f"{why}: {NAMES[role]} trains on {on}")
+        # One population at a time: policies live in memory until they are judged, and a search that
+        # is killed loses no more than these.
+        for start in range(0, len(jobs), config.candidates):
+            outcomes = self.trainer.train(jobs[start : start + config.candidates])
+            if config.measured:
+                self._report(outcomes)
+
+    def report_as_searched(self) -> None:
+        """Judge the winner's policy from the search on the reporting pool."""
+        searched = self._winner_training("candidate")
+        path = self.run.candidate_folder(self.winner.id) / "policy.zip"
+        if searched.reporting_fitness is None and path.is_file():
+            (judged,) = self._judge([read_weights(path)])
+            self.run.set_reporting(searched.id, float(judged.fitness.mean()))
+
+    def _report(self, outcomes: list[Outcome]) -> None:
+        """Judge the selected checkpoints of a population on the reporting pool."""
+        selected = [(o.job, o.best.weights) for o in outcomes if o.best is not None]
+        if not selected:
+            return
+        judged = self._judge([weights for _, weights in selected])
+        for (job, _), episodes in zip(selected, judged, strict=True):
+            self.run.set_reporting(job.training, float(episodes.fitness.mean()))
+            count = int(episodes.diverged.sum())
+            if count:
+                self.run.event(
+                    "warning",
+                    f"{job.label}: the physics failed in {count} of {len(episodes.diverged)} "
+                    "reporting episodes, which count as the worst.",
+                )
+
+    def _judge(self, policies: list[Weights]) -> list[EvaluatedEpisodes]:
+        return self.judge.judge(policies, pools.REPORTING, self.config.reporting_episodes)
+
+    def _winner_training(self, role: Role) -> TrainingRow:
+        """The winner's training run on the seed of the search, in the search or alone."""
+        seed = self.config.training_seed(0)
+        return next(t for t in self.run.trainings(role, self.winner.id) if t.seed == seed)
+
+    def _check_reproduction(self) -> None:
+        """Compare the winner's training alone with the one in the search, point by point, once."""
+        run = self.run
+        searched, alone = self._winner_training("candidate"), self._winner_training("winner")
+        # On a GPU sums run in the order in which threads finish: nothing repeats bit for bit.
+        if alone.reproduced is not None or self.config.device != "cpu":
+            return
+        curves = [
+            [(e.step, e.fitness, e.own_return) for e in run.evaluations(training.id)]
+            for training in (searched, alone)
+        ]
+        same = curves[0] == curves[1]
+        run.set_reproduced(alone.id, same)
+        if same and alone.reporting_fitness is not None:
+            run.set_reporting(searched.id, alone.reporting_fitness)
+        if not same:
+            run.event(
+                "warning",
+                "trained alone, it did not come out as in the search: another candidate may "
+                "have disturbed it, or the machine changed. Trust the retrainings.",
+                self.winner.id,
+            )
+
+
+def _copy_human_to_bare(run: Run) -> None:
+    """Copy the training runs of the human reward to the bare fitness: it is the same function."""
     for human in run.trainings("human"):
         bare = run.add_training("fitness", human.seed, steps_total=human.steps_total)
         if bare.state == "finished":
@@ -120,7 +211,7 @@ def _copy_to_bare(run: Run) -> None:
 
 
 def human_reward(run: Run, environment: Environment) -> Path | None:
-    """The expert's reward, where it was written for what this run is about."""
+    """The expert's reward, if it was written for the goal of this run."""
     return environment.human_reward_path if run.row().goal == environment.task else None
 
 
@@ -129,129 +220,32 @@ def _fresh_seeds(config: SearchConfig) -> list[int]:
     return [config.training_seed(r) for r in range(1, config.retrainings + 1)]
 
 
-def _retrain(
-    run: Run,
-    trainer: Trainer,
-    judge: JudgeClient,
-    config: SearchConfig,
-    role: Role,
-    program: str | None,
-    seeds: list[int],
-    candidate: CandidateRow | None,
-) -> None:
-    """Train one reward on several seeds, and judge what ships on the reporting pool."""
-    names = {"winner": "the winner", "human": "the human reward", "fitness": "the bare fitness"}
-    jobs = []
-    for seed in seeds:
-        number = candidate.id if candidate else None
-        row = run.add_training(role, seed, steps_total=config.steps, candidate=number)
-        left = row.reporting_fitness is None if config.measured else row.state != "finished"
-        if left and row.state != "failed":
-            jobs.append(Job(row.id, program, seed, f"{names[role]} on seed {seed}"))
-    if not jobs:
-        return
-    on = "1 seed" if len(jobs) == 1 else f"{len(jobs)} seeds"
-    why = "comparison" if config.measured else "check"
-    run.set_phase(f"{why}: {names[role]} trains on {on}")
-    # A population at a time: policies live in memory until they are judged, and a search that is
-    # killed loses no more than these.
-    for start in range(0, len(jobs), config.candidates):
-        outcomes = trainer.train(jobs[start : start + config.candidates])
-        if config.measured:
-            _report(run, judge, config, outcomes)
+def record_measure(run: Run, judge: JudgeClient, config: SearchConfig, bank: Bank | None) -> None:
+    """Record the range of the run's fitness and what untrained policies reach, once.
 
-
-def _report(run: Run, judge: JudgeClient, config: SearchConfig, outcomes: list[Outcome]) -> None:
-    """Judge the shipped checkpoints of a population on the reporting pool."""
-    shipped = [(o.job, o.best.weights) for o in outcomes if o.best is not None]
-    if not shipped:
-        return
-    judgements = _judged(judge, [weights for _, weights in shipped], config)
-    for (job, _), judgement in zip(shipped, judgements, strict=True):
-        run.set_reporting(job.training, float(judgement.fitness.mean()))
-        count = int(judgement.diverged.sum())
-        if count:
-            run.event(
-                "warning",
-                f"{job.label}: the physics failed in {count} of {len(judgement.diverged)} "
-                "reporting episodes, which count as the worst.",
-            )
-
-
-def _report_as_shipped(
-    run: Run, judge: JudgeClient, winner: CandidateRow, config: SearchConfig
-) -> None:
-    """Judge the winner's policy from the search on the reporting pool."""
-    searched = _training(run, "candidate", winner, config)
-    path = run.candidate_folder(winner.id) / "policy.zip"
-    if searched.reporting_fitness is not None or not path.is_file():
-        return
-    (judgement,) = _judged(judge, [read_weights(path)], config)
-    run.set_reporting(searched.id, float(judgement.fitness.mean()))
-
-
-def _judged(
-    judge: JudgeClient, policies: list[Weights], config: SearchConfig
-) -> list[EvaluatedEpisodes]:
-    return judge.judge(policies, pools.REPORTING, config.reporting_episodes)
-
-
-def _training(run: Run, role: Role, winner: CandidateRow, config: SearchConfig) -> TrainingRow:
-    """The winner's training on the seed of the search, in the search or alone."""
-    seed = config.training_seed(0)
-    return next(t for t in run.trainings(role, winner.id) if t.seed == seed)
-
-
-def _check_reproduction(run: Run, winner: CandidateRow, config: SearchConfig) -> None:
-    """Compare the winner's training alone with the one in the search, point by point, once."""
-    searched = _training(run, "candidate", winner, config)
-    alone = _training(run, "winner", winner, config)
-    # On a GPU sums run in the order in which threads finish: no training repeats bit for bit.
-    if alone.reproduced is not None or config.device != "cpu":
-        return
-    curves = [
-        [(e.step, e.fitness, e.own_return) for e in run.evaluations(training.id)]
-        for training in (searched, alone)
-    ]
-    same = curves[0] == curves[1]
-    run.set_reproduced(alone.id, same)
-    if same and alone.reporting_fitness is not None:
-        run.set_reporting(searched.id, alone.reporting_fitness)
-    if not same:
-        run.event(
-            "warning",
-            "trained alone, it did not come out as in the search: another candidate may "
-            "have disturbed it, or the machine changed. Trust the retrainings.",
-            winner.id,
-        )
-
-
-def note_measure(run: Run, judge: JudgeClient, config: SearchConfig, bank: Bank | None) -> None:
-    """Note in the run what its fitness can be and what policies without training get, once.
-
-    Where candidates rank by their peers there is nothing to note: no fitness measures the task.
+    Where candidates rank by their peers there is nothing to record: no fitness measures the task.
 
     Raises:
         JudgeFailed: untrained policies cannot be judged.
     """
     if not config.measured or "untrained" in run.row().measure:
         return
-    seen = _untrained(judge, config, bank)
-    nearer = [judgement.nearness for judgement in seen if judgement.nearness is not None]
+    untrained = _untrained(judge, config, bank)
+    progress = [episodes.nearness for episodes in untrained if episodes.nearness is not None]
     judge.open()
     run.set_measure(
         **judge.measure,
-        untrained=max((float(judgement.fitness.mean()) for judgement in seen), default=None),
-        untrained_progress=max(nearer, default=None),
+        untrained=max((float(episodes.fitness.mean()) for episodes in untrained), default=None),
+        untrained_progress=max(progress, default=None),
     )
 
 
-def note_one_function(
-    run: Run, environment: Environment, judge: JudgeClient, bank: Bank, prober: ProbeClient
+def record_same_function(
+    run: Run, environment: Environment, judge: JudgeClient, bank: Bank, probe: ProbeClient
 ) -> None:
-    """Note whether the human reward pays in every recorded step just what the fitness measures.
+    """Record whether the human reward equals the fitness in every recorded step.
 
-    Where the steps of all records are alike nothing can be said, and nothing is noted.
+    If all recorded steps are alike, they show nothing, and nothing is recorded.
 
     Raises:
         JudgeFailed: recorded episodes cannot be judged.
@@ -263,11 +257,11 @@ def note_one_function(
     for record in bank.read(bank.sample(SAMPLE_SIZE)):
         alive = record.episodes.alive().numpy()
         try:
-            (paid,) = prober.score([text], record.episodes)
+            (rewards,) = probe.score([text], record.episodes)
         except (WorkerFailed, JobFailed):
             return
         measured = judge.steps(record.episodes)[alive]
-        if isinstance(paid, str) or not np.allclose(paid.total[alive], measured, rtol=1e-5):
+        if isinstance(rewards, str) or not np.allclose(rewards.total[alive], measured, rtol=1e-5):
             run.set_measure(one_function=False)
             return
         values.append(measured)
@@ -278,7 +272,7 @@ def note_one_function(
 def _untrained(
     judge: JudgeClient, config: SearchConfig, bank: Bank | None
 ) -> Sequence[EvaluatedEpisodes]:
-    """What each kind of untrained policy did on the ranking pool."""
+    """Episodes of each kind of untrained policy on the ranking pool."""
     if bank is None:
         return judge.run_scripted(list(SCRIPTED_POLICIES), pools.RANKING, config.ranking_episodes)
     references = [entry for entry in bank.entries if entry.kind == "reference"]

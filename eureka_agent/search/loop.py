@@ -1,20 +1,23 @@
 """The search loop: each generation passes through six stages, always in this order.
 
-    propose  generation, list[Past]  -> list[Proposal], kept as list[CandidateRow]  `propose`
-    verify   list[CandidateRow]      -> list[CandidateRow]: the sound ones          `Critic`
-    train    list[Job]               -> list[Outcome]: the checkpoint that ships    `Trainer`
-    judge    list[Weights]           -> list[Judgement]: episodes and fitness       `Judge`
-    learn    finished candidates     -> reflections, comparisons, peer win rates    `learn`
-    select   list[Standing]          -> the best candidate, shipped                 `select`
+    stage     takes                       gives                                      code
+    propose   list[PastCandidate]         list[Proposal], stored as CandidateRow     `Designer`
+    verify    list[CandidateRow]          list[CandidateRow]: the sound ones         `Critic`
+    train     list[Job]                   list[Outcome]: the selected checkpoints    `Trainer`
+    judge     list[Weights]               list[EvaluatedEpisodes]: with fitness      `JudgeClient`
+    learn     finished candidates         reflections, rewards compared              `Feedback`
+    select    list[RankedCandidate]       the best candidate, and parents            `archive`
 
-Each stage uses what the stages before it gave. What `learn` and `select` find reaches the next
-`propose` only through the store. Two stages take turns with a neighbour: `verify` sends programs
-back to the designer for repair, and `train` asks the judge for episodes several times in a
-training, as the program's own return on them decides which checkpoint ships.
+No stage reaches backwards: each uses what earlier stages gave, and what `learn` and `select` find
+reaches the next `propose` only through the store. Two stages take turns with a neighbour: `verify`
+sends programs back to the designer for repair, and `train` asks the judge for episodes several
+times in a run, as the program's own return on them decides which checkpoint is selected.
 
-Everything that happens is written to the store before the next thing begins, and every stage asks
-the store what is left to do. So a search that was killed goes on when the same function runs again.
-`search.setup` builds the stages.
+Everything that happens is stored before the next thing begins, and every stage asks the store what
+is left to do. So a search that was killed goes on when the same function runs again.
+
+Where to look: `search.setup` builds the stages; `search.archive` chooses parents; `search.trainer`
+says what happens to a program that raises in training.
 """
 
 import dataclasses
@@ -22,7 +25,7 @@ import dataclasses
 import numpy as np
 
 from eureka_agent.analysis.feedback import store_reflection
-from eureka_agent.analysis.rewards.bank import Bank, Entry, Record, enter_references
+from eureka_agent.analysis.rewards.bank import Bank, Entry, Kind, Record, enter_references
 from eureka_agent.analysis.trajectories.excerpt import picture_winner
 from eureka_agent.common.text import number, plural
 from eureka_agent.config import SearchConfig
@@ -30,16 +33,16 @@ from eureka_agent.critic.critic import thought_of
 from eureka_agent.designer.base import Proposal
 from eureka_agent.environment import Environment
 from eureka_agent.llm.budget import BudgetSpent
-from eureka_agent.search.archive import break_ties, past_candidates, remembered, ship
+from eureka_agent.search.archive import break_ties, parent_candidates, ship
 from eureka_agent.search.arguments import require_evaluable
 from eureka_agent.search.final_comparison import (
     compare_with_baselines,
     enter_baselines,
-    note_measure,
-    note_one_function,
+    record_measure,
+    record_same_function,
 )
 from eureka_agent.search.setup import SearchSetup, Stages, build_stages, running
-from eureka_agent.search.trainer import Job, Outcome, Trainer
+from eureka_agent.search.trainer import Checkpoint, Job, Outcome, Trainer
 from eureka_agent.store import CandidateRow, Run, ranking, solved
 from eureka_agent.store.folder import EPISODES_FILE, atomic_file
 from eureka_agent.store.writing import write_transcript
@@ -49,148 +52,152 @@ from eureka_agent.views.verdict import why
 from eureka_agent.workers.judge_client import JudgeClient
 
 
-def search(launch: SearchSetup) -> None:
+def search(setup: SearchSetup) -> None:
     """Search until the configured generations are finished, then compare the winner.
 
     Args:
-        launch: a new run, or one to go on with.
+        setup: a new run, or one to go on with.
     """
-    run, config, environment = launch.run, launch.config, launch.environment
-    with running(run, config), build_stages(launch) as stages:
-        prepare(launch, stages)
+    run, config, environment = setup.run, setup.config, setup.environment
+    with running(run, config), build_stages(setup) as stages:
+        prepare(setup, stages)
         for generation in range(config.generations):
             stages.prestarted.prepare()  # it imports while the designer writes and the critic reads
-            candidates = propose(launch, generation)
+            candidates = propose(setup, generation)
             if not candidates:
                 break
             sound = stages.critic.verify(candidates, config.candidates)
-            train_and_judge(run, stages.trainer, config, sound, environment, stages.bank)
+            outcomes = train_and_judge(run, stages.trainer, config, sound)
+            store_results(run, sound, outcomes, environment, config, stages.bank)
             learn(run, config, stages, generation)
             select(run, generation, stages.films)
-        conclude(launch, stages)
+        conclude(setup, stages)
 
 
-def evaluate(launch: SearchSetup, seeds: int) -> None:
-    """Retrain winner, human reward and bare fitness until each has `seeds` fresh trainings.
+def evaluate(setup: SearchSetup, seeds: int) -> None:
+    """Retrain winner, human reward and bare fitness until each has run on `seeds` fresh seeds.
 
     Raises:
         UsageError: the search is not finished, found nothing, or has no fitness.
     """
-    config = dataclasses.replace(launch.config, retrainings=seeds)
-    run, environment = launch.run, launch.environment
+    config = dataclasses.replace(setup.config, retrainings=seeds)
+    run, environment = setup.run, setup.environment
     require_evaluable(run)
-    with running(run, config), JudgeClient(environment, config, launch.fitness) as judge:
-        trainer = Trainer(run, environment, config, judge, launch.fitness)
+    with running(run, config), JudgeClient(environment, config, setup.fitness) as judge:
+        trainer = Trainer(run, environment, config, judge, setup.fitness)
         compare_with_baselines(run, trainer, judge, environment, config, asked=True)
 
 
-def prepare(launch: SearchSetup, stages: Stages) -> None:
-    """Record what candidates are compared with, as far as the run does not hold it yet.
+def prepare(setup: SearchSetup, stages: Stages) -> None:
+    """Record what candidates are compared with, where the run does not hold it yet.
 
     Raises:
         JudgeFailed: untrained policies cannot be judged.
     """
-    enter_baselines(launch.run, launch.environment, launch.config)
+    enter_baselines(setup.run, setup.environment, setup.config)
     if stages.bank is not None:
-        enter_references(stages.bank, stages.judge, launch.config)
-    note_measure(launch.run, stages.judge, launch.config, stages.bank)
+        enter_references(stages.bank, stages.judge, setup.config)
+    record_measure(setup.run, stages.judge, setup.config, stages.bank)
 
 
-def propose(launch: SearchSetup, generation: int) -> list[CandidateRow]:
-    """The candidates of a generation; written by the designer unless they are there already.
+def propose(setup: SearchSetup, generation: int) -> list[CandidateRow]:
+    """The candidates of a generation; written by the designer unless they are stored already.
 
     Empty if the designer may not spend any more.
     """
-    run, designer, config = launch.run, launch.designer, launch.config
-    existing = run.candidates(generation)
-    if existing:
-        for row in existing:
-            write_transcript(run, row)
-        return existing
-    count = config.written
-    initial = [Proposal(launch.initial, (), "given to start from")] if launch.initial else []
-    given = initial if generation == 0 else []
-    to_write = plural(count - len(given), "program")
-    run.set_phase(f"generation {generation}: {designer.name} writes {to_write}")
-    try:
-        past = remembered(past_candidates(run, generation), config)
-        written = designer.propose(generation, count, past)
-    except BudgetSpent as error:
-        run.event("budget", f"{error.message} The search ends with what it has.")
-        written = []
-    proposals = [*given, *written][:count]
-    with run.transaction():
-        rows = [
-            run.add_candidate(
-                generation,
-                slot if proposal.slot is None else proposal.slot,
-                proposal.text,
-                designer="person" if proposal in given else designer.name,
-                parents=proposal.parents,
-                thought=thought_of(proposal.text, launch.environment),
-                note=proposal.note,
-                lesson=proposal.lesson,
-                findings=[finding.as_dict() for finding in proposal.findings],
-            )
-            for slot, proposal in enumerate(proposals)
-        ]
+    run, designer, config = setup.run, setup.designer, setup.config
+    rows = run.candidates(generation)
+    if not rows:
+        given = [Proposal(setup.initial, (), "given to start from")] if setup.initial else []
+        given = given if generation == 0 else []
+        to_write = plural(config.written - len(given), "program")
+        run.set_phase(f"generation {generation}: {designer.name} writes {to_write}")
+        try:
+            past = parent_candidates(run, generation, config)
+            written = designer.propose(generation, config.written, past)
+        except BudgetSpent as error:
+            run.event("budget", f"{error.message} The search ends with what it has.")
+            written = []
+        with run.transaction():
+            rows = [
+                run.add_candidate(
+                    generation,
+                    slot if proposal.slot is None else proposal.slot,
+                    proposal.text,
+                    designer="person" if proposal in given else designer.name,
+                    parents=proposal.parents,
+                    thought=thought_of(proposal.text, setup.environment),
+                    note=proposal.note,
+                    lesson=proposal.lesson,
+                    findings=[finding.as_dict() for finding in proposal.findings],
+                )
+                for slot, proposal in enumerate([*given, *written][: config.written])
+            ]
     for row in rows:
         write_transcript(run, row)
     return rows
 
 
 def train_and_judge(
-    run: Run,
-    trainer: Trainer,
-    config: SearchConfig,
-    candidates: list[CandidateRow],
-    environment: Environment,
-    bank: Bank | None = None,
-) -> None:
-    """Train candidates side by side, all on the same seed, and record what became of each."""
+    run: Run, trainer: Trainer, config: SearchConfig, candidates: list[CandidateRow]
+) -> list[Outcome]:
+    """Train candidates side by side, all on the same seed; the judge evaluates them on the way."""
     if not candidates:
-        return
+        return []
     generation = candidates[0].generation
     run.set_phase(f"generation {generation}: training {plural(len(candidates), 'candidate')}")
     seed = config.training_seed(0)
-    jobs: dict[int, Job] = {}
+    jobs = []
     for row in candidates:
         training = run.add_training("candidate", seed, steps_total=config.steps, candidate=row.id)
-        jobs[row.id] = Job(training.id, row.text, seed, f"#{row.id}")
+        jobs.append(Job(training.id, row.text, seed, f"#{row.id}"))
         run.set_candidate_state(row.id, "training")
-    outcomes = trainer.train(list(jobs.values()))
-    for row, outcome in zip(candidates, outcomes, strict=True):
-        if bank is not None:
-            keep_episodes(bank, row, outcome)
-        keep_result(run, row, outcome, environment, config)
+    return trainer.train(jobs)
 
 
-def keep_episodes(bank: Bank, row: CandidateRow, outcome: Outcome) -> None:
-    """Put what the shipped checkpoint did into the bank, and what an earlier one did."""
-    best, early = outcome.best, outcome.early
-    if best is None:
-        return
-    place = (row.generation, row.id)
-    if early is not None and early.step != best.step:
-        bank.add(Record(Entry(str(row.id), early.step, "early", *place), early.judgement))
-    bank.add(Record(Entry(str(row.id), best.step, "shipped", *place), best.judgement))
-
-
-def keep_result(
+def store_results(
     run: Run,
-    row: CandidateRow,
-    outcome: Outcome,
+    candidates: list[CandidateRow],
+    outcomes: list[Outcome],
     environment: Environment,
     config: SearchConfig,
+    bank: Bank | None = None,
+) -> None:
+    """Store what training made of each candidate: its policy, episodes and result, or its failure.
+
+    Args:
+        run: the search.
+        candidates: those that were trained.
+        outcomes: of their training runs, in the same order.
+        environment: the task.
+        config: of the run.
+        bank: gets the episodes of the selected and of an early checkpoint, if there is one.
+    """
+    for row, outcome in zip(candidates, outcomes, strict=True):
+        best, early = outcome.best, outcome.early
+        if best is None:
+            failure = outcome.failure or "unknown"
+            with run.transaction():
+                run.set_failure(row.id, failure)
+                run.event("failed", failure, row.id)
+                store_reflection(run, row.id, environment, config)
+            continue
+        if bank is not None:
+            if early is not None and early.step != best.step:
+                _bank(bank, row, early, "early")
+            _bank(bank, row, best, "shipped")
+        _store_result(run, row, best, environment, config)
+
+
+def _bank(bank: Bank, row: CandidateRow, checkpoint: Checkpoint, kind: Kind) -> None:
+    entry = Entry(str(row.id), checkpoint.step, kind, row.generation, row.id)
+    bank.add(Record(entry, checkpoint.judgement))
+
+
+def _store_result(
+    run: Run, row: CandidateRow, best: Checkpoint, environment: Environment, config: SearchConfig
 ) -> None:
     """Write a candidate's policy and episodes, then its result."""
-    best = outcome.best
-    if best is None:
-        with run.transaction():
-            run.set_failure(row.id, outcome.failure or "unknown")
-            run.event("failed", outcome.failure or "unknown", row.id)
-            store_reflection(run, row.id, environment, config)
-        return
     folder = run.candidate_folder(row.id)
     save_policy(folder / "policy.zip", best.weights, environment)
     with atomic_file(folder / EPISODES_FILE) as draft:
@@ -215,7 +222,7 @@ def learn(run: Run, config: SearchConfig, stages: Stages, generation: int) -> No
     """Analyse the policies of a generation, then compare its programs with all others.
 
     Raises:
-        ChildFailed: programs cannot be scored.
+        WorkerFailed: programs cannot be scored.
         JobFailed: the environment cannot be set up.
     """
     if stages.feedback is not None:
@@ -223,12 +230,12 @@ def learn(run: Run, config: SearchConfig, stages: Stages, generation: int) -> No
         stages.feedback.analyse(generation)
     if stages.reward_comparison is not None:
         run.set_phase(f"generation {generation}: the programs are compared")
-        reviewer_precision = stages.review.reviewer_precision() if stages.review else None
-        stages.reward_comparison.learn(generation, config.measured, reviewer_precision)
+        precision = stages.review.reviewer_precision() if stages.review else None
+        stages.reward_comparison.learn(generation, config.measured, precision)
 
 
 def select(run: Run, generation: int, films: WinnerFilms | None = None) -> None:
-    """Note who leads, and have the best of the generation filmed, which nothing waits for.
+    """Store the leader of the search, and have the best of the generation filmed meanwhile.
 
     The best is never lost, whatever later generations bring.
     """
@@ -250,18 +257,18 @@ def select(run: Run, generation: int, films: WinnerFilms | None = None) -> None:
         films.record(newest.id)
 
 
-def conclude(launch: SearchSetup, stages: Stages) -> None:
-    """Settle close calls on a second seed, then retrain the winner beside the baselines.
+def conclude(setup: SearchSetup, stages: Stages) -> None:
+    """Break ties with a second seed, then retrain the winner beside the baselines.
 
     Raises:
         JudgeFailed: policies cannot be judged.
         JobFailed: no worker can be set up for this environment.
         EnvironmentFailed: the environment's own code ends worker after worker.
     """
-    run, config, environment = launch.run, launch.config, launch.environment
+    run, config, environment = setup.run, setup.config, setup.environment
     break_ties(run, stages.trainer, config)
     if stages.bank is not None and config.rank_by == "fitness":
-        note_one_function(run, environment, stages.judge, stages.bank, stages.prober)
+        record_same_function(run, environment, stages.judge, stages.bank, stages.prober)
     compare_with_baselines(run, stages.trainer, stages.judge, environment, config)
     if config.picture:
         picture_winner(run, environment, config.seed)

@@ -1,59 +1,55 @@
-"""Presets: named configurations of the one search loop, and what each of them stands for.
+"""Presets, which are named configurations of the search, and the list of all settings.
 
-Those that come with the program are the TOML files of the folder `presets`.
+The presets that come with the program are the TOML files of the folder `presets`.
 """
 
-import ast
 import functools
-import inspect
-import textwrap
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import pydantic
+
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import data_folder, expanded
-from eureka_agent.config import BY_ENVIRONMENT, KINDS, SearchConfig, unknown_setting
+from eureka_agent.config import (
+    BY_ENVIRONMENT,
+    DEFAULTS,
+    SearchConfig,
+    unknown_setting,
+    wrong_kind,
+)
 from eureka_agent.store import RunReader, find_run
 
 SUFFIX = ".toml"
-TABLE = "settings"
-_ABOUT = {"summary": str, "order": int, "reproduces": list, "differs": list}
-"""What a file says of itself, beside its table of settings."""
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A named configuration.
+class Preset(pydantic.BaseModel):
+    """A named configuration, as a file of the folder `presets` holds it.
 
     Attributes:
-        name: what people call it.
+        name: the file's.
         summary: what it is for, in a sentence.
         settings: what it changes; everything else is as the environment asks for.
-        reproduces: what of a published method it keeps to.
+        reproduces: what it keeps of a published method.
         differs: where it departs from that method, and why.
-        order: where it stands in the list of presets; the lowest comes first.
+        order: its place in the list of presets; the lowest comes first.
     """
+
+    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
 
     name: str
     summary: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    reproduces: tuple[str, ...] = ()
-    differs: tuple[str, ...] = ()
+    settings: dict[str, Any] = {}
+    reproduces: list[str] = []
+    differs: list[str] = []
     order: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The entry of `presets --json`."""
-        return {
-            "name": self.name,
-            "summary": self.summary,
-            "settings": dict(self.settings),
-            "reproduces": list(self.reproduces),
-            "differs": list(self.differs),
-        }
+        return self.model_dump(exclude={"order"})
 
 
 @functools.cache
@@ -93,7 +89,7 @@ def settings_of(name: str, runs: Path) -> Mapping[str, Any]:
 
     Args:
         name: a preset's or run's name, or a path.
-        runs: where runs are kept.
+        runs: the folder of runs.
 
     Raises:
         UsageError: there is nothing of that name.
@@ -115,35 +111,68 @@ def difference(
     first: Mapping[str, Any], second: Mapping[str, Any]
 ) -> dict[str, tuple[Any | None, Any | None]]:
     """Settings in which two configurations differ; None where one leaves it as it is."""
-    names = [f.name for f in fields(SearchConfig) if f.name != "preset"]
-    both = {name: (first.get(name), second.get(name)) for name in names}
+    both = {name: (first.get(name), second.get(name)) for name in DEFAULTS if name != "preset"}
     return {name: values for name, values in both.items() if values[0] != values[1]}
+
+
+def all_settings(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All settings that `--set` and a TOML file take, as `config show --json` lists them.
+
+    Args:
+        given: what a preset, a file or a run sets.
+
+    Returns:
+        For each setting its `name`, `type`, `default` (None where the environment says), `value`,
+        `meaning` in a sentence or two, and whether it is `changed`.
+    """
+    defaults = DEFAULTS | {"device": "auto"} | dict.fromkeys(BY_ENVIRONMENT)
+    described = pydantic.TypeAdapter(SearchConfig).json_schema()["properties"]
+    return [
+        {
+            "name": name,
+            "type": type(DEFAULTS[name]).__name__,
+            "default": default,
+            "value": given.get(name, default),
+            "meaning": " ".join(described[name]["description"].split()),
+            "changed": given.get(name, default) != default,
+        }
+        for name, default in defaults.items()
+        if name != "preset"
+    ]
 
 
 def _preset(name: str, path: Path) -> Preset:
     """The preset that a file holds: settings beside what it says of itself, or settings alone."""
     content = _read(path)
-    summary = f"The settings of {path}."
-    if not content.keys() & {TABLE, *_ABOUT}:
-        return Preset(name, summary, _checked(content, path))
-    for key, value in content.items():
-        if key not in (TABLE, *_ABOUT):
-            raise UsageError(
-                f"{path}: {key!r} stands outside the table [{TABLE}].",
-                f"Write settings below [{TABLE}], and above it only {', '.join(_ABOUT)}.",
-            )
-        _require(key, value, _ABOUT.get(key, dict), path)
-    for key in ("reproduces", "differs"):
-        for line in content.get(key, ()):
-            _require(f"a line of {key}", line, str, path)
-    return Preset(
-        name,
-        content.get("summary", summary),
-        _checked(content.get(TABLE, {}), path),
-        reproduces=tuple(content.get("reproduces", ())),
-        differs=tuple(content.get("differs", ())),
-        order=content.get("order", 0),
-    )
+    if not content.keys() & Preset.model_fields.keys() - {"name"}:
+        content = {"settings": content}
+    try:
+        summary = {"summary": f"The settings of {path}."}
+        preset = Preset.model_validate(summary | content | {"name": name})
+    except pydantic.ValidationError as error:
+        raise _refusal(error, path) from None
+    for setting, value in preset.settings.items():
+        if setting not in DEFAULTS:
+            raise unknown_setting(setting, f"{path}: ")
+        kind = type(DEFAULTS[setting])
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise wrong_kind(setting, kind.__name__, value, f"{path}: ")
+    return preset
+
+
+def _refusal(error: pydantic.ValidationError, path: Path) -> UsageError:
+    """The first thing that is wrong with a preset's file, in words."""
+    first = error.errors(include_url=False)[0]
+    key, *line = (str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return UsageError(
+            f"{path}: {key!r} stands outside the table [settings].",
+            "Write settings below [settings], and above it only summary, order, reproduces and "
+            "differs.",
+        )
+    kind = first["type"].removesuffix("_type").replace("string", "str")
+    name = f"a line of {key}" if line else key
+    return wrong_kind(name, kind, first["input"], f"{path}: ")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -157,93 +186,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{path} cannot be read: {reason}.", "Give a TOML file.") from error
-
-
-def _checked(settings: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Settings of a file, all of which exist and have a value of their type."""
-    types = {f.name: type(f.default) for f in fields(SearchConfig)}
-    for name, value in settings.items():
-        if name not in types:
-            raise unknown_setting(name, f"{path}: ")
-        _require(name, value, types[name], path)
-    return settings
-
-
-def _require(name: str, value: object, kind: type, path: Path) -> None:
-    if type(value) is not kind and not (kind is float and type(value) is int):
-        raise UsageError(
-            f"{path}: {name} must be {KINDS[kind]}, not {value!r:.60}.",
-            "Correct it in the file. All settings and their values: eureka-agent config show",
-        )
-
-
-HIDDEN = ("preset",)
-"""What a configuration keeps beside its settings."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A setting that `--set` and a TOML file take.
-
-    Attributes:
-        name: of the setting.
-        kind: of its value: int, float, bool or str.
-        default: its value in a new run that does not give it; None where the environment says.
-        value: what it is set to; as `default` where nothing sets it.
-        meaning: what it is, in a sentence or two.
-    """
-
-    name: str
-    kind: str
-    default: Any
-    value: Any
-    meaning: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether it is set to something else than its default."""
-        return self.value != self.default
-
-    def as_dict(self) -> dict[str, Any]:
-        """The entry of `config show --json`."""
-        return {
-            "name": self.name,
-            "type": self.kind,
-            "default": self.default,
-            "value": self.value,
-            "meaning": self.meaning,
-        }
-
-
-def all_settings(given: Mapping[str, Any]) -> list[Setting]:
-    """All settings, in the order of the configuration.
-
-    Args:
-        given: what a preset, a file or a run sets.
-    """
-    meanings = _meanings()
-    found = []
-    for setting in fields(SearchConfig):
-        if setting.name in HIDDEN:
-            continue
-        default = None if setting.name in BY_ENVIRONMENT else setting.default
-        default = "auto" if setting.name == "device" else default
-        value = given.get(setting.name, default)
-        kind = type(setting.default).__name__
-        found.append(Setting(setting.name, kind, default, value, meanings.get(setting.name, "")))
-    return found
-
-
-def _meanings() -> dict[str, str]:
-    """What stands below each field in the source of the configuration: its only description."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(SearchConfig))).body
-    assert isinstance(tree, ast.ClassDef)
-    meanings: dict[str, str] = {}
-    for node, below in zip(tree.body, tree.body[1:], strict=False):
-        match node, below:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                meanings[name] = " ".join(text.split())
-    return meanings

@@ -1,7 +1,7 @@
 """Setting up a search: a new run, one to go on with, or the training of a single reward.
 
-A `Launch` is what is searched, and how. `build_stages` makes of it what the stages of the loop
-work with.
+`new_search` and `resumed_search` give a `SearchSetup`: a run with everything that decides its
+result. `build_stages` starts the processes and connects the stages of `search.loop`.
 """
 
 import dataclasses
@@ -56,25 +56,23 @@ if TYPE_CHECKING:
 
 GIVEN, INITIAL = "given.py", "initial.py"
 """Files of the user's that a run keeps a copy of."""
-
-
 LARGEST_PROGRAM = 16 << 20
-"""Bytes of such a program."""
+"""Bytes of such a file."""
 
 
 @dataclasses.dataclass
 class SearchSetup:
-    """Everything that `search.loop.search` needs.
+    """Everything that decides the result of `search.loop.search`.
 
     Attributes:
-        run: where everything is kept.
+        run: where everything is stored.
         environment: the task.
         config: how to search.
         designer: writes programs.
         fitness: the file that policies are judged by; None where nothing measures them.
         initial: text of a person's program to start from; may be empty.
-        reviewer: looks at programs before they train; None if nobody does.
-        analyst: looks at what policies do; None if nobody does.
+        reviewer: the model that reviews programs before they train, if one does.
+        analyst: the model that looks at what policies do, if one does.
     """
 
     run: Run
@@ -89,20 +87,20 @@ class SearchSetup:
 
 @dataclasses.dataclass(frozen=True)
 class Stages:
-    """What the stages of `search.loop.search` work with, besides the launch.
+    """What the stages of `search.loop.search` work with, besides the setup.
 
     Attributes:
         critic: verifies programs, and sends broken ones back to the designer.
         trainer: trains them, and asks the judge about their policies.
         judge: plays policies and measures them; it never loads a program.
         prober: calls programs, for the critic and for what is learned.
-        spare: keeps a worker's process ready for the trainer.
-        bank: recorded episodes of all policies; None, as the next three, where a person gave the
-            only program, which is compared with none.
-        reflecting: analyses what policies do.
-        insight: compares programs with each other.
+        prestarted: keeps a process ready for the next trainer worker.
+        bank: recorded episodes of all policies; None, like the next three, if a person gave the
+            only program, which is compared with no other.
+        feedback: analyses what policies do.
+        reward_comparison: compares programs with each other.
         review: has programs reviewed before they train; None without a reviewer, too.
-        films: has the best of each generation filmed; None where no film is wanted.
+        films: films the best of each generation, if films are wanted.
     """
 
     critic: Critic
@@ -118,7 +116,7 @@ class Stages:
 
 
 class GivenDesigner:
-    """A designer with one program to offer: somebody else's."""
+    """A designer with one program to offer, which a person wrote."""
 
     name = "given"
 
@@ -130,7 +128,7 @@ class GivenDesigner:
         return [Proposal(text=self._text, parents=(), note="given")]
 
     def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
-        """Nothing: mending it is up to whoever gave it."""
+        """No repairs: only its author may change the program."""
         return [None] * len(broken)
 
 
@@ -148,7 +146,7 @@ def new_search(
 
     Args:
         source: the environment's name or folder, or `gymnasium:ID`.
-        directory: where runs are kept.
+        directory: the folder of runs.
         config: resolves the configuration for the environment.
         goal: the task in the user's words; the environment's own when None.
         fitness: a file that measures the goal; the environment's own when None.
@@ -158,18 +156,22 @@ def new_search(
     Raises:
         UsageError: the goal is not the environment's task and nothing measures it, or the file
             that should cannot.
-        MissingError: the designer needs a key that is not set, or the machine cannot keep programs
-            in as well as the sandbox policy asks for.
+        MissingError: the designer needs a key that is not set, or the machine cannot isolate
+            programs as well as the sandbox policy asks for.
     """
     environment = find_environment(source)
     resolved = config(environment)
-    goal = read_goal(goal)
-    new = goal is not None and not same_sentence(goal, environment.task)
     check_arguments(source, goal, fitness, resolved.measured)
-    if new and fitness is None and resolved.measured and not environment.open_goal:
+    goal = read_goal(goal)
+    if goal is None or same_sentence(goal, environment.task):
+        goal = environment.task
+    unmeasured = fitness is None and resolved.measured and not environment.open_goal
+    if goal != environment.task and unmeasured:
         raise without_measure(environment.task)
     require_given(resolved.designer, given is not None)
-    _check_model(resolved)
+    resolved.require_asked_model()
+    if resolved.designer == "openai":
+        _client(resolved)  # fails before there is a run if the model cannot even be asked
     isolation = require_isolation(resolved.sandbox)
     if initial is not None:
         _check_initial(initial, environment, source)
@@ -179,17 +181,16 @@ def new_search(
     run = Run.create(
         directory,
         environment.name,
-        goal=goal if goal is not None and new else environment.task,
+        goal=goal,
         seed=resolved.seed,
         config=resolved.as_dict(),
         environment_source=environment.source,
         sandbox=str(isolation),
         files={name: text for name, text in files.items() if text is not None},
     )
-    folder = Path(environment.source)  # one of Gymnasium's has none
-    if "human reward" in placeholders(folder):
+    if "human reward" in placeholders(Path(environment.source)):
         run.event("human", "human_reward.py still says CHANGE: no reward is compared with it.")
-    return _launch(run, environment, resolved)
+    return _set_up(run, environment, resolved)
 
 
 def resumed_search(
@@ -200,7 +201,7 @@ def resumed_search(
     Args:
         path: the run folder.
         more_generations: how many to add to those configured.
-        agrees: asks the user about a run that was not made here; None where nobody can be asked.
+        agrees: asks the user about a run that was not made here; None if nobody can be asked.
 
     Raises:
         UsageError: the run was not made here, and the user does not agree to what it would do.
@@ -215,51 +216,59 @@ def resumed_search(
     except MissingError as error:
         said = f"This run trains on {config.device}. {error.message}"
         raise MissingError(said, error.remedy) from error
-    if not more_generations:
-        return _launch(run, find_environment(row.environment_source), config)
     config = dataclasses.replace(config, generations=config.generations + more_generations)
-    launch = _launch(run, find_environment(row.environment_source), config)
-    with run.lock():  # somebody else may be searching it
-        run.set_config(config.as_dict())
-    return launch
+    setup = _set_up(run, find_environment(row.environment_source), config)
+    if more_generations:
+        with run.lock():  # another process may be searching it
+            run.set_config(config.as_dict())
+    return setup
 
 
 @contextmanager
-def build_stages(launch: SearchSetup) -> Iterator[Stages]:
+def build_stages(setup: SearchSetup) -> Iterator[Stages]:
     """Connect the stages of a search, and end their processes afterwards.
 
     Raises:
         UsageError: the contrasts that the environment declares cannot be loaded.
     """
-    run, config, environment = launch.run, launch.config, launch.environment
+    run, config, environment = setup.run, setup.config, setup.environment
     rows = rows_per_call(config, environment)
     with (
         WinnerFilms(run) if config.video else nullcontext() as films,
-        JudgeClient(environment, config, launch.fitness) as judge,
+        JudgeClient(environment, config, setup.fitness) as judge,
         ProbeClient(environment, sandbox=config.sandbox, rows=rows) as prober,
         PrestartedWorker(partial(start_trainer, config)) as prestarted,
     ):
-        bank = reward_comparison = feedback = review = None
+        bank = comparison = feedback = review = None
         screening = Screening()
         if config.designer != "given":
             bank = Bank(run.path / FOLDER, config.bank << 20, lambda text: run.event("bank", text))
-            reward_comparison = _insight(launch, bank, prober)
-            feedback = Feedback(run, environment, config, bank, prober, launch.analyst)
-            review = _review(launch, bank, prober)
+            human = human_reward(run, environment)
+            comparison = RewardComparison(
+                run,
+                bank,
+                Scorer(bank, prober),
+                environment.training.gamma,
+                human.read_text(encoding="utf-8") if human else "",
+            )
+            feedback = Feedback(run, environment, config, bank, prober, setup.analyst)
+            if setup.reviewer is not None:
+                rounds = config.review_rounds
+                review = Review(run, environment, setup.reviewer, bank, prober, rounds)
             screening = Screening(
-                reward_comparison if config.equivalents else None,
+                comparison if config.equivalents else None,
                 Examiner(environment, bank, prober) if config.exam else None,
                 review,
             )
         yield Stages(
-            critic=Critic(run, environment, launch.designer, prober, config.repairs, screening),
-            trainer=Trainer(run, environment, config, judge, launch.fitness, prestarted),
+            critic=Critic(run, environment, setup.designer, prober, config.repairs, screening),
+            trainer=Trainer(run, environment, config, judge, setup.fitness, prestarted),
             judge=judge,
             prober=prober,
             prestarted=prestarted,
             bank=bank,
             feedback=feedback,
-            reward_comparison=reward_comparison,
+            reward_comparison=comparison,
             review=review,
             films=films,
         )
@@ -270,9 +279,8 @@ def running(run: Run, config: SearchConfig) -> Iterator[None]:
     """Hold a run while something works on it; keep its status and clock, however that ends."""
     with run.lock():
         started = time.monotonic()
-        run.set_sandbox(
-            str(require_isolation(config.sandbox))
-        )  # the machine may be another one than before
+        isolation = require_isolation(config.sandbox)  # the machine may be another one than before
+        run.set_sandbox(str(isolation))
         run.set_status("running")
         try:
             yield
@@ -315,17 +323,6 @@ def _sound_fitness(path: Path, environment: Environment, config: SearchConfig) -
     return text
 
 
-def _kept(run: Run, name: str) -> str:
-    """A program that the run keeps a copy of."""
-    try:
-        return read_plain(run.path / name, LARGEST_PROGRAM, run.path).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise UsageError(
-            f"{run.path / name} cannot be read: {why}.", "Put it back, or begin a new search."
-        ) from error
-
-
 def _check_initial(text: str, environment: Environment, source: str) -> None:
     """Refuse a program to start from that would never be trained."""
     try:
@@ -337,63 +334,73 @@ def _check_initial(text: str, environment: Environment, source: str) -> None:
         ) from error
 
 
-def _check_model(config: SearchConfig) -> None:
-    """Fail before there is a run if the language model cannot even be asked."""
-    config.require_asked_model()
-    if config.designer == "openai":
-        _client(config)
-
-
-def _client(config: SearchConfig, notify: Callable[[str], None] = lambda text: None) -> "Client":
-    from eureka_agent.llm import Client, ModelSettings  # slow to import, and often not needed
-
-    settings = ModelSettings(
-        model=config.model,
-        base_url=config.base_url,
-        temperature=config.temperature,
-        reply_tokens=config.reply_tokens,
-        timeout_s=config.reply_timeout,
-        concurrency=config.concurrency,
+def _set_up(run: Run, environment: Environment, config: SearchConfig) -> SearchSetup:
+    """The setup of a run that is open."""
+    task = dataclasses.replace(
+        environment.describe(), task=run.row().goal, measured=config.measured
     )
-    return Client(settings, notify=notify)
+    if task.task != environment.task:
+        task = dataclasses.replace(task, subtasks=())  # they are parts of another task
+    own = run.path / OWN_FITNESS
+    fitness = own if own.is_file() else environment.fitness_path
+    initial = _kept(run, INITIAL) if (run.path / INITIAL).exists() else ""
+    setup = SearchSetup(
+        run=run,
+        environment=environment,
+        config=config,
+        designer=_designer(config, task, run, initial),
+        fitness=fitness if config.measured else None,
+        initial=initial,
+    )
+    if config.review_rounds or config.analyst:
+        from eureka_agent.analysis.trajectories.analyst import Analyst
+        from eureka_agent.critic.reviewer import Reviewer
+
+        conversation = _conversation(config, run)
+        if config.review_rounds:
+            setup.reviewer = Reviewer(task, conversation, config.parts)
+        if config.analyst:
+            setup.analyst = Analyst(task, conversation, config.parts)
+    return setup
+
+
+def _kept(run: Run, name: str) -> str:
+    """A program that the run keeps a copy of."""
+    try:
+        return read_plain(run.path / name, LARGEST_PROGRAM, run.path).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(
+            f"{run.path / name} cannot be read: {why}.", "Put it back, or begin a new search."
+        ) from error
 
 
 def _designer(config: SearchConfig, task: TaskDescription, run: Run, initial: str) -> Designer:
     match config.designer:
-        case "offline":
-            return OfflineDesigner(task, config.seed)
-        case "offline-blind":
-            return OfflineDesigner(task, config.seed, blind=True)
+        case "offline" | "offline-blind":
+            return OfflineDesigner(task, config.seed, blind=config.designer == "offline-blind")
         case "given":
             return GivenDesigner(_kept(run, GIVEN))
         case "openai":
-            return _language_model_designer(config, task, run, initial)
-        case other:
-            raise AssertionError(other)
+            from eureka_agent.designer.llm_designer import LLMDesigner, LLMDesignerSettings
 
-
-def _language_model_designer(
-    config: SearchConfig, task: TaskDescription, run: Run, initial: str
-) -> Designer:
-    from eureka_agent.designer.llm_designer import LLMDesigner, LLMDesignerSettings
-
-    settings = LLMDesignerSettings(
-        name=config.model,
-        turns=config.history,
-        training_steps=config.steps,
-        repairs=config.repairs + config.review_rounds,
-        with_source=config.context == "source",
-        reflect=config.reflection,
-        strategies=config.strategies,
-        forgetful=config.memory == "generation",
-        parts=config.parts,
-        initial=initial,
-    )
-    return LLMDesigner(task, _conversation(config, run), run, settings)
+            settings = LLMDesignerSettings(
+                name=config.model,
+                turns=config.history,
+                training_steps=config.steps,
+                repairs=config.repairs + config.review_rounds,
+                with_source=config.context == "source",
+                reflect=config.reflection,
+                strategies=config.strategies,
+                forgetful=config.memory == "generation",
+                parts=config.parts,
+                initial=initial,
+            )
+            return LLMDesigner(task, _conversation(config, run), run, settings)
 
 
 def _conversation(config: SearchConfig, run: Run) -> "Conversation":
-    """The model in any of its roles; the run holds what was spent in all of them."""
+    """A conversation with the model; the run holds what it spends in all its roles."""
     from eureka_agent.llm.budget import Budget
     from eureka_agent.llm.conversation import Conversation
 
@@ -409,57 +416,15 @@ def _conversation(config: SearchConfig, run: Run) -> "Conversation":
     )
 
 
-def _roles(
-    config: SearchConfig, task: TaskDescription, run: Run
-) -> tuple["Reviewer | None", "Analyst | None"]:
-    """What else the model is, besides the designer."""
-    if not (config.review_rounds or config.analyst):
-        return None, None
-    from eureka_agent.analysis.trajectories.analyst import Analyst
-    from eureka_agent.critic.reviewer import Reviewer
+def _client(config: SearchConfig, notify: Callable[[str], None] = lambda text: None) -> "Client":
+    from eureka_agent.llm import Client, ModelSettings  # slow to import, and often not needed
 
-    conversation = _conversation(config, run)
-    reviewer = Reviewer(task, conversation, config.parts) if config.review_rounds else None
-    return reviewer, Analyst(task, conversation, config.parts) if config.analyst else None
-
-
-def _insight(launch: SearchSetup, bank: Bank, prober: ProbeClient) -> RewardComparison:
-    path = human_reward(launch.run, launch.environment)
-    human = path.read_text(encoding="utf-8") if path else ""
-    discount = launch.environment.training.discount
-    return RewardComparison(launch.run, bank, Scorer(bank, prober), discount, human)
-
-
-def _review(launch: SearchSetup, bank: Bank, prober: ProbeClient) -> Review | None:
-    if launch.reviewer is None:
-        return None
-    run, environment, rounds = launch.run, launch.environment, launch.config.review_rounds
-    return Review(run, environment, launch.reviewer, bank, prober, rounds)
-
-
-def _launch(run: Run, environment: Environment, config: SearchConfig) -> SearchSetup:
-    task = dataclasses.replace(
-        environment.describe(), task=run.row().goal, measured=config.measured
+    settings = ModelSettings(
+        model=config.model,
+        base_url=config.base_url,
+        temperature=config.temperature,
+        reply_tokens=config.reply_tokens,
+        timeout_s=config.reply_timeout,
+        concurrency=config.concurrency,
     )
-    if task.task != environment.task:
-        task = dataclasses.replace(task, subtasks=())  # they are parts of another task
-    own = run.path / OWN_FITNESS
-    text = _kept(run, INITIAL) if (run.path / INITIAL).exists() else ""
-    reviewer, analyst = _roles(config, task, run)
-    return SearchSetup(
-        run=run,
-        environment=environment,
-        config=config,
-        designer=_designer(config, task, run, text),
-        fitness=_fitness(own, environment, config),
-        initial=text,
-        reviewer=reviewer,
-        analyst=analyst,
-    )
-
-
-def _fitness(own: Path, environment: Environment, config: SearchConfig) -> Path | None:
-    """The file that a run's policies are judged by, if they are: the user's own, where it is."""
-    if not config.measured:
-        return None
-    return own if own.is_file() else environment.fitness_path
+    return Client(settings, notify=notify)

@@ -1,4 +1,10 @@
-"""Training a batch of rewards: the conversation between one worker, the judge and the store."""
+"""Training a batch of rewards: the conversation between a trainer worker, the judge and the store.
+
+If a program raises in training, or returns wrong values, the worker evicts its lane
+(`training.lane_group`) and names the reason in its report; `Trainer` marks the run as failed with
+that reason, and the other lanes train on. If a program ends the whole worker, `Trainer` finds out
+which one it was by training programs alone.
+"""
 
 import time
 from collections import Counter
@@ -18,25 +24,25 @@ from eureka_agent.workers.replies import Weights
 from eureka_agent.workers.session import PrestartedWorker
 from eureka_agent.workers.trainer_client import LaneReply, TrainerClient
 
-SPARE_AFTER_S = 30.0
-"""Seconds into a training from which a worker is kept ready: they outweigh what it costs."""
+PRESTART_AFTER_S = 30.0
+"""Seconds of a training run after which the next worker is started ahead, as that is worth it."""
 DEATHS = 2
 """Workers of its own that a job may end before it fails."""
 EARLY = 0.3
-"""Share of a training after which its policy is first remembered, to compare a later one with."""
+"""Fraction of a training run after which an early policy is kept, to compare a later one with."""
 JUDGE_PERCENT = 15
-"""Most steps that judging may take along with a training, in percent of the training's steps."""
+"""Most steps that judging may take during a training run, in percent of its steps."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training.
+    """One training run.
 
     Attributes:
         training: its number in the store.
-        program: text of the reward program; None to train on the bare fitness.
-        seed: the replicate seed.
-        label: what people call it.
+        program: text of the reward program; None to train on the fitness itself.
+        seed: the training seed.
+        label: its name in messages.
     """
 
     training: int
@@ -47,7 +53,14 @@ class Job:
 
 @dataclass
 class Checkpoint:
-    """A policy as it was at one point of its training, with its episodes on the ranking pool."""
+    """A policy at one point of its training, with its episodes on the ranking pool.
+
+    Attributes:
+        step: environment steps until then.
+        own_return: mean return of the episodes under the program that the policy trains on.
+        weights: of the policy.
+        judgement: the episodes and their fitness.
+    """
 
     step: int
     own_return: float
@@ -61,25 +74,25 @@ class Checkpoint:
 
     @property
     def progress(self) -> float | None:
-        """Mean over the episodes by the environment's dense measure, if it has one."""
+        """Mean over the episodes of the environment's dense measure, if it has one."""
         return self.judgement.nearness
 
     @property
     def episodes(self) -> Episodes:
-        """As they went."""
+        """The recorded episodes."""
         return self.judgement.episodes
 
 
 @dataclass
 class Outcome:
-    """How a training ended: the checkpoint that ships, or why there is none.
+    """How a training run ended.
 
     Attributes:
-        job: what was to be trained.
-        best: the checkpoint that ships.
-        early: the first one past `EARLY` of the training.
-        failure: why none ships.
-        trouble: why the reward could not be evaluated on the policy's episodes, if it could not.
+        job: the training run.
+        best: the selected checkpoint, where the program's own return peaks; None on failure.
+        early: the first checkpoint past `EARLY` of the run.
+        failure: why there is no checkpoint.
+        trouble: why the program could not score the policy's episodes, if it could not.
     """
 
     job: Job
@@ -89,7 +102,7 @@ class Outcome:
     trouble: str = ""
 
     def keep(self, checkpoint: Checkpoint, steps: int) -> None:
-        """Take a later checkpoint of a training of so many steps in, for what it is worth."""
+        """Keep a later checkpoint of a run of so many steps if it is the best or the early one."""
         if self.best is None or checkpoint.own_return > self.best.own_return:
             self.best = checkpoint
         if self.early is None and checkpoint.step >= EARLY * steps:
@@ -97,29 +110,29 @@ class Outcome:
 
 
 def evaluation_steps(config: SearchConfig, episode_steps: int) -> list[int]:
-    """Steps of a training at which the judge looks: evenly spaced, the last one at the end.
+    """Steps of a training run at which policies are evaluated: evenly spaced, the last at the end.
 
-    They are as many as configured, fewer where judging would take more than `JUDGE_PERCENT` of a
-    short training's steps, but always one.
+    There are as many as configured, fewer where judging would take more than `JUDGE_PERCENT` of a
+    short run's steps, but always one.
 
     Args:
-        config: gives the steps of a training, the looks, and the episodes per look.
+        config: gives the steps of a run, the evaluations, and the episodes of each.
         episode_steps: the environment's time limit.
     """
     cost = config.ranking_episodes * episode_steps
     affordable = config.steps * JUDGE_PERCENT // (100 * cost)
     count = max(1, min(config.checkpoints, affordable))
-    return [config.steps * look // count for look in range(1, count + 1)]
+    return [config.steps * number // count for number in range(1, count + 1)]
 
 
 class Trainer:
     """Trains jobs, at most K side by side, and writes what happens to the store as it happens.
 
-    A worker that dies takes nobody with it. The job whose program it was running, by its own word,
-    trains again alone, and the others without it; when nobody can be blamed, each trains alone.
-    Only a job that ends a worker of its own twice fails: once may be somebody else's doing. Code of
-    Gymnasium's environments runs in the worker as well: where that ends one after the other, no
-    program is to blame, and the training stops.
+    A worker that dies takes no other job with it. The job whose program it was running, by its own
+    word, trains again alone, and the others without it; if it does not say, each trains alone. Only
+    a job that ends a worker of its own twice fails: once may be another's doing. Code of
+    Gymnasium's environments runs in the worker as well: if that ends worker after worker, no
+    program is to blame, and training stops.
     """
 
     def __init__(
@@ -132,7 +145,7 @@ class Trainer:
         prestarted: PrestartedWorker | None = None,
     ) -> None:
         self._run, self._environment, self._config, self._judge = run, environment, config, judge
-        self._fitness, self._spare = fitness, prestarted
+        self._fitness, self._prestarted = fitness, prestarted
         self._deaths: Counter[int] = Counter()
         self._crashes = 0
 
@@ -150,17 +163,17 @@ class Trainer:
         while waiting:
             batch = waiting.pop(0)
             try:
-                found = self._train_batch(batch)
+                done = self._train_batch(batch)
                 self._crashes = 0
             except WorkerFailed as failure:
                 self._refuse_crashes(failure)
-                found, again = self._after_failure(batch, failure)
+                done, again = self._after_death(batch, failure)
                 waiting[:0] = again
-            outcomes |= {outcome.job.training: outcome for outcome in found}
+            outcomes |= {outcome.job.training: outcome for outcome in done}
         return [outcomes[job.training] for job in jobs]
 
     def _refuse_crashes(self, failure: WorkerFailed) -> None:
-        """Give up where code of the environment itself ends every worker: no reward can help."""
+        """Give up if code of the environment itself ends every worker: no reward can help."""
         if failure.lane is not None or not self._environment.reads_files:
             return
         self._crashes += 1
@@ -171,10 +184,10 @@ class Trainer:
                 "Fix the environment, then resume the run.",
             )
 
-    def _after_failure(
+    def _after_death(
         self, batch: list[Job], failure: WorkerFailed
     ) -> tuple[list[Outcome], list[list[Job]]]:
-        """Whom to fail and whom to try again after a worker's death."""
+        """The outcomes of jobs that failed with their worker, and the batches to train again."""
         if len(batch) > 1:
             self._run.event("worker", f"{failure.message} Who may have done it trains again alone.")
             blamed = failure.lane
@@ -190,45 +203,48 @@ class Trainer:
         return [Outcome(job, failure=failure.message)], []
 
     def _train_batch(self, batch: list[Job]) -> list[Outcome]:
+        """Train up to K jobs in one worker, and evaluate the policies on the way."""
         fitness = self._fitness if batch[0].program is None else None
-        outcomes = {lane: Outcome(job) for lane, job in enumerate(batch)}
+        outcomes = [Outcome(job) for job in batch]
         for job in batch:
             self._run.start_training(job.training)
         started = time.monotonic()
+        prestarted = self._prestarted
         with TrainerClient(
-            self._environment, self._config, fitness, prestarted=self._spare
+            self._environment, self._config, fitness, prestarted=prestarted
         ) as worker:
-            living = dict(enumerate(batch))
-            for lane, job in list(living.items()):
+            training = dict(enumerate(outcomes))
+            for lane, outcome in enumerate(outcomes):
                 try:
-                    worker.load(lane, job.program, job.seed)
+                    worker.load(lane, outcome.job.program, outcome.job.seed)
                 except JobFailed as error:
-                    self._fail(outcomes[lane], error.message)
-                    del living[lane]
+                    self._fail(training.pop(lane), error.message)
             done = 0
             for target in evaluation_steps(self._config, self._environment.episode_steps):
-                if not living or target <= done:
+                if not training or target <= done:
                     continue
-                reports = self._advance(worker, living, done, target - done)
+                reports = self._advance(worker, training, done, target - done)
                 done = max(report.steps for report in reports.values())
                 for lane, report in reports.items():
                     if report.evicted is not None:
                         line = f" (line {report.line})" if report.line else ""
-                        self._fail(outcomes[lane], f"{report.evicted}{line}")
-                        del living[lane]
-                if living:
-                    self._look(worker, living, outcomes, reports)
-                if self._spare is not None and time.monotonic() - started > SPARE_AFTER_S:
-                    self._spare.prepare()
-        for lane, job in living.items():
-            self._finish(outcomes[lane], job)
-        return list(outcomes.values())
+                        self._fail(training.pop(lane), f"{report.evicted}{line}")
+                if training:
+                    self._evaluate(worker, training, reports)
+                if prestarted is not None and time.monotonic() - started > PRESTART_AFTER_S:
+                    prestarted.prepare()
+        for outcome in training.values():
+            self._finish(outcome)
+        return outcomes
 
     def _advance(
-        self, worker: TrainerClient, living: Mapping[int, Job], done: int, steps: int
+        self, worker: TrainerClient, training: Mapping[int, Outcome], done: int, steps: int
     ) -> dict[int, LaneReply]:
+        """Train all lanes for some steps; returns their reports."""
+
         def show(progress: int) -> None:
-            self._run.set_progress({job.training: done + progress for job in living.values()})
+            numbers = (outcome.job.training for outcome in training.values())
+            self._run.set_progress(dict.fromkeys(numbers, done + progress))
 
         started = time.monotonic()
         reports = worker.advance(steps, show)
@@ -236,64 +252,60 @@ class Trainer:
             self._run.event("physics", worker.overflow)
         trained = sum(report.steps - done for report in reports.values())
         self._run.add_usage(env_steps=trained, train_seconds=time.monotonic() - started)
-        self._run.set_progress({living[lane].training: r.steps for lane, r in reports.items()})
+        self._run.set_progress(
+            {training[lane].job.training: r.steps for lane, r in reports.items()}
+        )
         return reports
 
-    def _look(
+    def _evaluate(
         self,
         worker: TrainerClient,
-        living: Mapping[int, Job],
-        outcomes: Mapping[int, Outcome],
+        training: Mapping[int, Outcome],
         reports: Mapping[int, LaneReply],
     ) -> None:
         """Judge the policies as they are, and keep each that its own reward likes best so far."""
-        weights = worker.weights(list(living))
-        judgements = self._judge.judge(
+        weights = worker.weights(list(training))
+        judged = self._judge.judge(
             list(weights.values()), pools.RANKING, self._config.ranking_episodes
         )
-        for (lane, policy), judgement in zip(weights.items(), judgements, strict=True):
+        for (lane, policy), judgement in zip(weights.items(), judged, strict=True):
+            outcome, report = training[lane], reports[lane]
             try:
                 own = float(worker.score(lane, judgement.episodes).mean())
             except JobFailed as error:
                 own = -np.inf  # a reward that breaks on a policy's episodes does not recommend it
-                outcomes[lane].trouble = error.message
-            step = reports[lane].steps
-            self._record(living[lane], own, judgement, reports[lane])
+                outcome.trouble = error.message
+            episodes, diverged = judgement.episodes, float(judgement.diverged.sum())
+            self._run.add_evaluation(
+                outcome.job.training,
+                report.steps,
+                fitness=judgement.mean_fitness,
+                progress=judgement.nearness,
+                own_return=own if np.isfinite(own) else None,
+                episode_length=float(episodes.lengths.float().mean()),
+                ended_early=float(episodes.terminated.float().mean()),
+                components=report.components,
+                diagnostics=report.diagnostics | {"diverged_episodes": diverged},
+            )
             if np.isfinite(own):
-                outcomes[lane].keep(Checkpoint(step, own, policy, judgement), self._config.steps)
-
-    def _record(
-        self,
-        job: Job,
-        own: float,
-        judgement: EvaluatedEpisodes,
-        report: LaneReply,
-    ) -> None:
-        self._run.add_evaluation(
-            job.training,
-            report.steps,
-            fitness=judgement.mean_fitness,
-            progress=judgement.nearness,
-            own_return=own if np.isfinite(own) else None,
-            episode_length=float(judgement.episodes.lengths.float().mean()),
-            ended_early=float(judgement.episodes.terminated.float().mean()),
-            components=report.components,
-            diagnostics=report.diagnostics | {"diverged_episodes": float(judgement.diverged.sum())},
-        )
+                checkpoint = Checkpoint(report.steps, own, policy, judgement)
+                outcome.keep(checkpoint, self._config.steps)
 
     def _fail(self, outcome: Outcome, failure: str) -> None:
         outcome.failure, outcome.best = failure, None
         self._run.fail_training(outcome.job.training, failure)
 
-    def _finish(self, outcome: Outcome, job: Job) -> None:
+    def _finish(self, outcome: Outcome) -> None:
         best = outcome.best
         if best is None:
             why = f": {outcome.trouble}" if outcome.trouble else "."
-            said = f"The reward could not be evaluated on any of its policies' episodes{why}"
-            self._fail(outcome, said)
+            self._fail(
+                outcome,
+                f"The reward could not be evaluated on any of its policies' episodes{why}",
+            )
             return
         self._run.finish_training(
-            job.training,
+            outcome.job.training,
             ranking_fitness=best.fitness,
             own_return=best.own_return,
             checkpoint_step=best.step,

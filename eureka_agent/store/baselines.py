@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from eureka_agent.common.environments import OLD_SETTINGS
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import PACKAGE, data_folder
 from eureka_agent.common.statistics import UNBOUNDED, Bounds, clipped
@@ -66,6 +67,8 @@ def read_baselines(path: Path) -> dict[str, dict[str, Any]]:
     return document
 
 
+_FIRST_NAMES = {new: old for old, new in OLD_SETTINGS.items()}
+_SETTINGS_CALLS = ("TrainingSettings", "replace")
 TOLD = ("task", "robot", "start", "termination", "subtasks")
 """Attributes of an environment that are sentences."""
 RANGE = "RANGE"
@@ -126,6 +129,10 @@ def _code(content: bytes) -> bytes:
             node.body = [part for part in node.body if not _sets(part, (RANGE,))]
         if isinstance(node, ast.ClassDef):
             node.body = [part for part in node.body if not _sets(part, TOLD)] or [ast.Pass()]
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(_SETTINGS_CALLS):
+            # A setting counts under its first name: a new one changes no result.
+            for keyword in node.keywords:
+                keyword.arg = _FIRST_NAMES.get(keyword.arg or "", keyword.arg)
     return ast.unparse(tree).encode()
 
 

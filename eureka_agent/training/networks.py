@@ -1,10 +1,9 @@
-"""K stable-baselines3 actor-critic networks as one stack, so that one call serves all lanes."""
+"""Policies: K stable-baselines3 actor-critic networks as one stack, and their export as zips."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -18,13 +17,18 @@ from eureka_agent.simulation.devices import CPU
 from eureka_agent.store.folder import atomic_file, write_atomically
 
 
-@dataclass(frozen=True)
-class Activation:
-    """A hidden layer's function `[...] -> [...]` and its derivative, given what it returned."""
+class Activation(NamedTuple):
+    """A hidden layer's function `[...] -> [...]`.
 
+    Attributes:
+        module: the same for stable-baselines3.
+        value: the function.
+        backward: the gradient before the function, given the one behind it and the output.
+    """
+
+    module: type[nn.Module]
     value: Callable[[Tensor], Tensor]
     backward: Callable[[Tensor, Tensor], Tensor]
-    """Gradient before the function from the gradient behind it, and from its output."""
 
 
 def _tanh(x: Tensor) -> Tensor:
@@ -32,24 +36,23 @@ def _tanh(x: Tensor) -> Tensor:
         return x.tanh()
     # NumPy's vectorised loop takes a seventh of the time of torch's, which was a quarter of all
     # that training cost beside the physics.
-    array = x.contiguous().numpy()
-    return torch.from_numpy(np.tanh(array))
+    return torch.from_numpy(np.tanh(x.contiguous().numpy()))
 
 
-ACTIVATIONS: dict[str, Activation] = {
-    "tanh": Activation(_tanh, torch.ops.aten.tanh_backward),
+ACTIVATIONS = {
+    "tanh": Activation(nn.Tanh, _tanh, torch.ops.aten.tanh_backward),
     "relu": Activation(
-        torch.relu, lambda gradient, y: torch.ops.aten.threshold_backward(gradient, y, 0)
+        nn.ReLU, torch.relu, lambda gradient, y: torch.ops.aten.threshold_backward(gradient, y, 0)
     ),
     "elu": Activation(
-        torch.nn.functional.elu,
+        nn.ELU,
+        nn.functional.elu,
         lambda gradient, y: torch.ops.aten.elu_backward(gradient, 1, 1, 1, True, y),
     ),
 }
 
 
-@dataclass
-class Layer:
+class Layer(NamedTuple):
     """A linear layer of every lane, and where its gradients go.
 
     Attributes:
@@ -85,7 +88,7 @@ class LaneMlp:
         return self.forward(x)[0]
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Outputs, and the input of every layer, which `backward` wants."""
+        """Outputs, and the input of every layer, which `backward` needs."""
         inputs = []
         for layer in self._layers:
             if inputs:
@@ -109,23 +112,37 @@ class LaneMlp:
                 gradient = self._activation.backward(behind, x)
 
 
-MODULES: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "elu": nn.ELU, "relu": nn.ReLU}
-"""The activations as stable-baselines3 wants them."""
+def spaces(
+    observation_size: int, action_size: int
+) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
+    """Gymnasium's spaces of observations and of actions, which lie in [-1, 1]."""
+    return (
+        gymnasium.spaces.Box(-np.inf, np.inf, (observation_size,), np.float32),
+        gymnasium.spaces.Box(-1.0, 1.0, (action_size,), np.float32),
+    )
+
+
+def policy_arguments(settings: TrainingSettings) -> dict[str, Any]:
+    """Keyword arguments of stable-baselines3's `ActorCriticPolicy`: separate networks."""
+    return {
+        "net_arch": list(settings.hidden),
+        "activation_fn": ACTIVATIONS[settings.activation].module,
+        "log_std_init": settings.initial_log_std,
+    }
 
 
 def make_policy(
     observation_size: int, action_size: int, settings: TrainingSettings
 ) -> ActorCriticPolicy:
-    """One policy as stable-baselines3's PPO would make it: separate networks, Gaussian actions."""
-    observations = gymnasium.spaces.Box(-np.inf, np.inf, (observation_size,), np.float32)
-    actions = gymnasium.spaces.Box(-1.0, 1.0, (action_size,), np.float32)
+    """One policy as stable-baselines3's PPO would make it, but without an optimiser.
+
+    Torch's first optimiser imports 800 modules, which takes a second.
+    """
     return ActorCriticPolicy(
-        observations,
-        actions,
+        *spaces(observation_size, action_size),
         lr_schedule=lambda _: settings.learning_rate,
-        net_arch=list(settings.hidden),
-        activation_fn=MODULES[settings.activation],
-        log_std_init=settings.initial_log_std,
+        optimizer_class=lambda *arguments, **options: None,  # type: ignore[arg-type]
+        **policy_arguments(settings),
     )
 
 
@@ -156,7 +173,7 @@ class PolicyStack(Stateful):
         gradient: of a loss, written by `backward` of the networks `[K, P]`.
         actor: mean actions `[K, B, A]` for normalised observations `[K, B, D]`.
         critic: values `[K, B, 1]` for normalised observations.
-        log_std: logarithm of the action spread `[K, A]`, a view of `flat`.
+        log_std: logarithm of the actions' standard deviation `[K, A]`, a view of `flat`.
         log_std_gradient: its gradient, a view of `gradient`.
     """
 
@@ -199,11 +216,8 @@ class PolicyStack(Stateful):
 
     def read(self, lane: int) -> dict[str, Tensor]:
         """The state dict of a lane, copied."""
-        parts = self.flat[lane].cpu().clone().split(self._sizes)
-        return {
-            name: part.view(shape)
-            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
-        }
+        copied = self._by_name(self.flat[lane : lane + 1].cpu().clone())
+        return {name: value[0] for name, value in copied.items()}
 
     def values(self, observation: Tensor) -> Tensor:
         """Values `[K, B]` for normalised observations `[K, B, D]`."""
@@ -223,31 +237,33 @@ class PolicyStack(Stateful):
         }
 
 
-def folded(
+def fold_normalisation(
     weights: Mapping[str, Tensor],
-    shift: Tensor,
-    scale: Tensor,
-    value_shift: Tensor,
-    value_scale: Tensor,
+    obs_mean: Tensor,
+    obs_std: Tensor,
+    return_mean: Tensor,
+    return_std: Tensor,
 ) -> dict[str, Tensor]:
     """A state dict that takes raw observations and predicts returns in the reward's own unit.
 
     Args:
-        weights: state dict of a policy on normalised observations `(o - shift) / scale`.
-        shift: `[D]`.
-        scale: `[D]`.
-        value_shift: of the returns, a scalar.
-        value_scale: of the returns, a scalar.
+        weights: state dict of a policy on `(observation - obs_mean) / obs_std`, whose critic
+            predicts `(return - return_mean) / return_std`.
+        obs_mean: `[D]`.
+        obs_std: `[D]`.
+        return_mean: a scalar.
+        return_std: a scalar.
     """
     result = {name: value.clone() for name, value in weights.items()}
     for net in ("policy_net", "value_net"):
         weight, bias = f"mlp_extractor.{net}.0.weight", f"mlp_extractor.{net}.0.bias"
-        # In double precision: the shift can be large against the spread.
-        slope = result[weight].double() / scale.double()
-        result[bias] = (result[bias].double() - slope @ shift.double()).float()
+        # W (o - m) / s + b = (W / s) o + (b - (W / s) m), in double precision: m can be large
+        # against s.
+        slope = result[weight].double() / obs_std.double()
+        result[bias] = (result[bias].double() - slope @ obs_mean.double()).float()
         result[weight] = slope.float()
-    result["value_net.weight"] = result["value_net.weight"] * value_scale
-    result["value_net.bias"] = result["value_net.bias"] * value_scale + value_shift
+    result["value_net.weight"] = result["value_net.weight"] * return_std
+    result["value_net.bias"] = result["value_net.bias"] * return_std + return_mean
     return result
 
 
@@ -259,27 +275,24 @@ def save_policy(path: Path, weights: Mapping[str, Tensor], environment: Environm
 
     Args:
         path: of the zip.
-        weights: a folded state dict.
-        environment: the one it was trained in.
+        weights: a state dict from `fold_normalisation`.
+        environment: the one that the policy was trained in.
     """
     settings = environment.training
-    observation_size = weights["mlp_extractor.policy_net.0.weight"].shape[1]
-    action_size = weights["action_net.weight"].shape[0]
     model = PPO(
         "MlpPolicy",
         env=None,  # type: ignore[arg-type]
-        n_steps=settings.horizon,
-        batch_size=max(settings.horizon // settings.minibatches, 2),
-        gamma=settings.discount,
+        n_steps=settings.n_steps,
+        batch_size=max(settings.n_steps // settings.minibatches, 2),
+        gamma=settings.gamma,
         device="cpu",
-        policy_kwargs={
-            "net_arch": list(settings.hidden),
-            "activation_fn": MODULES[settings.activation],
-        },
+        policy_kwargs=policy_arguments(settings),
         _init_setup_model=False,
     )
-    model.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (observation_size,), np.float32)
-    model.action_space = gymnasium.spaces.Box(-1.0, 1.0, (action_size,), np.float32)
+    model.observation_space, model.action_space = spaces(
+        weights["mlp_extractor.policy_net.0.weight"].shape[1],
+        weights["action_net.weight"].shape[0],
+    )
     model.n_envs = 1
     model._setup_model()
     model.policy.load_state_dict({name: torch.as_tensor(v) for name, v in weights.items()})

@@ -1,4 +1,4 @@
-"""Running statistics per lane: of observations, and of returns."""
+"""Running normalisation per lane: of observations, and of returns (PopArt)."""
 
 from typing import ClassVar
 
@@ -7,16 +7,19 @@ from torch import Tensor
 
 from eureka_agent.environment import Stateful
 
-SPREAD_FLOOR = 1e-3
-"""Observations never spread less than this: a constant one must not turn noise into signal."""
-RELATIVE_FLOOR = 1e-6
-"""Smallest spread of returns relative to their size: the scale of a reward never matters."""
-VALUE_RATE = 0.2
-"""How fast the moments of returns follow a rollout's."""
+MIN_STD = 1e-3
+"""Observations are divided by no less: a constant one must not turn noise into signal."""
+RELATIVE_MIN_STD = 1e-6
+"""Smallest standard deviation of returns relative to their mean, as a reward may have any scale."""
+RETURN_RATE = 0.2
+"""How fast the moments of returns follow those of the last rollout."""
 
 
-class RunningMoments(Stateful):
-    """Mean and variance of everything seen, per lane and column (Chan, Golub and LeVeque, 1979).
+class ObservationNormaliser(Stateful):
+    """Maps observations to mean 0 and standard deviation 1 over everything seen, per lane.
+
+    The moments are merged batch by batch (Chan, Golub and LeVeque, 1979). Nothing is clipped, so
+    the normalisation folds into a linear layer exactly.
 
     Args:
         lanes: K.
@@ -33,12 +36,11 @@ class RunningMoments(Stateful):
 
     def reset(self, lane: int) -> None:
         """Forget a lane."""
-        self.count[lane] = 0.0
-        self.mean[lane] = 0.0
-        self.squares[lane] = 0.0
+        for moment in (self.count, self.mean, self.squares):
+            moment[lane] = 0.0
 
     def update(self, batch: Tensor) -> None:
-        """Take in `[K, B, D]` rows."""
+        """Add `[K, B, D]` rows."""
         batch = batch.double()
         size = batch.shape[1]
         mean = batch.mean(1)
@@ -49,74 +51,70 @@ class RunningMoments(Stateful):
         self.mean += delta * (size / total)
         self.count = total
 
-    def spread(self) -> Tensor:
-        """Standard deviation `[K, D]` float64; 0 before the first batch."""
-        return (self.squares / self.count.clamp(min=1.0)).sqrt()
-
-
-class ObservationNormaliser(RunningMoments):
-    """Shifts and scales observations; no clipping, so that it folds into a linear layer exactly."""
-
-    def shift_and_scale(self) -> tuple[Tensor, Tensor]:
-        """Mean and floored spread `[K, D]` float32."""
-        return self.mean.float(), self.spread().clamp(min=SPREAD_FLOOR).float()
+    def mean_and_std(self) -> tuple[Tensor, Tensor]:
+        """Mean and floored standard deviation `[K, D]` float32."""
+        std = (self.squares / self.count.clamp(min=1.0)).sqrt()
+        return self.mean.float(), std.clamp(min=MIN_STD).float()
 
     def __call__(self, observation: Tensor) -> Tensor:
         """Normalise `[K, B, D]`."""
-        shift, scale = self.shift_and_scale()
-        return (observation - shift[:, None]) / scale[:, None]
+        mean, std = self.mean_and_std()
+        return (observation - mean[:, None]) / std[:, None]
 
 
 class PopArt(Stateful):
-    """Maps between returns and what the value network predicts: PopArt.
+    """Maps between returns and what the critic predicts: returns relative to a moving mean and std.
 
-    The network predicts returns relative to a moving mean and spread; when these move, its last
-    layer is rewritten so that its predictions stay (van Hasselt et al., "Learning values across
-    many orders of magnitude", 2016, equations 1 to 4). The spread is the one within rollouts: the
-    drift of the mean while a policy learns would drown it. Everything is relative: rewards times
-    a power of two give the same network bit by bit. Before the first batch every value is 0.
+    When these move, the critic's last layer is rewritten so that its predictions stay (van Hasselt
+    et al., "Learning values across many orders of magnitude", 2016, equations 1 to 4). The standard
+    deviation is the one within rollouts: the drift of the mean while a policy learns would drown
+    it. Everything is relative: rewards times a power of two give the same network bit by bit.
+    Before the first batch every value is 0.
 
     Attributes:
-        shift: mean of the returns `[K]`.
-        scale: floored spread of the returns `[K]`.
+        mean: of the returns `[K]`.
+        std: floored standard deviation of the returns `[K]`.
     """
 
-    STATE: ClassVar = ("shift", "scale", "_variance")
+    STATE: ClassVar = ("mean", "std", "_variance")
 
     def __init__(self, lanes: int, device: torch.device | None = None) -> None:
-        self.shift = torch.zeros(lanes, device=device)
-        self.scale = torch.zeros(lanes, device=device)
-        self._variance = torch.zeros(lanes, device=device)
+        self.mean, self.std, self._variance = (torch.zeros(lanes, device=device) for _ in range(3))
 
     def reset(self, lane: int) -> None:
         """Forget a lane."""
-        self.shift[lane] = self.scale[lane] = self._variance[lane] = 0.0
+        self.mean[lane] = self.std[lane] = self._variance[lane] = 0.0
 
     def update(self, returns: Tensor) -> tuple[Tensor, Tensor]:
-        """Take in the returns `[K, B]` of a rollout.
+        """Add the returns `[K, B]` of a rollout.
 
         Returns:
-            Factor and offset `[K]` that turn what the network predicted before into what it must
+            Factor and offset `[K]` that turn what the critic predicted before into what it must
             predict now.
         """
-        mean, variance = returns.mean(1), returns.var(1, unbiased=False)
-        first = self.scale == 0
-        shift = torch.where(first, mean, self.shift + VALUE_RATE * (mean - self.shift))
-        blend = self._variance + VALUE_RATE * (variance - self._variance)
+        rollout_mean, variance = returns.mean(1), returns.var(1, unbiased=False)
+        first = self.std == 0
+        moved = self.mean + RETURN_RATE * (rollout_mean - self.mean)
+        mean = torch.where(first, rollout_mean, moved)
+        blend = self._variance + RETURN_RATE * (variance - self._variance)
         self._variance = torch.where(first, variance, blend)
-        scale = torch.maximum(self._variance.sqrt(), RELATIVE_FLOOR * shift.abs())
-        # A reward that never paid anything has spread 0, and returns of 0 whatever divides them.
-        divisor = torch.where(scale > 0, scale, 1.0)
-        factor = torch.where(first, 1.0, self.scale / divisor)
-        offset = torch.where(first, 0.0, (self.shift - shift) / divisor)
-        self.shift, self.scale = shift, scale
+        std = torch.maximum(self._variance.sqrt(), RELATIVE_MIN_STD * mean.abs())
+        # v' = (std v + mean - mean') / std' leaves the value in the reward's own unit as it is.
+        divisor = _nonzero(std)
+        factor = torch.where(first, 1.0, self.std / divisor)
+        offset = torch.where(first, 0.0, (self.mean - mean) / divisor)
+        self.mean, self.std = mean, std
         return factor, offset
 
     def normalise(self, returns: Tensor) -> Tensor:
-        """Returns `[K, B]` to the network's scale."""
-        divisor = torch.where(self.scale > 0, self.scale, 1.0)
-        return (returns - self.shift[:, None]) / divisor[:, None]
+        """Returns `[K, B]` to the critic's scale."""
+        return (returns - self.mean[:, None]) / _nonzero(self.std)[:, None]
 
     def denormalise(self, values: Tensor) -> Tensor:
-        """The network's values `[K, B]` to the scale of returns."""
-        return values * self.scale[:, None] + self.shift[:, None]
+        """The critic's values `[K, B]` to the scale of returns."""
+        return values * self.std[:, None] + self.mean[:, None]
+
+
+def _nonzero(std: Tensor) -> Tensor:
+    """What to divide by: if a reward was always 0, so are its returns, whatever divides them."""
+    return torch.where(std > 0, std, 1.0)

@@ -33,7 +33,7 @@ class Population:
     A result is a function of (program, seed, K, N): at equal K and N a lane's weights are
     bit-identical whatever the other lanes hold, and whichever lane it is.
 
-    On a CPU the lanes are dealt out to groups that run on a thread each: networks this small gain
+    On a CPU the lanes are dealt out to groups that run in a thread each: networks this small gain
     nothing from several threads of their own, and so every core is busy all the time. A group has
     at least two lanes: a stack of one is evaluated in another order and differs in the last bit,
     larger ones agree, so that results do not depend on the number of groups and threads.
@@ -61,8 +61,7 @@ class Population:
     ) -> None:
         if lanes < 1 or worlds < 1:
             raise UsageError(f"A population needs lanes and worlds, not {lanes} x {worlds}.")
-        self.settings = environment.training
-        self.lanes, self.per_lane = lanes, worlds
+        self.lanes = lanes
         threads = threads or available_cores()
         on_cpu = device.type == "cpu" and backend is None
         most = min(threads, lanes // 2, lanes * worlds // LEAST_WORLDS) if on_cpu else 1
@@ -101,7 +100,7 @@ class Population:
         return next((group.overflow for group in self._groups if group.overflow), None)
 
     def load(self, lane: int, reward: Reward, seed: int) -> None:
-        """Begin a training in a lane: weights, episodes and noise, all drawn from `seed`.
+        """Begin a training run in a lane: weights, episodes and noise are drawn from `seed`.
 
         Raises:
             UsageError: there is no such lane.
@@ -115,14 +114,9 @@ class Population:
         group.stop(own)
 
     def non_reward_s(self, lane: int) -> float:
-        """Seconds that all but rewards have taken of a lane in the advances so far."""
+        """Seconds that everything but rewards has taken of a lane so far."""
         group, _ = self._home(lane)
         return group.non_reward_s
-
-    def steps(self, lane: int) -> int:
-        """Environment steps of a loaded lane."""
-        group, own = self._home(lane)
-        return group.steps(own)
 
     def weights(self, lane: int) -> dict[str, Tensor]:
         """The lane's policy as an SB3 state dict on raw observations and true returns."""
@@ -130,7 +124,7 @@ class Population:
         return group.weights(own)
 
     def state(self) -> dict[str, np.ndarray]:
-        """A checkpoint between two advances: plain arrays by name, but for the rewards."""
+        """A checkpoint between two advances: plain arrays by name, without the rewards."""
         return {
             f"{index}.{name}": value
             for index, group in enumerate(self._groups)
@@ -169,23 +163,22 @@ class Population:
                 done[group] = steps_done
                 heartbeat(min(done))
 
-        def advance(index: int) -> list[LaneReport]:
-            return self._groups[index].advance(steps, partial(beat, index))
-
-        # All of them end before the first failure is raised: none runs on unobserved.
-        running = [self._pool.submit(advance, index) for index in range(len(self._groups))]
-        failures = [future.exception() for future in running]
-        for failure in failures:
+        # All groups end before the first failure is raised, so none runs on unobserved.
+        futures = [
+            self._pool.submit(group.advance, steps, partial(beat, index))
+            for index, group in enumerate(self._groups)
+        ]
+        for failure in [future.exception() for future in futures]:
             if failure is not None:
                 raise failure
         return [
             replace(report, lane=first + report.lane)
-            for first, future in zip(self._firsts, running, strict=True)
+            for first, future in zip(self._firsts, futures, strict=True)
             for report in future.result()
         ]
 
     def _home(self, lane: int) -> tuple[LaneGroup, int]:
-        """The group of a lane, and which of its lanes it is."""
+        """The group of a lane, and its number in that group."""
         if not 0 <= lane < self.lanes:
             raise UsageError(f"There is no lane {lane}: this population has {self.lanes}.")
         index = bisect_right(self._firsts, lane) - 1

@@ -1,8 +1,8 @@
-"""stable-baselines3's own PPO behind the interface of a population: the check on our trainer."""
+"""stable-baselines3 on our environments: a `VecEnv`, and its PPO as a check on our own trainer."""
 
 import operator
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
@@ -16,39 +16,39 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from torch import Tensor
 
 from eureka_agent.common.errors import EurekaError, UsageError
-from eureka_agent.environment import Environment, Memory, Step, Worlds, make_worlds, mix, pools
+from eureka_agent.environment import Environment, Memory, Worlds, make_worlds, mix, pools
 from eureka_agent.environment.worlds import SimulatedEnv, read_actions
 from eureka_agent.reward import RewardValues
 from eureka_agent.simulation.devices import CPU
 from eureka_agent.training.lane import Lane, LaneReport, NonRewardTimer, Reward
-from eureka_agent.training.lane_group import DIVERGENCE_LIMIT
-from eureka_agent.training.networks import MODULES, folded
+from eureka_agent.training.lane_group import MAX_DIVERGED
+from eureka_agent.training.networks import fold_normalisation, policy_arguments, spaces
 
 _SEEDS = 1 << 63
 
 
 class RewardedVecEnv(SimulatedEnv, VecEnv):
-    """`n` worlds of an environment that pay what a reward says.
+    """`n` worlds of an environment with a reward.
 
     Episodes, memory and divergence are those of a population: with the same seed and actions it
     goes through the same states. Rewards are evaluated at every step instead of once per rollout,
-    which is slower. A world whose physics failed pays 0 and ends.
+    which is slower. A world whose physics failed gets reward 0 and ends.
 
-    An info is empty but where an episode ends: there it has `terminal_observation`,
+    An info is empty except where an episode ends: there it has `terminal_observation`,
     `TimeLimit.truncated`, and `diverged` if the physics failed.
 
     Args:
         environment: the task.
-        reward: what each step pays.
+        reward: computed at every step.
         n: worlds.
         threads: physics threads, 0 for one per core.
         seed: of the episodes, until `seed` is called.
-        worlds: to step, `n` of the environment that nobody else steps; made when None.
+        worlds: `n` worlds of the environment that nothing else steps; made when None.
 
     Attributes:
-        evaluation: what the reward said of the last step, `n` rows; None before the first.
+        values: the reward and its components at the last step, `n` rows; None before the first.
         diverged: which worlds failed at the last step `[n]` bool.
-        elsewhere: runs but while the reward does.
+        timer: measures everything but the reward.
     """
 
     def __init__(
@@ -65,15 +65,10 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
         self._memory = Memory.empty(n, self._worlds.layout)
         self._seed, self._resets = seed, 0
         self._actions = torch.zeros(n, self._worlds.action_size)
-        self.evaluation: RewardValues | None = None
+        self.values: RewardValues | None = None
         self.diverged = torch.zeros(n, dtype=torch.bool)
-        self.elsewhere = NonRewardTimer()
-        size = self._worlds.observation.shape[1]
-        super().__init__(
-            n,
-            gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32),
-            gymnasium.spaces.Box(-1.0, 1.0, (self._worlds.action_size,), np.float32),
-        )
+        self.timer = NonRewardTimer()
+        super().__init__(n, *spaces(self._worlds.observation.shape[1], self._worlds.action_size))
 
     def reset(self) -> np.ndarray:
         """Begin new episodes everywhere; returns observations `[n, D]`.
@@ -92,7 +87,7 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
         return self._observation()
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Take the actions `[n, A]` of the next step; they are cut to [-1, 1].
+        """Take the actions `[n, A]` of the next step; they are clipped to [-1, 1].
 
         Raises:
             ActionError: they have another shape, or are not finite.
@@ -107,20 +102,26 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
             EurekaError: the reward failed.
         """
         step = self._worlds.step(self._actions)
-        rewards = self._pay(step)
-        ended = step.terminated | step.truncated
+        arguments = step.rollout(self._actions).arguments(
+            self._worlds.layout, self.reward.parameters, self._memory
+        )
+        with self.timer.paused():
+            self.values = self.reward(arguments)
+        self.diverged = step.diverged
+        rewards = torch.where(step.diverged, 0.0, self.values.total).numpy()
+        done = step.terminated | step.truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        for world in ended.nonzero()[:, 0].tolist():
+        for world in done.nonzero()[:, 0].tolist():
             infos[world] = {
                 "terminal_observation": step.final_observation[world].numpy().copy(),
                 "TimeLimit.truncated": bool(step.truncated[world]),
             }
             if step.diverged[world]:
                 infos[world]["diverged"] = True
-        return self._observation(), rewards, ended.numpy().copy(), infos
+        return self._observation(), rewards, done.numpy().copy(), infos
 
     def close(self) -> None:
-        """Nothing is held that must be given back."""
+        """Do nothing: there is nothing to release."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of the environment, which all worlds share, once per world."""
@@ -158,16 +159,6 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
     def _observation(self) -> np.ndarray:
         return self._worlds.observation.numpy().copy()
 
-    def _pay(self, step: Step) -> np.ndarray:
-        """Rewards of a step `[n]`, which is a rollout of length one."""
-        rollout = step.rollout(self._actions)
-        layout, names = self._worlds.layout, self.reward.parameters
-        arguments = rollout.arguments(layout, names, self._memory)
-        with self.elsewhere.paused():
-            self.evaluation = self.reward(arguments)
-        self.diverged = step.diverged
-        return torch.where(step.diverged, 0.0, self.evaluation.total).numpy()
-
 
 DIAGNOSTICS = {
     "train/approx_kl": "kl",
@@ -185,12 +176,12 @@ NEVER = 1 << 30
 class Sb3Trainer:
     """Trains one policy with unmodified stable-baselines3; see `Population` for the interface.
 
-    It uses the environment's training settings as far as stable-baselines3's PPO has them. What
+    It uses the environment's training settings where stable-baselines3's PPO has them. What
     differs: the learning rate stays as it is at the start; observations and rewards are normalised
-    by `VecNormalize`, which cuts both at 10 spreads; all episodes begin at the same time. The
-    exported policy has that normalisation folded in, without the cut: the two differ only where an
-    observation is more than 10 spreads off. One seed gives one result, through the global
-    generators of torch and NumPy, so nothing else may draw from them meanwhile.
+    by `VecNormalize`, which clips both at 10 standard deviations; all episodes begin at the same
+    time. The exported policy has that normalisation folded in, without the clipping: the two differ
+    only where an observation is more than 10 standard deviations off. One seed gives one result,
+    through the global generators of torch and NumPy, so nothing else may draw from them meanwhile.
 
     Args:
         environment: the task.
@@ -205,7 +196,7 @@ class Sb3Trainer:
     """
 
     overflow: str | None = None
-    """As of a population: buffers of a fixed size are only on a GPU."""
+    """As in `Population`: only on a GPU do buffers have a fixed size."""
 
     def __init__(
         self,
@@ -228,164 +219,130 @@ class Sb3Trainer:
                 "Give --device cpu, or choose the trainer 'population'.",
             )
         self.layout = environment.layout
-        self.rollout_steps = environment.training.horizon * worlds
+        self.rollout_steps = environment.training.n_steps * worlds
         self._environment, self._count = environment, worlds
-        # Once: a worker that trains cannot read the files that some worlds are made of.
+        # Made once: a locked worker cannot read the files that some worlds are made of.
         self._worlds = make_worlds(environment, worlds, threads)
         self._watch = watch
-        self._elsewhere = NonRewardTimer()
-        self._training: _Training | None = None
+        self._timer = NonRewardTimer()
+        self._lane: Lane | None = None
 
     def load(self, lane: int, reward: Reward, seed: int) -> None:
-        """Begin a training."""
-        worlds = RewardedVecEnv(self._environment, reward, self._count, worlds=self._worlds)
-        worlds.elsewhere = self._elsewhere
-        normalised = VecNormalize(worlds, gamma=self._environment.training.discount)
-        memory = Memory.empty(self._count, self.layout)
-        self._training = _Training(
-            Lane(reward, torch.Generator(), memory),
-            worlds,
-            normalised,
-            _algorithm(self._environment, normalised, seed),
-        )
+        """Begin a training run."""
+        self._vec_env = RewardedVecEnv(self._environment, reward, self._count, worlds=self._worlds)
+        self._vec_env.timer = self._timer
+        gamma = self._environment.training.gamma
+        self._normalised = VecNormalize(self._vec_env, gamma=gamma)
+        self._algorithm = _algorithm(self._environment, self._normalised, seed)
+        self._lane = Lane(reward, torch.Generator(), Memory.empty(self._count, self.layout))
 
     def stop(self, lane: int) -> None:
-        """Forget the training."""
-        self._training = None
+        """Forget the training run."""
+        self._lane = None
 
     def non_reward_s(self, lane: int) -> float:
-        """Seconds that all but the reward have taken in the advances so far."""
-        return self._elsewhere.seconds
+        """Seconds that everything but the reward has taken so far."""
+        return self._timer.seconds
 
     def weights(self, lane: int) -> dict[str, Tensor]:
         """The policy as a state dict on raw observations and true returns."""
-        assert self._training is not None
-        return self._training.weights()
+        observations, returns = self._normalised.obs_rms, self._normalised.ret_rms
+        epsilon = self._normalised.epsilon
+        assert not isinstance(observations, dict)
+        return fold_normalisation(
+            self._algorithm.policy.state_dict(),
+            torch.as_tensor(observations.mean),
+            torch.as_tensor(observations.var + epsilon).sqrt(),
+            torch.zeros(()),
+            torch.as_tensor(returns.var + epsilon).sqrt().float(),
+        )
 
     def advance(
         self, steps: int, heartbeat: Callable[[int], None] = lambda done: None
     ) -> list[LaneReport]:
         """Train for at least `steps` environment steps, in whole rollouts; as `Population` does."""
-        training, report = self._training, LaneReport(0, 0)
-        if training is None:
+        lane, report = self._lane, LaneReport(0, 0)
+        if lane is None:
             return []
+        sums: dict[str, float] = defaultdict(float)
         self._watch(0)
-        self._elsewhere.start()
+        self._timer.start()
         try:
             for done in range(0, steps, self.rollout_steps):
-                training.roll(self.rollout_steps)
+                for name, value in self._train_rollout(lane).items():
+                    sums[name] += value
                 heartbeat(done + self.rollout_steps)
         except EurekaError as error:
             report.evicted, report.line = error.message, getattr(error, "line", 0)
-            self._training = None
+            self._lane = None
         finally:
             self._watch(-1)
-        training.lane.summarise(report, training.sums)
-        training.sums = {}
+        lane.summarise(report, sums)
         return [report]
 
-
-@dataclass
-class _Training:
-    """A training under way.
-
-    Attributes:
-        lane: counts what its reward pays.
-        worlds: its own.
-        normalised: the same as the algorithm sees them.
-        algorithm: stable-baselines3's.
-        sums: of the diagnostics over the rollouts of the running advance.
-    """
-
-    lane: Lane
-    worlds: RewardedVecEnv
-    normalised: VecNormalize
-    algorithm: PPO
-    sums: dict[str, float] = field(default_factory=dict)
-
-    def roll(self, steps: int) -> None:
-        """One rollout and one update.
+    def _train_rollout(self, lane: Lane) -> dict[str, float]:
+        """Run one rollout and one update; returns its diagnostics.
 
         Raises:
             EurekaError: the reward failed, the physics failed too often, or the weights overflowed.
         """
-        watch = _Watch(self)
-        self.algorithm.learn(steps, watch, log_interval=NEVER, reset_num_timesteps=False)
-        diverged = watch.diverged / steps
-        if diverged > DIVERGENCE_LIMIT:
+        steps, counter = self.rollout_steps, _RewardCounter(lane, self._vec_env)
+        self._algorithm.learn(steps, counter, log_interval=NEVER, reset_num_timesteps=False)
+        diverged = counter.diverged / steps
+        if diverged > MAX_DIVERGED:
             raise EurekaError(f"The physics diverged in {diverged:.1%} of a rollout's steps.")
-        state = self.algorithm.policy.state_dict()
-        if not all(bool(value.isfinite().all()) for value in state.values()):
+        weights = self._algorithm.policy.state_dict()
+        if not all(bool(value.isfinite().all()) for value in weights.values()):
             raise EurekaError("Training diverged: the weights overflowed.")
-        logged = self.algorithm.logger.name_to_value
-        measured = {ours: float(logged[theirs]) for theirs, ours in DIAGNOSTICS.items()}
-        measured |= {
-            "entropy": float(state["log_std"].sum()),
-            "reward": watch.paid / steps,
+        lane.updates += 1
+        lane.steps = self._algorithm.num_timesteps
+        logged = self._algorithm.logger.name_to_value
+        return {ours: float(logged[theirs]) for theirs, ours in DIAGNOSTICS.items()} | {
+            "entropy": float(weights["log_std"].sum()),
+            "reward": counter.total / steps,
             "diverged": diverged,
         }
-        for name, value in measured.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.lane.updates += 1
-        self.lane.steps = self.algorithm.num_timesteps
-
-    def weights(self) -> dict[str, Tensor]:
-        """See `StockTrainer.weights`."""
-        seen, paid = self.normalised.obs_rms, self.normalised.ret_rms
-        epsilon = self.normalised.epsilon
-        assert not isinstance(seen, dict)
-        return folded(
-            {name: value.clone() for name, value in self.algorithm.policy.state_dict().items()},
-            torch.as_tensor(seen.mean),
-            torch.as_tensor(seen.var + epsilon).sqrt(),
-            torch.zeros(()),
-            torch.as_tensor(paid.var + epsilon).sqrt().float(),
-        )
 
 
-class _Watch(BaseCallback):
-    """Counts what the reward pays, and failed physics, over a rollout."""
+class _RewardCounter(BaseCallback):
+    """Counts rewards and failed physics over a rollout."""
 
-    def __init__(self, training: _Training) -> None:
+    def __init__(self, lane: Lane, worlds: RewardedVecEnv) -> None:
         super().__init__()
-        self._training = training
+        self._lane, self._worlds = lane, worlds
         self.diverged = 0
-        self.paid = 0.0
+        self.total = 0.0
 
     def _on_step(self) -> bool:
-        worlds = self._training.worlds
-        assert worlds.evaluation is not None
-        self._training.lane.count_rewards(worlds.evaluation)
-        self.diverged += int(worlds.diverged.sum())
-        self.paid += float(worlds.evaluation.total.sum())
+        values = self._worlds.values
+        assert values is not None
+        self._lane.count_rewards(values)
+        self.diverged += int(self._worlds.diverged.sum())
+        self.total += float(values.total.sum())
         return True
 
 
 def _algorithm(environment: Environment, worlds: VecNormalize, seed: int) -> PPO:
-    """PPO with the environment's settings, on one thread of torch and without a log."""
+    """PPO with the environment's settings and without a log."""
     settings = environment.training
-    rollout = settings.horizon * worlds.num_envs
+    rollout = settings.n_steps * worlds.num_envs
     algorithm = PPO(
         "MlpPolicy",
         worlds,
         learning_rate=settings.learning_rate,
-        n_steps=settings.horizon,
+        n_steps=settings.n_steps,
         batch_size=max(-(-rollout // settings.minibatches), 2),
-        n_epochs=settings.epochs,
-        gamma=settings.discount,
+        n_epochs=settings.n_epochs,
+        gamma=settings.gamma,
         gae_lambda=settings.gae_lambda,
-        clip_range=settings.clip,
-        ent_coef=settings.entropy,
-        vf_coef=settings.value_weight,
-        max_grad_norm=settings.gradient_norm,
-        policy_kwargs={
-            "net_arch": list(settings.hidden),
-            "activation_fn": MODULES[settings.activation],
-            "log_std_init": settings.initial_log_std,
-        },
+        clip_range=settings.clip_range,
+        ent_coef=settings.ent_coef,
+        vf_coef=settings.vf_coef,
+        max_grad_norm=settings.max_grad_norm,
+        policy_kwargs=policy_arguments(settings),
         seed=seed,
         device="cpu",
     )
-    # Its own logger would make a folder outside of this process's.
+    # Its own logger would make a folder outside this process's scratch folder.
     algorithm.set_logger(Logger(folder=None, output_formats=[]))
     return algorithm

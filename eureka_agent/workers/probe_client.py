@@ -128,7 +128,7 @@ class ProbeClient:
         deadline_s: float = DEADLINE_S,
     ) -> None:
         training = environment.training
-        self._rows = rows or training.horizon * training.worlds
+        self._rows = rows or training.n_steps * training.worlds
         self._environment, self._threads, self._sandbox = environment, threads, sandbox
         self._deadline_s = deadline_s
         self._child: WorkerProcess | None = None

@@ -223,7 +223,7 @@ class TrainerClient:
     ) -> None:
         self._environment = environment
         self._shapes = policy_shapes(environment)
-        self._rollout = environment.training.horizon * config.worlds
+        self._rollout = environment.training.n_steps * config.worlds
         self._components: dict[int, tuple[str, ...]] = {}
         self._steps: dict[int, int] = {}
         self.overflow: str | None = None
@@ -351,4 +351,4 @@ class TrainerClient:
 
 def rows_per_call(config: SearchConfig, environment: Environment) -> int:
     """How many transitions a program is called with in a training: a rollout's, or a step's."""
-    return config.worlds * (environment.training.horizon if config.trainer == "population" else 1)
+    return config.worlds * (environment.training.n_steps if config.trainer == "population" else 1)

@@ -38,7 +38,6 @@ from eureka_agent.workers.warm_up import (
     brief,
     rehearse,
     still_episode,
-    warm_up,
 )
 
 TRAINERS: dict[str, type[Population] | type[Sb3Trainer]] = {
@@ -194,7 +193,6 @@ class TrainerServer:
 
 def main() -> None:
     """Serve until the parent hangs up."""
-    warm_up()  # a worker that is started ahead of its use does this before it is asked anything
     serve(TrainerServer().jobs())
 
 

@@ -27,17 +27,12 @@ FAILING = SOUND.replace("* time_left", "@ time_left[:1]")
 REJECTED = "import os\n"
 
 
-def warm_up() -> None:
-    """Have torch import what it imports at the first optimiser, which takes about a second."""
-    torch.optim.Adam([torch.zeros(1)])
-
-
 def brief(environment: Environment) -> Environment:
     """The same task with settings under which a training takes no time."""
     copied = copy.copy(environment)
     hidden = tuple(min(width, 8) for width in environment.training.hidden)
     vars(copied)["training"] = replace(
-        environment.training, hidden=hidden, horizon=4, epochs=1, minibatches=1
+        environment.training, hidden=hidden, n_steps=4, n_epochs=1, minibatches=1
     )
     return copied
 

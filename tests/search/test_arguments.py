@@ -131,10 +131,3 @@ def test_the_code_of_an_environment_stands_for_its_folder(tmp_path: Path) -> Non
     assert environment_folder(str(folder / "env.py")) == folder
     with pytest.raises(UsageError, match="it is a file"):
         environment_folder(str(folder / "scene.xml"))
-
-
-def test_settings_that_only_an_environment_completes_are_not_refused_early() -> None:
-    SearchConfig.check(trainer="sb3", proposals=6)
-    SearchConfig.check(steps=None, device=None)
-    with pytest.raises(UsageError, match="asks no language model"):
-        SearchConfig.check(base_url="http://127.0.0.1:1")

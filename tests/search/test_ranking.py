@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sledge import REWARD, sledge
 
 from eureka_agent.analysis.feedback import NO_FITNESS, store_reflection
-from eureka_agent.common.errors import UsageError
 from eureka_agent.config import SearchConfig
 from eureka_agent.search.archive import break_ties, past_candidates
 from eureka_agent.search.loop import select
@@ -98,16 +96,6 @@ def test_nothing_is_settled_by_a_second_seed(tmp_path: Path) -> None:
         know(run, {"1": 0.5, "2": 0.75, "3": 0.5})
         break_ties(run, NoTrainer(), PEERS)  # type: ignore[arg-type]
         assert run.row().best_candidate == 2
-
-
-def test_an_exam_by_fitness_and_no_fitness_exclude_each_other() -> None:
-    with pytest.raises(UsageError, match="exam"):
-        SearchConfig(exam=True, rank_by="peers")
-
-
-def test_a_ranking_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(UsageError, match="'applause'"):
-        SearchConfig(rank_by="applause")
 
 
 def test_the_early_look_is_the_first_one_well_into_a_training() -> None:

@@ -9,8 +9,6 @@ from sledge import REWARD, sledge
 from stable_baselines3 import PPO
 from support import command
 
-from eureka_agent.common.errors import UsageError
-from eureka_agent.config import SearchConfig
 from eureka_agent.store import RunReader, find_run
 
 
@@ -37,13 +35,3 @@ def test_it_leaves_the_run_folder_of_any_training(tmp_path: Path) -> None:
         policy = PPO.load(run.path / "best" / "policy.zip", device="cpu")
         action, _ = policy.predict(np.zeros(2, np.float32), deterministic=True)
         assert action.shape == (1,)
-
-
-def test_it_trains_one_policy_at_a_time() -> None:
-    with pytest.raises(UsageError, match="one policy"):
-        SearchConfig(trainer="sb3", candidates=2)
-
-
-def test_an_unknown_trainer_is_refused_by_its_name() -> None:
-    with pytest.raises(UsageError, match="oracle"):
-        SearchConfig(trainer="oracle")

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from stable_baselines3 import PPO
 from support import TINY, command, start
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.config import SearchConfig, parse_setting
+from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Episodes, SignalLayout, find_environment, load_fitness
 from eureka_agent.search.loop import search
 from eureka_agent.search.setup import new_search, resumed_search
@@ -204,34 +203,6 @@ def test_a_goal_that_nothing_measures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--fitness"):
         new_search("cartpole", tmp_path, SearchConfig.for_environment, goal="Spin around.")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("text", ["nonsense", "step=3", "steps=many", "steps"])
-def test_a_setting_that_does_not_exist_or_fit_is_refused(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_setting(text)
-
-
-def test_a_size_of_zero_is_refused() -> None:
-    with pytest.raises(UsageError, match="candidates"):
-        SearchConfig(candidates=0)
-
-
-@pytest.mark.parametrize(
-    ("settings", "says"),
-    [
-        ({"proposals": 3, "candidates": 4, "exam": True}, "from 4 to 255"),
-        ({"proposals": 256, "candidates": 4, "exam": True}, "from 4 to 255"),
-        ({"proposals": 8, "candidates": 4}, "nothing chooses among them"),
-    ],
-)
-def test_programs_are_written_only_where_something_chooses_among_them(
-    settings: dict[str, Any], says: str
-) -> None:
-    with pytest.raises(UsageError, match=says):
-        SearchConfig(**settings)
-    assert SearchConfig(proposals=4, candidates=4).written == 4
-    assert SearchConfig(candidates=4).written == 4
 
 
 def test_of_more_programs_than_train_the_exam_chooses(tmp_path: Path) -> None:

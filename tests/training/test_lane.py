@@ -10,7 +10,7 @@ from sledge import REWARD, sledge
 from eureka_agent.environment import Environment
 from eureka_agent.reward import RewardFailed, RewardFunction, parse
 from eureka_agent.training import Population
-from eureka_agent.training.lane import GRACE_S, TIMES, NonRewardTimer, TimeLimitedReward
+from eureka_agent.training.lane import COST_FACTOR, GRACE_S, NonRewardTimer, TimeLimitedReward
 from eureka_agent.training.sb3 import Sb3Trainer
 
 ARGUMENTS = {"place": torch.ones(3)}
@@ -41,7 +41,7 @@ def test_a_reward_may_take_a_grace_and_some_times_all_else(reward: RewardFunctio
     with pytest.raises(RewardFailed, match="too slow"):
         metered(ARGUMENTS)
     rest += 2.0
-    for _ in range(int(2 * TIMES) - 1):
+    for _ in range(int(2 * COST_FACTOR) - 1):
         metered(ARGUMENTS)
     with pytest.raises(RewardFailed, match=r"26\.0 s .* 2\.0 s"):
         metered(ARGUMENTS)

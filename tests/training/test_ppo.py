@@ -18,7 +18,7 @@ def advantages(
     steps = len(rewards)
     values = torch.full((steps, 1, 1), 10.0)
     return (
-        ppo.advantages(
+        ppo.gae(
             torch.tensor(rewards).view(-1, 1, 1),
             values,
             values,
@@ -60,8 +60,8 @@ def test_log_probability_is_the_gaussian_one() -> None:
 
 def test_normalised_advantages_do_not_know_their_scale() -> None:
     raw = torch.randn(2, 50)
-    torch.testing.assert_close(ppo.normalised(raw), ppo.normalised(raw * 1e6))
-    assert ppo.normalised(torch.zeros(1, 5)).tolist() == [[0.0] * 5]
+    torch.testing.assert_close(ppo.normalise_advantages(raw), ppo.normalise_advantages(raw * 1e6))
+    assert ppo.normalise_advantages(torch.zeros(1, 5)).tolist() == [[0.0] * 5]
 
 
 def test_adam_equals_torchs_on_one_lane_and_leaves_a_still_lane_alone() -> None:
@@ -69,7 +69,7 @@ def test_adam_equals_torchs_on_one_lane_and_leaves_a_still_lane_alone() -> None:
     parameters = torch.randn(2, 6)
     reference = parameters[0].clone().requires_grad_()
     still = parameters[1].clone()
-    ours = LaneAdam(parameters, 0.01, largest_norm=0.5)
+    ours = LaneAdam(parameters, 0.01, max_grad_norm=0.5)
     theirs = torch.optim.Adam([reference], lr=0.01, eps=1e-5)
     for _ in range(5):
         gradient = torch.randn(2, 6)
@@ -88,9 +88,9 @@ def test_observations_are_normalised_by_everything_seen() -> None:
     for batch in batches:
         normaliser.update(batch)
     everything = torch.cat(batches, dim=1)[0]
-    shift, scale = normaliser.shift_and_scale()
-    torch.testing.assert_close(shift[0], everything.mean(0))
-    torch.testing.assert_close(scale[0], everything.std(0, unbiased=False))
+    mean, std = normaliser.mean_and_std()
+    torch.testing.assert_close(mean[0], everything.mean(0))
+    torch.testing.assert_close(std[0], everything.std(0, unbiased=False))
 
 
 def test_a_constant_observation_does_not_explode() -> None:
@@ -103,7 +103,7 @@ def test_a_constant_observation_does_not_explode() -> None:
 def test_the_gradient_is_the_one_of_automatic_differentiation(activation: str) -> None:
     lanes, rows, observations, actions = 2, 30, 5, 3
     settings = TrainingSettings(
-        hidden=(8, 8), activation=activation, clip=0.1, entropy=0.01, value_weight=0.7
+        hidden=(8, 8), activation=activation, clip_range=0.1, ent_coef=0.01, vf_coef=0.7
     )
     stack = PolicyStack(initial_weights(observations, actions, settings, 0), lanes, activation)
     for lane in range(lanes):
@@ -122,7 +122,7 @@ def test_the_gradient_is_the_one_of_automatic_differentiation(activation: str) -
         advantage=torch.randn(lanes, rows),
         target=torch.randn(lanes, rows),
     )
-    measured = ppo._differentiate(stack, part, settings)
+    measured = ppo._backward(stack, part, settings)
     assert 0.1 < measured["clip_share"][0] < 0.9
 
     parameters = stack.flat.clone().requires_grad_()
@@ -163,7 +163,7 @@ def test_values_are_zero_before_any_return_was_seen() -> None:
 
 def test_the_learning_rate_follows_the_divergence_per_lane() -> None:
     rate = torch.tensor([1e-3, 1e-3, 1e-3])
-    ppo._follow_kl(rate, torch.tensor([0.5, 0.01, 0.001]), target=0.01)
+    ppo._adapt_learning_rate(rate, torch.tensor([0.5, 0.01, 0.001]), target_kl=0.01)
     assert rate.tolist() == pytest.approx([1e-3 / 1.5, 1e-3, 1.5e-3])
     assert math.isclose(rate[1].item(), 1e-3, rel_tol=1e-6)
 
@@ -171,5 +171,5 @@ def test_the_learning_rate_follows_the_divergence_per_lane() -> None:
 def test_a_policy_that_does_not_move_keeps_its_learning_rate() -> None:
     rate = torch.tensor([1e-3])
     for _ in range(100):
-        ppo._follow_kl(rate, torch.tensor([0.0]), target=0.01)
+        ppo._adapt_learning_rate(rate, torch.tensor([0.0]), target_kl=0.01)
     assert rate.item() == pytest.approx(1e-3)

@@ -65,13 +65,11 @@ def test_the_exported_policy_is_the_trained_one_on_raw_observations(tmp_path: Pa
     stock = trainer(tmp_path)
     stock.load(0, reward(stock), 1)
     stock.advance(400)
-    training = stock._training
-    assert training is not None
     raw = torch.rand(50, 2) * 0.4 - 0.2
-    seen = torch.as_tensor(training.normalised.normalize_obs(raw.numpy()))
+    seen = torch.as_tensor(stock._normalised.normalize_obs(raw.numpy()))
     assert seen.abs().max() < 10  # where stable-baselines3 does not cut
-    policy = training.algorithm.policy
-    values = policy.predict_values(seen)[:, 0] * float(training.normalised.ret_rms.var) ** 0.5
+    policy = stock._algorithm.policy
+    values = policy.predict_values(seen)[:, 0] * float(stock._normalised.ret_rms.var) ** 0.5
     means = policy.get_distribution(seen).mode()
 
     weights = stock.weights(0)

@@ -179,7 +179,7 @@ class {cls}(Environment):
     start = "{start}"{keyframe}
     substeps = {substeps}  # physics steps of {timestep:g} s per action, so {control:.6g} s
     episode_steps = {steps}  # actions until the time limit: {seconds:g} s
-    training = TrainingSettings(initial_log_std=-0.5, kl_target=0.02, budget={budget})
+    training = TrainingSettings(initial_log_std=-0.5, target_kl=0.02, budget={budget})
 
 '''
 _ASK = "  # CHANGE: the task in one sentence, as you would put it to a colleague"

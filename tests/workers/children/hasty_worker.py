@@ -3,5 +3,5 @@
 from eureka_agent.training import lane
 from eureka_agent.workers import trainer_server
 
-lane.GRACE_S, lane.TIMES = 0.05, 0.05
+lane.GRACE_S, lane.COST_FACTOR = 0.05, 0.05
 trainer_server.main()
