@@ -25,7 +25,8 @@ TINY = {
 
 UNTO_SCHEMA_4 = (
     "ALTER TABLE run DROP COLUMN measure; ALTER TABLE candidates DROP COLUMN progress; "
-    "ALTER TABLE trainings DROP COLUMN progress; ALTER TABLE evaluations DROP COLUMN progress;"
+    "ALTER TABLE trainings DROP COLUMN progress; ALTER TABLE evaluations DROP COLUMN progress; "
+    "ALTER TABLE candidates DROP COLUMN reflections;"
 )
 """Makes the database of a new run one without what came after schema 4."""
 

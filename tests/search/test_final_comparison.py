@@ -13,6 +13,7 @@ from sledge import REWARD, paying, policy, sledge
 from eureka_agent.analysis.rewards.bank import FOLDER, Bank, enter_references
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, Episodes
+from eureka_agent.environment.episodes import EvaluatedEpisodes
 from eureka_agent.search.final_comparison import (
     compare_with_baselines,
     enter_baselines,
@@ -21,7 +22,7 @@ from eureka_agent.search.final_comparison import (
 )
 from eureka_agent.search.trainer import Checkpoint, Job, Outcome
 from eureka_agent.store import Run
-from eureka_agent.workers.judge_client import EvaluatedEpisodes, JudgeClient
+from eureka_agent.workers.judge_client import JudgeClient
 from eureka_agent.workers.probe_client import ProbeClient
 
 CONFIG = SearchConfig(
