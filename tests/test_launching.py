@@ -18,7 +18,12 @@ pytestmark = pytest.mark.slow
 
 SMALL = ["--candidates=2", "--generations=1", "--steps=128", "--plain"]
 SMALL += ["--set=worlds=4", "--set=checkpoints=1", "--set=retrainings=0", "--set=repairs=0"]
-SMALL += ["--set=equivalents=false", "--set=reporting_episodes=2", "--device=cpu"]
+SMALL += [
+    "--set=picture=false",
+    "--set=equivalents=false",
+    "--set=reporting_episodes=2",
+    "--device=cpu",
+]
 LEFT = '''"""How far to the left it is in the end, in m."""
 REDUCE = "last"
 
