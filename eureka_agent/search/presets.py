@@ -101,7 +101,7 @@ def settings_of(name: str, runs: Path) -> Mapping[str, Any]:
     except UsageError as error:
         raise UsageError(
             f"There is no preset {name!r}. {error.message}",
-            f"Presets are {', '.join(all_presets())}. {error.remedy}",
+            f"{error.remedy} Presets: {', '.join(all_presets())}.",
         ) from None
     with RunReader.open(path) as run:
         return run.row().config
