@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 from support import run
 
+from eureka_agent.search.setup import SearchSetup
+
 ENV_KEYS = {"name", "task", "signals"}
+REWARD = '''"""Keep the pole up."""
+WEIGHTS = {"up": 1.0}
+
+def compute_reward(pole_up):
+    return {"up": pole_up}
+'''
 
 
 @pytest.mark.parametrize(
@@ -31,14 +39,18 @@ ENV_KEYS = {"name", "task", "signals"}
         (("search", "cartpole", "--model", ""), "--model is empty"),
         (("search", "cartpole", "--no-fitness", "--set", "rank_by=fitness"), "--no-fitness"),
         (("search", "CartPole-v1"), "gymnasium:CartPole-v1"),
+        (("resume", "latest", "--generations", "-1"), "-1 is not in the range x>=0"),
+        (("runs", "--runs", "a-file"), "a-file is a file, not a folder"),
+        (("config", "show", "nothing"), "no preset"),
     ],
 )
 def test_wrong_use_gets_a_sentence_and_exit_code_2(
     tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
+    (tmp_path / "a-file").touch()
     done = run(*words, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
-    assert said in done.stderr
+    assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert not list(tmp_path.rglob("run.db"))
@@ -107,28 +119,26 @@ def test_envs_is_a_stable_document() -> None:
             assert signal.keys() >= {"name", "shape", "unit", "meaning"}
 
 
-def test_doctor_says_what_there_is_and_tells_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_shows_what_works_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-7f3a")
     done = run("doctor", "--json")
-    assert json.loads(done.stdout)["language_model"]["OPENAI_API_KEY"] == "set"
+    document = json.loads(done.stdout)
+    assert document["language_model"]["OPENAI_API_KEY"] == "set"
     assert "sk-planted" not in done.stdout
-    assert "torch" in run("doctor").stdout
-
-
-def test_doctor_says_which_devices_work_and_why_not() -> None:
-    devices = json.loads(run("doctor", "--json").stdout)["devices"]
+    devices = document["devices"]
     assert devices["cpu"].startswith("works, with MuJoCo")
     assert devices["auto"] in devices
     for name, said in devices.items():
         assert name == "auto" or said.startswith(("works", "does not work: ")), said
+    assert "torch" in run("doctor").stdout
 
 
-def test_runs_of_an_empty_folder(tmp_path: Path) -> None:
+def test_an_empty_folder_has_no_runs(tmp_path: Path) -> None:
     assert json.loads(run("runs", "--json", "--runs", str(tmp_path)).stdout) == []
     assert run("runs", "--runs", str(tmp_path)).returncode == 0
 
 
-def test_answers_about_runs_do_not_wait_for_the_simulator() -> None:
+def test_commands_about_runs_do_not_load_the_simulator() -> None:
     script = (
         "import sys; from eureka_agent import cli; import eureka_agent.views.terminal.run; "
         "print([m for m in ('torch', 'mujoco', 'numpy') if m in sys.modules])"
@@ -137,19 +147,19 @@ def test_answers_about_runs_do_not_wait_for_the_simulator() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_a_reward_is_trained_and_shown(tmp_path: Path) -> None:
-    reward = tmp_path / "mine.py"
-    reward.write_text(
-        '"""Keep the pole up."""\nWEIGHTS = {"up": 1.0}\n\n'
-        'def compute_reward(pole_up):\n    return {"up": pole_up}\n'
+def test_train_prepares_a_search_with_the_given_reward_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[SearchSetup] = []
+    monkeypatch.setattr(
+        "eureka_agent.cli.search._search", lambda setup, plain: prepared.append(setup)
     )
-    done = run(
-        "train", "cartpole", "--reward", str(reward), "--steps", "4000", "--plain", cwd=tmp_path
-    )
+    (tmp_path / "mine.py").write_text(REWARD)
+    done = run("train", "cartpole", "--reward", "mine.py", "--steps", "4e3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    shown = json.loads(run("show", "latest", "--json", cwd=tmp_path).stdout)
-    assert shown["status"] == "finished"
-    assert (tmp_path / shown["best"]["policy_path"]).is_file()
-    one = json.loads(run("show", "latest", "1", "--json", cwd=tmp_path).stdout)
-    assert "Keep the pole up" in one["text"]
-    assert "Keep the pole up" in run("show", "latest", cwd=tmp_path).stdout
+    (setup,) = prepared
+    config = setup.config
+    assert (config.designer, config.trainer, config.steps) == ("given", "population", 4000)
+    assert (config.generations, config.candidates, config.retrainings) == (1, 1, 0)
+    assert setup.run.path.parent == tmp_path / "runs"
+    setup.run.close()

@@ -1,13 +1,15 @@
-"""`critique ENV FILE`: what the critic says of one reward program, to people and to scripts."""
+"""`critique ENV FILE` prints the critic's findings about one program, for people and scripts."""
 
 import json
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from subprocess import CompletedProcess, run
 
 import pytest
-from support import command
+from support import run
 
 from eureka_agent.environment import find_environment
+from eureka_agent.workers import probe_client
 
 MIXING = '''"""Idea."""
 WEIGHTS = {"up": 1.0}
@@ -23,8 +25,17 @@ FLAT = MIXING.replace("x / x.abs().max()", "0.0 * x")
 KEYS = {"rule", "severity", "line", "column", "message", "hint"}
 
 
-def critique(*words: str) -> CompletedProcess[str]:
-    return run(command("critique", *words), capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def worker() -> Iterator[probe_client.ProbeClient]:
+    with probe_client.ProbeClient(find_environment("cartpole")) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def one_worker_for_all_commands(
+    worker: probe_client.ProbeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe_client, "ProbeClient", lambda environment: nullcontext(worker))
 
 
 def write(tmp_path: Path, text: str) -> str:
@@ -34,13 +45,15 @@ def write(tmp_path: Path, text: str) -> str:
 
 
 def test_the_human_reward_is_accepted() -> None:
-    done = critique("cartpole", str(find_environment("cartpole").human_reward_path), "--json")
+    done = run(
+        "critique", "cartpole", str(find_environment("cartpole").human_reward_path), "--json"
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"accepted": True, "findings": []}
 
 
-def test_a_finding_of_the_dry_run_rejects_with_a_stable_document(tmp_path: Path) -> None:
-    done = critique("cartpole", write(tmp_path, MIXING), "--json")
+def test_a_finding_of_the_dry_run_rejects_the_program_in_a_stable_document(tmp_path: Path) -> None:
+    done = run("critique", "cartpole", write(tmp_path, MIXING), "--json")
     assert done.returncode == 1
     document = json.loads(done.stdout)
     assert document["accepted"] is False
@@ -50,16 +63,16 @@ def test_a_finding_of_the_dry_run_rejects_with_a_stable_document(tmp_path: Path)
 
 
 def test_a_person_sees_the_line_and_the_hint(tmp_path: Path) -> None:
-    done = critique("cartpole", write(tmp_path, MIXING))
+    done = run("critique", "cartpole", write(tmp_path, MIXING))
     assert done.returncode == 1
     assert "line 8, error" in done.stdout
     assert "fast = scaled(cart_velocity)" in done.stdout
     assert "dim=-1" in done.stdout
-    assert done.stdout.rstrip().endswith("Not accepted: 1 to mend.")
+    assert done.stdout.rstrip().endswith("Not accepted: 1 to fix.")
 
 
 def test_a_warning_does_not_reject(tmp_path: Path) -> None:
-    done = critique("cartpole", write(tmp_path, FLAT))
+    done = run("critique", "cartpole", write(tmp_path, FLAT))
     assert done.returncode == 0
     assert "constant-reward" in done.stdout
     assert done.stdout.rstrip().endswith("Accepted.")
@@ -73,19 +86,19 @@ def test_wrong_use_gets_a_sentence_and_exit_code_2(
     tmp_path: Path, environment: str, file: str, said: str
 ) -> None:
     write(tmp_path, FLAT)
-    done = critique(environment, str(tmp_path / file))
+    done = run("critique", environment, str(tmp_path / file))
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stdout == "" and "Traceback" not in done.stderr
 
 
-def test_any_text_gets_an_answer(tmp_path: Path) -> None:
-    done = critique("cartpole", write(tmp_path, "```python\nx = \x1b[31m\n```"), "--json")
+def test_any_text_is_checked(tmp_path: Path) -> None:
+    done = run("critique", "cartpole", write(tmp_path, "```python\nx = \x1b[31m\n```"), "--json")
     assert done.returncode == 1
     assert not json.loads(done.stdout)["accepted"]
 
 
-def test_a_file_without_end_is_refused() -> None:
-    done = critique("cartpole", "/dev/zero")
+def test_an_endless_file_is_refused() -> None:
+    done = run("critique", "cartpole", "/dev/zero")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "longer than 1,000,000 characters" in done.stderr

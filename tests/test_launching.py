@@ -1,4 +1,4 @@
-"""A search is launched, looked at and gone on with from any folder, also without a fitness."""
+"""A search starts, resumes and can be inspected from any folder, even without a fitness."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sledge import sledge
 from support import command
+from support import run as here
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.search.arguments import require_evaluable
@@ -17,7 +18,12 @@ pytestmark = pytest.mark.slow
 
 SMALL = ["--candidates=2", "--generations=1", "--steps=128", "--plain"]
 SMALL += ["--set=worlds=4", "--set=checkpoints=1", "--set=retrainings=0", "--set=repairs=0"]
-SMALL += ["--set=equivalents=false", "--set=reporting_episodes=2", "--device=cpu"]
+SMALL += [
+    "--set=picture=false",
+    "--set=equivalents=false",
+    "--set=reporting_episodes=2",
+    "--device=cpu",
+]
 LEFT = '''"""How far to the left it is in the end, in m."""
 REDUCE = "last"
 
@@ -39,7 +45,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where somebody works: a name that a shell and a URL would have to quote, and a robot."""
+    """A working folder with a robot, under a name that shells and URLs must quote."""
     folder = tmp_path_factory.mktemp("launch") / "o'ne zwölf"
     sledge(folder / "my robots" / "sledge")
     variant = folder / "my robots" / "variant"
@@ -63,7 +69,7 @@ def measured(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def unmeasured(folder: Path) -> tuple[Path, str, str]:
-    """That folder, with a search without a fitness; its name, and what it said."""
+    """That folder with a search without a fitness, the run's name and its output."""
     words = ("search", "my robots/sledge", "--goal", "Spin.", "--no-fitness", *SMALL)
     done = run(folder, *words)
     name = find_run("latest", folder / "runs").name
@@ -76,7 +82,18 @@ def test_a_search_works_from_a_relative_folder_with_relative_paths(measured: Pat
         assert reader.status() == "finished"
         fitness = reader.candidates()[0].fitness
     assert fitness is not None
-    assert run(measured, "report", "variant").stdout.strip() == f"runs/{path.name}/report.html"
+    report = here("report", "variant", cwd=measured)
+    assert report.stdout.strip() == f"runs/{path.name}/report.html"
+
+
+def test_show_finds_what_a_search_wrote(measured: Path) -> None:
+    shown = json.loads(here("show", "variant", "--json", cwd=measured).stdout)
+    assert shown["status"] == "finished"
+    assert (measured / shown["best"]["policy_path"]).is_file()
+    number = str(shown["best"]["candidate"])
+    one = json.loads(here("show", "variant", number, "--json", cwd=measured).stdout)
+    assert "def compute_reward" in one["text"]
+    assert "compute_reward" in here("show", "variant", cwd=measured).stdout
 
 
 @pytest.mark.long
@@ -91,7 +108,7 @@ def test_every_command_works_from_a_relative_folder(measured: Path) -> None:
 
 
 @pytest.mark.long
-def test_without_a_fitness_none_is_measured_shown_or_told(
+def test_without_a_fitness_none_is_measured_or_shown(
     unmeasured: tuple[Path, str, str],
 ) -> None:
     folder, name, searched = unmeasured
@@ -112,7 +129,7 @@ def test_without_a_fitness_none_is_measured_shown_or_told(
 
 
 @pytest.mark.long
-def test_without_a_fitness_a_search_goes_on_and_its_winner_plays(
+def test_without_a_fitness_a_search_resumes_and_its_winner_plays(
     unmeasured: tuple[Path, str, str],
 ) -> None:
     folder, name, _ = unmeasured

@@ -30,7 +30,7 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_output_that_nobody_takes_ends_a_command_in_silence_or_in_a_sentence(runs: Path) -> None:
+def test_a_closed_or_full_output_ends_a_command_without_a_traceback(runs: Path) -> None:
     words = f"{COMMAND} show latest --runs . --json"
     assert shell(f"{words} | head -1", runs).stderr == ""
     assert shell(f"{COMMAND} runs --runs . | true", runs).stderr == ""
@@ -40,7 +40,7 @@ def test_output_that_nobody_takes_ends_a_command_in_silence_or_in_a_sentence(run
     assert at_the_end.returncode == 1 and "No space left" in at_the_end.stderr
 
 
-def test_streams_that_are_closed_harm_nothing(runs: Path) -> None:
+def test_closed_streams_do_no_harm(runs: Path) -> None:
     before = (runs / next(runs.glob("*/run.db"))).read_bytes()
     assert shell(f"{COMMAND} show latest --runs . >&- 2>&- <&-", runs).returncode == 0
     document = shell(f"{COMMAND} runs --runs . --json 2>&-", runs)
@@ -51,7 +51,7 @@ def test_streams_that_are_closed_harm_nothing(runs: Path) -> None:
     assert next(runs.glob("*/run.db")).read_bytes() == before
 
 
-def test_a_working_folder_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+def test_a_deleted_working_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "gone").mkdir()
     done = shell(f"cd gone && rmdir ../gone && {COMMAND} runs", tmp_path)
     assert done.returncode == 2 and "working folder" in done.stderr

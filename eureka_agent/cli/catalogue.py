@@ -1,4 +1,4 @@
-"""What environments there are, as a plain document."""
+"""The document of the command `envs`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,8 +13,7 @@ def environments_document(names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The document of `envs --json`, an entry per environment.
 
     Args:
-        names: those asked for, or paths; all when there are none, of which a broken one says its
-            `failure`.
+        names: environments or paths; () for all, where the entry of a broken one has a `failure`.
 
     Raises:
         UsageError: one of the names is unknown, or its environment broken.
@@ -36,14 +35,8 @@ def _entry(name: str, found: Environment) -> dict[str, Any]:
         "name": name,
         "task": task.task,
         "signals": [
-            {
-                "name": signal.name,
-                "shape": signal.shape,
-                "unit": signal.unit,
-                "meaning": signal.meaning,
-                "kind": signal.kind,
-                "axes": list(signal.axes),
-            }
+            {name: getattr(signal, name) for name in ("name", "shape", "unit", "meaning", "kind")}
+            | {"axes": list(signal.axes)}
             for signal in task.signals
         ],
         "robot": task.robot,
@@ -61,11 +54,11 @@ def _entry(name: str, found: Environment) -> dict[str, Any]:
 
 
 def _published(name: str, source: str) -> dict[str, Any] | None:
-    """Mean fitness of the baselines that came with an environment, and after how many steps."""
+    """Mean fitness of the baselines published with an environment, and their training steps."""
     try:
         entry = read_baselines(baselines_path(source)).get(name)
     except UsageError:
-        return None  # `show` tells what is wrong with the file
+        return None  # `show` reports the error in the file
     if entry is None:
         return None
     means = {cell: entry[cell]["mean"] for cell in ("random", "human", "bare") if cell in entry}

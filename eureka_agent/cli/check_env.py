@@ -1,7 +1,6 @@
-"""What the commands `new-env` and `check-env` do, and how they say it."""
+"""The output of the commands `new-env` and `check-env`."""
 
 import shlex
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -25,20 +24,20 @@ SYMBOLS = {"ok": ("✓", "green"), "note": ("·", "yellow"), "failed": ("✗", "
 def check_all(
     names: Sequence[str], everything: bool, steps: int, warp: bool, console: Console | None
 ) -> list[dict[str, Any]]:
-    """Check environments, and print what is found of each as soon as it is.
+    """Check environments, and print each finding at once.
 
     Args:
-        names: of environments, or the paths of their folders.
+        names: environments, or the paths of their folders.
         everything: whether to check all that can be found instead.
-        steps: of the recording of each.
+        steps: length of each environment's recording.
         warp: whether to compare with MuJoCo Warp.
-        console: where to print; nothing is printed without one.
+        console: prints the findings; None prints nothing.
 
     Returns:
         The document of `check-env --json`: `[{name, path, passed, placeholders, findings}]`.
 
     Raises:
-        UsageError: a name is that of no environment, or there is none, or both were asked for.
+        UsageError: a name is unknown, or there are no names, or both names and `everything`.
     """
     if everything == bool(names):
         raise UsageError("check-env takes names of environments, or --all.", "Give one of the two.")
@@ -55,7 +54,7 @@ def check_all(
 
 
 def created(new: NewEnvironment) -> RenderableType:
-    """What to say about a new environment, and what comes next."""
+    """A summary of a new environment, and the next commands."""
     folder = str(new.folder) if new.folder.is_absolute() else f"./{new.folder}"
     lines = Text(terminal_text(f"Wrote {folder}: {new.signals} signals. {new.task}\n"))
     for sentence in (*new.changes, *new.notes):
@@ -77,7 +76,7 @@ def created(new: NewEnvironment) -> RenderableType:
 def _checked(
     folder: Path, steps: int, warp: bool, console: Console | None, in_full: bool
 ) -> dict[str, Any]:
-    """Check one environment; of findings that hold, those are printed only if `in_full`."""
+    """Check one environment; findings that are ok are printed only if `in_full`."""
     name = terminal_line(folder.name)
     shown = console is not None and console.is_terminal
     status = console.status(Text(name)) if console is not None and shown else None
@@ -106,7 +105,7 @@ def _checked(
 
 
 def _row(finding: CheckFinding) -> RenderableType:
-    """One finding; rows that are printed one by one line up."""
+    """One finding as a table of fixed widths, so that rows printed one by one line up."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     symbols = max(len(f"{symbol} {outcome}") for outcome, (symbol, _) in SYMBOLS.items())
     table.add_column(width=symbols)
@@ -141,8 +140,3 @@ def _verdict(document: Sequence[dict[str, Any]]) -> RenderableType:
         f"\nPassed, but the task is a placeholder: write {'; '.join(waiting)} at each CHANGE.",
         "yellow",
     )
-
-
-def is_interactive() -> bool:
-    """Whether somebody is there to be asked."""
-    return sys.stdin.isatty() and sys.stdout.isatty()

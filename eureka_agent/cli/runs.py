@@ -1,34 +1,49 @@
 """Commands that look at runs and policies, and keep them in order."""
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from eureka_agent.cli.options import (
     RUNS,
     AsJson,
-    OtherRunsFolder,
     RunName,
     RunsFolder,
     Trust,
     agreement,
     app,
+    file_option,
+    is_interactive,
     note,
+    output,
     print_json,
+    print_path,
     runs_app,
-    say_path,
+    typed_folder,
     typed_path,
 )
 from eureka_agent.common.errors import MissingError, UsageError
 from eureka_agent.common.paths import shorten_paths
 
+SubRunsFolder = Annotated[
+    Path | None,
+    Option(
+        "--runs",
+        metavar="DIR",
+        parser=typed_folder,
+        help="Where runs are kept.",
+        show_default=str(RUNS),
+    ),
+]
+"""The option of a command below `runs`, which has the same option itself."""
+
 
 @runs_app.callback(invoke_without_command=True)
 def list_runs(context: typer.Context, runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
-    """List runs, newest first; or compare some, or remove what is not needed."""
+    """List runs, newest first; or compare some, or remove those that are not needed."""
     from eureka_agent.views.documents import runs_document
     from eureka_agent.views.terminal.parts import open_console
     from eureka_agent.views.terminal.run import runs_table
@@ -45,11 +60,11 @@ def list_runs(context: typer.Context, runs: RunsFolder = RUNS, as_json: AsJson =
 @runs_app.command(name="compare")
 def compare_runs(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two or more, as for show.")],
-    runs: OtherRunsFolder = None,
+    names: Annotated[list[str], Argument(metavar="RUN...", help="Two or more, as for show.")],
+    runs: SubRunsFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare runs side by side: results, what they spent, settings that differ."""
+    """Compare runs side by side: results, costs, settings that differ."""
     from eureka_agent.store import find_run
     from eureka_agent.views.documents import comparison_document
     from eureka_agent.views.terminal.parts import open_console
@@ -68,20 +83,20 @@ def compare_runs(
 def clean_runs(
     context: typer.Context,
     older: Annotated[
-        float, typer.Option(metavar="DAYS", min=0, help="What was written to since stays.")
+        float, Option(metavar="DAYS", min=0, help="Newer runs stay (by their last change).")
     ] = 30.0,
     losers: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--losers",
             help="Of finished runs, also policies and episodes of all but generations' winners.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    runs: OtherRunsFolder = None,
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask.")] = False,
+    runs: SubRunsFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove old runs that failed, were interrupted or hold nothing; shows first what would go."""
+    """Remove old runs that failed, were interrupted or hold nothing; lists them first."""
     from eureka_agent.store.cleaning import plan_cleaning
     from eureka_agent.views.terminal.parts import open_console
     from eureka_agent.views.terminal.tables import (
@@ -100,8 +115,8 @@ def clean_runs(
     console.print(plan_view(plan))
     if not plan.removals:
         return
-    if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("Nothing was removed: nobody is there to be asked.", "Give --yes.")
+    if not yes and not is_interactive():
+        raise UsageError("Nothing was removed: there is no terminal to ask at.", "Give --yes.")
     if yes or typer.confirm("Remove it?"):
         console.print(outcome_view(plan, carry_out(plan)))
 
@@ -109,7 +124,7 @@ def clean_runs(
 @app.command()
 def show(
     run: RunName,
-    candidate: Annotated[int | None, typer.Argument(help="Number of a candidate.")] = None,
+    candidate: Annotated[int | None, Argument(help="Number of a candidate.")] = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -133,16 +148,11 @@ def show(
 @app.command()
 def report(
     run: RunName,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", parser=typed_path, help="Where; report.html in the run without it."
-        ),
-    ] = None,
+    out: Annotated[Path | None, file_option("The file; by default report.html in the run.")] = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Write one HTML file with everything worth showing of a run, which needs no network."""
+    """Write a run's report: one HTML file with plots, code and films, which needs no network."""
     from eureka_agent.store import RunReader, find_run
     from eureka_agent.views.html.page import write_report
 
@@ -151,18 +161,18 @@ def report(
     if as_json:
         print_json({"report": str(path), "bytes": path.stat().st_size})
     else:
-        say_path(Path(shorten_paths(path)))
+        print_path(Path(shorten_paths(path)))
 
 
 @app.command()
 def watch(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN...", help="Runs, as for show; without any, the newest ones."),
+        Argument(metavar="RUN...", help="Runs, as for show; without any, the newest ones."),
     ] = None,
     runs: RunsFolder = RUNS,
 ) -> None:
-    """Look into runs, live or finished, in a dashboard; it only reads."""
+    """Look into runs, live or finished, in a dashboard, which changes nothing."""
     from eureka_agent.views.dashboard.launch import watch_runs
 
     watch_runs(names or [], runs)
@@ -171,31 +181,27 @@ def watch(
 @app.command()
 def play(
     policy: Annotated[
-        str,
-        typer.Argument(metavar="RUN|POLICY", help="A run, for its best policy, or a policy's zip."),
+        str, Argument(metavar="RUN|POLICY", help="A run, for its best policy, or a policy's zip.")
     ],
     candidate: Annotated[
-        int | None, typer.Option(metavar="N", help="The policy of this candidate of the run.")
+        int | None, Option(metavar="N", help="The policy of this candidate of the run.")
     ] = None,
     beside: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="OTHER", help="One more: a candidate's number, another run, or a policy's zip."
         ),
     ] = None,
-    video: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", parser=typed_path, help="Film an episode: .mp4 or .gif."),
-    ] = None,
-    episode: Annotated[int, typer.Option(help="Which episode is filmed, counted from 0.")] = 0,
+    video: Annotated[Path | None, file_option("Film an episode: .mp4 or .gif.")] = None,
+    episode: Annotated[int, Option(help="Which episode is filmed, counted from 0.")] = 0,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="How much of it is; without it, all.")
+        float | None, Option(min=0.1, help="Seconds of it to film; by default all.")
     ] = None,
     camera: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Film with this camera of the model.")
+        str | None, Option(metavar="NAME", help="Film with this camera of the model.")
     ] = None,
     environment: Annotated[
-        str | None, typer.Option("--env", metavar="ENV", help="Where nothing else tells it.")
+        str | None, Option("--env", metavar="ENV", help="For a zip that does not name it.")
     ] = None,
     trust: Trust = False,
     runs: RunsFolder = RUNS,
@@ -205,38 +211,38 @@ def play(
     from rich.console import Console
 
     from eureka_agent.store import find_run
-    from eureka_agent.video.film import require_film_name
 
-    if video is not None:
-        require_film_name(video)
     for name in (policy, beside):
         if name and not name.endswith(".zip") and not name.removeprefix("#").isdigit():
             find_run(name, runs)
 
-    from eureka_agent.cli.play import Shot, filmed, find_policies, payer, played
-    from eureka_agent.views.terminal.parts import open_console, share_bar
+    from eureka_agent.cli.play import component_scorer, find_policies  # loads torch and MuJoCo
+    from eureka_agent.video.film import film_path, record_film, require_film_name
+    from eureka_agent.video.play import play_policy
+    from eureka_agent.views.terminal.parts import share_bar
     from eureka_agent.views.terminal.tables import played_view
 
+    if video is not None:
+        require_film_name(video)
     policies = find_policies(policy, candidate, beside, environment, runs, agreement(trust))
     film, missing = None, None
     with ExitStack() as stack:
-        pay = payer(stack)
+        score = component_scorer(stack)
         if video is not None:
-            shot = Shot(video, episode, seconds, camera)
             try:
+                film_path(video)
                 with share_bar("Filming") as done:
-                    film = filmed(policies, pay, shot, done)
-            except MissingError as error:  # the numbers are told all the same
+                    playbacks = [play_policy(one, score, episode) for one in policies]
+                    film = record_film(playbacks, video, seconds, camera=camera, done=done)
+            except MissingError as error:  # the numbers are printed all the same
                 missing = error
         if film is not None and not film.whole:
             note(f"Interrupted: {film.path} shows the first {film.seconds:.1f} s.")
             raise KeyboardInterrupt
         with Console(stderr=True).status("Playing..."):
-            document = played(policies, pay, film)
-    if as_json:
-        print_json(document)
-    else:
-        open_console().print(played_view(document))
+            documents = [play_policy(one, score).as_dict() for one in policies]
+    document = {"policies": documents, "video": str(film.path) if film else None}
+    output(document, played_view, as_json)
     if missing is not None:
         raise missing
 
@@ -246,22 +252,20 @@ def track(
     run: RunName,
     tensorboard: Annotated[
         Path,
-        typer.Option(
+        Option(
             metavar="DIR",
             parser=typed_path,
-            help="Gets event files, in a folder of the run's name.",
+            help="The event files go into a folder of the run's name there.",
         ),
     ] = Path("tensorboard"),
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Go on as long as the search does.")
-    ] = False,
+    follow: Annotated[bool, Option("--follow", help="Go on as long as the search does.")] = False,
     runs: RunsFolder = RUNS,
 ) -> None:
-    """Write a run as event files, for TensorBoard; it only reads the run."""
+    """Write a run as event files for TensorBoard; the run stays as it is."""
     from eureka_agent.store import RunReader, find_run
     from eureka_agent.tracking import track as write
 
     with RunReader.open(find_run(run, runs)) as reader:
         folder = write(reader, tensorboard, follow=follow)
-    say_path(folder)
+    print_path(folder)
     note(f"Look at it with:\n  tensorboard --logdir {tensorboard}")

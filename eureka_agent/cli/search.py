@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from eureka_agent.cli.options import (
     RUNS,
@@ -22,8 +23,9 @@ from eureka_agent.cli.options import (
     agreement,
     app,
     count,
+    file_option,
     note,
-    print_json,
+    output,
     read_text,
     typed_path,
 )
@@ -41,63 +43,53 @@ def search(
     environment: EnvironmentName,
     goal: Annotated[
         str | None,
-        typer.Option(
-            help="The task in one sentence; one of your own needs --fitness or --no-fitness."
-        ),
+        Option(help="The task in one sentence; one of your own needs --fitness or --no-fitness."),
     ] = None,
     designer: Annotated[
         str | None,
-        typer.Option(help="Who writes the programs: offline, or openai for a language model."),
+        Option(help="What writes the programs: offline, or openai for a language model."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="The language model; its key is read from OPENAI_API_KEY.")
+        str | None, Option(help="The language model; its key is read from OPENAI_API_KEY.")
     ] = None,
     base_url: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Any server that speaks the OpenAI protocol."),
+        str | None, Option(metavar="URL", help="Any server that speaks the OpenAI protocol.")
     ] = None,
-    generations: Annotated[int | None, typer.Option(help="Generations of candidates.")] = None,
-    candidates: Annotated[int | None, typer.Option(help="Candidates per generation.")] = None,
+    generations: Annotated[int | None, Option(help="Generations of candidates.")] = None,
+    candidates: Annotated[int | None, Option(help="Candidates per generation.")] = None,
     steps: Steps = None,
     seed: Seed = None,
     device: Device = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="K=V", help="Any other setting: see the command config show."
-        ),
+        Option("--set", metavar="K=V", help="Any other setting: see the command config show."),
     ] = None,
     fitness: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            parser=typed_path,
-            help="Python file that scores your own goal: fitness(<signals>) gives a number per "
-            "step (docs/tutorial.md, step 3).",
+        file_option(
+            "Python file that scores your own goal: fitness(<signals>) returns a number per "
+            "step (docs/tutorial.md, step 3)."
         ),
     ] = None,
-    init: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", parser=typed_path, help="A reward program to start from."),
-    ] = None,
+    init: Annotated[Path | None, file_option("A reward program to start from.")] = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option(metavar="N", parser=count, help="Tokens that the language model may use."),
+        Option(metavar="N", parser=count, help="Tokens that the language model may use."),
     ] = None,
     max_cost: Annotated[
-        float | None, typer.Option(metavar="USD", help="What the language model may cost.")
+        float | None, Option(metavar="USD", help="The most that the language model may cost.")
     ] = None,
     no_fitness: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--no-fitness",
-            help="Search without a measure: candidates rank by the rewards of the others, and "
+            help="Search without a fitness: candidates rank by the rewards of the others, and "
             "nothing checks whether the goal is met.",
         ),
     ] = False,
     sandbox: Sandbox = None,
     preset: Annotated[
-        str, typer.Option(metavar="P", help="Settings to begin with: see the command presets.")
+        str, Option(metavar="P", help="Settings to begin with: see the command presets.")
     ] = "default",
     runs: RunsFolder = RUNS,
     plain: Plain = False,
@@ -135,7 +127,7 @@ def search(
 
     from eureka_agent.search.setup import new_search  # loads torch and MuJoCo
 
-    launch = new_search(
+    setup = new_search(
         environment,
         runs,
         lambda found: SearchConfig.for_environment(found, **changes),
@@ -143,16 +135,16 @@ def search(
         fitness=fitness,
         initial=initial,
     )
-    if designer is None and launch.config.designer == "offline":
+    if designer is None and setup.config.designer == "offline":
         note("No language model is configured: the built-in offline designer writes the programs.")
-    _search(launch, plain)
+    _search(setup, plain)
 
 
 @app.command()
 def resume(
     run: RunName,
     generations: Annotated[
-        int, typer.Option(metavar="+N", help="Add N generations to a finished search.")
+        int, Option(metavar="+N", min=0, help="Add N generations to a finished search.")
     ] = 0,
     trust: Trust = False,
     runs: RunsFolder = RUNS,
@@ -161,8 +153,6 @@ def resume(
     """Go on with a search that was stopped or killed, or with more of a finished one."""
     from eureka_agent.store import find_run
 
-    if generations < 0:
-        raise UsageError(f"--generations {generations} would take some away.", "Give a number > 0.")
     path = find_run(run, runs)
 
     from eureka_agent.search.setup import resumed_search  # loads torch and MuJoCo
@@ -173,12 +163,9 @@ def resume(
 @app.command()
 def train(
     environment: EnvironmentName,
-    reward: Annotated[
-        Path, typer.Option(metavar="FILE", parser=typed_path, help="The reward program.")
-    ],
+    reward: Annotated[Path, file_option("The reward program.")],
     trainer: Annotated[
-        str | None,
-        typer.Option(help="Who trains: population, or sb3 for stable-baselines3's own PPO."),
+        str | None, Option(help="The trainer: population, or sb3 for stable-baselines3's own PPO.")
     ] = None,
     steps: Steps = None,
     seed: Seed = None,
@@ -204,40 +191,34 @@ def train(
 
     from eureka_agent.search.setup import new_search  # loads torch and MuJoCo
 
-    launch = new_search(
-        environment,
-        runs,
-        lambda found: SearchConfig.for_environment(found, **changes),
-        given=text,
+    setup = new_search(
+        environment, runs, lambda found: SearchConfig.for_environment(found, **changes), given=text
     )
-    _search(launch, plain)
+    _search(setup, plain)
 
 
 @app.command()
 def critique(
     environment: EnvironmentName,
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", parser=typed_path, help="The reward program.")
-    ],
+    file: Annotated[Path, Argument(metavar="FILE", parser=typed_path, help="The reward program.")],
     as_json: AsJson = False,
 ) -> None:
     """Check one reward program: its text, then what it pays on real transitions."""
     text = read_text(file)
     require_environment(environment)
 
+    from rich.console import Group
+
     from eureka_agent.environment import find_environment  # loads torch and MuJoCo
-    from eureka_agent.views.terminal.parts import open_console, verdict
+    from eureka_agent.views.terminal.parts import verdict
     from eureka_agent.workers.probe_client import ProbeClient
 
     with ProbeClient(find_environment(environment)) as prober:
         findings = [finding.as_dict() for finding in prober.probe(text)]
     errors = sum(finding["severity"] == "error" for finding in findings)
-    if as_json:
-        print_json({"accepted": not errors, "findings": findings})
-    else:
-        console = open_console()
-        console.print(verdict(findings, text))
-        console.print(f"Not accepted: {errors} to mend." if errors else "Accepted.")
+    end = f"Not accepted: {errors} to fix." if errors else "Accepted."
+    document = {"accepted": not errors, "findings": findings}
+    output(document, lambda document: Group(verdict(findings, text), end), as_json)
     if errors:
         raise typer.Exit(EurekaError.exit_code)
 
@@ -246,8 +227,7 @@ def critique(
 def evaluate(
     run: RunName,
     seeds: Annotated[
-        int,
-        typer.Option(min=1, max=MOST_TRAININGS, help="Fresh training seeds for each reward."),
+        int, Option(min=1, max=MOST_TRAININGS, help="Fresh training seeds for each reward.")
     ] = 5,
     trust: Trust = False,
     runs: RunsFolder = RUNS,
@@ -266,18 +246,18 @@ def evaluate(
     from eureka_agent.search.loop import evaluate as retrain  # loads torch and MuJoCo
     from eureka_agent.search.setup import resumed_search
 
-    launch = resumed_search(path, agrees=agreement(trust))
-    _watched(launch, plain, lambda: retrain(launch, seeds), quiet=as_json)
-    launch.run.close()
-    show(str(launch.run.path), as_json=as_json)
+    setup = resumed_search(path, agrees=agreement(trust))
+    _watched(setup, plain, lambda: retrain(setup, seeds), quiet=as_json)
+    setup.run.close()
+    show(str(setup.run.path), as_json=as_json)
 
 
 def _check_options(named: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse what an option or --set cannot have meant.
+    """Refuse empty options and contradictions.
 
     Args:
-        named: settings that options of their own give.
-        given: settings that --set gives.
+        named: settings from options of their own.
+        given: settings from --set.
 
     Raises:
         UsageError: both give a setting, and differ; or an option is empty.
@@ -293,46 +273,46 @@ def _check_options(named: Mapping[str, Any], given: Mapping[str, Any]) -> None:
             raise UsageError(f"{option} is empty.", "Give it a value, or leave it out.")
 
 
-def _search(launch: "SearchSetup", plain: bool) -> None:
-    """Run a search with a view on it, then print what came of it."""
+def _search(setup: "SearchSetup", plain: bool) -> None:
+    """Run a search with a live view, then print its result."""
     from eureka_agent.search.arguments import UNMEASURED
     from eureka_agent.search.loop import search as run_search
     from eureka_agent.views.terminal.parts import open_console
     from eureka_agent.views.terminal.run import final_summary
     from eureka_agent.workers.sandbox import require_isolation
 
-    warning = require_isolation(launch.config.sandbox).warning
+    warning = require_isolation(setup.config.sandbox).warning
     if warning:
         note(f"Warning: {warning}")
-    if not launch.config.measured:
+    if not setup.config.measured:
         note(f"Warning: {UNMEASURED}")
-    _watched(launch, plain, lambda: run_search(launch))
-    open_console().print(final_summary(launch.run))
-    if launch.run.row().best_candidate is None:
+    _watched(setup, plain, lambda: run_search(setup))
+    open_console().print(final_summary(setup.run))
+    if setup.run.row().best_candidate is None:
         raise EurekaError(
-            "No reward trained to the end.", f"See why: {command('show', launch.run.path)}"
+            "No reward trained to the end.", f"See why: {command('show', setup.run.path)}"
         )
 
 
 def _watched(
-    launch: "SearchSetup", plain: bool, work: Callable[[], None], quiet: bool = False
+    setup: "SearchSetup", plain: bool, work: Callable[[], None], quiet: bool = False
 ) -> None:
-    """Do long work with a view on it; an interruption says how to go on."""
+    """Do long work with a live view; an interruption or failure says how to go on."""
     from eureka_agent.views.live import progress_view
     from eureka_agent.views.terminal.parts import open_console
 
-    view = nullcontext() if quiet else progress_view(launch.run.path, open_console(), plain=plain)
+    view = nullcontext() if quiet else progress_view(setup.run.path, open_console(), plain=plain)
     try:
         with view:
             work()
     except KeyboardInterrupt:
-        note(f"Interrupted. Go on with:\n  {command('resume', launch.run.path)}")
+        note(f"Interrupted. Go on with:\n  {command('resume', setup.run.path)}")
         raise
     except (EurekaError, OSError) as error:
-        if isinstance(error, UsageError) and launch.run.row().status != "failed":
-            raise  # nothing began, as where another process searches the run
-        if launch.run.path.is_dir():
-            note(f"The search stopped. Go on with:\n  {command('resume', launch.run.path)}")
+        if isinstance(error, UsageError) and setup.run.row().status != "failed":
+            raise  # nothing began: another process may be searching the run
+        if setup.run.path.is_dir():
+            note(f"The search stopped. Go on with:\n  {command('resume', setup.run.path)}")
         else:
-            note(f"The search stopped: its run folder {launch.run.path} is gone.")
+            note(f"The search stopped: its run folder {setup.run.path} is gone.")
         raise

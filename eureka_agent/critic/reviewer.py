@@ -1,19 +1,21 @@
-"""The language model's second role: one look at a program before it costs any training.
+"""The reviewer: a language model that looks at a program once before it costs any training.
 
-It may be wrong, so that an objection delays a program and never decides about it.
+It may be wrong, so an objection delays a program and never decides about it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from eureka_agent.common.choices import FREE
 from eureka_agent.common.text import prompt_line
 from eureka_agent.designer.base import OBJECTION_RULE
 from eureka_agent.designer.prompts import library_for
 from eureka_agent.llm import ChatMessage
-from eureka_agent.llm.conversation import Conversation, ExchangeKey, UnusableReply
-from eureka_agent.llm.json_reply import read_object
+from eureka_agent.llm.conversation import Conversation, ExchangeKey
+from eureka_agent.llm.json_reply import read_model
 from eureka_agent.llm.templates import fenced, render
 from eureka_agent.reward import Finding
 from eureka_agent.reward.findings import MAX_FINDING_LENGTH
@@ -29,12 +31,19 @@ PASSED, ADVICE = "review-passed", "review-advice"
 """Rules of findings that are no objections; they say that a review took place."""
 MOST_POINTS = 3
 """Objections and suggestions of one review, each."""
-_KEYS = ("blocking", "advice", "passed", "confidence")
 
 
-@dataclass(frozen=True)
-class ReviewReply:
-    """What a reviewer says of a program.
+def _first_points(points: list[str]) -> list[str]:
+    """The first sentences that are not empty, as plain text."""
+    texts = [prompt_line(point, MAX_FINDING_LENGTH) for point in points]
+    return list(filter(None, texts))[:MOST_POINTS]
+
+
+Points = Annotated[list[str], AfterValidator(_first_points)]
+
+
+class ReviewReply(BaseModel, strict=True, frozen=True):
+    """A reviewer's answer about a program.
 
     Attributes:
         passed: whether it has no objection.
@@ -44,9 +53,16 @@ class ReviewReply:
     """
 
     passed: bool
-    blocking: tuple[str, ...]
-    advice: tuple[str, ...]
-    confidence: float
+    blocking: Points
+    advice: Points
+    confidence: float = Field(ge=0, le=1, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _check_consistency(self) -> Self:
+        if self.passed == bool(self.blocking):
+            said = "blocking names faults" if self.passed else "blocking names none"
+            raise ValueError(f"The key passed is {str(self.passed).lower()}, and {said}")
+        return self
 
     def findings(self) -> list[Finding]:
         """As warnings: the objections, or that there are none; then the advice."""
@@ -62,10 +78,10 @@ class ReviewRequest:
     """A program to review.
 
     Attributes:
-        candidate: whose it is.
+        candidate: the program's candidate.
         version: how often that candidate has been rewritten before.
         payments: what it pays untrained and earlier policies, as lines of a table.
-        earlier: the reviewer's objections to the version before this one.
+        earlier: the reviewer's objections to the previous version.
     """
 
     candidate: CandidateRow
@@ -74,8 +90,8 @@ class ReviewRequest:
     earlier: Sequence[str] = ()
 
     @property
-    def place(self) -> ExchangeKey:
-        """Where the review of this version is kept."""
+    def key(self) -> ExchangeKey:
+        """Where the review of this version is stored."""
         return self.candidate.generation, self.candidate.slot, MODEL_TRIES * self.version
 
 
@@ -83,9 +99,9 @@ class Reviewer:
     """Asks a language model to review programs.
 
     Args:
-        task: what the model may know of the environment.
-        asking: puts questions, and keeps the answers.
-        parts: what programs are made of, see `choices.PARTS`.
+        task: what the model may know about the environment.
+        conversation: puts questions, and keeps the answers.
+        parts: the structure of programs, see `choices.PARTS`.
     """
 
     def __init__(
@@ -96,21 +112,20 @@ class Reviewer:
     def verdicts(self, subjects: Sequence[ReviewRequest]) -> dict[int, ReviewReply]:
         """Verdicts by the candidate's number; all programs are reviewed at the same time.
 
-        A program without a verdict is left out: there was no money, no model, or no sense in what
-        it said.
+        A program without a verdict is left out: the budget was spent, the model did not answer, or
+        its answers were unusable.
         """
-        questions = {subject.place: self._question(subject) for subject in subjects}
+        questions = {subject.key: self._question(subject) for subject in subjects}
         found = self._conversation.ask_and_read(
-            ROLE, questions, lambda place, reply: read_review(reply)
+            ROLE, questions, lambda key, reply: read_model(reply, ReviewReply)
         )
-        return {s.candidate.id: found[s.place] for s in subjects if s.place in found}
+        return {s.candidate.id: found[s.key] for s in subjects if s.key in found}
 
     def _question(self, subject: ReviewRequest) -> list[ChatMessage]:
         task = self._task
-        library = [line["name"] for line in library_for(task)]
         system = render(
             "reviewer",
-            library=library,
+            library=[line["name"] for line in library_for(task)],
             discount=task.discount,
             blocking=MOST_POINTS,
             measured=task.measured,
@@ -125,37 +140,6 @@ class Reviewer:
             earlier=subject.earlier,
         )
         return [ChatMessage("system", system), ChatMessage("user", content)]
-
-
-def read_review(reply: str) -> ReviewReply:
-    """The verdict in a model's reply.
-
-    Raises:
-        Unusable: there is none, or it contradicts itself.
-    """
-    document = read_object(reply, _KEYS)
-    blocking, advice = _points(document, "blocking"), _points(document, "advice")
-    passed, confidence = document.get("passed"), document.get("confidence")
-    if not isinstance(passed, bool):
-        raise UnusableReply("The key passed is neither true nor false.")
-    if isinstance(confidence, bool) or not isinstance(confidence, int | float):
-        raise UnusableReply("The key confidence is no number.")
-    if not 0 <= confidence <= 1:
-        raise UnusableReply("The key confidence does not lie between 0 and 1.")
-    if passed == bool(blocking):
-        said = "blocking names faults" if passed else "blocking names none"
-        raise UnusableReply(f"The key passed is {str(passed).lower()}, and {said}.")
-    return ReviewReply(passed, blocking, advice, float(confidence))
-
-
-def _points(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """The sentences under a key, the first of them, as plain text."""
-    points = document.get(key)
-    if not isinstance(points, list) or not all(isinstance(point, str) for point in points):
-        raise UnusableReply(f"The key {key} is no list of sentences.")
-    return tuple(text for point in points if (text := prompt_line(point, MAX_FINDING_LENGTH)))[
-        :MOST_POINTS
-    ]
 
 
 def _warning(rule: str, message: str, hint: str = "") -> Finding:

@@ -1,21 +1,27 @@
-"""What the client learns about a server: accepted parameters, window size, concurrent requests."""
+"""Learn about a server: accepted parameters, window size, concurrent requests."""
 
 import asyncio
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from eureka_agent.llm.error_patterns import LARGER_WINDOW, LEAST_ROOM, SPARE, Sizes, read_sizes
-from eureka_agent.llm.messages import ModelDeclined
+from eureka_agent.llm.error_patterns import LARGER_WINDOW, Sizes, read_sizes
+from eureka_agent.llm.messages import ChatMessage, ModelDeclined, length, without_system
+from eureka_agent.llm.response import FailedResponse
 
+LEAST_ROOM = 500
+"""Tokens of an answer below which no program would fit."""
+SPARE = 32
+"""Tokens left free in a window: chat templates add some that no count includes."""
 REFUSALS = {400, 413, 422}
 UNPAID = 402
-"""By which a router may say that a shorter answer could be paid."""
+"""Status by which a router may say that the credit suffices for a shorter answer."""
 PICTURE_REFUSALS = REFUSALS | {404, 415, 500, 501}
-"""Servers disagree what a picture is that they cannot take: some call it their own failure."""
+"""Servers disagree about what an unsupported picture is: some call it their own failure."""
 SYSTEM_REFUSALS = REFUSALS | {500, 501}
 SYSTEM = re.compile(
     r"system.{0,20}(role|message).{0,20}not (be )?(support|allow)|only user and assistant roles|"
@@ -27,16 +33,41 @@ TEMPERATURE = re.compile(r"\btemperature\b")
 LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 LIMIT = re.compile(r"\bmax_(completion_)?tokens\b")
 PICTURE = re.compile(r"image|multi-?modal|vision|must be a string|too large", re.IGNORECASE)
-CHARACTERS_PER_TOKEN = 3.5  # of prompts with code and tables, until a server says how many it is
+PROMPT_CHARACTERS_PER_TOKEN = 3.5  # of prompts with code and tables, until a server names a size
 
 
-def asked_length(sent: Mapping[str, float]) -> int:
-    """The most tokens of an answer that parameters ask for; 0 for no limit."""
-    return int(next((sent[name] for name in LIMIT_NAMES if name in sent), 0))
+@dataclass(frozen=True)
+class Request:
+    """One request as it is sent; it may be older than what was learned since.
+
+    Attributes:
+        parameters: what is sent beside the model and the messages.
+        messages: as they cross the network.
+        pictures: whether a picture is among them.
+        system: whether a system message is among them.
+        characters: length of the conversation.
+    """
+
+    parameters: dict[str, float]
+    messages: list[dict[str, Any]]
+    pictures: bool
+    system: bool
+    characters: int
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body, without the model's name."""
+        return {"messages": self.messages, "stream": False, **self.parameters}
+
+    @property
+    def limit(self) -> int:
+        """The most tokens of the answer; 0 for no limit."""
+        named = (self.parameters[name] for name in LIMIT_NAMES if name in self.parameters)
+        return int(next(named, 0))
 
 
 class Capabilities:
-    """What is sent beside the model and the messages; learns from refusals.
+    """Shapes requests, and learns from refusals what the server and the model take.
 
     Two names are in use for the most tokens of an answer: OpenAI's own reasoning models refuse the
     old one, many other servers do not know the new one. Where the second name is refused as well,
@@ -46,12 +77,8 @@ class Capabilities:
     Args:
         temperature: sent until a server refuses it.
         reply_tokens: the most tokens of an answer.
-        notify: told once about each thing that is given up.
+        notify: called once about each thing that is given up.
         newest: whether to try the new name first.
-
-    Attributes:
-        pictures: whether pictures are sent: until a server refuses one.
-        system: whether a system message is sent, rather than as a part of the question.
     """
 
     def __init__(
@@ -66,33 +93,25 @@ class Capabilities:
         self._reply_tokens = reply_tokens
         self._temperature: float | None = temperature
         self._notify = notify
-        self._window = 0  # tokens of question and answer together; 0 as long as it is not known
-        self._characters_per_token = CHARACTERS_PER_TOKEN
-        self.pictures = True
-        self.system = True
+        self._window = 0  # tokens of question and answer together; 0 until a server names it
+        self._characters_per_token = PROMPT_CHARACTERS_PER_TOKEN
+        self._pictures = True
+        self._system = True
 
-    def current(self, characters: int = 0) -> dict[str, float]:
-        """The parameters to send now.
+    def request(self, messages: Sequence[ChatMessage]) -> Request:
+        """The request to send now."""
+        characters = length(messages)
+        sent = messages if self._system else without_system(messages)
+        return Request(
+            parameters=self._parameters(characters),
+            messages=[message.as_request(pictures=self._pictures) for message in sent],
+            pictures=self._pictures and any(message.picture for message in messages),
+            system=self._system and any(message.role == "system" for message in messages),
+            characters=characters,
+        )
 
-        Args:
-            characters: the length of the question.
-        """
-        current: dict[str, float] = {}
-        if self._temperature is not None:
-            current["temperature"] = self._temperature
-        if self._limit_names:
-            current[self._limit_names[0]] = self._limit(characters)
-        return current
-
-    def learn(self, sent: dict[str, float], status: int, body: object, characters: int = 0) -> bool:
-        """Give up the parameters that a failed answer names, or what of them is too much.
-
-        Args:
-            sent: the parameters of the failed request, which may be older than the current ones:
-                requests under way at once meet the same refusal.
-            status: the HTTP status of the answer.
-            body: what the answer said, as plain data.
-            characters: the length of the question.
+    def learn(self, request: Request, failed: FailedResponse) -> bool:
+        """Give up what a failed answer refuses: pictures, a system message, parameters.
 
         Returns:
             Whether the request is worth sending again, as it would now differ.
@@ -100,22 +119,37 @@ class Capabilities:
         Raises:
             ModelDeclined: the question leaves no room for an answer.
         """
-        refusal = json.dumps(body, ensure_ascii=False)
-        asked = asked_length(sent)
-        sizes = read_sizes(refusal, asked)
-        if sizes.window and (sizes.prompt or status in REFUSALS):
-            self._learn_window(sizes, asked, characters)
-        elif status == UNPAID and sizes.answer >= LEAST_ROOM:
+        status, said = failed.status, json.dumps(failed.body)
+        if request.pictures and status in PICTURE_REFUSALS and PICTURE.search(said):
+            if self._pictures:
+                self._notify("The model does not take pictures: they are no longer sent.")
+            self._pictures = False
+            return True
+        if request.system and status in SYSTEM_REFUSALS and SYSTEM.search(said):
+            if self._system:
+                self._notify(
+                    "The model takes no system message: it stands in the question from now on."
+                )
+            self._system = False
+            return True
+        return self._learn_parameters(request, failed)
+
+    def _learn_parameters(self, request: Request, failed: FailedResponse) -> bool:
+        refusal = json.dumps(failed.body, ensure_ascii=False)
+        sizes = read_sizes(refusal, request.limit)
+        if sizes.window and (sizes.prompt or failed.status in REFUSALS):
+            self._learn_window(sizes, request)
+        elif failed.status == UNPAID and sizes.answer >= LEAST_ROOM:
             self._learn_limit(sizes.answer, who="The credit left allows")
-        elif status not in REFUSALS:
+        elif failed.status not in REFUSALS:
             return False
         elif sizes.answer:
             self._learn_limit(sizes.answer)
-        elif sizes.too_much and asked:
-            self._learn_limit(self._halved(asked))
+        elif sizes.too_much and request.limit:
+            self._learn_limit(_halved(request.limit))
         else:
-            self._learn_names(refusal, sent)
-        return sent != self.current(characters)
+            self._learn_names(refusal, request.parameters)
+        return request.parameters != self._parameters(request.characters)
 
     def _learn_names(self, refusal: str, sent: dict[str, float]) -> None:
         if TEMPERATURE.search(refusal) and "temperature" in sent and self._temperature is not None:
@@ -135,27 +169,23 @@ class Capabilities:
             )
             self._reply_tokens = most
 
-    def _learn_window(self, sizes: Sizes, asked: int, characters: int) -> None:
-        """Take in how much fits, of a question that did not fit with its answer.
-
-        Raises:
-            ModelDeclined: it leaves no room for an answer.
-        """
-        prompt = sizes.prompt or round(characters / self._characters_per_token)
+    def _learn_window(self, sizes: Sizes, request: Request) -> None:
+        """Learn the window's size from a question that did not fit into it with its answer."""
+        prompt = sizes.prompt or round(request.characters / self._characters_per_token)
         room = sizes.window - prompt - SPARE
-        if not sizes.prompt and room >= asked > 0:
-            room = self._halved(asked)  # the guess of the question's size was too low
+        if not sizes.prompt and room >= request.limit > 0:
+            room = _halved(request.limit)  # the guess of the question's size was too low
             prompt = sizes.window - room - SPARE
-        if room < min(LEAST_ROOM, asked) or not asked:
+        if room < min(LEAST_ROOM, request.limit) or not request.limit:
             about = "" if sizes.prompt else "about "
             raise ModelDeclined(
                 f"The question has {about}{prompt} tokens and the model's window {sizes.window}: "
                 "there is no room for an answer.",
                 LARGER_WINDOW,
             )
-        if characters:
+        if request.characters:
             known = self._characters_per_token if self._window else math.inf
-            self._characters_per_token = min(known, characters / prompt)
+            self._characters_per_token = min(known, request.characters / prompt)
         if sizes.window != self._window:
             self._window = sizes.window
             self._notify(
@@ -163,65 +193,27 @@ class Capabilities:
                 f"them: answers may have what is left, {min(room, self._reply_tokens)} tokens here."
             )
 
-    def _limit(self, characters: int) -> int:
-        """The most tokens of an answer to a question of that length."""
-        if not self._window:
-            return self._reply_tokens
-        room = self._window - math.ceil(characters / self._characters_per_token) - SPARE
-        return min(self._reply_tokens, max(LEAST_ROOM, room))
+    def _parameters(self, characters: int) -> dict[str, float]:
+        """The parameters to send now with a question of that length."""
+        limit = self._reply_tokens
+        if self._window:
+            room = self._window - math.ceil(characters / self._characters_per_token) - SPARE
+            limit = min(limit, max(LEAST_ROOM, room))
+        temperature = {} if self._temperature is None else {"temperature": self._temperature}
+        return temperature | {name: limit for name in self._limit_names[:1]}
 
-    @staticmethod
-    def _halved(asked: int) -> int:
-        """Half of what was asked for, where nobody says what would do.
 
-        Raises:
-            ModelDeclined: that would be too little for any answer.
-        """
-        if asked // 2 < LEAST_ROOM:
-            raise ModelDeclined(
-                "The question leaves no room for an answer in the model's window.", LARGER_WINDOW
-            )
-        return asked // 2
-
-    def learn_pictures(self, status: int, body: object) -> bool:
-        """Give up pictures, if that is what the failed answer to a request with one is about.
-
-        Args:
-            status: the HTTP status of the answer.
-            body: what the answer said, as plain data.
-
-        Returns:
-            Whether the request is worth sending again without its picture.
-        """
-        if status not in PICTURE_REFUSALS or not PICTURE.search(json.dumps(body)):
-            return False
-        if self.pictures:
-            self._notify("The model does not take pictures: they are no longer sent.")
-        self.pictures = False
-        return True
-
-    def learn_system(self, status: int, body: object) -> bool:
-        """Give up system messages, if that is what the failed answer to one is about.
-
-        Args:
-            status: the HTTP status of the answer.
-            body: what the answer said, as plain data.
-
-        Returns:
-            Whether the request is worth sending again with the message as a part of the question.
-        """
-        if status not in SYSTEM_REFUSALS or not SYSTEM.search(json.dumps(body)):
-            return False
-        if self.system:
-            self._notify(
-                "The model takes no system message: it stands in the question from now on."
-            )
-        self.system = False
-        return True
+def _halved(asked: int) -> int:
+    """Half of the answer's length, where the server names no size."""
+    if asked // 2 < LEAST_ROOM:
+        raise ModelDeclined(
+            "The question leaves no room for an answer in the model's window.", LARGER_WINDOW
+        )
+    return asked // 2
 
 
 class Closed(Exception):
-    """Raised when a request waits for a place, and nothing more is to be sent."""
+    """Raised when a request waits for a slot, and nothing more is to be sent."""
 
 
 @dataclass
@@ -240,7 +232,7 @@ class RequestSlot:
 
 
 class RequestSlots:
-    """Lets so many requests be under way at once as the server answers.
+    """Lets as many requests be under way at once as the server answers.
 
     A server that works on one request after the other lets the rest wait. Nothing shows when it
     begins with one, but it cannot be before it answered those ahead: so each answer sets the clocks
@@ -249,13 +241,13 @@ class RequestSlots:
 
     Args:
         most: requests at once.
-        seconds: that a request is waited for.
-        notify: told when only one goes at a time.
+        seconds: how long a request may take.
+        notify: called when only one goes at a time from then on.
 
     Attributes:
-        most: requests at once, as far as it is known by now.
-        lasting: the same, for later requests as well: those that were turned away may have come
-            too often rather than too many at once.
+        most: requests at once, by what is known now.
+        lasting: the same for later calls: requests that were turned away may have come too often
+            rather than too many at once.
     """
 
     def __init__(self, most: int, seconds: float, notify: Callable[[str], None]) -> None:
@@ -268,32 +260,31 @@ class RequestSlots:
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[RequestSlot]:
-        """Wait for a place, and hold it with its clock running.
+        """Wait for a slot, and hold it with its clock running.
 
         Raises:
             TimeoutError: no answer came in time.
             Closed: nothing more is to be sent.
         """
         async with self._changed:
-            await self._changed.wait_for(self._goes_on)
+            await self._changed.wait_for(lambda: self._closed or len(self._under_way) < self.most)
             if self._closed:
                 raise Closed
-            place = RequestSlot(
-                asyncio.timeout(self._seconds), bool(self._under_way), self._answered
-            )
+            clock = asyncio.timeout(self._seconds)
+            slot = RequestSlot(clock, bool(self._under_way), self._answered)
             for other in self._under_way:
                 other.company = True
-            self._under_way.append(place)
+            self._under_way.append(slot)
         try:
-            async with place.clock:
-                yield place
+            async with slot.clock:
+                yield slot
         finally:
-            self._under_way.remove(place)
+            self._under_way.remove(slot)
             async with self._changed:
                 self._changed.notify_all()
 
     async def close(self) -> None:
-        """Send nothing more; what is under way goes on."""
+        """Send nothing more; requests under way go on."""
         self._closed = True
         async with self._changed:
             self._changed.notify_all()
@@ -302,21 +293,21 @@ class RequestSlots:
         """Note that the server answered a request."""
         self._answered += 1
         end = asyncio.get_running_loop().time() + self._seconds
-        for place in self._under_way:
-            if not place.clock.expired():
-                place.clock.reschedule(end)
+        for slot in self._under_way:
+            if not slot.clock.expired():
+                slot.clock.reschedule(end)
 
-    def crowded(self, place: RequestSlot, *, silent: bool) -> bool:
-        """Send fewer at once, if that a request failed may be for there being others.
+    def crowded(self, slot: RequestSlot, *, silent: bool) -> bool:
+        """Send fewer at once, if the other requests may be why this one failed.
 
         Args:
-            place: which the request had.
+            slot: of the failed request.
             silent: whether it was not answered in time; else the server turned it away.
 
         Returns:
-            Whether it may be.
+            Whether they may be.
         """
-        if not place.company or (silent and place.answered < self._answered):
+        if not slot.company or (silent and slot.answered < self._answered):
             return False
         self.most = min(self.most, 1 if silent else max(1, len(self._under_way)))
         if silent and self.lasting > 1:
@@ -326,6 +317,3 @@ class RequestSlots:
                 "on, as with --set concurrency=1."
             )
         return True
-
-    def _goes_on(self) -> bool:
-        return self._closed or len(self._under_way) < self.most

@@ -11,16 +11,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_exponential_jitter
 
 from eureka_agent.llm.capabilities import Capabilities, Closed, RequestSlots
-from eureka_agent.llm.endpoint import (
-    Redactor,
-    find_key,
-    find_route,
-    find_url,
-    is_openai,
-    url_source,
-    withheld_headers,
-)
-from eureka_agent.llm.failures import Server, TransientFailure
+from eureka_agent.llm.endpoint import Endpoint, is_openai
+from eureka_agent.llm.failures import TransientFailure
 from eureka_agent.llm.messages import (
     ChatMessage,
     ModelDeclined,
@@ -39,8 +31,8 @@ class Client:
     """Asks a model through any OpenAI-compatible server.
 
     Requests that fail in a way that may pass are sent again, after growing waits or those that the
-    server asks for. Parameters that the model refuses are left out from then on. The key stands in
-    no text that leaves this class.
+    server asks for. Parameters that the model refuses are left out from then on. No text that
+    leaves this class holds the key.
 
     Args:
         settings: which model, where, how patiently.
@@ -51,8 +43,8 @@ class Client:
     Raises:
         MissingError: there is no key, and the server is OpenAI, which wants one; or a package for
             the proxy is missing.
-        UsageError: the address is none or holds a password, the key holds what no key does, or the
-            environment names a proxy or certificates that cannot be used.
+        UsageError: the address is none or holds a password, the key holds a character that no key
+            does, or the environment names a proxy or certificates that cannot be used.
     """
 
     def __init__(
@@ -63,16 +55,14 @@ class Client:
         notify: Callable[[str], None] = lambda text: None,
         first_wait_s: float = 1.0,
     ) -> None:
-        url = find_url(settings.base_url)
-        self._key = find_key(api_key, url)
+        self._endpoint = Endpoint.find(settings.base_url, api_key)
         self._settings = settings
         self._notify = notify
-        self._held_back = withheld_headers(url)
-        censor = Redactor(self._key)
-        source = url_source(settings.base_url)
-        self._server = Server(url, source, settings.model, bool(self._key), censor, find_route(url))
-        self._parameters = Capabilities(
-            settings.temperature, settings.reply_tokens, notify, newest=is_openai(url)
+        self._capabilities = Capabilities(
+            settings.temperature,
+            settings.reply_tokens,
+            notify,
+            newest=is_openai(self._endpoint.url),
         )
         self._concurrency = settings.concurrency
         self._jitter_s = first_wait_s
@@ -94,8 +84,8 @@ class Client:
         Args:
             requests: the conversations to continue, by a label for people such as "#0.2".
             on_reply: called in this thread with the label and its reply.
-            on_declined: likewise with why the server will never answer that one question, after
-                which the others go on; without it, that is an error as any other.
+            on_declined: likewise with the reason why the server will never answer that one
+                question, after which the others go on; without it, that is an error like any other.
 
         Raises:
             ModelRefused: the server will never accept a request.
@@ -109,10 +99,10 @@ class Client:
         on_reply: Callable[[str, Reply], None],
         on_declined: Callable[[str, ModelDeclined], None] | None,
     ) -> None:
-        # Importing openai takes a second, which only those who ask a model should wait.
+        # Importing openai takes a second, which only a search that asks a model should wait.
         from eureka_agent.llm.connection import Connection
 
-        places = RequestSlots(self._concurrency, self._settings.timeout_s, self._notify)
+        slots = RequestSlots(self._concurrency, self._settings.timeout_s, self._notify)
         failed = asyncio.Event()
         failures: list[Exception] = []
 
@@ -125,19 +115,19 @@ class Client:
                     return
                 failures.append(failure)
                 failed.set()
-                await places.close()
+                await slots.close()
 
         async with Connection(
-            self._server, self._key, self._held_back, self._settings, self._parameters, places
+            self._endpoint, self._settings, self._capabilities, slots
         ) as connection:
             await asyncio.gather(*(ask(*request) for request in requests.items()))
-        self._concurrency = places.lasting
+        self._concurrency = slots.lasting
         if failures:
             raise failures[0]
-        if places.most < places.lasting:
+        if slots.most < slots.lasting:
             self._notify(
-                f"The server turned requests away until there were {places.most} at once: "
-                f"--set concurrency={places.most} sends no more of them."
+                f"The server turned requests away until there were {slots.most} at once: "
+                f"--set concurrency={slots.most} sends no more of them."
             )
 
     async def _ask(
@@ -149,14 +139,7 @@ class Client:
     ) -> Reply:
         """One reply, after as many attempts as it takes and the settings allow.
 
-        Args:
-            connection: where to ask.
-            label: names the request to a person.
-            messages: the conversation.
-            failed: set once another request failed for good; then nothing more is sent.
-
-        Raises:
-            ModelError: it failed for good.
+        `failed` is set once another request failed for good; this ends the waits between attempts.
         """
         attempts = self._settings.attempts  # a failure that does not count allows one more
 
@@ -194,13 +177,11 @@ class Client:
 
     def _wait(self, state: RetryCallState) -> float:
         """Seconds until the next attempt: those asked for, and more after each failure."""
-        asked_s = _failure(state).asked_s
         jitter_s = random.uniform(0, self._jitter_s)  # so that not all come back at once
-        return max(asked_s + jitter_s, self._backoff(state))
+        return max(_failure(state).asked_s + jitter_s, self._backoff(state))
 
 
 def _failure(state: RetryCallState) -> TransientFailure:
-    """What the last attempt failed of; only such failures are retried."""
     failure = state.outcome and state.outcome.exception()
-    assert isinstance(failure, TransientFailure)
+    assert isinstance(failure, TransientFailure)  # no other failure is retried
     return failure

@@ -1,12 +1,13 @@
 """Asking a language model in some role, so that no answer is ever paid for twice."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 from eureka_agent.common.text import prompt_line, prompt_text
 from eureka_agent.llm import ChatMessage, Client, ModelDeclined, ModelError, Reply
 from eureka_agent.llm.budget import Budget, BudgetSpent
+from eureka_agent.llm.messages import length
 from eureka_agent.llm.templates import ECHO_LIMIT, render
 from eureka_agent.reward import Finding
 from eureka_agent.store import ExchangeRow, Run
@@ -19,12 +20,12 @@ T = TypeVar("T")
 
 
 class UnusableReply(Exception):
-    """Raised when an answer is not what was asked for; the text says in a sentence why."""
+    """Raised when an answer does not have the form that was asked for; the text says why."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What came of questions.
+    """The results of questions.
 
     Attributes:
         rows: the answers.
@@ -38,8 +39,8 @@ class Answers:
 class Conversation:
     """Asks questions about programs, all of a generation at the same time.
 
-    Every answer is in the store before anything is made of it, and one that is there is not asked
-    for again: a search that was killed goes on without paying twice.
+    Every answer is stored before it is used, and a stored one is not asked for again: a search
+    that was killed goes on without paying twice.
 
     Args:
         make_client: connects to the model, when it is first asked.
@@ -50,21 +51,21 @@ class Conversation:
     def __init__(self, make_client: Callable[[], Client], run: Run, budget: Budget) -> None:
         self._make_client, self._client = make_client, None
         self._run, self._budget = run, budget
-        self._cut_questions = TruncationDetector()
+        self._truncation = TruncationDetector()
 
     def ask(self, role: str, questions: Mapping[ExchangeKey, Messages]) -> Answers:
         """The answers to questions, without those that the budget has no room for.
 
         Args:
             role: in which the model answers, and under which it is accounted.
-            questions: by the place that they are about.
+            questions: messages to answer, by where the answer is kept.
 
         Raises:
             BudgetSpent: it has room for none, and none was answered before.
             ModelError: the model cannot be asked; answers that came are stored.
         """
         answers = self._stored(role, questions)
-        waiting = {place: m for place, m in questions.items() if place not in answers}
+        waiting = {key: m for key, m in questions.items() if key not in answers}
         if not waiting:
             return Answers(answers)
         try:
@@ -73,21 +74,20 @@ class Conversation:
             if answers:
                 return Answers(answers)  # they are paid
             raise
-        places = {exchange_label(role, place): place for place in affordable}
+        keys = {exchange_label(role, key): key for key in affordable}
         declined: dict[ExchangeKey, ModelDeclined] = {}
 
-        def keep(name: str, reply: Reply) -> None:
-            self._keep(role, places[name], waiting[places[name]], reply)
+        def keep(label: str, reply: Reply) -> None:
+            self._keep(role, keys[label], waiting[keys[label]], reply)
 
-        def note(name: str, error: ModelDeclined) -> None:
-            declined[places[name]] = error
+        def note(label: str, error: ModelDeclined) -> None:
+            declined[keys[label]] = error
             kind = "model" if role in AUTHOR_ROLES else role
-            self._run.event(kind, f"{name} will never come: {error.message}")
+            self._run.event(kind, f"{label} will never come: {error.message}")
 
         if self._client is None:
             self._client = self._make_client()
-        asked = {name: waiting[place] for name, place in places.items()}
-        self._client.complete(asked, keep, note)
+        self._client.complete({label: waiting[key] for label, key in keys.items()}, keep, note)
         return Answers(self._stored(role, questions), declined)
 
     def ask_and_read(
@@ -96,31 +96,31 @@ class Conversation:
         questions: Mapping[ExchangeKey, Messages],
         read: Callable[[ExchangeKey, str], T],
     ) -> dict[ExchangeKey, T]:
-        """What is read from the answers to questions; one of no use is asked for once more.
+        """Ask, and read each answer; an unusable one is asked for once more.
 
-        It stops no search: where there is no money, no model or no sense in what it says, the place
-        is left out, and an event says so.
+        This stops no search: where the budget is spent, the model fails or its answer stays
+        unusable, the key is left out, and an event says so.
 
         Args:
             role: in which the model answers, and under which it is accounted.
-            questions: by the place that they are about, whose attempt is that of the first try.
-            read: makes something of a place's answer, or raises `Unusable`.
+            questions: messages to answer, by where the first answer is kept.
+            read: makes something of a question's answer, or raises `UnusableReply`.
         """
         found: dict[ExchangeKey, T] = {}
         waiting = dict(questions)
         for attempt in range(MODEL_TRIES):
-            places = {place: _later(place, attempt) for place in waiting}
-            answers = self._if_possible(role, {places[p]: m for p, m in waiting.items()})
-            answered = {p: answers[places[p]].reply for p in waiting if places[p] in answers}
+            keys = {(g, slot, first): (g, slot, first + attempt) for g, slot, first in waiting}
+            answers = self._if_possible(role, {keys[k]: m for k, m in waiting.items()})
             again: dict[ExchangeKey, Messages] = {}
-            for place, reply in answered.items():
+            for first, key in keys.items():
+                if key not in answers:
+                    continue
+                reply = answers[key].reply
                 try:
-                    found[place] = read(place, reply)
+                    found[first] = read(first, reply)
                 except UnusableReply as error:
-                    again[place] = [*waiting[place], *_second_request(reply, str(error))]
-                    self._run.event(
-                        role, f"{exchange_label(role, places[place])} is of no use: {error}"
-                    )
+                    again[first] = [*waiting[first], *_second_request(reply, str(error))]
+                    self._run.event(role, f"{exchange_label(role, key)} is of no use: {error}")
             waiting = again
         return found
 
@@ -138,44 +138,30 @@ class Conversation:
         return answers.rows
 
     def _stored(
-        self, role: str, places: Mapping[ExchangeKey, object]
+        self, role: str, keys: Mapping[ExchangeKey, object]
     ) -> dict[ExchangeKey, ExchangeRow]:
-        found: dict[ExchangeKey, ExchangeRow] = {}
-        for generation, slot, attempt in places:
-            for row in self._run.exchanges(generation, slot, role):
-                if row.attempt == attempt:
-                    found[generation, slot, attempt] = row
-        return found
+        return {
+            key: row
+            for key in keys
+            for row in self._run.exchanges(key[0], key[1], role)
+            if row.attempt == key[2]
+        }
 
-    def _keep(self, role: str, place: ExchangeKey, messages: Messages, reply: Reply) -> None:
-        self._run.add_exchange(
-            role,
-            place,
-            model=reply.model,
-            messages=[message.as_dict() for message in messages],
-            reply=reply.text,
-            reasoning=reply.reasoning,
-            finish_reason=reply.finish_reason,
-            prompt_tokens=reply.prompt_tokens,
-            completion_tokens=reply.completion_tokens,
-            estimated=reply.estimated,
-            cost=self._budget.cost(reply),
-            seconds=reply.seconds,
-        )
-        tokens = reply.prompt_tokens + reply.completion_tokens
-        self._run.event(
-            "model",
-            f"{exchange_label(role, place)} written in {reply.seconds:.0f} s, {tokens} tokens",
-        )
-        if cure := missing_program_remedy(reply):
-            self._run.event("model", f"{exchange_label(role, place)} has no end: {cure}")
-        if notice := self._cut_questions.notice(messages, reply):
+    def _keep(self, role: str, key: ExchangeKey, messages: Messages, reply: Reply) -> None:
+        columns = asdict(reply) | {"reply": reply.text, "cost": self._budget.cost(reply)}
+        del columns["text"], columns["limit"]
+        self._run.add_exchange(role, key, messages=[m.as_dict() for m in messages], **columns)
+        label, tokens = exchange_label(role, key), reply.prompt_tokens + reply.completion_tokens
+        self._run.event("model", f"{label} written in {reply.seconds:.0f} s, {tokens} tokens")
+        if remedy := missing_program_remedy(reply):
+            self._run.event("model", f"{label} has no end: {remedy}")
+        if notice := self._truncation.notice(messages, reply):
             self._run.event("model", notice)
 
 
-def exchange_label(role: str, place: ExchangeKey) -> str:
-    """What people call an answer; that of an author is called by what it is, a program."""
-    generation, slot, attempt = place
+def exchange_label(role: str, key: ExchangeKey) -> str:
+    """The name of an answer for people; an author's answer is called a program or a repair."""
+    generation, slot, attempt = key
     program = f"program {slot + 1} of generation {generation}"
     if role in AUTHOR_ROLES:
         return f"repair {attempt} of {program}" if attempt else program
@@ -185,78 +171,71 @@ def exchange_label(role: str, place: ExchangeKey) -> str:
     return f"the {role}'s answer{again} on {which}"
 
 
-def _later(place: ExchangeKey, attempts: int) -> ExchangeKey:
-    generation, slot, attempt = place
-    return generation, slot, attempt + attempts
-
-
 def _second_request(reply: str, reason: str) -> list[ChatMessage]:
-    """The answer of no use, and why it is asked for again."""
+    """The unusable answer, and why it is asked for again."""
     said = prompt_text(reply[:ECHO_LIMIT]) or "(nothing)"
     return [ChatMessage("assistant", said), ChatMessage("user", render("again", reason=reason))]
 
 
-SAID_LIMIT = 120
-"""Characters of a refusal that are shown."""
-LEAST_QUESTION = 4000
-"""Characters of a question from which on it is looked at whether it was cut."""
-CUT_RATIO, CUT_GROWTH = 6.5, 1.35
-"""Characters per counted token above which a question was cut: of any, and against earlier ones."""
-
-
 @dataclass(frozen=True)
 class MissingProgram:
-    """Why an answer is empty or broke off.
+    """Why an answer is empty or broke off, for its author and for the person who pays for it.
+
+    The author learns what it can do at the next try, the person what only settings can do.
 
     Attributes:
         rule: names the finding.
         message: what happened, for the author.
         hint: what the author can do.
-        cure: what a person can do; "" where the author can.
+        remedy: what a person can do; "" where the author can.
     """
 
     rule: str
     message: str
     hint: str
-    cure: str = ""
+    remedy: str = ""
 
 
-WHOLE = "Give the complete program in one ```python fence."
-OURS = "more room is --set reply_tokens={more}, as far as the model has it"
-THEIRS = (
+_WHOLE = "Give the complete program in one ```python fence."
+_OUR_LIMIT = "--set reply_tokens={more} gives more room, up to the model's own limit"
+_THEIR_LIMIT = (
     "the server's own limit cut it, as {limit} were asked for: raise that, or its window (Ollama: "
     "num_predict, OLLAMA_CONTEXT_LENGTH)"
 )
-OUR_SHARE = 0.9
-"""Share of the tokens asked for from which on it was our limit that cut an answer."""
-FILTER = MissingProgram(
+_OUR_SHARE = 0.9
+"""Fraction of the tokens asked for from which on our limit must have cut an answer."""
+_SAID_LIMIT = 120
+"""Characters of a refusal that are shown."""
+FILTERED = MissingProgram(
     "filtered",
-    "The answer was stopped by the server's filter of contents.",
-    f"Put it in plain technical words. {WHOLE}",
-    "a filter of the server stopped it; the task in other words may pass",
+    "The answer was stopped by the server's content filter.",
+    f"Put it in plain technical words. {_WHOLE}",
+    "a content filter of the server stopped it; the task in other words may pass",
 )
-TOOL = MissingProgram("tool-call", "The answer was a call of a tool, and there are none.", WHOLE)
-DECLINED = MissingProgram("declined", 'The answer declined the task: "{said}".', WHOLE)
+TOOL_CALL = MissingProgram(
+    "tool-call", "The answer was a call of a tool, and there are none.", _WHOLE
+)
+DECLINED = MissingProgram("declined", 'The answer declined the task: "{said}".', _WHOLE)
 NO_ROOM = MissingProgram(
     "no-room",
     "The answer had no room: the question fills the model's window.",
-    f"Answer with the program alone. {WHOLE}",
+    f"Answer with the program alone. {_WHOLE}",
     "the question fills the model's window; give the server a larger one, or the model a shorter "
     "question with --set history=0",
 )
-ALL_THOUGHT = MissingProgram(
+ALL_REASONING = MissingProgram(
     "only-reasoning",
     "All {tokens} tokens of the answer went into reasoning: none was left for the program.",
-    f"Think briefly, then write. {WHOLE}",
+    f"Think briefly, then write. {_WHOLE}",
     "all {tokens} tokens of it went into reasoning; {room}",
 )
-THOUGHT = MissingProgram(
-    "only-reasoning", "The answer held reasoning, and no program after it.", WHOLE
+ONLY_REASONING = MissingProgram(
+    "only-reasoning", "The answer held reasoning, and no program after it.", _WHOLE
 )
-CUT = MissingProgram(
+CUT_OFF = MissingProgram(
     "cut-off",
     "The answer was cut off.",
-    f"Answer with less text. {WHOLE}",
+    f"Answer with less text. {_WHOLE}",
     "it was cut off after {tokens} tokens; {room}",
 )
 
@@ -268,26 +247,24 @@ def missing_program(answer: Reply | ExchangeRow) -> MissingProgram | None:
     if finish == "refusal":
         return DECLINED
     if finish == "content_filter":
-        return FILTER
+        return FILTERED
     if said.strip():
-        return CUT if finish == "length" else None
+        return CUT_OFF if finish == "length" else None
     if finish == "tool_calls":
-        return TOOL
-    if finish == "length" and counted and answer.completion_tokens <= 1:
-        return NO_ROOM
-    if finish == "length" and (counted or answer.reasoning):
-        return ALL_THOUGHT
+        return TOOL_CALL
     if finish == "length":
-        return CUT
-    return THOUGHT if answer.reasoning else None
+        if counted and answer.completion_tokens <= 1:
+            return NO_ROOM
+        return ALL_REASONING if counted or answer.reasoning else CUT_OFF
+    return ONLY_REASONING if answer.reasoning else None
 
 
 def missing_program_finding(answer: ExchangeRow) -> Finding | None:
-    """What is wrong with an answer that holds no program, if it says by itself why."""
+    """The fault of an answer that holds no program, if the answer itself shows the reason."""
     cause = missing_program(answer)
-    if cause is None or (cause is CUT and answer.reply.strip()):
-        return None  # what there is of a program shows more
-    said = prompt_line(answer.reply, SAID_LIMIT)
+    if cause is None or (cause is CUT_OFF and answer.reply.strip()):
+        return None  # the beginning of a program shows more
+    said = prompt_line(answer.reply, _SAID_LIMIT)
     message = cause.message.format(tokens=answer.completion_tokens, said=said)
     return Finding(cause.rule, "error", 1, 1, message, cause.hint)
 
@@ -296,25 +273,31 @@ def missing_program_remedy(reply: Reply) -> str:
     """What a person can do about an answer that is empty or broke off; "" for nothing."""
     cause = missing_program(reply)
     tokens = reply.completion_tokens
-    ours = tokens >= OUR_SHARE * reply.limit
-    room = (OURS if ours else THEIRS).format(more=2 * max(tokens, reply.limit), limit=reply.limit)
-    return cause.cure.format(tokens=tokens, room=room) if cause else ""
+    room = _OUR_LIMIT if tokens >= _OUR_SHARE * reply.limit else _THEIR_LIMIT
+    room = room.format(more=2 * max(tokens, reply.limit), limit=reply.limit)
+    return cause.remedy.format(tokens=tokens, room=room) if cause else ""
 
 
 class TruncationDetector:
-    """Notices a server that takes in only a part of what it is asked, and says nothing of it."""
+    """Notices a server that silently drops a part of long questions."""
+
+    LEAST_QUESTION = 4000
+    """Characters of the shortest question that is checked."""
+    HIGHEST_RATIO, MOST_GROWTH = 6.5, 1.35
+    """Characters per counted token above which a question was cut: of any, and against the least
+    ratio so far."""
 
     def __init__(self) -> None:
-        self._least = CUT_RATIO  # characters per token so far
+        self._least = self.HIGHEST_RATIO
         self._told = False
 
-    def notice(self, messages: Sequence[ChatMessage], reply: Reply) -> str:
+    def notice(self, messages: Messages, reply: Reply) -> str:
         """A sentence for a person, the first time that a question was cut; else ""."""
-        characters = sum(message.characters for message in messages)
-        if reply.estimated or self._told or characters < LEAST_QUESTION:
+        characters = length(messages)
+        if reply.estimated or self._told or characters < self.LEAST_QUESTION:
             return ""
         ratio = characters / max(1, reply.prompt_tokens)
-        if ratio <= min(CUT_RATIO, CUT_GROWTH * self._least):
+        if ratio <= min(self.HIGHEST_RATIO, self.MOST_GROWTH * self._least):
             self._least = min(self._least, ratio)
             return ""
         self._told = True

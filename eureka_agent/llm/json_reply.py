@@ -1,23 +1,23 @@
-"""The JSON object in a language model's reply, and what may be believed of the words in it."""
+"""The JSON object in a language model's reply, and the numbers that may be believed in it."""
 
 import json
 import math
 import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from eureka_agent.llm.conversation import UnusableReply
 
-REPLY_LIMIT = 100_000
-"""Characters of a reply that are looked at."""
-MOST_STARTS = 200
-"""Braces at which an object is looked for."""
-LONGEST_NUMBER = 40
-"""Characters of a number; nobody means a longer one."""
-LARGE = 100
-"""From here on a whole number may be a rounded one."""
+REPLY_LIMIT = 100_000  # characters of a reply that are searched
+MOST_STARTS = 200  # braces at which an object may begin
+LONGEST_NUMBER = 40  # characters; a longer one is nonsense
+LARGE = 100  # from here on a whole number may be a rounded one
 UNKNOWN_NUMBER = "[?]"
-"""Stands where a model wrote a number that it had not been shown."""
+"""Replaces a number that the model had not been shown."""
+MOST_COMPLAINTS = 3
+Model = TypeVar("Model", bound=BaseModel)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -25,7 +25,7 @@ def read_object(reply: str, keys: Collection[str]) -> dict[str, Any]:
     """The last JSON object in a reply that has one of some keys, in fences or in prose.
 
     Raises:
-        Unusable: there is none.
+        UnusableReply: there is none.
     """
     if not reply.strip():
         raise UnusableReply("It was empty.")
@@ -47,19 +47,39 @@ def read_object(reply: str, keys: Collection[str]) -> dict[str, Any]:
     return found
 
 
+def read_model(reply: str, model: type[Model]) -> Model:
+    """The last JSON object in a reply that has a field of a model, checked by that model.
+
+    Raises:
+        UnusableReply: there is none, or it does not pass; the text names the fields at fault.
+    """
+    try:
+        return model.model_validate(read_object(reply, model.model_fields))
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        said = [_complaint(fault["loc"], fault["msg"]) for fault in faults[:MOST_COMPLAINTS]]
+    raise UnusableReply(" ".join(said))
+
+
+def _complaint(place: Iterable[object], said: str) -> str:
+    key = ".".join(map(str, place))
+    sentence = f"{said.removeprefix('Value error, ').rstrip('.')}."
+    return f"The key {key}: {sentence}" if key else sentence
+
+
 def numbers_in(texts: Iterable[str]) -> frozenset[float]:
-    """All numbers that stand in texts, without their signs."""
+    """All numbers in texts, without their signs."""
     return frozenset(abs(float(match)) for text in texts for match in _NUMBER.findall(text))
 
 
 def without_unknown(text: str, known: frozenset[float]) -> str:
-    """A text in which `UNKNOWN_NUMBER` stands for each number that is not known.
+    """The text with `UNKNOWN_NUMBER` in place of each number that is not known.
 
-    Known is also what a known number rounds to, and a known share told in percent.
+    Roundings of known numbers are known, and known fractions in percent.
 
     Args:
-        text: what a model wrote.
-        known: what it was shown, see `numbers_in`.
+        text: a model's words.
+        known: the numbers that it was shown, see `numbers_in`.
     """
 
     def checked(match: re.Match[str]) -> str:
@@ -71,14 +91,14 @@ def without_unknown(text: str, known: frozenset[float]) -> str:
 
 
 def _is_known(written: str, known: frozenset[float], scales: Sequence[float]) -> bool:
-    """Whether a known number, times one of some scales, is what was written."""
+    """Whether a known number, times one of some scales, rounds to the written one."""
     value = abs(float(written))
     if not math.isfinite(value) or len(written) > LONGEST_NUMBER:
         return False
     mantissa, _, exponent = written.lower().partition("e")
     decimals = max(len(mantissa.partition(".")[2]) - int(exponent or 0), 0)
     # Half of the last place, and a little for what floats cannot hold. A small whole number is a
-    # count or a step, and nobody rounds to one.
+    # count or a step, which is never a rounded one.
     counted = decimals == 0 and value < LARGE and 100.0 not in scales
     near = 1e-9 if counted else 0.501 * 10.0**-decimals
     return any(abs(value - scale * one) <= near for one in known for scale in scales)

@@ -1,4 +1,4 @@
-"""What goes to a model, what comes back, and the errors that end a request."""
+"""Messages to a model, its replies, and the errors that end a request."""
 
 import base64
 from collections.abc import Sequence
@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from eureka_agent.common.errors import EurekaError, MissingError
 
+CHARACTERS_PER_TOKEN = 4
+"""Of English prose and of code, about: used where no server has counted yet."""
 PICTURE_CHARACTERS = 6000
-"""What a picture counts as, where characters of text stand for tokens: a guess of 1500 of these, as
+"""Length that stands for a picture where tokens are guessed from characters: about 1500 tokens, as
 every model counts pictures in its own way."""
 
 
@@ -18,7 +20,7 @@ class Picture:
 
     Attributes:
         png: the file.
-        caption: what is said of it; it goes along and stays behind with it.
+        caption: describes it; it is left out together with the picture.
     """
 
     png: bytes
@@ -31,8 +33,8 @@ class ChatMessage:
 
     Attributes:
         role: who says it.
-        content: what is said.
-        picture: what is shown along with it, to models that take pictures.
+        content: the text.
+        picture: shown along with it, to models that take pictures.
     """
 
     role: Literal["system", "user", "assistant"]
@@ -41,22 +43,18 @@ class ChatMessage:
 
     @property
     def characters(self) -> int:
-        """How long it is, by which its tokens are guessed."""
+        """Its length, from which its tokens are guessed."""
         if self.picture is None:
             return len(self.content)
         return len(self.content) + len(self.picture.caption) + PICTURE_CHARACTERS
 
     def as_dict(self) -> dict[str, str]:
-        """The message as it stands in a run folder: of a picture only what is said of it."""
+        """The message as a run folder stores it, with the caption in place of a picture."""
         shown = f"\n\n[picture] {self.picture.caption}" if self.picture else ""
         return {"role": self.role, "content": self.content + shown}
 
     def as_request(self, *, pictures: bool) -> dict[str, Any]:
-        """The message as it crosses the network.
-
-        Args:
-            pictures: whether the model takes any.
-        """
+        """The message as it crosses the network, with its picture only if the model takes any."""
         if self.picture is None or not pictures:
             return {"role": self.role, "content": self.content}
         encoded = base64.b64encode(self.picture.png).decode("ascii")
@@ -68,8 +66,13 @@ class ChatMessage:
         return {"role": self.role, "content": parts}
 
 
+def length(messages: Sequence[ChatMessage]) -> int:
+    """Characters of a conversation."""
+    return sum(message.characters for message in messages)
+
+
 def without_system(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """A conversation whose system message stands at the start of the question that follows it."""
+    """The conversation with its system message put in front of the first question."""
     if len(messages) < 2 or messages[0].role != "system":
         return list(messages)
     system, question, *rest = messages
@@ -81,18 +84,18 @@ class Reply:
     """A model's answer to one request, free of keys and safe to store as UTF-8.
 
     Attributes:
-        text: what the model says to us. Its reasoning is taken out, unless it says nothing else and
-            the reasoning holds a code fence: then the text is the reasoning.
-        reasoning: what the model said to itself, from tags or from a field of its own; may be "".
-        model: the model's name, as the server gives it.
+        text: the answer without the model's reasoning. If the answer is nothing but reasoning with
+            a code fence in it, then the reasoning.
+        reasoning: from tags or from a field of its own; may be "".
+        model: the model's name according to the server.
         prompt_tokens: tokens that went in.
-        completion_tokens: tokens that came out, the reasoning included.
+        completion_tokens: tokens that came out, reasoning included.
         estimated: whether the server did not count; the counts are then characters / 4, rounded up.
-        cost: USD, where the server says so (some routers do).
-        seconds: how long the successful request took, without earlier attempts and waits.
+        cost: US dollars, where the server reports them (some routers do).
+        seconds: duration of the successful request, without earlier attempts and waits.
         finish_reason: why the model stopped, in OpenAI's words where they exist: "stop", "length",
             "content_filter", "tool_calls"; "refusal" if the text is one; may be "".
-        limit: the most tokens that were asked for; 0 for no limit.
+        limit: the most tokens that the request allowed; 0 for no limit.
     """
 
     text: str
@@ -114,12 +117,12 @@ class ModelSettings:
     Attributes:
         model: the model's name at the server.
         base_url: the address of the API; "" is OPENAI_BASE_URL, or OpenAI itself.
-        temperature: how varied the answers are, for models that let one choose.
+        temperature: sampling temperature, for models that accept one.
         reply_tokens: the most tokens of one answer.
-        timeout_s: seconds that a whole answer may take, without those in which the server answers
+        timeout_s: seconds that one answer may take, without those in which the server answers
             other requests of ours.
         attempts: how often one request is sent at most.
-        concurrency: requests under way at once; fewer where the server turns out to answer fewer.
+        concurrency: requests under way at once; fewer if the server turns out to answer fewer.
     """
 
     model: str
@@ -150,7 +153,7 @@ class ModelRefused(ModelError):
 
 
 class ModelDeclined(ModelRefused):
-    """Raised when the server will never answer this one question, whatever it says to others."""
+    """Raised when the server will never answer this one question, but may answer others."""
 
 
 class ModelUnavailable(ModelError):

@@ -1,4 +1,8 @@
-"""From the body of an HTTP answer to a `Reply`."""
+"""From the body of an HTTP answer to a `Reply`.
+
+Bodies are read here, and not by the openai package, as many servers answer outside the protocol:
+with errors under status 200, contents in parts, reasoning in fields and tags, or broken encodings.
+"""
 
 import html
 import json
@@ -9,19 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eureka_agent.llm.endpoint import Redactor
-from eureka_agent.llm.messages import ChatMessage, Reply
+from eureka_agent.llm.messages import CHARACTERS_PER_TOKEN, ChatMessage, Reply, length
 
 TAG = re.compile(r"<(/?)(?:think|thinking|reasoning|thought)\s*>", re.IGNORECASE)
 FENCE = "```"
-CHARACTERS_PER_TOKEN = 4  # of English prose and of code, about
+TOKEN_COUNTS = ("prompt_tokens", "completion_tokens")
 MOST_TOKENS = 10**12  # a larger count is nonsense, and would not fit into a database
 MOST_USD = 10**9
 MOST_DIGITS = 25
-
-
 STREAM = re.compile(rb"\s*(data|event|id|retry)?:")
 THOUGHTS = ("thinking", "reasoning")
-"""Types of the parts of a content in which a model thinks."""
+"""Types of the content parts that hold reasoning."""
 WORDS_LIMIT = 4000  # characters of a failure in which its meaning is looked for
 FINISHES = {
     "length": ("max_tokens", "max_output_tokens", "model_length", "token_limit", "limit"),
@@ -29,24 +31,24 @@ FINISHES = {
     "tool_calls": ("function_call", "tool_use", "tool_call"),
     "stop": ("end_turn", "eos", "eos_token", "stop_sequence", "complete", "completed"),
 }
-"""Why models stop, in OpenAI's words, and what other servers call that."""
+"""Why models stop, in OpenAI's words, and other servers' words for it."""
 STOPPED = ("length", "content_filter")
-"""Ends before which there may be nothing."""
+"""Ends after which a message may be missing."""
 
 
+@dataclass(eq=False)
 class UnusableBody(Exception):
-    """Raised when a body holds no reply; the text ends the sentence "The model's server …".
+    """Raised when a body holds no reply.
 
-    Args:
-        text: what the server sent.
-        passes: whether another answer may be a better one: it broke off, or is empty.
+    Attributes:
+        happened: ends the sentence "The model's server …".
+        passes: whether another answer may be better: this one broke off, or is empty.
         remedy: what to do; "" where the address is to blame.
     """
 
-    def __init__(self, text: str, *, passes: bool = True, remedy: str = "") -> None:
-        super().__init__(text)
-        self.passes = passes
-        self.remedy = remedy
+    happened: str
+    passes: bool = True
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class FailedResponse:
     """An answer that is a failure, as plain data.
 
     Attributes:
-        status: of HTTP, or as the body says it; 0 where neither names a failure.
-        body: what the server said.
-        headers: of the answer.
+        status: HTTP status, or the one in the body; 0 where neither names a failure.
+        body: the content.
+        headers: HTTP headers.
     """
 
     status: int
@@ -65,41 +67,36 @@ class FailedResponse:
 
     @property
     def said(self) -> str:
-        """What the server says, in words; "" where it says nothing."""
+        """The server's explanation; "" where it gives none."""
         return words(self.body) if self.body else ""
 
     @property
     def searched(self) -> str:
-        """What tells the kind of failure, in lowercase: its words and codes, not what it quotes."""
+        """The words and codes that show the kind of failure, in lowercase, without quotations."""
         return " ".join([self.said, *_codes(self.body)])[:WORDS_LIMIT].lower()
 
 
+@dataclass(eq=False)
 class ErrorInBody(Exception):
-    """Raised when a body that came as a success holds an error: routers pass failures on so.
+    """Raised when a body with a status of success holds an error: routers pass failures on so."""
 
-    Args:
-        failed: the error.
-    """
-
-    def __init__(self, failed: FailedResponse) -> None:
-        super().__init__(failed.said)
-        self.failed = failed
+    failed: FailedResponse
 
 
 def read_reply(
-    body: bytes, messages: Sequence[ChatMessage], seconds: float, censor: Redactor
+    body: bytes, messages: Sequence[ChatMessage], seconds: float, redactor: Redactor
 ) -> Reply:
     """Read the body of a successful request.
 
     Args:
         body: what the server sent.
-        messages: what was asked, to estimate the tokens where the server does not count them.
+        messages: the conversation, to estimate the tokens where the server does not count them.
         seconds: how long the request took.
-        censor: takes secrets out.
+        redactor: takes secrets out.
 
     Raises:
         UnusableBody: it is not JSON, or holds no message.
-        ErrorInside: it holds an error.
+        ErrorInBody: it holds an error.
     """
     document = _document(body)
     choice = _choice(document)
@@ -118,32 +115,36 @@ def read_reply(
         finish = "refusal" if refusal else "tool_calls" if called and not text else finish
         if not text and finish == "error":
             raise UnusableBody("broke its answer off")
-    prompt_tokens, completion_tokens, cost = _usage(document.get("usage"))
-    estimated = prompt_tokens is None or completion_tokens is None
-    if prompt_tokens is None or completion_tokens is None:
-        prompt_tokens = _tokens(sum(message.characters for message in messages))
-        completion_tokens = _tokens(sum(map(len, [said, *thoughts])))
+    usage = document.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    tokens = [_within(usage.get(name), MOST_TOKENS) for name in TOKEN_COUNTS]
+    counts = [count for count in tokens if isinstance(count, int)]
+    estimated = len(counts) < len(TOKEN_COUNTS)
+    if estimated:
+        characters = (length(messages), sum(map(len, [said, *thoughts])))
+        counts = [math.ceil(count / CHARACTERS_PER_TOKEN) for count in characters]
+    cost = _within(usage.get("cost"), MOST_USD)
     return Reply(
-        text=censor.text(text),
-        reasoning=censor.text(reasoning),
-        model=censor.line(_text(document.get("model"))),
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
+        text=redactor.text(text),
+        reasoning=redactor.text(reasoning),
+        model=redactor.line(_text(document.get("model"))),
+        prompt_tokens=counts[0],
+        completion_tokens=counts[1],
         estimated=estimated,
-        cost=cost,
+        cost=None if cost is None else float(cost),
         seconds=seconds,
-        finish_reason=censor.line(finish),
+        finish_reason=redactor.line(finish),
     )
 
 
 def split_reasoning(content: str) -> tuple[str, str]:
-    """Part what a model says from what it thinks between tags such as `<think>` and `</think>`.
+    """Separate the answer from reasoning between tags such as `<think>` and `</think>`.
 
     A tag that never closes reaches to the end. One that never opens reaches back to the start, as
     some chat templates put the opening tag into the prompt.
 
     Returns:
-        What is said and what is thought.
+        The answer and the reasoning.
     """
     said: list[str] = []
     thought: list[str] = []
@@ -163,12 +164,31 @@ def split_reasoning(content: str) -> tuple[str, str]:
     return "".join(said), "\n\n".join(filter(None, map(str.strip, thought)))
 
 
+def words(error: object) -> str:
+    """A server's explanation of a failure, from the body of its answer in whatever shape."""
+    if isinstance(error, list) and len(error) == 1 and isinstance(error[0], dict):
+        error = error[0]
+    for name in ("error", "message", "detail", "error_description", "msg", "status_msg", "title"):
+        if isinstance(error, dict) and error.get(name):
+            passed_on = _passed_on(error)
+            error = error[name]
+            if passed_on and isinstance(error, str):
+                return f"{error}: {passed_on}"
+    complaints = [_complaint(entry) for entry in error] if isinstance(error, list) else []
+    if complaints and all(complaints):
+        return "; ".join(complaints)
+    if not isinstance(error, str):
+        return json.dumps(error, ensure_ascii=False)
+    if not error.lstrip().startswith("<"):
+        return error
+    title = re.search(r"<(title|h1)[^>]*>([^<]{1,200})", error, re.IGNORECASE)
+    return f"a web page, {html.unescape(title[2]).strip()}" if title else "a web page"
+
+
 def _document(body: bytes) -> dict[str, Any]:
     """The JSON object of a body.
 
-    Raises:
-        UnusableBody: it is none. What begins like JSON may have broken off; anything else comes
-            from what is no such server, and always will.
+    A body that begins like JSON may have broken off; any other does not come from a model server.
     """
     start = body.lstrip()[:1]
     try:
@@ -186,19 +206,14 @@ def _document(body: bytes) -> dict[str, Any]:
         text = start not in (b"", b"{", b"[") and not isinstance(error, UnicodeDecodeError)
         raise UnusableBody("sent an answer that is not JSON", passes=not text) from None
     if isinstance(document, list) and document:
-        document = document[0]  # some wrap an error so
+        document = document[0]  # some servers wrap an error in a list
     if not isinstance(document, dict):
         raise UnusableBody("sent an answer that is not a chat completion", passes=False)
     return document
 
 
 def _parsed(body: bytes) -> Any:
-    """What a body says, read as widely as it can be.
-
-    Raises:
-        ValueError: it is no JSON.
-        RecursionError: it is one that goes in too deep.
-    """
+    """The JSON value of a body, read as leniently as possible."""
     try:
         text = body.decode(json.detect_encoding(body))
     except UnicodeDecodeError:
@@ -207,8 +222,38 @@ def _parsed(body: bytes) -> Any:
         # One wrong byte in a comment is not worth an answer.
         text = body.decode("utf-8", "replace")
     text = text.removeprefix("\ufeff")
-    # Control characters may stand in strings; a number of many digits is nonsense, not an error.
+    # Control characters may occur in strings; a number of many digits is nonsense, not an error.
     return json.loads(text, strict=False, parse_int=lambda digits: int(digits[:MOST_DIGITS]))
+
+
+def _choice(document: dict[str, Any]) -> dict[str, Any]:
+    """The first choice with content, else the first; it has a message or an end."""
+    choices = document.get("choices")
+    choice = None
+    if isinstance(choices, list) and choices:
+        choice = next((one for one in choices if _has_content(one)), choices[0])
+    error = document.get("error") or (isinstance(choice, dict) and choice.get("error"))
+    if not error and choice is None:
+        error = document.get("promptFeedback") or document.get("prompt_feedback")
+        if "choices" not in document and _complains(document):
+            error = error or document
+        error = error or document.get("base_resp")  # of MiniMax
+    if error:
+        failed = FailedResponse(_status(error) or _status(document), {"error": error})
+        raise ErrorInBody(failed)
+    if "choices" not in document:
+        raise UnusableBody("sent an answer that is not a chat completion", passes=False)
+    if choice is None:
+        raise UnusableBody("sent an answer with no choices")
+    # Gemini leaves the message out, if all tokens were spent or a filter stopped it.
+    stopped = isinstance(choice, dict) and _finish(_text(choice.get("finish_reason"))) in STOPPED
+    if not isinstance(choice, dict) or (_message(choice) is None and not stopped):
+        raise UnusableBody("sent a choice without a message")
+    return choice
+
+
+def _has_content(choice: object) -> bool:
+    return isinstance(choice, dict) and any(map(_is_text, _content(_message(choice) or {})))
 
 
 def _message(choice: dict[str, Any]) -> dict[str, Any] | None:
@@ -222,40 +267,27 @@ def _message(choice: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _fullest(choices: list[Any]) -> Any:
-    """The first choice that says something, else the first."""
-    for choice in choices:
-        if isinstance(choice, dict) and any(map(_is_text, _content(_message(choice) or {}))):
-            return choice
-    return choices[0]
+def _content(message: dict[str, Any]) -> tuple[str, str]:
+    """The answer and the reasoning in the content; some servers send it in parts."""
+    content = message.get("content")
+    if isinstance(content, dict):
+        content = [content]
+    if not isinstance(content, list):
+        return _text(content), ""
+    said: list[str] = []
+    thought: list[str] = []
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else ""
+        (thought if kind in THOUGHTS else said).append(_part(part))
+    return "".join(said), "".join(thought)
 
 
-def _choice(document: dict[str, Any]) -> dict[str, Any]:
-    """The choice that counts, with a message or an end.
-
-    Raises:
-        UnusableBody: there is none.
-        ErrorInside: there is an error.
-    """
-    choices = document.get("choices")
-    choice = _fullest(choices) if isinstance(choices, list) and choices else None
-    error = document.get("error") or (isinstance(choice, dict) and choice.get("error"))
-    if not error and choice is None:
-        error = document.get("promptFeedback") or document.get("prompt_feedback")
-        if "choices" not in document and _complains(document):
-            error = error or document
-        error = error or document.get("base_resp")  # of MiniMax
-    if error:
-        raise ErrorInBody(FailedResponse(_status(error) or _status(document), {"error": error}))
-    if "choices" not in document:
-        raise UnusableBody("sent an answer that is not a chat completion", passes=False)
-    if choice is None:
-        raise UnusableBody("sent an answer with no choices")
-    # Gemini leaves the message out, if all tokens were spent or a filter stopped it.
-    stopped = isinstance(choice, dict) and _finish(_text(choice.get("finish_reason"))) in STOPPED
-    if not isinstance(choice, dict) or (_message(choice) is None and not stopped):
-        raise UnusableBody("sent a choice without a message")
-    return choice
+def _part(part: object) -> str:
+    if isinstance(part, list):
+        return "".join(_text(entry.get("text")) for entry in part if isinstance(entry, dict))
+    if not isinstance(part, dict):
+        return _text(part)
+    return _text(part.get("text")) or next((_part(part[k]) for k in THOUGHTS if k in part), "")
 
 
 def _complains(document: dict[str, Any]) -> bool:
@@ -264,25 +296,8 @@ def _complains(document: dict[str, Any]) -> bool:
     return document.get("object") == "error" or any(isinstance(value, str) for value in named)
 
 
-def words(error: object) -> str:
-    """What a server says about a failure, from the body of its answer in whatever shape."""
-    if isinstance(error, list) and len(error) == 1 and isinstance(error[0], dict):
-        error = error[0]
-    for name in ("error", "message", "detail", "error_description", "msg", "status_msg", "title"):
-        if isinstance(error, dict) and error.get(name):
-            passed_on = _passed_on(error)
-            error = error[name]
-            if passed_on and isinstance(error, str):
-                return f"{error}: {passed_on}"
-    if isinstance(error, list) and error and all(_is_complaint(entry) for entry in error):
-        return "; ".join(_complaint(entry) for entry in error)
-    if not isinstance(error, str):
-        return json.dumps(error, ensure_ascii=False)
-    return _page_title(error) if error.lstrip().startswith("<") else error
-
-
 def _passed_on(error: dict[str, Any]) -> str:
-    """What the server behind a router said, which OpenRouter puts beside words of its own."""
+    """The words of the server behind a router, which OpenRouter puts beside words of its own."""
     metadata = error.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
     if not isinstance(raw, str):
@@ -293,24 +308,17 @@ def _passed_on(error: dict[str, Any]) -> str:
         return raw
 
 
-def _is_complaint(entry: object) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("msg"), str)
-
-
-def _complaint(entry: dict[str, Any]) -> str:
-    """One of the complaints of a server that checks requests with pydantic."""
+def _complaint(entry: object) -> str:
+    """One complaint of a server that checks requests with pydantic; "" for anything else."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("msg"), str):
+        return ""
     place = entry.get("loc")
     where = ".".join(map(str, place)) if isinstance(place, list) else ""
     return f"{where}: {entry['msg']}" if where else entry["msg"]
 
 
-def _page_title(page: str) -> str:
-    title = re.search(r"<(title|h1)[^>]*>([^<]{1,200})", page, re.IGNORECASE)
-    return f"a web page, {html.unescape(title[2]).strip()}" if title else "a web page"
-
-
 def _codes(body: object) -> list[str]:
-    """Short words for the kind of failure, on the two layers where they stand."""
+    """Short words for the kind of failure, from the two layers where they stand."""
     layers = [body[0] if isinstance(body, list) and body else body]
     found: list[str] = []
     for _ in range(3):
@@ -342,51 +350,11 @@ def _finish(said: str) -> str:
     return next((ours for ours, theirs in FINISHES.items() if plain in (ours, *theirs)), said)
 
 
-def _content(message: dict[str, Any]) -> tuple[str, str]:
-    """What the content says and what it thinks; some servers send it in parts."""
-    content = message.get("content")
-    if isinstance(content, dict):
-        content = [content]
-    if not isinstance(content, list):
-        return _text(content), ""
-    said: list[str] = []
-    thought: list[str] = []
-    for part in content:
-        kind = part.get("type") if isinstance(part, dict) else ""
-        (thought if kind in THOUGHTS else said).append(_part(part))
-    return "".join(said), "".join(thought)
-
-
-def _part(part: object) -> str:
-    if isinstance(part, list):
-        return "".join(_text(entry.get("text")) for entry in part if isinstance(entry, dict))
-    if not isinstance(part, dict):
-        return _text(part)
-    return _text(part.get("text")) or next((_part(part[k]) for k in THOUGHTS if k in part), "")
-
-
-def _usage(usage: object) -> tuple[int | None, int | None, float | None]:
-    """Tokens in, tokens out and cost in USD; None for what is missing or cannot be."""
-    if not isinstance(usage, dict):
-        return None, None, None
-    tokens = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    return *tokens, _dollars(usage.get("cost"))
-
-
-def _dollars(value: object) -> float | None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST_USD:
-        return float(value)
-    return None
-
-
-def _count(value: object) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS:
+def _within(value: object, most: int) -> float | None:
+    """A number from 0 to below `most`; None for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < most:
         return value
     return None
-
-
-def _tokens(characters: int) -> int:
-    return math.ceil(characters / CHARACTERS_PER_TOKEN)
 
 
 def _is_text(value: object) -> bool:

@@ -2,18 +2,15 @@
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 
 from eureka_agent.common.paths import data_folder
 from eureka_agent.common.text import prompt_text
 
-if TYPE_CHECKING:
-    pass
-
 ECHO_LIMIT = 4000
-"""Characters of a reply that its author sees again where it is no program of sound size."""
+"""Characters of an unusable reply that its author sees again."""
 
 
 def render(template: str, **values: Any) -> str:
@@ -39,7 +36,7 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(data_folder("prompts")),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # prompts are plain text
-        # Whatever is filled in: values are never templates, and nothing in them is invisible.
+        # Values are never templates, and no character in them is invisible.
         finalize=lambda value: prompt_text(value) if isinstance(value, str) else value,
         keep_trailing_newline=True,
     )

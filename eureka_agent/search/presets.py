@@ -96,7 +96,14 @@ def settings_of(name: str, runs: Path) -> Mapping[str, Any]:
     """
     if name in all_presets() or name.endswith(SUFFIX):
         return find_preset(name).settings
-    with RunReader.open(find_run(name, runs)) as run:
+    try:
+        path = find_run(name, runs)
+    except UsageError as error:
+        raise UsageError(
+            f"There is no preset {name!r}. {error.message}",
+            f"{error.remedy} Presets: {', '.join(all_presets())}.",
+        ) from None
+    with RunReader.open(path) as run:
         return run.row().config
 
 

@@ -1,4 +1,4 @@
-"""A reviewer's answer is believed only as far as it makes sense, and stops nothing."""
+"""A reviewer's answer is believed only if it is consistent, and never stops a search."""
 
 import json
 from collections.abc import Iterator
@@ -9,11 +9,12 @@ import pytest
 from loopback import Answer, Completion, Loopback, Script, Status, sequence
 
 from eureka_agent.common.choices import FREE, SIGNS, TWO_KINDS
-from eureka_agent.critic.reviewer import MOST_POINTS, Reviewer, ReviewRequest, read_review
+from eureka_agent.critic.reviewer import MOST_POINTS, Reviewer, ReviewReply, ReviewRequest
 from eureka_agent.environment import TaskDescription
 from eureka_agent.llm import Client, ModelSettings
 from eureka_agent.llm.budget import Budget
 from eureka_agent.llm.conversation import Conversation, UnusableReply, exchange_label
+from eureka_agent.llm.json_reply import read_model
 from eureka_agent.reward.findings import MAX_FINDING_LENGTH
 from eureka_agent.store import Run
 
@@ -49,7 +50,7 @@ def review(
     parts: str = FREE,
     **subject: Any,
 ) -> tuple[dict[int, Any], Loopback]:
-    """What a scripted model says of the run's candidates, and what it was asked."""
+    """The verdicts of a scripted model on the run's candidates, and the server it ran on."""
     with Loopback(script) as server:
         settings = ModelSettings(model="any", base_url=server.url, attempts=1)
         budget = Budget(run, max_tokens=max_tokens)
@@ -61,16 +62,16 @@ def review(
 
 
 def test_an_objection_and_advice_become_warnings() -> None:
-    verdict = read_review(json.dumps(BAD))
-    assert (verdict.passed, verdict.blocking, verdict.confidence) == (False, (OBJECTION,), 0.8)
+    verdict = read_model(json.dumps(BAD), ReviewReply)
+    assert (verdict.passed, verdict.blocking, verdict.confidence) == (False, [OBJECTION], 0.8)
     findings = verdict.findings()
     assert [f.rule for f in findings] == ["review", "review-advice"]
     assert {f.severity for f in findings} == {"warning"}
     assert "80 %" in findings[0].hint
 
 
-def test_no_objection_is_told_as_well() -> None:
-    (finding,) = read_review(answer()).findings()
+def test_a_pass_becomes_a_warning_too() -> None:
+    (finding,) = read_model(answer(), ReviewReply).findings()
     assert finding.rule == "review-passed"
 
 
@@ -81,24 +82,24 @@ def test_no_objection_is_told_as_well() -> None:
         ({"passed": None}, "passed"),
         ({"passed": False}, "blocking names none"),
         ({"blocking": ["It falls."]}, "blocking names faults"),
-        ({"blocking": "It falls."}, "blocking is no list"),
-        ({"advice": [{"what": "more"}]}, "advice is no list"),
-        ({"confidence": "high"}, "confidence is no number"),
-        ({"confidence": True}, "confidence is no number"),
-        ({"confidence": 7}, "between 0 and 1"),
-        ({"confidence": float("nan")}, "between 0 and 1"),
+        ({"blocking": "It falls."}, "blocking: Input should be a valid list"),
+        ({"advice": [{"what": "more"}]}, "advice.0: Input should be a valid string"),
+        ({"confidence": "high"}, "confidence: Input should be a valid number"),
+        ({"confidence": True}, "confidence: Input should be a valid number"),
+        ({"confidence": 7}, "less than or equal to 1"),
+        ({"confidence": float("nan")}, "confidence: Input should be a finite number"),
     ],
 )
-def test_what_contradicts_the_form_or_itself_is_of_no_use(
+def test_an_answer_that_contradicts_the_form_or_itself_is_unusable(
     changes: dict[str, object], said: str
 ) -> None:
     with pytest.raises(UnusableReply, match=said):
-        read_review(answer(**changes))
+        read_model(answer(**changes), ReviewReply)
 
 
 def test_points_are_few_short_and_printable() -> None:
     points = [f"\x1b[31m{k} {'word ' * 200}" for k in range(9)] + ["  "]
-    verdict = read_review(answer(blocking=points, passed=False))
+    verdict = read_model(answer(blocking=points, passed=False), ReviewReply)
     assert len(verdict.blocking) == MOST_POINTS
     assert all(len(text) <= MAX_FINDING_LENGTH and text.isprintable() for text in verdict.blocking)
 
@@ -121,7 +122,7 @@ def test_the_question_shows_task_program_and_payments_as_data(
 @pytest.mark.parametrize(
     ("parts", "said"), [(FREE, ""), (SIGNS, "exactly two components"), (TWO_KINDS, "`dense_...`")]
 )
-def test_a_reviewer_knows_what_the_author_had_to_keep_to(
+def test_the_prompt_names_the_structure_that_the_author_had_to_keep(
     run: Run, hopper: TaskDescription, parts: str, said: str
 ) -> None:
     _, server = review(run, hopper, lambda received: answer(), parts=parts)
@@ -137,7 +138,7 @@ def test_a_program_cannot_leave_its_fence(run: Run, hopper: TaskDescription) -> 
     assert fenced.index("# New rules") < fenced.index("\n````\n")
 
 
-def test_a_second_look_is_shown_what_it_objected_to(run: Run, hopper: TaskDescription) -> None:
+def test_a_second_review_is_shown_the_earlier_objections(run: Run, hopper: TaskDescription) -> None:
     said = "# It falls.\nAlways."
     verdicts, server = review(
         run, hopper, lambda received: answer(), version=1, earlier=[said, OBJECTION]
@@ -150,7 +151,7 @@ def test_a_second_look_is_shown_what_it_objected_to(run: Run, hopper: TaskDescri
 
 
 @pytest.mark.parametrize("first", ["", "I think it is fine.", '{"passed": true', answer(passed=3)])
-def test_an_answer_of_no_use_is_asked_for_once_more(
+def test_an_unusable_answer_is_requested_once_more(
     run: Run, hopper: TaskDescription, first: str
 ) -> None:
     verdicts, server = review(run, hopper, sequence([Completion(first), json.dumps(BAD)]))
@@ -159,7 +160,7 @@ def test_an_answer_of_no_use_is_asked_for_once_more(
     assert "could not be used" in server.received[1].messages[-1]["content"]
 
 
-def test_after_two_answers_of_no_use_there_is_no_verdict(run: Run, hopper: TaskDescription) -> None:
+def test_after_two_unusable_answers_there_is_no_verdict(run: Run, hopper: TaskDescription) -> None:
     verdicts, server = review(run, hopper, lambda received: "Fine by me.")
     assert verdicts == {}
     assert len(server.received) == 2
@@ -167,19 +168,19 @@ def test_after_two_answers_of_no_use_there_is_no_verdict(run: Run, hopper: TaskD
 
 
 @pytest.mark.parametrize("failure", [Status(401), Status(400), Status(500)])
-def test_a_model_that_does_not_answer_stops_nothing(
+def test_a_model_that_does_not_answer_does_not_stop_the_search(
     run: Run, hopper: TaskDescription, failure: Answer
 ) -> None:
     assert review(run, hopper, lambda received: failure)[0] == {}
 
 
-def test_without_money_nothing_is_asked(run: Run, hopper: TaskDescription) -> None:
+def test_without_budget_nothing_is_asked(run: Run, hopper: TaskDescription) -> None:
     verdicts, server = review(run, hopper, lambda received: answer(), max_tokens=10)
     assert verdicts == {}
     assert server.received == []
 
 
-def test_what_was_answered_is_not_asked_again(run: Run, hopper: TaskDescription) -> None:
+def test_a_stored_answer_is_not_requested_again(run: Run, hopper: TaskDescription) -> None:
     once, _ = review(run, hopper, lambda received: json.dumps(BAD))
     again, server = review(run, hopper, lambda received: answer())
     assert again == once
@@ -196,5 +197,5 @@ def test_what_was_answered_is_not_asked_again(run: Run, hopper: TaskDescription)
         (5, "the reviewer's answer (2) on version 3 of program 2 of generation 1"),
     ],
 )
-def test_an_answer_is_called_by_the_version_that_it_is_about(attempt: int, said: str) -> None:
+def test_the_label_of_an_answer_names_the_version(attempt: int, said: str) -> None:
     assert exchange_label("reviewer", (1, 1, attempt)) == said

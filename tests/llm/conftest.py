@@ -24,7 +24,7 @@ KEY = "sk-proj-abcDEF0123456789"
 
 @dataclass
 class Outcome:
-    """What came of some requests."""
+    """The results of some requests."""
 
     declined: dict[str, ModelDeclined] = field(default_factory=dict)
     replies: dict[str, Reply] = field(default_factory=dict)

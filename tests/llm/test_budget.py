@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from eureka_agent.llm import ChatMessage, Reply
-from eureka_agent.llm.budget import CHARACTERS_PER_TOKEN, FIRST_GUESS, Budget, BudgetSpent
+from eureka_agent.llm.budget import FIRST_GUESS, Budget, BudgetSpent
+from eureka_agent.llm.messages import CHARACTERS_PER_TOKEN
 from eureka_agent.store import Run
 
 ASKED = 1000
@@ -47,7 +48,7 @@ def test_without_limits_everything_is_affordable(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("answers", "expected"), [(1, "a"), (2, "ab"), (3, "abc"), (9, "abc")])
-def test_questions_asked_together_share_what_is_left_of_the_tokens(
+def test_concurrent_questions_share_the_remaining_tokens(
     run: Run, answers: int, expected: str
 ) -> None:
     limit = answers * (ASKED + FIRST_GUESS)
@@ -55,7 +56,7 @@ def test_questions_asked_together_share_what_is_left_of_the_tokens(
     assert Budget(run, max_tokens=limit + 1).affordable(QUESTIONS) == list(expected)
 
 
-def test_what_was_spent_counts_and_tells_how_long_answers_are(run: Run) -> None:
+def test_earlier_answers_count_and_set_the_expected_length(run: Run) -> None:
     spend(run, 0, 100)
     spend(run, 1, 300)
     spent, next_one = 2 * ASKED + 400, ASKED + 200
@@ -64,7 +65,7 @@ def test_what_was_spent_counts_and_tells_how_long_answers_are(run: Run) -> None:
         Budget(run, max_tokens=spent + next_one - 1).affordable(QUESTIONS)
 
 
-def test_a_limit_in_dollars_holds_for_what_was_spent_and_what_is_asked(run: Run) -> None:
+def test_a_limit_in_dollars_covers_spent_and_expected_costs(run: Run) -> None:
     spend(run, 0, 500, cost=0.75)
     one = (ASKED * 2.0 + 500 * 10.0) / 1e6
 
@@ -86,7 +87,7 @@ def test_without_prices_dollars_end_the_search_by_what_the_server_charged(run: R
         budget.affordable(QUESTIONS)
 
 
-def test_a_long_question_that_does_not_fit_stops_those_behind_it(run: Run) -> None:
+def test_a_question_that_does_not_fit_stops_the_later_ones(run: Run) -> None:
     questions = {"a": QUESTION, "long": QUESTION * 100, "b": QUESTION}
     limit = 3 * (ASKED + FIRST_GUESS)
     assert Budget(run, max_tokens=limit).affordable(questions) == ["a"]
@@ -100,7 +101,7 @@ def test_a_spent_budget_names_its_limits(run: Run) -> None:
         Budget(run, max_cost=1.5).affordable(QUESTIONS)
 
 
-def test_the_servers_cost_is_preferred_to_the_prices(run: Run) -> None:
+def test_the_servers_cost_takes_precedence_over_the_prices(run: Run) -> None:
     priced = Budget(run, prompt_price=2.0, completion_price=10.0)
     assert priced.cost(reply(0.5)) == 0.5
     assert priced.cost(reply(0.0)) == 0.0
@@ -108,5 +109,5 @@ def test_the_servers_cost_is_preferred_to_the_prices(run: Run) -> None:
     assert Budget(run).cost(reply(0.5)) == 0.5
 
 
-def test_without_prices_or_the_servers_word_the_cost_is_unknown(run: Run) -> None:
+def test_without_prices_or_a_cost_from_the_server_the_cost_is_unknown(run: Run) -> None:
     assert Budget(run).cost(reply(None)) is None

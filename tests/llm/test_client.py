@@ -1,3 +1,5 @@
+"""The client sends many requests at once, and retries those that may pass."""
+
 import os
 import signal
 import subprocess
@@ -6,9 +8,9 @@ import threading
 from typing import Any
 
 import pytest
-from loopback import Answer, Completion, Drop, Late, Loopback, Raw, Received, Status, sequence
+from loopback import Answer, Drop, Late, Loopback, Raw, Received, Status, sequence
+from tenacity import Future, RetryCallState, Retrying
 
-from eureka_agent.common.errors import MissingError, UsageError
 from eureka_agent.llm import (
     ChatMessage,
     Client,
@@ -17,12 +19,13 @@ from eureka_agent.llm import (
     ModelUnavailable,
     Reply,
 )
+from eureka_agent.llm.failures import TransientFailure
 
 HELLO = {"#0": [ChatMessage("system", "Be kind."), ChatMessage("user", "Hello?")]}
 
 
 def says(received: Received) -> str:
-    """What the last message of a request says."""
+    """The text of the last message of a request."""
     return received.messages[-1]["content"]
 
 
@@ -106,7 +109,7 @@ def test_no_more_requests_are_under_way_than_allowed(ask: Any) -> None:
         ),
     ],
 )
-def test_what_may_pass_is_tried_again(ask: Any, failure: Answer, notice: str) -> None:
+def test_transient_failures_are_retried(ask: Any, failure: Answer, notice: str) -> None:
     with Loopback(sequence([failure, "Done."])) as server:
         outcome = ask(server)
     assert outcome.replies["#0"].text == "Done."
@@ -123,7 +126,7 @@ def test_a_late_answer_is_asked_for_again(ask: Any) -> None:
     ]
 
 
-def test_what_does_not_pass_is_given_up(ask: Any) -> None:
+def test_a_failure_that_persists_ends_the_search(ask: Any) -> None:
     with Loopback(lambda received: Status(500, "Out of\nmemory.")) as server:
         outcome = ask(server, attempts=3)
     assert isinstance(outcome.error, ModelUnavailable)
@@ -137,12 +140,12 @@ def test_what_does_not_pass_is_given_up(ask: Any) -> None:
     assert len(outcome.notices) == 2
 
 
-def test_a_server_that_is_not_there_is_named(ask: Any) -> None:
+def test_a_missing_server_is_named(ask: Any) -> None:
     with Loopback(lambda received: "Hello.") as server:
         pass
     error = ask(server, attempts=2).error
     assert isinstance(error, ModelUnavailable)
-    assert f"Nobody listens at {server.url}" in str(error)
+    assert f"No server listens at {server.url}" in str(error)
     assert "--base-url" in error.remedy
 
 
@@ -178,7 +181,7 @@ def test_a_failure_ends_the_waits_of_other_requests(ask: Any) -> None:
     assert len(server.received) == 2
 
 
-def test_an_error_of_the_receiver_is_raised() -> None:
+def test_an_error_in_the_callback_is_raised() -> None:
     def full(label: str, reply: Reply) -> None:
         raise OSError("The disk is full.")
 
@@ -198,7 +201,7 @@ def test_a_client_serves_many_rounds() -> None:
     assert len(replies) == 3
 
 
-def test_an_interrupt_ends_all_requests() -> None:
+def test_ctrl_c_ends_all_requests() -> None:
     # A process of its own, as the signal would reach the tests as well.
     program = """
 import signal, sys
@@ -229,100 +232,33 @@ except KeyboardInterrupt:
         assert child.communicate(timeout=60) == ("interrupted\n", "")
 
 
-def test_openai_wants_a_key() -> None:
-    with pytest.raises(MissingError, match=r"OPENAI_API_KEY.*--base-url"):
-        Client(ModelSettings(model="tester"))
-
-
-def test_the_environment_may_hold_the_key_and_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Loopback(lambda received: "Hello.") as server:
-        monkeypatch.setenv("OPENAI_API_KEY", "key-of-mine\n")
-        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        Client(ModelSettings(model="tester")).complete(HELLO, lambda label, reply: None)
-    assert server.received[0].headers["authorization"] == "Bearer key-of-mine"
-
-
-def test_a_server_of_ones_own_needs_no_key() -> None:
-    replies: list[Reply] = []
-    with Loopback(lambda received: Completion("Hello.")) as server:
-        client = Client(ModelSettings(model="tester", base_url=server.url))
-        client.complete(HELLO, lambda label, reply: replies.append(reply))
-    assert replies[0].text == "Hello."
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "localhost:8000/v1",
-        "ftp://localhost/v1",
-        "http:///v1",
-        "http://localhost:port/v1",
-        "http://[::1/v1",
-        "http://local host/v1",
-        "model",
-        "'http://localhost:8000/v1'",
-        "file:///etc/passwd",
-        "http://a..b/v1",
-    ],
-)
-def test_an_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(UsageError, match=r"is not the address.*--base-url"):
-        Client(ModelSettings(model="tester", base_url=address), api_key="key-of-mine")
-
-
-@pytest.mark.parametrize(
-    ("address", "cure"),
-    [
-        ("localhost:8000/v1", "http://localhost:8000/v1"),
-        ("localhost:11434", "http://localhost:11434/v1 "),
-        ("api.example.com/v1", "https://api.example.com/v1"),
-        ("http://höst.example/v1", "xn--hst-sna.example"),
-        ("http://☃.example/v1", "xn--n3h.example"),
-    ],
-)
-def test_an_address_is_refused_with_the_right_one(
-    address: str, cure: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", address)
-    with pytest.raises(UsageError) as refused:
-        Client(ModelSettings(model="tester"), api_key="key-of-mine")
-    assert cure in refused.value.remedy
-    assert "OPENAI_BASE_URL" in refused.value.remedy
-
-
-@pytest.mark.parametrize("tail", ["/", "/chat/completions", "/chat/completions/", "\n"])
-def test_an_address_may_go_on_as_far_as_people_copy_it(tail: str) -> None:
-    with Loopback(lambda received: "Hello.") as server:
-        settings = ModelSettings(model="tester", base_url=server.url + tail)
-        Client(settings).complete(HELLO, lambda label, reply: None)
-    assert len(server.received) == 1
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "http://me:secret@localhost/v1",
-        "me:secret@localhost/v1",
-        "http://me:secret@localhost:port/v1",
-        "http://secret@localhost/v1",
-        "http://localhost/v1?token=secret",
-        "localhost/v1?token=secret",
-        "http://localhost/v1#secret",
-    ],
-)
-def test_an_address_with_more_than_an_address_is_refused_without_showing_it(address: str) -> None:
-    with pytest.raises(UsageError) as refused:
-        Client(ModelSettings(model="tester", base_url=address), api_key="key-of-mine")
-    assert "secret" not in str(refused.value)
-
-
-@pytest.mark.parametrize("key", ["sk-two words", "sk-línea", "sk-a\nb"])
-def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(key: str) -> None:
-    with pytest.raises(UsageError, match="OPENAI_API_KEY") as refused:
-        Client(ModelSettings(model="tester", base_url="http://localhost/v1"), api_key=key)
-    assert "sk-" not in str(refused.value)
-
-
 def test_importing_the_package_does_not_import_openai() -> None:
     program = "import sys, eureka_agent.llm; sys.exit('openai' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def waits(asked_s: float) -> list[float]:
+    """The waits of a client whose server always asks for the same."""
+    client = Client(ModelSettings(model="tester", base_url="http://localhost/v1"))
+    state = RetryCallState(Retrying(), None, (), {})
+    found = []
+    for attempt in range(1, 12):
+        state.attempt_number = attempt
+        state.outcome = Future.construct(
+            attempt, TransientFailure("It failed", asked_s=asked_s), True
+        )
+        found.append(client._wait(state))
+    return found
+
+
+def test_waits_grow_from_a_second_to_a_minute() -> None:
+    found = waits(0)
+    assert 1 <= found[0] <= 2
+    assert 16 <= found[4] <= 17
+    assert found[-1] == 60
+
+
+def test_waits_are_at_least_as_long_as_asked() -> None:
+    found = waits(30)
+    assert all(30 <= seconds <= 31 for seconds in found[:5])
+    assert found[-1] == 60

@@ -9,7 +9,7 @@ from eureka_agent.llm import ModelUnavailable
 
 
 class OneSlot:
-    """Answers one request after the other, each in its time, whoever still listens.
+    """Answers one request after the other, even if the client has given up.
 
     Args:
         seconds: that each takes.
@@ -37,7 +37,7 @@ def test_a_queue_is_waited_for_as_long_as_it_moves(ask: Any) -> None:
     assert outcome.notices == []
 
 
-def test_a_queue_in_which_nobody_is_answered_in_time_is_joined_one_at_a_time(ask: Any) -> None:
+def test_a_queue_without_any_answer_in_time_is_asked_one_at_a_time(ask: Any) -> None:
     def answer(received: Received) -> Answer | str:
         return Late(60, "Too late.") if len(server.received) <= 4 else "Done."
 
@@ -48,7 +48,7 @@ def test_a_queue_in_which_nobody_is_answered_in_time_is_joined_one_at_a_time(ask
     assert sum("--set concurrency=1" in notice for notice in outcome.notices) == 1
 
 
-def test_a_server_that_turns_requests_away_gets_as_many_as_it_takes(ask: Any) -> None:
+def test_a_server_that_refuses_some_requests_gets_as_many_as_it_takes(ask: Any) -> None:
     with Loopback(OneSlot(0.1, queue=False)) as server:
         outcome = ask(server, 6, attempts=1)
     assert len(outcome.replies) == 6
@@ -56,7 +56,7 @@ def test_a_server_that_turns_requests_away_gets_as_many_as_it_takes(ask: Any) ->
     assert outcome.notices[-1].startswith("The server turned requests away")
 
 
-def test_a_server_that_is_still_loading_is_not_taken_for_crowded(ask: Any) -> None:
+def test_a_loading_server_is_not_taken_for_crowded(ask: Any) -> None:
     def answer(received: Received) -> Answer | str:
         return Status(503, "Loading model") if len(server.received) <= 4 else "Done."
 
@@ -66,7 +66,7 @@ def test_a_server_that_is_still_loading_is_not_taken_for_crowded(ask: Any) -> No
     assert [n for n in outcome.notices if "concurrency" in n] == []
 
 
-def test_one_request_alone_that_gets_no_answer_has_failed(ask: Any) -> None:
+def test_a_single_request_without_an_answer_has_failed(ask: Any) -> None:
     with Loopback(lambda received: Late(60, "Too late.")) as server:
         error = ask(server, timeout_s=0.2, attempts=2).error
     assert isinstance(error, ModelUnavailable)
@@ -74,7 +74,7 @@ def test_one_request_alone_that_gets_no_answer_has_failed(ask: Any) -> None:
     assert "--set reply_timeout=" in error.remedy
 
 
-def test_a_request_that_was_lost_among_answered_ones_has_failed(ask: Any) -> None:
+def test_a_request_lost_among_answered_ones_has_failed(ask: Any) -> None:
     def answer(received: Received) -> Answer | str:
         first = received.messages[0]["content"] == "#0" and len(server.received) <= 3
         return Late(60, "Too late.") if first else "Done."
@@ -85,13 +85,13 @@ def test_a_request_that_was_lost_among_answered_ones_has_failed(ask: Any) -> Non
     assert [n for n in outcome.notices if "concurrency" in n] == []
 
 
-def test_dropped_connections_are_no_crowd(ask: Any) -> None:
+def test_dropped_connections_do_not_lower_the_concurrency(ask: Any) -> None:
     with Loopback(lambda received: Drop()) as server:
         outcome = ask(server, 2, attempts=2)
     assert isinstance(outcome.error, ModelUnavailable)
 
 
-def test_a_server_with_one_thread_is_not_held_by_a_connection_that_stays_open(ask: Any) -> None:
+def test_no_connection_stays_open_and_blocks_a_server_with_one_thread(ask: Any) -> None:
     with single_threaded(lambda received: "Done.") as server:
         outcome = ask(server, 3, timeout_s=60)
     assert len(outcome.replies) == len(server.received) == 3

@@ -1,18 +1,115 @@
-"""What the environment says of proxies, certificates and headers is used, or refused by name."""
+"""Address, key, proxy, certificates and headers are used where they belong, or refused by name."""
 
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import Loopback
+from loopback import Completion, Loopback
 
 from eureka_agent.common.errors import EurekaError, MissingError, UsageError
-from eureka_agent.llm import ChatMessage, Client, ModelSettings
+from eureka_agent.llm import ChatMessage, Client, ModelSettings, Reply
 from eureka_agent.llm.endpoint import find_route, is_loopback, withheld_headers
 
 REMOTE, OPENAI = "http://192.0.2.1:8000/v1", "https://api.openai.com/v1"
+
+HELLO = {"#0": [ChatMessage("system", "Be kind."), ChatMessage("user", "Hello?")]}
+
 Setenv = pytest.MonkeyPatch
+
+
+def test_openai_wants_a_key() -> None:
+    with pytest.raises(MissingError, match=r"OPENAI_API_KEY.*--base-url"):
+        Client(ModelSettings(model="tester"))
+
+
+def test_the_environment_may_hold_the_key_and_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Loopback(lambda received: "Hello.") as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "key-of-mine\n")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        Client(ModelSettings(model="tester")).complete(HELLO, lambda label, reply: None)
+    assert server.received[0].headers["authorization"] == "Bearer key-of-mine"
+
+
+def test_a_local_server_needs_no_key() -> None:
+    replies: list[Reply] = []
+    with Loopback(lambda received: Completion("Hello.")) as server:
+        client = Client(ModelSettings(model="tester", base_url=server.url))
+        client.complete(HELLO, lambda label, reply: replies.append(reply))
+    assert replies[0].text == "Hello."
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost:8000/v1",
+        "ftp://localhost/v1",
+        "http:///v1",
+        "http://localhost:port/v1",
+        "http://[::1/v1",
+        "http://local host/v1",
+        "model",
+        "'http://localhost:8000/v1'",
+        "file:///etc/passwd",
+        "http://a..b/v1",
+    ],
+)
+def test_an_invalid_address_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match=r"is not the address.*--base-url"):
+        Client(ModelSettings(model="tester", base_url=address), api_key="key-of-mine")
+
+
+@pytest.mark.parametrize(
+    ("address", "cure"),
+    [
+        ("localhost:8000/v1", "http://localhost:8000/v1"),
+        ("localhost:11434", "http://localhost:11434/v1 "),
+        ("api.example.com/v1", "https://api.example.com/v1"),
+        ("http://höst.example/v1", "xn--hst-sna.example"),
+        ("http://☃.example/v1", "xn--n3h.example"),
+    ],
+)
+def test_the_refusal_of_an_address_suggests_the_right_one(
+    address: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    with pytest.raises(UsageError) as refused:
+        Client(ModelSettings(model="tester"), api_key="key-of-mine")
+    assert cure in refused.value.remedy
+    assert "OPENAI_BASE_URL" in refused.value.remedy
+
+
+@pytest.mark.parametrize("tail", ["/", "/chat/completions", "/chat/completions/", "\n"])
+def test_an_address_may_end_in_a_slash_or_the_path_of_completions(tail: str) -> None:
+    with Loopback(lambda received: "Hello.") as server:
+        settings = ModelSettings(model="tester", base_url=server.url + tail)
+        Client(settings).complete(HELLO, lambda label, reply: None)
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:secret@localhost/v1",
+        "me:secret@localhost/v1",
+        "http://me:secret@localhost:port/v1",
+        "http://secret@localhost/v1",
+        "http://localhost/v1?token=secret",
+        "localhost/v1?token=secret",
+        "http://localhost/v1#secret",
+    ],
+)
+def test_an_address_with_a_secret_is_refused_without_showing_it(address: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Client(ModelSettings(model="tester", base_url=address), api_key="key-of-mine")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["sk-two words", "sk-línea", "sk-a\nb"])
+def test_an_invalid_key_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(UsageError, match="OPENAI_API_KEY") as refused:
+        Client(ModelSettings(model="tester", base_url="http://localhost/v1"), api_key=key)
+    assert "sk-" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -48,9 +145,7 @@ def test_other_machines_are_reached_through_the_proxy(host: str, monkeypatch: Se
         ("2001:db8::/32", "2001:db8::1"),
     ],
 )
-def test_what_no_proxy_names_is_reached_directly(
-    entry: str, host: str, monkeypatch: Setenv
-) -> None:
+def test_hosts_in_no_proxy_are_reached_directly(entry: str, host: str, monkeypatch: Setenv) -> None:
     monkeypatch.setenv("all_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", entry)
     shown = f"[{host}]" if ":" in host else host
@@ -72,7 +167,7 @@ def test_what_no_proxy_names_is_reached_directly(
     ],
 )
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "http_proxy"])
-def test_a_proxy_that_cannot_be_used_is_refused_by_the_name_of_its_variable(
+def test_the_refusal_of_an_invalid_proxy_names_its_variable(
     variable: str, value: str, monkeypatch: Setenv
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -87,7 +182,7 @@ def test_a_proxy_that_cannot_be_used_is_refused_by_the_name_of_its_variable(
         assert "pip install socksio" in refused.value.remedy
 
 
-def test_a_proxy_is_asked_and_named_where_it_fails(ask: Any, monkeypatch: Setenv) -> None:
+def test_a_proxy_is_used_and_named_if_it_fails(ask: Any, monkeypatch: Setenv) -> None:
     with Loopback(lambda received: "Hello.") as server:
         proxy = server.url.removesuffix("/v1")
         monkeypatch.setenv("http_proxy", proxy)
@@ -95,7 +190,7 @@ def test_a_proxy_is_asked_and_named_where_it_fails(ask: Any, monkeypatch: Setenv
         assert f"There is no {REMOTE}/chat/completions here" in said, "the proxy was asked"
         assert ask(server).replies["#0"].text == "Hello."
     error = ask(server, base_url=REMOTE, attempts=1).error
-    assert f"Nobody listens at the proxy {proxy}, which http_proxy names" in error.message
+    assert f"No server listens at the proxy {proxy}, which http_proxy names" in error.message
     assert "NO_PROXY=192.0.2.1" in error.remedy
 
 
@@ -107,7 +202,7 @@ def unreadable(folder: Path) -> str:
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 @pytest.mark.parametrize("kind", ["nowhere", "garbage", "of another kind"])
-def test_certificates_that_are_none_are_refused_by_the_name_of_their_variable(
+def test_the_refusal_of_invalid_certificates_names_their_variable(
     variable: str, kind: str, tmp_path: Path, monkeypatch: Setenv
 ) -> None:
     file = variable == "SSL_CERT_FILE"
@@ -125,7 +220,7 @@ def test_certificates_that_are_none_are_refused_by_the_name_of_their_variable(
     assert len(server.received) == 1
 
 
-def test_https_at_a_plain_server_stops_at_once_with_the_right_address(ask: Any) -> None:
+def test_https_at_a_plain_server_fails_at_once_and_suggests_http(ask: Any) -> None:
     with Loopback(lambda received: "Hello.") as server:
         outcome = ask(server, base_url=server.url.replace("http:", "https:"))
     assert "does not speak https" in outcome.error.message
@@ -133,7 +228,7 @@ def test_https_at_a_plain_server_stops_at_once_with_the_right_address(ask: Any) 
     assert outcome.notices == []
 
 
-def test_a_host_that_does_not_exist_stops_at_once(ask: Any) -> None:
+def test_an_unknown_host_fails_at_once(ask: Any) -> None:
     with Loopback(lambda received: "Hello.") as server:
         outcome = ask(server, base_url="http://no-such-host.invalid/v1")
     assert "no-such-host.invalid" in outcome.error.message
@@ -144,7 +239,7 @@ NAMES = {"OPENAI_ORG_ID": "openai-organization", "OPENAI_PROJECT_ID": "openai-pr
 
 
 @pytest.mark.parametrize("value", ["org-mine", "Forschungsgruppe Grün", "two\nlines", '"org"'])
-def test_organisation_and_project_go_to_openai_alone(
+def test_organisation_and_project_are_sent_to_openai_only(
     value: str, ask: Any, monkeypatch: Setenv
 ) -> None:
     for variable in NAMES:
@@ -162,7 +257,7 @@ def test_organisation_and_project_go_to_openai_alone(
             withheld_headers(OPENAI)
 
 
-def test_openai_and_the_environments_own_address_get_the_headers_meant_for_them(
+def test_custom_headers_are_sent_to_openai_and_to_the_address_in_the_environment(
     ask: Any, monkeypatch: Setenv
 ) -> None:
     monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")

@@ -1,4 +1,4 @@
-"""What is taken from a model's words is JSON, and numbers that it was shown."""
+"""A reply is read as JSON, and only numbers that the model was shown are believed."""
 
 import pytest
 
@@ -19,7 +19,7 @@ KEYS = ("mode", "keep")
         "{" * 50 + ' {"mode": "falls", "keep": []}',
     ],
 )
-def test_the_last_object_with_a_key_that_was_asked_for_is_found(reply: str) -> None:
+def test_the_last_object_with_a_requested_key_is_found(reply: str) -> None:
     assert read_object(reply, KEYS) == {"mode": "falls", "keep": []}
 
 
@@ -30,7 +30,7 @@ def test_the_last_object_with_a_key_that_was_asked_for_is_found(reply: str) -> N
         *('{"mode":' * 100_000, "{" * 400_000, '{"mode": ' + "9" * 10_000 + "}"),
     ],
 )
-def test_a_reply_without_such_an_object_is_of_no_use_and_the_reason_names_the_keys(
+def test_a_reply_without_such_an_object_is_unusable_and_the_reason_names_the_keys(
     reply: str,
 ) -> None:
     with pytest.raises(UnusableReply, match=r"empty|mode, keep"):
@@ -47,7 +47,7 @@ SHOWN = numbers_in(["step 12 of 150: 0.4962, -3.5 m, weight 1e-3; 80 %", "17 row
         *("-3.5", "0.001", "1e-3", "80%", "812", "twice", "joint_2", "x1"),
     ],
 )
-def test_numbers_that_were_shown_stay_also_when_they_are_rounded(text: str) -> None:
+def test_numbers_that_were_shown_stay_even_if_rounded(text: str) -> None:
     assert without_unknown(text, SHOWN) == text
 
 

@@ -11,7 +11,7 @@ PROGRAM = '```python\n"""Go."""\n```'
 
 
 def reply(ask: Any, answer: Completion | Raw) -> Reply:
-    """What a client makes of an answer."""
+    """The reply that a client makes from an answer."""
     with Loopback(lambda received: answer) as server:
         return ask(server).replies["#0"]
 
@@ -33,29 +33,29 @@ def reply(ask: Any, answer: Completion | Raw) -> Reply:
         ("if a <think and b> c", "if a <think and b> c", ""),
     ],
 )
-def test_reasoning_is_parted_from_what_is_said(content: str, said: str, thought: str) -> None:
+def test_reasoning_is_separated_from_the_answer(content: str, said: str, thought: str) -> None:
     assert split_reasoning(content) == (said, thought)
 
 
-def test_tags_without_end_take_no_time_without_end() -> None:
+def test_many_open_tags_are_read_in_linear_time() -> None:
     said, thought = split_reasoning("<think>x" * 50_000)
     assert (said, len(thought)) == ("", 50_000 + 2 * 49_999)
 
 
-def test_tagged_reasoning_is_taken_out(ask: Any) -> None:
+def test_tagged_reasoning_is_removed_from_the_text(ask: Any) -> None:
     found = reply(ask, Completion(f"<think>Hm.</think>\n\n{PROGRAM}\n"))
     assert (found.text, found.reasoning) == (PROGRAM, "Hm.")
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
-def test_reasoning_may_have_a_field_of_its_own(ask: Any, name: str) -> None:
+def test_reasoning_may_have_its_own_field(ask: Any, name: str) -> None:
     message = {"role": "assistant", "content": "Hello.", name: "Hm."}
     found = reply(ask, Raw(json.dumps({"choices": [{"message": message}]}).encode()))
     assert (found.text, found.reasoning) == ("Hello.", "Hm.")
 
 
 @pytest.mark.parametrize("text", [None, ""])
-def test_a_reply_that_only_reasons_says_nothing(ask: Any, text: str | None) -> None:
+def test_a_reply_of_reasoning_alone_has_no_text(ask: Any, text: str | None) -> None:
     found = reply(ask, Completion(text, reasoning="Hm.", finish_reason="length"))
     assert (found.text, found.reasoning, found.finish_reason) == ("", "Hm.", "length")
 
@@ -119,28 +119,28 @@ def test_a_part_of_the_content_may_be_reasoning(ask: Any, part: dict[str, Any]) 
         ("odd", "odd"),
     ],
 )
-def test_the_end_is_named_alike_for_all_servers(ask: Any, said: str, finish: str) -> None:
+def test_finish_reasons_are_named_alike_for_all_servers(ask: Any, said: str, finish: str) -> None:
     assert reply(ask, Completion("Hello.", finish_reason=said)).finish_reason == finish
 
 
-def test_what_a_model_calls_or_refuses_in_place_of_text_is_its_end(ask: Any) -> None:
+def test_tool_calls_and_refusals_become_the_finish_reason(ask: Any) -> None:
     call = {"type": "function", "function": {"name": "python", "arguments": "{}"}}
     assert reply(ask, Completion(None, tool_calls=(call,))).finish_reason == "tool_calls"
     assert reply(ask, Completion(None, refusal="I will not.")).finish_reason == "refusal"
     assert reply(ask, Completion("Hello.", tool_calls=(call,))).finish_reason == "stop"
 
 
-def test_the_end_and_the_model_are_passed_on(ask: Any) -> None:
+def test_the_finish_reason_and_the_model_are_passed_on(ask: Any) -> None:
     found = reply(ask, Completion("Hel", finish_reason="length", model="other-2"))
     assert (found.finish_reason, found.model) == ("length", "other-2")
 
 
-def test_a_minimal_answer_is_enough(ask: Any) -> None:
+def test_a_minimal_answer_is_read(ask: Any) -> None:
     found = reply(ask, Raw(b'{"choices": [{"message": {"content": "Hello."}}]}'))
     assert (found.text, found.model, found.finish_reason) == ("Hello.", "", "")
 
 
-def test_the_servers_counts_and_cost_are_taken(ask: Any) -> None:
+def test_the_servers_counts_and_cost_are_used(ask: Any) -> None:
     usage = {"prompt_tokens": 12, "completion_tokens": 34, "cost": 0.0056}
     found = reply(ask, Completion("Hello.", usage=usage))
     assert (found.prompt_tokens, found.completion_tokens) == (12, 34)
@@ -190,7 +190,7 @@ def test_a_reply_can_always_be_stored(ask: Any) -> None:
         (None, "null"),
     ],
 )
-def test_the_words_of_a_failure_are_found(body: object, said: str) -> None:
+def test_the_message_of_a_failure_is_found(body: object, said: str) -> None:
     assert words(body) == said
 
 
@@ -207,27 +207,27 @@ def test_the_words_of_a_failure_are_found(body: object, said: str) -> None:
         b'{"choices": [{"message": {"content": "Done."}}], "created": ' + b"9" * 5000 + b"}",
     ],
 )
-def test_an_answer_of_an_odd_shape_is_read(ask: Any, body: bytes) -> None:
+def test_answers_of_unusual_shape_are_read(ask: Any, body: bytes) -> None:
     with Loopback(lambda received: Raw(body)) as server:
         assert ask(server).replies["#0"].text == "Done."
     assert len(server.received) == 1
 
 
-def test_a_head_in_any_encoding_is_no_obstacle(ask: Any) -> None:
+def test_headers_in_any_encoding_are_accepted(ask: Any) -> None:
     body = b'{"choices": [{"message": {"content": "Done."}}]}'
     with Loopback(lambda received: Raw(body, headers={"Via": "Z\xfcrich"})) as server:
         assert ask(server).replies["#0"].text == "Done."
 
 
 @pytest.mark.parametrize("end", ["length", "content_filter"])
-def test_an_end_without_a_message_is_an_empty_answer(ask: Any, end: str) -> None:
+def test_a_choice_without_a_message_is_an_empty_answer(ask: Any, end: str) -> None:
     body = json.dumps({"choices": [{"finish_reason": end}]}).encode()
     with Loopback(lambda received: Raw(body)) as server:
         reply = ask(server).replies["#0"]
     assert (reply.text, reply.finish_reason) == ("", end)
 
 
-def test_what_a_router_passes_on_is_said() -> None:
+def test_an_error_passed_on_by_a_router_is_shown() -> None:
     raw = json.dumps({"error": {"message": "Too many tokens."}})
     error = {"message": "Provider returned error", "metadata": {"raw": raw}}
     assert words({"error": error}) == "Provider returned error: Too many tokens."

@@ -62,20 +62,20 @@ def test_no_key_leaves_the_client(answers: list[Answer]) -> None:
     assert not [text for text in texts if KEY in text or OTHER in text]
 
 
-def test_a_servers_words_are_one_printable_line(ask: Any) -> None:
+def test_a_servers_message_becomes_one_printable_line(ask: Any) -> None:
     with Loopback(lambda received: Status(400, ECHO)) as server:
         error = ask(server).error
     said = error.message.partition("(400): ")[2].removesuffix(".")
     assert said.isprintable()
-    assert said.endswith("on…")
+    assert said.endswith("…")
     assert len(said) <= 300
 
 
-def test_a_key_at_the_edge_of_a_cut_is_hidden_whole() -> None:
+def test_a_key_at_the_cut_is_hidden_completely() -> None:
     censor = Redactor(KEY)
     assert KEY[:4] not in censor.line("x " * 148 + KEY)
     assert KEY[:4] not in censor.text("x" * 399_996 + KEY)
 
 
-def test_a_key_that_protects_nothing_spoils_no_reply() -> None:
+def test_a_short_key_is_not_removed_from_replies() -> None:
     assert Redactor("x").text("x = max(x, task-oriented)") == "x = max(x, task-oriented)"

@@ -1,13 +1,19 @@
-"""The analyst: a language model that looks at what a policy did, in numbers, and says why it fails.
+"""The analyst: a language model that reads a policy's episodes in numbers and says why it fails.
 
-It is the second half of the Trajectory Analyzer, after the rules of `analysis/failures.py`. What it
-says joins a candidate's reflection as an opinion; that it says nothing stops no search.
+It is the second half of the Trajectory Analyzer, after the rules of `trajectories/failures.py`. Its
+opinion joins a candidate's reflection; without one the search goes on.
+
+The model has to show where it saw what it claims. A claim without an episode and step that it was
+shown is dropped, like one about a component that the program does not have. Numbers that it was not
+shown are struck out.
 """
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from eureka_agent.analysis.trajectories.episodes import Trajectories
 from eureka_agent.analysis.trajectories.excerpt import Excerpt, Shown, excerpt
@@ -16,8 +22,8 @@ from eureka_agent.common.choices import FREE
 from eureka_agent.common.text import prompt_line, prompt_percent, prompt_quote
 from eureka_agent.environment.episodes import BoolArray
 from eureka_agent.llm import ChatMessage, Picture
-from eureka_agent.llm.conversation import Conversation, ExchangeKey, UnusableReply
-from eureka_agent.llm.json_reply import UNKNOWN_NUMBER, numbers_in, read_object, without_unknown
+from eureka_agent.llm.conversation import Conversation, ExchangeKey
+from eureka_agent.llm.json_reply import UNKNOWN_NUMBER, numbers_in, read_model, without_unknown
 from eureka_agent.llm.templates import fenced, render
 from eureka_agent.reward import CheckedText, read_program
 from eureka_agent.reward.language import NAME_PATTERN
@@ -27,13 +33,16 @@ from eureka_agent.store import CandidateRow
 if TYPE_CHECKING:
     from eureka_agent.environment import TaskDescription
 
-ACTIONS = ("add", "remove", "rescale", "gate", "rewrite")
-KEYS = ("failure_modes", "suspected_exploit", "suggestions", "keep")
+ROLE = "analyst"
+"""Role under which the model's answers are kept and accounted."""
+Action = Literal["add", "remove", "rescale", "gate", "rewrite"]
 MOST_MODES, MOST_SUGGESTIONS, MOST_CITED = 3, 2, 2
 MOST_ENTRIES = 20
-"""Entries of a list that are looked at."""
-WORDS = 400
-"""Characters of what is said in one place."""
+"""Entries of a list that are read."""
+LONGEST_TEXT = 400
+"""Characters of a name or a reason."""
+Draw = Callable[[Mapping[int, Excerpt]], Mapping[int, bytes]]
+"""Makes a PNG file of each excerpt that can be drawn."""
 
 T = TypeVar("T")
 
@@ -43,8 +52,8 @@ class Citation:
     """Where in the episodes something shows.
 
     Attributes:
-        label: which episode, in words.
-        episode: which of the policy's own episodes, from 0; None of another policy's.
+        label: names the episode.
+        episode: which of the policy's own episodes, from 0; None for another policy's.
         first: the first step, from 0.
         last: the last step.
     """
@@ -54,20 +63,15 @@ class Citation:
     first: int
     last: int
 
-    @property
-    def steps(self) -> str:
-        """The steps in words."""
-        return f"{self.first} to {self.last}"
-
 
 @dataclass(frozen=True)
 class FailureMode:
     """A way to fail.
 
     Attributes:
-        name: what it is called.
+        name: what happens.
         evidence: where it shows, at least one.
-        share: of the policy's episodes that were shown, in how many it was pointed out.
+        share: fraction of the policy's episodes that were shown in which it was pointed out.
     """
 
     name: str
@@ -77,13 +81,7 @@ class FailureMode:
 
 @dataclass(frozen=True)
 class RewardHack:
-    """A component that pays for something other than the task.
-
-    Attributes:
-        component: its name.
-        reason: what the policy does for it.
-        evidence: where that shows, at least one.
-    """
+    """A component that pays for something other than the task, the reason and where it shows."""
 
     component: str
     reason: str
@@ -92,16 +90,10 @@ class RewardHack:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A change of the program.
-
-    Attributes:
-        component: which part; a new one's name where it is to be added.
-        action: one of `ACTIONS`.
-        reason: why.
-    """
+    """A change of a component, which has a new name where the action is to add one."""
 
     component: str
-    action: str
+    action: Action
     reason: str
 
 
@@ -124,19 +116,20 @@ class AnalystReply:
     dropped: int
 
     def lines(self) -> list[str]:
-        """At most ten lines for a designer of rewards, in plain ASCII; none if it says nothing."""
+        """At most ten lines for a designer of rewards, in plain ASCII; none without a statement."""
         said = [
-            f"- Failure: {prompt_quote(mode.name, WORDS)} ({_places(mode.evidence)}; in "
+            f"- Failure: {prompt_quote(mode.name, LONGEST_TEXT)} ({_places(mode.evidence)}; in "
             f"{prompt_percent(mode.share)} of the policy's episodes that it saw)."
             for mode in self.modes
         ]
         if self.exploit:
+            reason = prompt_quote(self.exploit.reason, LONGEST_TEXT)
             said.append(
-                f"- Suspected exploit of {self.exploit.component}: "
-                f"{prompt_quote(self.exploit.reason, WORDS)} ({_places(self.exploit.evidence)})."
+                f"- Suspected exploit of {self.exploit.component}: {reason} "
+                f"({_places(self.exploit.evidence)})."
             )
         said += [
-            f"- It would {s.action} {s.component}: {prompt_quote(s.reason, WORDS)}"
+            f"- It would {s.action} {s.component}: {prompt_quote(s.reason, LONGEST_TEXT)}"
             for s in self.suggestions
         ]
         if self.keep:
@@ -153,26 +146,74 @@ class AnalystReply:
         return asdict(self)
 
 
+def _integral(value: object) -> object:
+    """Whole numbers may be written as 3.0, but not as true or "3"."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_integral), Field(strict=True)]
+Text = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else "")]
+"""A text that may be missing."""
+
+
+class _Reply(BaseModel, strict=True):
+    """The form of an answer; its entries are checked one by one."""
+
+    failure_modes: list[Any]
+    suspected_exploit: Any = None
+    suggestions: list[Any]
+    keep: list[Any] = []
+
+    @property
+    def suspicions(self) -> list[Any]:
+        """The suspected exploit, if there is one."""
+        said = self.suspected_exploit
+        return [said] if isinstance(said, dict) and said.get("suspected") is True else []
+
+
+class _CitedPlace(BaseModel):
+    episode: Whole = Field(ge=1)
+    first_step: Whole = Field(ge=0)
+    last_step: Whole = Field(default_factory=lambda place: place["first_step"])
+
+
+class _Claim(BaseModel):
+    """A failure mode or a suspected exploit."""
+
+    name: Text = ""
+    component: Text = ""
+    reason: Text = ""
+    evidence: Annotated[
+        list[Any], BeforeValidator(lambda value: [value] if isinstance(value, dict) else value)
+    ]
+
+
+class _Change(BaseModel):
+    component: Annotated[str, StringConstraints(pattern=rf"^(?:{NAME_PATTERN})$")]
+    action: Annotated[Action, BeforeValidator(lambda value: str(value).lower())]
+    reason: Text = ""
+
+
 def read_analyst_reply(
     reply: str, excerpt: Excerpt, components: Collection[str], numbers: frozenset[float]
 ) -> AnalystReply:
     """The opinion in a reply.
 
     Args:
-        reply: what the model said.
-        excerpt: the episodes that it was shown, which it calls by their place, from 1.
+        reply: the model's answer.
+        excerpt: the episodes that it was shown, which it counts from 1.
         components: names of the program's components.
-        numbers: all that it was shown.
+        numbers: all numbers that it was shown.
 
     Raises:
-        Unusable: it is no JSON object of the form that was asked for.
+        UnusableReply: it is no JSON object of the form that was asked for.
     """
-    found = read_object(reply, KEYS)
+    said = read_model(reply, _Reply)
     reader = _Reader(excerpt.shown, components, numbers)
-    modes = reader.read(_entries(found, "failure_modes"), reader.mode)
-    exploit = reader.read(_suspicion(found.get("suspected_exploit")), reader.exploit)
-    suggestions = reader.read(_entries(found, "suggestions"), reader.suggestion)
-    keep = reader.read(_entries(found, "keep", required=False), reader.kept)
+    modes = reader.read(said.failure_modes, reader.mode)
+    exploit = reader.read(said.suspicions, reader.exploit)
+    suggestions = reader.read(said.suggestions, reader.suggestion)
+    keep = reader.read(said.keep, reader.component)
     return AnalystReply(
         tuple(modes[:MOST_MODES]),
         next(iter(exploit), None),
@@ -183,7 +224,10 @@ def read_analyst_reply(
 
 
 class _Reader:
-    """Reads statements one by one, and counts those that it does not believe."""
+    """Reads statements one by one, and counts those that cannot be believed.
+
+    Its methods raise ValueError for such a statement; pydantic's ValidationError is one.
+    """
 
     def __init__(
         self, shown: Sequence[Shown], components: Collection[str], numbers: frozenset[float]
@@ -191,134 +235,95 @@ class _Reader:
         self._shown, self._components, self._numbers = shown, components, numbers
         self.dropped = 0
 
-    def read(self, entries: Sequence[object], read: Callable[[Any], T | None]) -> list[T]:
-        """All entries of which something is left."""
-        found = [read(entry) for entry in entries[:MOST_ENTRIES]]
-        kept = [one for one in found if one is not None]
+    def read(self, entries: Sequence[object], read: Callable[[Any], T]) -> list[T]:
+        """The entries that can be believed."""
+        kept = _readable(entries, read)
         self.dropped += len(entries) - len(kept)
         return kept
 
-    def mode(self, entry: object) -> FailureMode | None:
+    def mode(self, entry: object) -> FailureMode:
         """A failure of the policy in question, with where it shows."""
-        if not isinstance(entry, Mapping):
-            return None
-        evidence, name = self._evidence(entry), self._words(entry.get("name"))
-        seen = {citation.episode for citation in evidence} - {None}
-        if not seen or not name:
-            return None
-        return FailureMode(name, evidence, len(seen) / sum(one.own for one in self._shown))
+        claim = _Claim.model_validate(entry)
+        evidence, seen = self._evidence(claim)
+        name = self._words(claim.name)
+        if not name:
+            raise ValueError("it has no name")
+        return FailureMode(name, evidence, seen / sum(one.own for one in self._shown))
 
-    def exploit(self, entry: Mapping[str, Any]) -> RewardHack | None:
+    def exploit(self, entry: object) -> RewardHack:
         """A component that the program has, with where it pays for the wrong thing."""
-        component, evidence = self.kept(entry.get("component")), self._evidence(entry)
-        if component is None or all(citation.episode is None for citation in evidence):
-            return None
-        return RewardHack(component, self._words(entry.get("reason")), evidence)
+        claim = _Claim.model_validate(entry)
+        evidence, _ = self._evidence(claim)
+        return RewardHack(self.component(claim.component), self._words(claim.reason), evidence)
 
-    def suggestion(self, entry: object) -> Suggestion | None:
-        """A change of a component that the program has, or one more that it has not."""
-        if not isinstance(entry, Mapping):
-            return None
-        name, action = entry.get("component"), str(entry.get("action")).lower()
-        if not isinstance(name, str):
-            return None
-        new = action == "add"
-        possible = re.fullmatch(NAME_PATTERN, name) and new != (name in self._components)
-        if action not in ACTIONS or not possible:
-            return None
-        reason = entry.get("reason")  # it may propose a number, as whoever writes a program must
-        return Suggestion(
-            name, action, prompt_line(reason, WORDS) if isinstance(reason, str) else ""
-        )
+    def suggestion(self, entry: object) -> Suggestion:
+        """A change of a component that the program has, or a new component."""
+        change = _Change.model_validate(entry)
+        if (change.action == "add") == (change.component in self._components):
+            raise ValueError("it adds what is there, or changes what is not")
+        # The reason may propose a number, as the author of a program must.
+        return Suggestion(change.component, change.action, prompt_line(change.reason, LONGEST_TEXT))
 
-    def kept(self, entry: object) -> str | None:
+    def component(self, name: object) -> str:
         """The name of a component that the program has."""
-        return entry if isinstance(entry, str) and entry in self._components else None
+        if not isinstance(name, str) or name not in self._components:
+            raise ValueError("the program has no such component")
+        return name
 
-    def _words(self, value: object) -> str:
-        """Words in one line, without numbers out of nowhere."""
-        return (
-            prompt_line(without_unknown(value, self._numbers), WORDS)
-            if isinstance(value, str)
-            else ""
-        )
+    def _words(self, text: str) -> str:
+        """Words in one line, without invented numbers."""
+        return prompt_line(without_unknown(text, self._numbers), LONGEST_TEXT)
 
-    def _evidence(self, entry: Mapping[str, Any]) -> tuple[Citation, ...]:
-        """The places that it names and that were shown."""
-        named = entry.get("evidence")
-        places = [named] if isinstance(named, Mapping) else named
-        if not isinstance(places, list):
-            return ()
-        found = [self._citation(place) for place in places[:MOST_ENTRIES]]
-        return tuple(dict.fromkeys(one for one in found if one is not None))
+    def _evidence(self, claim: _Claim) -> tuple[tuple[Citation, ...], int]:
+        """The places that it cites and was shown, and in how many of the policy's own episodes."""
+        evidence = tuple(dict.fromkeys(_readable(claim.evidence, self._citation)))
+        seen = {citation.episode for citation in evidence} - {None}
+        if not seen:
+            raise ValueError("nothing of it was shown")
+        return evidence, len(seen)
 
-    def _citation(self, place: object) -> Citation | None:
-        """A place in the episodes; None unless a step of it was shown."""
-        if not isinstance(place, Mapping):
-            return None
-        number, first = _whole(place.get("episode")), _whole(place.get("first_step"))
-        last = _whole(place.get("last_step", first))
-        if number is None or first is None or last is None or not 1 <= number <= len(self._shown):
-            return None
-        shown = self._shown[number - 1]
-        inside = 0 <= first <= last < shown.length
-        if not inside or not any(first <= step <= last for step in shown.steps):
-            return None
+    def _citation(self, entry: object) -> Citation:
+        place = _CitedPlace.model_validate(entry)
+        if place.episode > len(self._shown):
+            raise ValueError("there is no such episode")
+        shown = self._shown[place.episode - 1]
+        first, last = place.first_step, place.last_step
+        if last >= shown.length or not any(first <= step <= last for step in shown.steps):
+            raise ValueError("none of these steps was shown")
         return Citation(shown.label, shown.place, first, last)
 
 
-def _entries(found: Mapping[str, Any], key: str, *, required: bool = True) -> list[object]:
-    """A list of the answer.
-
-    Raises:
-        Unusable: it is none, or is required and missing.
-    """
-    entries = found.get(key, None if required else [])
-    if not isinstance(entries, list):
-        raise UnusableReply(f'"{key}" has to be a list.')
-    return entries
-
-
-def _suspicion(value: object) -> list[Mapping[str, Any]]:
-    """The suspected exploit, if there is one."""
-    return [value] if isinstance(value, Mapping) and value.get("suspected") is True else []
-
-
-def _whole(value: object) -> int | None:
-    """A whole number, however JSON writes it."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if value == value // 1 else None  # neither a fraction nor infinite
+def _readable(entries: Sequence[object], read: Callable[[Any], T]) -> list[T]:
+    """The readable ones among the first entries."""
+    found: list[T] = []
+    for entry in entries[:MOST_ENTRIES]:
+        with suppress(ValueError):
+            found.append(read(entry))
+    return found
 
 
 def _places(evidence: Sequence[Citation]) -> str:
     """Where something shows, episode by episode."""
     by_label: dict[str, list[str]] = {}
     for citation in evidence:
-        by_label.setdefault(citation.label, []).append(citation.steps)
+        by_label.setdefault(citation.label, []).append(f"{citation.first} to {citation.last}")
     return "; ".join(
         f"steps {', '.join(steps[:MOST_CITED])} of {label}" for label, steps in by_label.items()
     )
 
 
-ROLE = "analyst"
-"""Under which the model's answers are accounted."""
-Draw = Callable[[Mapping[int, Excerpt]], Mapping[int, bytes]]
-"""Makes a PNG file of each of some excerpts, as far as it can."""
-
-
 @dataclass(frozen=True)
 class AnalystRequest:
-    """What the analyst is asked about.
+    """A policy to analyse.
 
     Attributes:
-        candidate: whose policy and program.
-        recordings: all episodes that are known, with the incomes under its program; without
-            fitness where nobody may know that.
-        own: which of them are of its shipped policy `[E]`, at least one.
+        candidate: its candidate.
+        recordings: all known episodes, with what its program pays in them; without fitness where
+            the model must not know it.
+        own: which of them are of its selected checkpoint `[E]`, at least one.
         diagnosis: what the rules found in them, where anything is known.
         failures: the same in sentences; empty for those of the diagnosis.
-        reflection: what its training showed, for the reader of the numbers; may be empty.
+        reflection: a description of its training; may be empty.
     """
 
     candidate: CandidateRow
@@ -329,23 +334,13 @@ class AnalystRequest:
     reflection: str = ""
 
 
-@dataclass(frozen=True)
-class _Case:
-    """A subject as it is put before the model."""
-
-    messages: tuple[ChatMessage, ...]
-    excerpt: Excerpt
-    components: Collection[str]
-    numbers: frozenset[float] = field(repr=False)
-
-
 class Analyst:
     """Asks a language model what is wrong with policies.
 
     Args:
-        task: what it may know of the environment.
-        asking: asks and remembers.
-        parts: what programs are made of, see `choices.PARTS`.
+        task: what it may know about the environment.
+        conversation: puts questions, and keeps the answers.
+        parts: the structure of programs, see `choices.PARTS`.
     """
 
     def __init__(
@@ -358,31 +353,32 @@ class Analyst:
     ) -> dict[int, AnalystReply]:
         """Opinions by the candidate's number; all are asked for at the same time.
 
-        A candidate of which the model gives no usable opinion, or of which nobody may ask for one
-        any more, is left out.
+        A candidate is left out if the model gives no usable opinion of it, or the budget is spent.
 
         Args:
-            subjects: what is asked about.
+            subjects: the policies.
             draw: makes pictures of the episodes, which the model is shown as well; None for none.
         """
-        numbers = {(s.candidate.generation, s.candidate.slot, 0): s.candidate.id for s in subjects}
-        excerpts = dict(zip(numbers.values(), map(_excerpt, subjects), strict=True))
-        drawn = draw(excerpts) if draw else {}
-        cases = {
-            place: self._case(subject, excerpts[number], drawn.get(number))
-            for (place, number), subject in zip(numbers.items(), subjects, strict=True)
+        asked = {(s.candidate.generation, s.candidate.slot, 0): s for s in subjects}
+        programs = {key: _program(s) for key, s in asked.items()}
+        excerpts = {key: _excerpt(s, programs[key]) for key, s in asked.items()}
+        drawn = draw({asked[key].candidate.id: e for key, e in excerpts.items()}) if draw else {}
+        questions = {
+            key: self._question(s, excerpts[key], drawn.get(s.candidate.id))
+            for key, s in asked.items()
         }
 
-        def read(place: ExchangeKey, reply: str) -> AnalystReply:
-            case = cases[place]
-            return read_analyst_reply(reply, case.excerpt, case.components, case.numbers)
+        def read(key: ExchangeKey, reply: str) -> AnalystReply:
+            shown = numbers_in([questions[key][-1].content])
+            return read_analyst_reply(reply, excerpts[key], programs[key].weights, shown)
 
-        questions = {place: case.messages for place, case in cases.items()}
         found = self._conversation.ask_and_read(ROLE, questions, read)
-        return {numbers[place]: verdict for place, verdict in found.items()}
+        return {asked[key].candidate.id: opinion for key, opinion in found.items()}
 
-    def _case(self, subject: AnalystRequest, chosen: Excerpt, png: bytes | None) -> _Case:
-        asked = render(
+    def _question(
+        self, subject: AnalystRequest, chosen: Excerpt, png: bytes | None
+    ) -> list[ChatMessage]:
+        content = render(
             "episodes",
             task=self._task,
             seconds=self._task.episode_steps * self._task.control_step,
@@ -393,17 +389,16 @@ class Analyst:
             excerpt=chosen,
             policy_episodes=int(subject.own.sum()),
         )
-        system = render("analyst", actions=ACTIONS, measured=self._task.measured)
+        system = render("analyst", actions=get_args(Action), measured=self._task.measured)
         picture = Picture(png, render("frames")) if png is not None else None
-        messages = (ChatMessage("system", system), ChatMessage("user", asked, picture))
-        return _Case(messages, chosen, _outline(subject).weights, numbers_in([asked]))
+        return [ChatMessage("system", system), ChatMessage("user", content, picture)]
 
 
-def _excerpt(subject: AnalystRequest) -> Excerpt:
-    """What is shown of a subject's episodes, what its program reads first."""
-    reads = {split_prefix(name)[1] for name in _outline(subject).parameters}
-    return excerpt(subject.recordings, subject.own, reads, subject.diagnosis)
-
-
-def _outline(subject: AnalystRequest) -> CheckedText:
+def _program(subject: AnalystRequest) -> CheckedText:
     return read_program(subject.candidate.text, subject.recordings.signals)
+
+
+def _excerpt(subject: AnalystRequest, program: CheckedText) -> Excerpt:
+    """The part of the episodes that is shown, beginning with the signals that its program reads."""
+    reads = {split_prefix(name)[1] for name in program.parameters}
+    return excerpt(subject.recordings, subject.own, reads, subject.diagnosis)
