@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from eureka_agent.cli.check_env import created
+from eureka_agent.env_tools.scaffold import quoting
 from eureka_agent.env_tools.scaffold.create import NewEnvironment, new_environment
 from eureka_agent.env_tools.scaffold.quoting import (
     code_span,
@@ -108,6 +109,15 @@ def test_what_new_env_says_holds_no_terminal_sequence() -> None:
         assert sequence not in printed.getvalue()
 
 
+def test_a_template_writes_no_string_that_was_not_quoted() -> None:
+    with pytest.raises(TypeError, match="without a filter"):
+        quoting._TEMPLATES.from_string("x = {{ name }}").render(name="open('ran')")
+    quoted = quoting._TEMPLATES.from_string("x = {{ name | literal }}, {{ 2 }}").render(
+        name='"<b>"'
+    )
+    assert quoted == 'x = "\\"<b>\\"", 2'
+
+
 def test_quoting_gives_back_what_it_was_given() -> None:
     for name in (*NAMES, *NONLATIN, CODE, "\ud800", "\u2028"):
         assert eval(literal(name)) == name
@@ -122,7 +132,7 @@ def test_quoting_gives_back_what_it_was_given() -> None:
 
 def test_a_signal_never_takes_a_name_that_means_something_else() -> None:
     def text(kind: str, part: str, quantity: str) -> SignalSource:
-        return SignalSource(quantity, "1", "other", None, (), "", ("x",), (kind, part))
+        return SignalSource(quantity, "1", "other", (), "", ("x",), (kind, part))
 
     found = [text("joint", "control", "step"), text("body", "a", "x"), text("site", "a", "x")]
     found += [text("joint", "a_2", "x"), text("joint", "A_2", "x"), text("joint", "a-2", "x")]

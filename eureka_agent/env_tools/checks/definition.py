@@ -19,8 +19,8 @@ from eureka_agent.env_tools.checks.under_test import (
     ok,
 )
 from eureka_agent.env_tools.scaffold.start_pose import (
+    CONSTRAINT_REMEDY,
     MAX_OVERLAP,
-    WHOLE,
     broken_constraint,
     deepest_contact,
 )
@@ -306,7 +306,7 @@ def _check_possible(subject: EnvironmentUnderTest, qpos: np.ndarray) -> Iterator
         write = 'Write keyframe = "NAME" in env.py to begin with the mocap poses of a keyframe; or '
         yield failed(
             f"At the start {constraint} is broken by {gap:.2g}: it tears at what it holds.",
-            WHOLE if key >= 0 else f"{write}begin in a pose in which it holds.",
+            CONSTRAINT_REMEDY if key >= 0 else f"{write}begin in a pose in which it holds.",
         )
 
 
