@@ -1,8 +1,8 @@
 """Which candidate stands where: what a search chooses by, and what every view shows.
 
 Candidates rank by the mean fitness of their trainings in the search and, where that is equal, by
-the environment's dense measure of its task; in a run that does without a fitness, by how often the
-rewards of others prefer their policy.
+the environment's dense measure of its task; in a run without a fitness, by how often the rewards
+of others prefer their policy.
 """
 
 import math
@@ -29,12 +29,14 @@ class RankedCandidate:
         value: what it ranks by: mean fitness on the ranking pool, or the peers' win rate.
         progress: what decides among equal values, higher is better; None where nothing does.
         trainings: how many trainings the mean is of.
+        rank: its place, 1 for the best.
     """
 
     row: CandidateRow
     value: float
     progress: float | None
     trainings: int
+    rank: int = 0
 
     @property
     def rank_key(self) -> tuple[float, float]:
@@ -49,68 +51,59 @@ def rank_key(value: float, progress: float | None) -> tuple[float, float]:
 
 
 def ranking(run: RunReader) -> list[RankedCandidate]:
-    """How candidates stand, the best first, of equals the earlier one.
+    """The candidates with a result, the best first; of equal ones the earlier first.
 
     Candidates without a result are left out, and so are those that broke on a second seed.
     """
     trainings: defaultdict[int | None, list[TrainingRow]] = defaultdict(list)
     for training in run.trainings("candidate"):
         trainings[training.candidate_id].append(training)
-    found = [_ranked_candidate(row, trainings[row.id]) for row in run.candidates()]
-    known = [standing for standing in found if standing is not None]
+    found = [_ranked(row, trainings[row.id]) for row in run.candidates()]
+    known = [candidate for candidate in found if candidate is not None]
     if not run.measured:
-        known = _by_peers(run, known)
-    return sorted(
-        known, key=lambda standing: (*(-part for part in standing.rank_key), standing.row.id)
-    )
+        comparison = run.reward_comparison()
+        wins = comparison.peers if comparison else {}
+        rates = [wins.get(str(candidate.row.id)) for candidate in known]
+        known = [
+            replace(candidate, value=UNCOMPARED if rate is None else rate, progress=None)
+            for candidate, rate in zip(known, rates, strict=True)
+        ]
+    known.sort(key=lambda candidate: (*(-part for part in candidate.rank_key), candidate.row.id))
+    return [replace(candidate, rank=rank) for rank, candidate in enumerate(known, 1)]
 
 
 def solved(run: RunReader, ranked: Sequence[RankedCandidate] | None = None) -> bool | None:
-    """Whether a candidate did better than policies without training; None where nothing says so.
+    """Whether a candidate did better than untrained policies; None where that is not known.
 
     Args:
         run: any run.
         ranked: its `ranking`, where that is known.
     """
-    row = run.row()
-    untrained = row.measure.get("untrained")
+    untrained = run.row().measure.get("untrained")
     ranked = ranking(run) if ranked is None else ranked
     if untrained is None or not ranked or not run.measured:
         return None
     return ranked[0].rank_key[0] > _rounded(untrained)
 
 
-def _ranked_candidate(
-    row: CandidateRow, trainings: Sequence[TrainingRow]
-) -> RankedCandidate | None:
-    """A candidate by the means of its trainings that are over; None without a sound result."""
+def leader(run: RunReader) -> CandidateRow | None:
+    """The candidate that ranks first."""
+    return next((candidate.row for candidate in ranking(run)), None)
+
+
+def _ranked(row: CandidateRow, trainings: Sequence[TrainingRow]) -> RankedCandidate | None:
+    """A candidate by the means of its finished trainings; None without a sound result."""
     if row.state != "finished" or any(training.state == "failed" for training in trainings):
         return None
     over = [t for t in trainings if t.ranking_fitness is not None]
     values = [t.ranking_fitness for t in over if t.ranking_fitness is not None]
     if not values:
-        return RankedCandidate(
-            row, UNCOMPARED if row.fitness is None else row.fitness, row.progress, 1
-        )
+        value = UNCOMPARED if row.fitness is None else row.fitness
+        return RankedCandidate(row, value, row.progress, 1)
     nearer = [t.progress for t in over if t.progress is not None]
     progress = statistics.fmean(nearer) if len(nearer) == len(values) else None
     return RankedCandidate(row, statistics.fmean(values), progress, len(values))
 
 
-def _by_peers(run: RunReader, known: Sequence[RankedCandidate]) -> list[RankedCandidate]:
-    reward_comparison = run.reward_comparison()
-    rates = reward_comparison.peers if reward_comparison else {}
-    given = [rates.get(str(standing.row.id)) for standing in known]
-    return [
-        replace(standing, value=UNCOMPARED if rate is None else rate, progress=None)
-        for standing, rate in zip(known, given, strict=True)
-    ]
-
-
 def _rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
-
-
-def leader(run: RunReader) -> CandidateRow | None:
-    """The candidate that ranks first."""
-    return next((standing.row for standing in ranking(run)), None)

@@ -35,15 +35,14 @@ from eureka_agent.common.text import (
     tokens,
     value_range,
 )
-from eureka_agent.store import EvaluationRow, EventRow, GenerationRow, RunReader, UsageRow
+from eureka_agent.store import EvaluationRow, EventRow, GenerationRow, RunReader
 from eureka_agent.views.snapshot import (
     BASELINES,
-    Facts,
     Lane,
     Pace,
+    RunSnapshot,
+    live_snapshot,
     published_human,
-    read_facts,
-    remaining_steps,
 )
 from eureka_agent.views.terminal.parts import RUN_STYLES, STATES
 
@@ -143,14 +142,16 @@ class View:
             reason = terminal_line(f"{type(error).__name__}: {error}")
             self._console.print(Text(f"Progress cannot be shown ({reason}); the search goes on."))
 
-    def _totals(self, env_steps: int, remaining: int, usage: Sequence[UsageRow]) -> list[str]:
+    def _totals(self, run: RunSnapshot) -> list[str]:
+        """What the run has taken so far, and about how long it will go on."""
         now = time.monotonic()
-        self._pace.look(now, env_steps)
-        elapsed = now - self._begun
-        pace = self._pace.overall()
-        known = remaining > 0 and pace > 0 and elapsed > FORECAST_AFTER
-        left = remaining / pace if known else None
-        return totals(env_steps, self._pace.recent(), self._spent_before + elapsed, left, usage)
+        self._pace.look(now, run.steps_taken)
+        elapsed, pace = now - self._begun, self._pace.overall()
+        spent = duration(self._spent_before + elapsed)
+        parts = [f"{count(run.steps_taken)} env steps", f"{count(self._pace.recent())}/s", spent]
+        if run.steps_remaining > 0 and pace > 0 and elapsed > FORECAST_AFTER:
+            parts.append(f"about {duration(run.steps_remaining / pace)} left")
+        return parts + model_use(run)
 
 
 class LiveView(View):
@@ -160,7 +161,7 @@ class LiveView(View):
         super().__init__(path, console)
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
         self._keys = ExitStack()
-        self._facts: Facts | None = None
+        self._seen: RunSnapshot | None = None
         self._human: Lane | None = None
         self._size = console.size
         self._drawn = 0.0
@@ -186,14 +187,14 @@ class LiveView(View):
             self._size = self._console.size
             self._console.clear()
         changed = run.changed()
-        if changed or self._facts is None:
-            self._facts = read_facts(run, self._human)
-        facts, now = self._facts, time.monotonic()
-        footer = self._totals(facts.taken, facts.remaining, facts.usage)
+        if changed or self._seen is None:
+            self._seen = live_snapshot(run, self._human)
+        now = time.monotonic()
+        footer = self._totals(self._seen)
         if changed or resized or ending or now - self._drawn >= TICK:
             self._drawn = now
             width, height = self._size
-            self._live.update(frame(facts, footer, width, height), refresh=True)
+            self._live.update(frame(self._seen, footer, width, height), refresh=True)
 
 
 class PlainView(View):
@@ -228,9 +229,7 @@ class PlainView(View):
                 run.events(since=self._event),
             )
             names = _names(run) if evaluations else {}
-            summary = BETWEEN.join(
-                self._totals(run.steps_taken(), remaining_steps(run), run.usage())
-            )
+            summary = BETWEEN.join(self._totals(RunSnapshot(run)))
         if evaluations:
             self._evaluation = evaluations[-1].id
             self._rounds(evaluations, names, summary)
@@ -301,31 +300,31 @@ EVENT_WORDS = {
 BETWEEN = "  ·  "
 
 
-def frame(facts: Facts, footer: Sequence[str], width: int, height: int) -> RenderableType:
+def frame(run: RunSnapshot, footer: Sequence[str], width: int, height: int) -> RenderableType:
     """The view of a run in `width` columns and, where they are 16 or more, `height` lines.
 
     Args:
-        facts: what to show.
+        run: what to show.
         footer: short facts for the end; they go on as many lines as they need.
         width: columns of the terminal.
         height: its lines.
     """
     ending = _wrapped(footer, width)
-    beside = [lane for lane in (facts.leader, *facts.baselines) if lane is not None]
-    lanes, generations, events = _share_out(facts, height - len(beside) - len(ending))
-    parts: list[RenderableType] = [*_header(facts), Text()]
-    if facts.lanes or beside:
-        shown = sorted(facts.lanes, key=_uninteresting)[:lanes]
-        episodes = int(facts.run.config.get("ranking_episodes") or 0)
-        beside_them = [*facts.lanes, *beside]
-        table = _Lanes(width, beside_them, facts.human, episodes if facts.measured else None)
-        table.add([lane for lane in facts.lanes if lane in shown])
-        table.note_hidden(len(facts.lanes) - len(shown))
+    beside = [lane for lane in (run.leader, *run.beside) if lane is not None]
+    lanes, generations, events = _share_out(run, height - len(beside) - len(ending))
+    parts: list[RenderableType] = [*_header(run), Text()]
+    if run.lanes or beside:
+        shown = sorted(run.lanes, key=_uninteresting)[:lanes]
+        episodes = int(run.row.config.get("ranking_episodes") or 0)
+        beside_them = [*run.lanes, *beside]
+        table = _Lanes(width, beside_them, run.human_fitness, episodes if run.measured else None)
+        table.add([lane for lane in run.lanes if lane in shown])
+        table.note_hidden(len(run.lanes) - len(shown))
         table.add(beside)
-        history = facts.generations[-generations:]
+        history = run.generations[-generations:]
         parts += [table.table, Text(), *(_line(generation_line(row)) for row in history)]
-    if facts.events:
-        parts += [Text(), *(_line(event_line(event)) for event in facts.events[-events:])]
+    if run.events:
+        parts += [Text(), *(_line(event_line(event)) for event in run.events[-events:])]
     return Group(*parts, *(_line(line, "dim") for line in ending))
 
 
@@ -338,16 +337,16 @@ def _wrapped(parts: Sequence[str], width: int) -> list[str]:
     return lines
 
 
-def _share_out(facts: Facts, height: int) -> tuple[int, int, int]:
+def _share_out(run: RunSnapshot, height: int) -> tuple[int, int, int]:
     """How many lines go to candidates, generations and events."""
     room = max(4, height - FIXED_LINES)
-    lanes = len(facts.lanes)
+    lanes = len(run.lanes)
     if lanes > room - 4:
         # One line less, for the one that says how many are hidden.
         lanes = max(1, room - 5)
         room -= 1
     room -= lanes
-    generations = min(len(facts.generations), max(1, room // 2), MOST_GENERATIONS)
+    generations = min(len(run.generations), max(1, room // 2), MOST_GENERATIONS)
     return lanes, generations, max(1, room - generations)
 
 
@@ -361,12 +360,12 @@ def _line(text: str | Text, style: str = "") -> Text:
     return line
 
 
-def _header(facts: Facts) -> list[Text]:
+def _header(run: RunSnapshot) -> list[Text]:
     title = Text.assemble(
-        (terminal_line(facts.name), "bold"), "  ", (facts.status, RUN_STYLES[facts.status])
+        (terminal_line(run.name), "bold"), "  ", (run.status, RUN_STYLES[run.status])
     )
-    phase = Text.assemble(("▸ ", "cyan"), terminal_line(facts.run.phase) or "starting")
-    return [_line(title), _line(terminal_line(facts.run.goal), "dim"), _line(phase)]
+    phase = Text.assemble(("▸ ", "cyan"), terminal_line(run.row.phase) or "starting")
+    return [_line(title), _line(terminal_line(run.row.goal), "dim"), _line(phase)]
 
 
 class _Lanes:
@@ -481,20 +480,11 @@ def event_line(event: EventRow) -> Text:
     return line.append(said, "default")
 
 
-def totals(
-    env_steps: int, pace: float, elapsed: float, left: float | None, usage: Sequence[UsageRow] = ()
-) -> list[str]:
-    """What the run has taken so far, and about how long it will go on."""
-    parts = [f"{count(env_steps)} env steps", f"{count(pace)}/s", duration(elapsed)]
-    if left is not None:
-        parts.append(f"about {duration(left)} left")
-    if usage:
-        asked = sum(role.prompt_tokens for role in usage)
-        answered = sum(role.completion_tokens for role in usage)
-        known = [role.cost for role in usage if role.cost is not None]
-        cost = sum(known) if len(known) == len(usage) else None
-        parts += [f"{tokens(asked, answered)} tokens", money(cost)]
-    return parts
+def model_use(run: RunSnapshot) -> list[str]:
+    """Tokens and cost of the language model; empty if it was not used."""
+    if not run.usage:
+        return []
+    return [f"{tokens(run.prompt_tokens, run.completion_tokens)} tokens", money(run.cost)]
 
 
 KEYBOARD = 0

@@ -1,38 +1,69 @@
-"""What a progress view shows, read from the store at one moment."""
+"""A run at one moment: what the terminal, live view, dashboard, report and `--json` all read."""
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Self
 
+from eureka_agent.common.environments import GYMNASIUM
+from eureka_agent.common.statistics import (
+    UNBOUNDED,
+    Bounds,
+    Estimate,
+    Score,
+    estimate,
+    human_normalised,
+    within,
+)
 from eureka_agent.common.text import count, last_line, thought_line
 from eureka_agent.store import (
+    AnalysisRow,
     CandidateRow,
+    DraftRow,
     EvaluationRow,
     EventRow,
+    ExchangeRow,
     GenerationRow,
+    RankedCandidate,
+    RewardComparisonRow,
     RunReader,
     RunRow,
     TrainingRow,
+    UsageRow,
+    ranking,
+    solved,
 )
 from eureka_agent.store.baselines import published_baselines
-from eureka_agent.store.rows import Role, RunStatus, UsageRow
+from eureka_agent.store.folder import videos
+from eureka_agent.store.rows import Role, RunStatus
+
+Document = dict[str, Any]
+"""What `--json` prints."""
 
 EVENTS = 10
 BASELINES: dict[Role, str] = {"winner": "winner", "human": "human", "fitness": "bare"}
+"""What the live view calls the rewards that train beside the candidates."""
+REWARDS: dict[Role, str] = {"winner": "winner", "human": "human reward", "fitness": "bare fitness"}
+"""What people call the rewards that are compared on fresh seeds, by the role of their trainings."""
+PUBLISHED = {"human": "human reward", "bare": "bare fitness", "random": "random actions"}
+"""What people call the entries of `RunSnapshot.published`."""
+UNMEASURED = "Nothing measured whether the goal is met: this search had no fitness."
+"""Shown instead of results if a search had no fitness."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One row of the view: a candidate, or a baseline with all its trainings.
+    """One row of the live view: a candidate, or a baseline with all its training runs.
 
     Attributes:
         label: `#7`, or the baseline's name.
-        state: a candidate's or a training's state; `published` where nothing trains here.
-        progress: share of the training steps done; None where nothing trains.
-        latest: the newest ranking fitness; of several trainings that are over the mean of what
-            each ships.
+        state: a candidate's or a training's state; `published` if nothing trains here.
+        progress: fraction of the training steps done; None if nothing trains.
+        latest: the newest ranking fitness; of several finished trainings the mean of their selected
+            checkpoints.
         best: the highest ranking fitness of its trainings so far.
         curve: ranking fitness by evaluation.
         words: the design thought, or what went wrong.
@@ -49,71 +80,414 @@ class Lane:
     nearness: float | None = None
 
 
-@dataclass(frozen=True)
-class Facts:
-    """A run as the view shows it.
+class Snapshot:
+    """Something of a run at one moment.
 
-    Attributes:
-        run: the run's own record.
-        name: the run's name.
-        status: how the run stands.
-        lanes: the candidates of the newest generation.
-        leader: the best candidate so far, where it is none of these.
-        baselines: what is trained beside them, or was published with the environment.
-        human: what the human reward reaches, as far as that is known.
-        generations: all generations in numbers.
-        events: the newest events, oldest first.
-        usage: what the language model was used for.
-        taken: environment steps of all trainings so far.
-        remaining: environment steps that are still to be trained, as far as is known.
-        measured: whether there is a fitness to show.
+    Each part is read when it is first used and then kept, so that a view pays only for what it
+    shows. Parts are of one moment if they are all read within one `RunReader.transaction`.
     """
 
-    run: RunRow
-    name: str
-    status: RunStatus
-    lanes: tuple[Lane, ...]
-    leader: Lane | None
-    baselines: tuple[Lane, ...]
-    human: float | None
-    generations: tuple[GenerationRow, ...]
-    events: tuple[EventRow, ...]
-    usage: tuple[UsageRow, ...]
-    taken: int
-    remaining: int
-    measured: bool = True
+    def read(self, *parts: str) -> Self:
+        """Read the named parts now, to be shown later."""
+        for part in parts:
+            getattr(self, part)
+        return self
 
 
-def read_facts(run: RunReader, yardstick: Lane | None = None) -> Facts:
-    """Read the run at one moment; `yardstick` is what `published_human` found."""
-    with run.transaction():
-        row = run.row()
-        generations = run.generations()
-        newest = generations[-1].generation if generations else -1
-        candidates = run.candidates(newest)
-        # Besides the newest generation, earlier candidates that train once more on a second seed.
-        training = [t.candidate_id for t in run.trainings("candidate") if t.state == "training"]
-        shown = {candidate.id for candidate in candidates}
-        again = sorted({number for number in training if number is not None} - shown)
-        candidates = [*map(run.candidate, again), *candidates]
-        baselines = _baselines(run)
-        if yardstick and all(lane.label != yardstick.label for lane in baselines):
-            baselines = [yardstick, *baselines]
-        return Facts(
-            run=row,
-            name=run.name,
-            status=run.status(),
-            lanes=tuple(_candidate(run, candidate, row.goal) for candidate in candidates),
-            leader=_leader(run, row, {candidate.id for candidate in candidates}),
-            baselines=tuple(baselines),
-            human=_human(run, yardstick),
-            generations=tuple(generations),
-            events=tuple(run.events(last=EVENTS)),
-            usage=tuple(run.usage()),
-            taken=run.steps_taken(),
-            remaining=remaining_steps(run),
-            measured=run.measured,
+class RunSnapshot(Snapshot):
+    """A run at one moment.
+
+    Args:
+        run: the run.
+        yardstick: the human reward that was published with the environment, for the live view.
+    """
+
+    def __init__(self, run: RunReader, yardstick: Lane | None = None) -> None:
+        self.run, self.yardstick = run, yardstick
+        self.name: str = run.name
+        self.path: Path = run.path
+        self.measured: bool = run.measured
+
+    @cached_property
+    def row(self) -> RunRow:
+        """The run's own record."""
+        return self.run.row()
+
+    @cached_property
+    def status(self) -> RunStatus:
+        """The status as it is now."""
+        return self.run.status()
+
+    @cached_property
+    def generations(self) -> list[GenerationRow]:
+        """All generations in numbers."""
+        return self.run.generations()
+
+    @cached_property
+    def candidates(self) -> list[CandidateRow]:
+        """All candidates in the order of proposal."""
+        return self.run.candidates()
+
+    @cached_property
+    def ranked(self) -> list[RankedCandidate]:
+        """The candidates with a result, the best first."""
+        return ranking(self.run)
+
+    @cached_property
+    def ranks(self) -> dict[int, RankedCandidate]:
+        """The same by the candidate's number."""
+        return {candidate.row.id: candidate for candidate in self.ranked}
+
+    @cached_property
+    def best_first(self) -> list[CandidateRow]:
+        """All candidates, the best first; then those without a result in their order."""
+        rest = [row for row in self.candidates if row.id not in self.ranks]
+        return [candidate.row for candidate in self.ranked] + rest
+
+    @cached_property
+    def trainings(self) -> list[TrainingRow]:
+        """All training runs in the order of entry."""
+        return self.run.trainings()
+
+    @cached_property
+    def training_progress(self) -> dict[int, float]:
+        """For candidates in training, the fraction of their steps that is done."""
+        return {
+            row.candidate_id: row.steps_done / row.steps_total
+            for row in self._of("candidate")
+            if row.state == "training" and row.candidate_id is not None and row.steps_total
+        }
+
+    @cached_property
+    def human_curves(self) -> list[list[EvaluationRow]]:
+        """The evaluations of each training run of the human reward."""
+        return [self.run.evaluations(row.id) for row in self._of("human")]
+
+    @cached_property
+    def reward_comparison(self) -> RewardComparisonRow | None:
+        """What programs and policies say of each other; None before the first comparison."""
+        return self.run.reward_comparison()
+
+    @cached_property
+    def usage(self) -> list[UsageRow]:
+        """What the language model was used for, by role."""
+        return self.run.usage()
+
+    @cached_property
+    def events(self) -> list[EventRow]:
+        """The newest events, oldest first."""
+        return self.run.events(last=EVENTS)
+
+    @cached_property
+    def published(self) -> Document | None:
+        """What was published with the environment, as `published_baselines`."""
+        return published_baselines(self.run)
+
+    @cached_property
+    def published_estimates(self) -> list[tuple[str, Estimate]]:
+        """What was published, by name, in the form of this run's own estimates."""
+        found = []
+        for key, name in PUBLISHED.items():
+            if entry := (self.published or {}).get(key):
+                low, high = entry["low"], entry["high"]
+                interval = None if low is None or high is None else (low, high)
+                found.append((name, Estimate(tuple(entry["values"]), entry["mean"], interval, 0)))
+        return found
+
+    # Results
+
+    @cached_property
+    def best(self) -> CandidateRow | None:
+        """The winner so far."""
+        number = self.row.best_candidate
+        return None if number is None else self.run.candidate(number)
+
+    @property
+    def untrained(self) -> float | None:
+        """The most that a policy without training gets; None where that is not known."""
+        return self.row.measure.get("untrained")
+
+    @property
+    def one_function(self) -> bool:
+        """Whether the human reward and the bare fitness are the same."""
+        return bool(self.row.measure.get("one_function"))
+
+    @property
+    def dense(self) -> bool:
+        """Whether the environment has a dense measure of its task, or has no file for one."""
+        is_gymnasium = self.row.environment_source.startswith(GYMNASIUM)
+        return self.row.measure.get("progress") is not None or is_gymnasium
+
+    @property
+    def given(self) -> bool:
+        """Whether one given reward was trained, and nothing searched."""
+        return self.row.config.get("designer") == "given"
+
+    @cached_property
+    def solved_in_search(self) -> bool | None:
+        """Whether a candidate did better than untrained policies; None if that is not known."""
+        return solved(self.run, self.ranked)
+
+    @cached_property
+    def estimates(self) -> dict[Role, Estimate]:
+        """What the winner, the human reward and the bare fitness reach on the reporting pool."""
+        human, bare = self._estimate(self._of("human")), self._estimate(self._of("fitness"))
+        return {"winner": self._winner[0], "human": human, "fitness": bare}
+
+    @property
+    def winner(self) -> Estimate:
+        """What the winner reaches: see `fresh`."""
+        return self.estimates["winner"]
+
+    @property
+    def expected(self) -> float | None:
+        """What the winner is expected to reach on a fresh seed; None before it trained on one."""
+        return self.winner.mean if self.fresh else None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the winner's result is of training runs on fresh seeds."""
+        return self._winner[1]
+
+    @cached_property
+    def reproduced(self) -> bool | None:
+        """Whether training the winner again gave the same result; None where it was not tried."""
+        again = [training.reproduced for training in self._of("winner", self.row.best_candidate)]
+        return next((same for same in again if same is not None), None)
+
+    @property
+    def policy(self) -> Path | None:
+        """The winner's policy; None before it is written."""
+        path = self.path / "best" / "policy.zip"
+        return path if path.is_file() else None
+
+    @cached_property
+    def policy_fitness(self) -> float | None:
+        """What the policy in `best/` reaches on the reporting pool."""
+        return self._estimate(self._of("candidate", self.row.best_candidate)).mean
+
+    @property
+    def ranking_mean(self) -> float | None:
+        """What the winner ranks by."""
+        ranked = self.ranks.get(self.row.best_candidate or 0)
+        return ranked.value if ranked else None
+
+    @property
+    def steps_per_second(self) -> float:
+        """Environment steps per second of training; 0 before any."""
+        return self.row.env_steps / self.row.train_seconds if self.row.train_seconds else 0.0
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of all questions to the language model."""
+        return sum(role.prompt_tokens for role in self.usage)
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens of all its answers."""
+        return sum(role.completion_tokens for role in self.usage)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars that the language model took; None if a part of them is unknown."""
+        costs = [role.cost for role in self.usage]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+    @cached_property
+    def score(self) -> Score:
+        """The human-normalised score, or why there is none."""
+        if self._of("fitness") and not self._of("human"):
+            return Score(None, None, "this goal has no human reward")
+        if self.one_function:
+            return Score(None, None, "the human reward is the bare fitness")
+        return human_normalised(*self.estimates.values())
+
+    @cached_property
+    def _winner(self) -> tuple[Estimate, bool]:
+        """The winner's result, and whether it is of training runs on fresh seeds.
+
+        Once it was trained again on fresh seeds, those alone count: the training run that it was
+        chosen by is the luckiest of many.
+        """
+        best = self.row.best_candidate
+        if best is None:
+            return self._estimate([]), False
+        again = self._of("winner", best)
+        fresh = self._estimate([training for training in again if training.reproduced is None])
+        if fresh.values:
+            return fresh, True
+        same = self._estimate(again)
+        return (same if same.values else self._estimate(self._of("candidate", best))), False
+
+    def _of(self, role: Role, candidate: int | None = None) -> list[TrainingRow]:
+        """The training runs of a role, of all candidates or one."""
+        return [
+            training
+            for training in self.trainings
+            if training.role == role and candidate in (None, training.candidate_id)
+        ]
+
+    def _estimate(self, trainings: Sequence[TrainingRow]) -> Estimate:
+        """The expected result of a reward on a fresh seed, from all its training runs."""
+        values = [training.reporting_fitness for training in trainings]
+        failed = sum(training.state == "failed" for training in trainings)
+        return estimate([value for value in values if value is not None], failed, self._bounds)
+
+    @cached_property
+    def _bounds(self) -> Bounds:
+        """The declared range of the fitness, unless a result shows that it is wrong."""
+        low, high = self.row.measure.get("range") or UNBOUNDED
+        values = [row.reporting_fitness for role in REWARDS for row in self._of(role)]
+        inside = all(within(value, (low, high)) for value in values if value is not None)
+        return (low, high) if inside else UNBOUNDED
+
+    # The live view
+
+    @cached_property
+    def lanes(self) -> list[Lane]:
+        """The newest generation, after earlier candidates that train again on a second seed."""
+        return [_candidate_lane(self.run, row, self.row.goal) for row in self._current]
+
+    @cached_property
+    def leader(self) -> Lane | None:
+        """The best candidate, under a name of its own; None if it is among `lanes`."""
+        if self.best is None or self.best.id in {row.id for row in self._current}:
+            return None
+        lane = _candidate_lane(self.run, self.best, self.row.goal)
+        return replace(lane, label="best", words=f"{lane.label}: {lane.words}")
+
+    @cached_property
+    def beside(self) -> list[Lane]:
+        """The baselines that train, and the published one in place of a human reward."""
+        trainings: dict[Role, list[TrainingRow]] = {
+            role: self.run.trainings(role) for role in BASELINES
+        }
+        lanes = [
+            _lane(self.run, BASELINES[role], "", rows)
+            for role, rows in trainings.items()
+            if any(row.state != "waiting" for row in rows)
+        ]
+        if self.yardstick and all(lane.label != self.yardstick.label for lane in lanes):
+            return [self.yardstick, *lanes]
+        return lanes
+
+    @cached_property
+    def human_fitness(self) -> float | None:
+        """What the human reward reaches: in this run's own training runs, else as published."""
+        trainings = self.run.trainings("human")
+        own = [row.ranking_fitness for row in trainings if row.ranking_fitness is not None]
+        return fmean(own) if own else self.yardstick.best if self.yardstick else None
+
+    @cached_property
+    def steps_taken(self) -> int:
+        """Environment steps of all training runs so far."""
+        return self.run.steps_taken()
+
+    @cached_property
+    def steps_remaining(self) -> int:
+        """Environment steps left in the training runs entered and the generations to come."""
+        if self.row.status == "finished":
+            return 0
+        # Without a configured plan the forecast covers only what is entered.
+        planned, candidates, steps = (
+            int(self.row.config.get(key) or 0) for key in ("generations", "candidates", "steps")
         )
+        later = max(0, planned - len(self.generations))
+        return self.run.steps_left() + later * candidates * steps
+
+    @cached_property
+    def _current(self) -> list[CandidateRow]:
+        newest = self.run.candidates(self.generations[-1].generation if self.generations else -1)
+        training = {
+            row.candidate_id for row in self.run.trainings("candidate") if row.state == "training"
+        }
+        again = sorted(training - {None} - {row.id for row in newest}, key=lambda n: n or 0)
+        return [*(self.run.candidate(number) for number in again if number), *newest]
+
+
+class CandidateSnapshot(Snapshot):
+    """A candidate with all that the run knows of it.
+
+    Args:
+        run: the run at the same moment.
+        number: which candidate.
+
+    Raises:
+        UsageError: the run has no such candidate.
+    """
+
+    def __init__(self, run: RunSnapshot, number: int) -> None:
+        self.run, self.number = run, number
+        self.row: CandidateRow = run.run.candidate(number)
+        self.folder: Path = run.run.candidate_folder(number)
+
+    @cached_property
+    def ranked(self) -> RankedCandidate | None:
+        """How it ranks; None without a result."""
+        return self.run.ranks.get(self.number)
+
+    @cached_property
+    def parents(self) -> list[CandidateRow]:
+        """The candidates it came from."""
+        return [self.run.run.candidate(parent) for parent in self.row.parents]
+
+    @cached_property
+    def children(self) -> list[int]:
+        """The numbers of the candidates that came from it."""
+        return [row.id for row in self.run.candidates if self.number in row.parents]
+
+    @cached_property
+    def drafts(self) -> list[DraftRow]:
+        """The versions that the critic sent back."""
+        return self.run.run.drafts(self.number)
+
+    @cached_property
+    def exchanges(self) -> list[ExchangeRow]:
+        """Questions to the language model about it, first to last."""
+        return self.run.run.exchanges_about(self.row.generation, self.row.slot)
+
+    @cached_property
+    def trainings(self) -> list[TrainingRow]:
+        """Its training runs, and those of the winner if it is that."""
+        return self.run.run.trainings(candidate=self.number)
+
+    @cached_property
+    def evaluations(self) -> dict[int, list[EvaluationRow]]:
+        """The evaluations of each training run, by the training's number."""
+        return {row.id: self.run.run.evaluations(row.id) for row in self.trainings}
+
+    @cached_property
+    def analysis(self) -> AnalysisRow:
+        """What is known of its policy and its program; empty parts if nothing is."""
+        return self.run.run.analysis(self.number) or AnalysisRow(self.number, {}, {}, {})
+
+    @cached_property
+    def videos(self) -> list[Path]:
+        """The films in its folder."""
+        return videos(self.folder)
+
+
+def live_snapshot(run: RunReader, yardstick: Lane | None = None) -> RunSnapshot:
+    """A run at one moment with what the live view shows, to be drawn later.
+
+    Args:
+        run: the run.
+        yardstick: the result of `published_human`.
+    """
+    with run.transaction():
+        return RunSnapshot(run, yardstick).read(
+            "row", "status", "lanes", "leader", "beside", "human_fitness", "generations", "events",
+            "usage", "steps_taken", "steps_remaining",
+        )  # fmt: skip
+
+
+def results_snapshot(run: RunReader) -> RunSnapshot:
+    """A run at one moment with its results, to be drawn later."""
+    with run.transaction():
+        return RunSnapshot(run).read(
+            "row", "status", "generations", "candidates", "ranks", "best", "estimates", "score",
+            "reproduced", "policy_fitness", "solved_in_search", "usage", "published_estimates",
+        )  # fmt: skip
 
 
 def published_human(run: RunReader) -> Lane | None:
@@ -130,47 +504,25 @@ def published_human(run: RunReader) -> Lane | None:
     return Lane("human", "published", None, None, mean, (mean,), words)
 
 
-def _baselines(run: RunReader) -> list[Lane]:
-    """What trains beside the candidates, once it has begun."""
-    beside: dict[Role, list[TrainingRow]] = {role: run.trainings(role) for role in BASELINES}
-    return [
-        _lane(run, BASELINES[role], "", rows)
-        for role, rows in beside.items()
-        if any(training.state != "waiting" for training in rows)
-    ]
-
-
-def _human(run: RunReader, yardstick: Lane | None) -> float | None:
-    """What the human reward reaches: in this run's own trainings, else as published."""
-    own = [t.ranking_fitness for t in run.trainings("human") if t.ranking_fitness is not None]
-    return fmean(own) if own else yardstick.best if yardstick else None
-
-
-def _leader(run: RunReader, row: RunRow, shown: Collection[int]) -> Lane | None:
-    """The best candidate of an earlier generation, under a name of its own."""
-    best = row.best_candidate
-    if best is None or best in shown:
-        return None
-    lane = _candidate(run, run.candidate(best), row.goal)
-    return replace(lane, label="best", words=f"{lane.label}: {lane.words}")
-
-
-def _candidate(run: RunReader, candidate: CandidateRow, goal: str) -> Lane:
-    trainings = run.trainings("candidate", candidate.id)
+def _candidate_lane(run: RunReader, candidate: CandidateRow, goal: str) -> Lane:
     words = last_line(candidate.failure or "") or thought_line(candidate.thought, goal)
-    lane = _lane(run, f"#{candidate.id}", words, trainings)
+    lane = _lane(run, f"#{candidate.id}", words, run.trainings("candidate", candidate.id))
     latest = lane.latest if candidate.fitness is None else candidate.fitness
     # What broke on the way has no fitness, however well it began.
     failed = candidate.state == "failed"
-    latest, best = (None, None) if failed else (latest, lane.best)
-    # What trained once may train again, on another seed.
-    state = "training" if lane.state == "training" else candidate.state
-    nearness = lane.nearness if candidate.progress is None else candidate.progress
-    return replace(lane, state=state, latest=latest, best=best, words=words, nearness=nearness)
+    return replace(
+        lane,
+        # What trained once may train again, on another seed.
+        state="training" if lane.state == "training" else candidate.state,
+        latest=None if failed else latest,
+        best=None if failed else lane.best,
+        words=words,
+        nearness=lane.nearness if candidate.progress is None else candidate.progress,
+    )
 
 
 def _lane(run: RunReader, label: str, words: str, trainings: list[TrainingRow]) -> Lane:
-    """Several trainings in one row: their joint progress, and the curve of the one that is on."""
+    """Several training runs in one row: their joint progress, and the curve of the current one."""
     if not trainings:
         return Lane(label, "proposed", None, None, None, (), words)
     done = sum(training.steps_done for training in trainings)
@@ -179,12 +531,11 @@ def _lane(run: RunReader, label: str, words: str, trainings: list[TrainingRow]) 
     state = next((s for s in ("training", "waiting", "finished") if s in states), "failed")
     current = [training for training in trainings if training.state == state][-1]
     seen = {training.id: run.evaluations(training.id) for training in trainings}
-    curves = {number: _curve(evaluations) for number, evaluations in seen.items()}
-    nearer = [e.progress for e in seen[current.id] if e.progress is not None]
+    curves = {number: tuple(row.fitness for row in rows) for number, rows in seen.items()}
+    nearer = [row.progress for row in seen[current.id] if row.progress is not None]
     # One that has just begun has nothing to show yet, but those before it may.
     curve = next(filter(None, (curves[current.id], *reversed(curves.values()))), ())
-    known = [value for value in curve if value is not None]
-    latest = known[-1] if known else None
+    latest = next((value for value in reversed(curve) if value is not None), None)
     if len(trainings) > 1:
         words = f"{states.count('finished')} of {len(states)} trained"
         shipped = [t.ranking_fitness for t in trainings if t.ranking_fitness is not None]
@@ -203,24 +554,8 @@ def _lane(run: RunReader, label: str, words: str, trainings: list[TrainingRow]) 
     )
 
 
-def _curve(evaluations: list[EvaluationRow]) -> tuple[float | None, ...]:
-    return tuple(evaluation.fitness for evaluation in evaluations)
-
-
-def remaining_steps(run: RunReader) -> int:
-    """Environment steps left in the trainings entered so far and the generations to come."""
-    row, generations = run.row(), run.generations()
-    if row.status == "finished":
-        return 0
-    # A configuration that does not say how much is planned leaves the forecast at what is entered.
-    planned, candidates, steps = (
-        int(row.config.get(key) or 0) for key in ("generations", "candidates", "steps")
-    )
-    return run.steps_left() + max(0, planned - len(generations)) * candidates * steps
-
-
 class Pace:
-    """How fast a count grows, from what it was at earlier looks."""
+    """How fast a count grows, from its values at earlier looks."""
 
     def __init__(self, window: float = 15.0) -> None:
         self._window = window
@@ -244,20 +579,5 @@ class Pace:
 
     def _between(self, start: tuple[float, int]) -> float:
         (then, before), (now, after) = start, self._looks[-1]
-        # A training that begins again takes its steps back.
+        # A training run that begins again takes its steps back.
         return max(after - before, 0) / (now - then) if now > then else 0.0
-
-
-Document = dict[str, Any]
-
-
-REWARDS = {"winner": "winner", "human": "human reward", "fitness_only": "bare fitness"}
-"""What people call the entries of `baselines`."""
-
-
-PUBLISHED = {"human": "human reward", "bare": "bare fitness", "random": "random actions"}
-"""Likewise of `published_baselines`."""
-
-
-UNMEASURED = "Nothing measured whether the goal is met: this search had no fitness."
-"""What stands in the place of results of a search without a fitness."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from eureka_agent.cli.environments import environments_document
+from eureka_agent.cli.catalogue import environments_document
 from eureka_agent.common.errors import UsageError
 from eureka_agent.views.terminal.tables import environment_view, environments_table
 

@@ -12,6 +12,7 @@ from eureka_agent.views.documents import candidate_document, run_document
 from eureka_agent.views.html import figures
 from eureka_agent.views.html.analysis_figures import analysis_plots
 from eureka_agent.views.html.figures import ancestors, best_so_far, children, label, outcome
+from eureka_agent.views.snapshot import RunSnapshot
 
 WINNER = 58
 """Of the synthetic run with 64 candidates."""
@@ -25,6 +26,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> RunReader:
 @pytest.fixture(scope="module")
 def document(reader: RunReader) -> dict[str, Any]:
     return run_document(reader)
+
+
+def comparison(reader: RunReader) -> figures.Figure:
+    return figures.comparison_figure(RunSnapshot(reader))
 
 
 def named(figure: dict[str, Any], name: str) -> dict[str, Any]:
@@ -69,8 +74,10 @@ def test_the_human_reward_is_a_line_at_its_fitness(document: dict[str, Any]) -> 
     assert trace["y"] == [6.1, 6.1]
 
 
-def test_the_comparison_shows_means_intervals_and_each_training(document: dict[str, Any]) -> None:
-    figure = figures.comparison_figure(document)
+def test_the_comparison_shows_means_intervals_and_each_training(
+    reader: RunReader, document: dict[str, Any]
+) -> None:
+    figure = comparison(reader)
     entry = document["comparison"]["human"]
     low, high = entry["interval"]
     mean, each = [trace for trace in figure["data"] if trace["name"] == "human reward"]
@@ -80,8 +87,8 @@ def test_the_comparison_shows_means_intervals_and_each_training(document: dict[s
     assert each["x"] == pytest.approx([BASELINES["human"], BASELINES["human"] + 0.2])
 
 
-def test_one_training_has_no_interval(document: dict[str, Any]) -> None:
-    (trace,) = (t for t in figures.comparison_figure(document)["data"] if t["name"] == "winner")
+def test_one_training_has_no_interval(reader: RunReader, document: dict[str, Any]) -> None:
+    (trace,) = (t for t in comparison(reader)["data"] if t["name"] == "winner")
     assert not trace["error_x"]["visible"]
 
 
@@ -195,7 +202,7 @@ def test_a_run_that_knows_nothing_of_its_rewards_draws_nothing_of_them() -> None
 def test_plotly_knows_every_figure(reader: RunReader, document: dict[str, Any]) -> None:
     trainings = candidate_document(reader, WINNER)["trainings"]
     drawn = [
-        figures.comparison_figure(document),
+        comparison(reader),
         figures.generations_figure(document, 6.1),
         figures.lineage_figure(document),
         figures.outcomes_figure(document),

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from eureka_agent.store import Run, RunReader, UsageRow
-from eureka_agent.views.live import INTERVAL, SHARE, LiveView, PlainView, progress_view, totals
-from eureka_agent.views.snapshot import Lane, Pace, read_facts, remaining_steps
+from eureka_agent.views.live import INTERVAL, SHARE, LiveView, PlainView, model_use, progress_view
+from eureka_agent.views.snapshot import Lane, Pace, RunSnapshot, live_snapshot
 
 
 def console(*, terminal: bool = False, width: int = 80) -> Console:
@@ -88,59 +88,59 @@ def test_the_view_suits_the_console(new_run: Run) -> None:
 
 
 def test_lanes_say_where_candidates_and_baselines_stand(full_run: Run) -> None:
-    facts = read_facts(full_run)
-    trained, rejected, failed = facts.lanes
+    seen = live_snapshot(full_run)
+    trained, rejected, failed = seen.lanes
     assert (trained.state, trained.progress, trained.latest) == ("finished", 1.0, 10.0)
     assert trained.curve == (5.0, 10.0)
     assert (rejected.state, rejected.progress) == ("rejected", None)
     assert failed.words.startswith("RewardFailed: not finite")
-    human, bare = facts.baselines
+    human, bare = seen.beside
     assert (human.label, human.state, human.words) == ("human", "finished", "mean of 3 trained")
     assert (bare.label, bare.state) == ("bare", "failed")
 
 
 def test_baselines_appear_when_they_begin_to_train(new_run: Run) -> None:
     training = new_run.add_training("human", 0, steps_total=10)
-    assert read_facts(new_run).baselines == ()
+    assert live_snapshot(new_run).beside == []
     new_run.start_training(training.id)
-    assert len(read_facts(new_run).baselines) == 1
+    assert len(live_snapshot(new_run).beside) == 1
 
 
 def test_what_remains_counts_open_trainings_and_generations_to_come(new_run: Run) -> None:
-    assert remaining_steps(new_run) == 2 * 3 * 1000
+    assert RunSnapshot(new_run).steps_remaining == 2 * 3 * 1000
     new_run.add_candidate(0, 0, "", designer="offline")
     training = new_run.add_training("candidate", 0, steps_total=1000, candidate=1)
     new_run.set_progress({training.id: 400})
-    assert remaining_steps(new_run) == 600 + 3 * 1000
+    assert RunSnapshot(new_run).steps_remaining == 600 + 3 * 1000
     new_run.fail_training(training.id, "not finite")
-    assert remaining_steps(new_run) == 3 * 1000
+    assert RunSnapshot(new_run).steps_remaining == 3 * 1000
 
 
 def test_a_finished_search_leaves_nothing_to_do(new_run: Run) -> None:
     new_run.set_status("finished")
-    assert remaining_steps(new_run) == 0
+    assert RunSnapshot(new_run).steps_remaining == 0
 
 
 def test_the_best_of_an_earlier_generation_stays_in_view(full_run: Run) -> None:
-    assert read_facts(full_run).leader is None
+    assert live_snapshot(full_run).leader is None
     full_run.add_candidate(1, 0, "", designer="offline")
-    leader = read_facts(full_run).leader
+    leader = live_snapshot(full_run).leader
     assert leader is not None
     assert (leader.label, leader.latest, leader.words[:3]) == ("best", 10.0, "#1:")
 
 
 def test_the_human_reward_is_a_yardstick_from_the_start(new_run: Run) -> None:
     published = Lane("human", "published", None, None, 5.0, (5.0,), "published")
-    facts = read_facts(new_run, published)
-    assert (facts.human, facts.baselines) == (5.0, (published,))
+    seen = live_snapshot(new_run, published)
+    assert (seen.human_fitness, seen.beside) == (5.0, [published])
     for seed, fitness in enumerate([6.0, 8.0]):
         own = new_run.add_training("human", seed, steps_total=10)
         new_run.start_training(own.id)
-        assert read_facts(new_run, published).human == (6.0 if seed else 5.0)
+        assert live_snapshot(new_run, published).human_fitness == (6.0 if seed else 5.0)
         new_run.finish_training(own.id, ranking_fitness=fitness, own_return=1, checkpoint_step=10)
-    facts = read_facts(new_run, published)
-    assert facts.human == 7.0
-    assert [lane.state for lane in facts.baselines] == ["finished"]
+    seen = live_snapshot(new_run, published)
+    assert seen.human_fitness == 7.0
+    assert [lane.state for lane in seen.beside] == ["finished"]
 
 
 def test_a_view_that_is_slow_looks_less_often(
@@ -161,12 +161,13 @@ def test_a_view_that_is_slow_looks_less_often(
     assert min(waits[1:]) >= 0.02 / SHARE
 
 
-def test_the_footer_tells_tokens_and_cost_where_a_model_was_asked() -> None:
-    assert totals(5000, 10.0, 60.0, None) == ["5,000 env steps", "10/s", "1 min 00 s"]
-    used = UsageRow("designer", 2, 12_000, 900, 0.5, 3.0)
-    assert totals(0, 0.0, 0.0, None, [used])[3:] == ["12 k + 900 tokens", "0.50 USD"]
-    unknown = UsageRow("repair", 1, 0, 0, None, 3.0)
-    assert totals(0, 0.0, 0.0, None, [used, unknown])[4] == "cost unknown"
+def test_the_footer_has_tokens_and_cost_if_a_model_was_asked(new_run: Run) -> None:
+    seen = RunSnapshot(new_run)
+    assert model_use(seen) == []
+    seen.usage = [UsageRow("designer", 2, 12_000, 900, 0.5, 3.0)]
+    assert model_use(seen) == ["12 k + 900 tokens", "0.50 USD"]
+    seen.usage += [UsageRow("repair", 1, 0, 0, None, 3.0)]
+    assert model_use(seen)[1] == "cost unknown"
 
 
 def test_pace_forgets_what_is_long_ago() -> None:

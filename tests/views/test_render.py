@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 
 from eureka_agent.store import Run, RunReader
 from eureka_agent.views.live import event_line, frame
-from eureka_agent.views.snapshot import read_facts
+from eureka_agent.views.snapshot import live_snapshot
 from eureka_agent.views.terminal.candidate import show_candidate
 from eureka_agent.views.terminal.run import final_summary, runs_table, show_run
 
@@ -36,7 +36,7 @@ def views(run: Run, width: int = 100, height: int = 40) -> dict[str, RenderableT
         "runs": runs_table(run.path.parent),
         "run": show_run(run),
         "end": final_summary(run),
-        "frame": frame(read_facts(run), ["footer"], width, height),
+        "frame": frame(live_snapshot(run), ["footer"], width, height),
         **{f"candidate {row.id}": show_candidate(run, row.id) for row in run.candidates()},
     }
 
@@ -107,7 +107,7 @@ def test_a_run_copied_without_its_files_is_shown_from_its_database(full_run: Run
         text = " ".join(draw(show_candidate(run, 1)).split())
         assert "def compute_reward" in text
         assert "(missing;" in text
-        assert draw(frame(read_facts(run), ["footer"], 80, 24))
+        assert draw(frame(live_snapshot(run), ["footer"], 80, 24))
 
 
 def test_a_candidate_shows_its_reflection(full_run: Run) -> None:
@@ -147,26 +147,26 @@ def test_a_frame_fits_the_terminal(full_run: Run, width: int, height: int, lanes
     for number in range(lanes):
         full_run.add_candidate(1, number, "", designer="offline")
         full_run.event("proposed", "proposed", number + 1)
-    text = draw(frame(read_facts(full_run), ["footer"], width, height), width)
+    text = draw(frame(live_snapshot(full_run), ["footer"], width, height), width)
     assert len(text.splitlines()) < height
     assert text.splitlines()[-1] == "footer"
     assert ("more" in text) == (lanes == 40)
 
 
 def test_a_frame_marks_what_reaches_the_human_reward(full_run: Run) -> None:
-    text = draw(frame(read_facts(full_run), [], 100, 40))
+    text = draw(frame(live_snapshot(full_run), [], 100, 40))
     human = full_run.trainings("human")
     assert [training.ranking_fitness for training in human] == [20.0, 22.0, 24.0]
     assert re.search(r"^#1 .*  10\.00    10\.00  ", text, re.MULTILINE)
     full_run.set_result(1, fitness=22.5, own_return=3.0, checkpoint_step=1000)
-    marked = draw(frame(read_facts(full_run), [], 100, 40))
+    marked = draw(frame(live_snapshot(full_run), [], 100, 40))
     assert re.search(r"^#1 .*  22\.50▲   10\.00  ", marked, re.MULTILINE)
     assert re.search(r"^human .*  22\.00    24\.00  ", text, re.MULTILINE)
 
 
 def test_the_footer_goes_on_as_many_lines_as_it_needs(full_run: Run) -> None:
     footer = ["a" * 20, "b" * 20, "c" * 20]
-    lines = draw(frame(read_facts(full_run), footer, 50, 24), 50).splitlines()
+    lines = draw(frame(live_snapshot(full_run), footer, 50, 24), 50).splitlines()
     assert lines[-2:] == [f"{'a' * 20}  ·  {'b' * 20}", "c" * 20]
     assert len(lines) < 24
 

@@ -14,11 +14,11 @@ from eureka_agent.store.rows import Role
 from eureka_agent.views.dashboard.pages import run_summary
 from eureka_agent.views.dashboard.source import Source
 from eureka_agent.views.documents import (
-    best_first,
     candidate_document,
     comparison_document,
     run_document,
 )
+from eureka_agent.views.snapshot import RunSnapshot
 from eureka_agent.views.terminal.candidate import show_candidate
 from eureka_agent.views.terminal.run import final_summary, runs_table, show_run
 from eureka_agent.views.terminal.run_comparison import comparison_view
@@ -361,8 +361,7 @@ def test_candidates_are_listed_as_they_rank_by_all_their_seeds(folder: Path) -> 
         made.run.finish_training(
             training.id, ranking_fitness=value, own_return=0.0, checkpoint_step=1
         )
-    document = made.document
-    listed = [row["id"] for row in best_first(document["candidates"])]
+    listed = [row.id for row in RunSnapshot(made.run).best_first]
     assert listed == [3, 2, 1] == [standing.row.id for standing in ranking(made.run)]
     text = " ".join(draw(show_candidate(made.run, 1)).split())
     assert "Ranking fitness 0.500, the mean of 2 seeds (0.900 first)" in text

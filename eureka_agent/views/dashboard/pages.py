@@ -11,7 +11,6 @@ from rich.text import Text
 from eureka_agent.common.text import (
     count,
     duration,
-    money,
     number,
     percent,
     plural,
@@ -20,15 +19,14 @@ from eureka_agent.common.text import (
     terminal_program,
     terminal_text,
     thought_line,
-    tokens,
     value_range,
 )
 from eureka_agent.store import EvaluationRow, GenerationRow, TrainingRow
-from eureka_agent.views.dashboard.source import Details, Overview, Source
+from eureka_agent.views.dashboard.source import Source
 from eureka_agent.views.dashboard.widgets import Chart, Curve, Pages, Point
 from eureka_agent.views.documents import exchange_name
 from eureka_agent.views.live import event_line, generation_line
-from eureka_agent.views.snapshot import Document
+from eureka_agent.views.snapshot import PUBLISHED, CandidateSnapshot, RunSnapshot
 from eureka_agent.views.terminal.candidate import analysis_sections
 from eureka_agent.views.terminal.parts import (
     STATES,
@@ -41,9 +39,9 @@ from eureka_agent.views.terminal.parts import (
     status_text,
     verdict,
 )
-from eureka_agent.views.terminal.run import Results, best_title, verdict_view
+from eureka_agent.views.terminal.run import Results, best_title, model_usage, verdict_view
 from eureka_agent.views.terminal.tables import setting_text
-from eureka_agent.views.verdict import comparison_notes, standing_words
+from eureka_agent.views.verdict import comparison_notes, standing_words, why_first
 
 EVENTS = 200
 SUMMARY_EVENTS = 5
@@ -76,7 +74,7 @@ def unreadable(source: Source) -> RenderableType:
     return Text(terminal_text(source.failure), "red")
 
 
-def run_summary(source: Source, overview: Overview) -> RenderableType:
+def run_summary(source: Source, overview: RunSnapshot) -> RenderableType:
     """How a run stands: what happens now, its results, its course and what it took."""
     row = overview.row
     parts: list[RenderableType] = [Text(terminal_line(row.goal))]
@@ -86,13 +84,13 @@ def run_summary(source: Source, overview: Overview) -> RenderableType:
         parts.append(Text.assemble(("▸ ", "cyan"), terminal_line(row.phase)))
     if row.failure:
         parts.append(Text(terminal_text(row.failure), "red"))
-    document = source.document()
-    if document is not None:
-        parts += [Text(), verdict_view(document)]
-        if document["best"] and document["best"]["why"]:
-            first = f"Candidate {document['best']['candidate']} stands first"
-            parts.append(Text(f"{first}: {terminal_line(document['best']['why'])}."))
-        parts += [Text(), _results(document), Text(), _spent(document, overview)]
+    run = source.results()
+    if run is not None:
+        parts += [Text(), verdict_view(run)]
+        if reason := why_first(run, row.best_candidate):
+            first = f"Candidate {row.best_candidate} stands first"
+            parts.append(Text(f"{first}: {terminal_line(reason)}."))
+        parts += [Text(), _results(run), Text(), _spent(run)]
     if _has_fitness(overview):
         parts += [Text(), Text("Ranking fitness by generation", "bold"), _course(overview)]
     lines: list[RenderableType] = [event_line(event) for event in source.events(SUMMARY_EVENTS)]
@@ -101,48 +99,42 @@ def run_summary(source: Source, overview: Overview) -> RenderableType:
     return Group(*parts)
 
 
-def _results(document: Document) -> RenderableType:
+def _results(run: RunSnapshot) -> RenderableType:
     """The winner beside the baselines, and how far that can be trusted."""
-    results = Results(document, published=True)
-    if not document["measured"]:
-        return Text(" ".join(comparison_notes(document)))
+    results = Results(run, published=True)
+    notes = " ".join(comparison_notes(run))
+    if not run.measured:
+        return Text(notes)
     if not results:
         return Text("Nothing has been compared yet.", "dim")
-    return Group(results, Text(" ".join(comparison_notes(document)), "dim"))
+    return Group(results, Text(notes, "dim"))
 
 
-def _spent(document: Document, overview: Overview) -> RenderableType:
-    usage = document["usage"]
+def _spent(run: RunSnapshot) -> RenderableType:
     lines = [
-        f"{plural(len(overview.candidates), 'candidate')} in "
-        f"{plural(len(overview.generations), 'generation')}",
-        f"{count(document['env_steps'])} steps, {duration(document['wall_seconds'])}, "
-        f"{count(document['env_steps_per_second'])} steps per second in training",
+        f"{plural(len(run.candidates), 'candidate')} in "
+        f"{plural(len(run.generations), 'generation')}",
+        f"{count(run.row.env_steps)} steps, {duration(run.row.wall_seconds)}, "
+        f"{count(run.steps_per_second)} steps per second in training",
+        *model_usage(run),
     ]
-    if usage["calls"]:
-        used = tokens(usage["prompt_tokens"], usage["completion_tokens"])
-        lines.append(
-            f"{plural(usage['calls'], 'answer')} of the language model, {used} tokens, "
-            f"{money(usage['cost'])}"
-        )
     return Text("\n".join(lines))
 
 
 def best(source: Source) -> RenderableType:
     """The program that leads, and where it and its policy are."""
-    document = source.document()
-    found = document and document["best"]
-    if not document or not found:
+    run = source.results()
+    if not run or not run.best:
         return Text("No candidate has been trained to the end yet.", "dim")
-    title = best_title(document)
-    head = Text.assemble(f"{title}: ", (f"candidate {found['candidate']}", "bold"))
-    if found["why"]:
-        head.append(f", {terminal_line(found['why'])}")
-    paths = [path_text(path) for key in ("reward_path", "policy_path") if (path := found[key])]
-    return Group(head, Text(), code(found["text"], numbers=True), Text(), *paths)
+    head = Text.assemble(f"{best_title(run)}: ", (f"candidate {run.best.id}", "bold"))
+    if reason := why_first(run, run.best.id):
+        head.append(f", {terminal_line(reason)}")
+    paths = [run.path / "best" / "reward.py", *([run.policy] if run.policy else [])]
+    lines = [path_text(str(path)) for path in paths]
+    return Group(head, Text(), code(run.best.text, numbers=True), Text(), *lines)
 
 
-def _course(overview: Overview) -> Chart:
+def _course(overview: RunSnapshot) -> Chart:
     """The best and the mean fitness of each generation."""
     curves = []
     for name, style in (("best", "green"), ("mean", "blue")):
@@ -152,7 +144,7 @@ def _course(overview: Overview) -> Chart:
     return Chart(curves, HEIGHT, x="generation {}")
 
 
-def generations(overview: Overview) -> RenderableType:
+def generations(overview: RunSnapshot) -> RenderableType:
     """All generations in numbers."""
     if not overview.generations:
         return Text("Nothing has been proposed yet.", "dim")
@@ -162,7 +154,7 @@ def generations(overview: Overview) -> RenderableType:
     return Group(_course(overview), Text(), *lines)
 
 
-def _has_fitness(overview: Overview) -> bool:
+def _has_fitness(overview: RunSnapshot) -> bool:
     """Whether a fitness of any candidate is known."""
     return any(row.best is not None for row in overview.generations)
 
@@ -173,7 +165,7 @@ def events(source: Source) -> RenderableType:
     return Group(*lines) if lines else Text("Nothing has happened yet.", "dim")
 
 
-def reward_comparison(overview: Overview) -> RenderableType:
+def reward_comparison(overview: RunSnapshot) -> RenderableType:
     """What the rewards say of each other, and how far each is from the human reward."""
     known = overview.reward_comparison
     if known is None:
@@ -187,15 +179,15 @@ def reward_comparison(overview: Overview) -> RenderableType:
         share, distance = known.peers.get(str(row.id)), distances.get(row.id)
         if share is not None or distance is not None:
             alarm = Text("pleases its own reward alone", "red") if row.id in alarmed else ""
-            _, standing = overview.ranks.get(row.id, (0, None))
-            values = (number(standing.value if standing else None),) if fitness else ()
+            ranked = overview.ranks.get(row.id)
+            values = (number(ranked.value if ranked else None),) if fitness else ()
             table.add_row(str(row.id), *values, percent(share), number(distance), alarm)
     parts: list[RenderableType] = [Text(f"- {terminal_line(sentence)}") for sentence in known.said]
     note = "Distance between what programs ask for: 0 is the same, 1 the contrary."
     return Group(*parts, Text(), table, Text(note, "dim"))
 
 
-def settings(overview: Overview) -> RenderableType:
+def settings(overview: RunSnapshot) -> RenderableType:
     """The resolved configuration."""
     table = plain_table("setting", "~value")
     for name, value in overview.row.config.items():
@@ -203,30 +195,27 @@ def settings(overview: Overview) -> RenderableType:
     return table
 
 
-def generation_pages(overview: Overview, row: GenerationRow) -> Pages:
+def generation_pages(overview: RunSnapshot, row: GenerationRow) -> Pages:
     """The page on one generation."""
     return {"Summary": lambda: generation(overview, row)}
 
 
-def generation(overview: Overview, row: GenerationRow) -> RenderableType:
+def generation(overview: RunSnapshot, row: GenerationRow) -> RenderableType:
     """A generation: its numbers, and its candidates from the best to the worst."""
-    members = [each for each in overview.candidates if each.generation == row.generation]
-    last = len(overview.ranks) + 1
-    members.sort(key=lambda each: (overview.ranks.get(each.id, (last, None))[0], each.id))
-    measured = _has_fitness(overview)
-    standings = {number: standing for number, (_, standing) in overview.ranks.items()}
-    known = [standings[each.id] for each in members if each.id in standings]
-    dense = measured and any(standing.progress is not None for standing in known)
+    members = [each for each in overview.best_first if each.generation == row.generation]
+    measured, ranks = _has_fitness(overview), overview.ranks
+    known = [ranks[each.id] for each in members if each.id in ranks]
+    dense = measured and any(ranked.progress is not None for ranked in known)
     heading = ">ranking fitness" if measured else ">done"
     table = plain_table(">#", "from", "state", heading, *([">progress"] if dense else []), "~")
     for each in members:
         parents = " ".join(f"#{parent}" for parent in each.parents)
-        done = overview.progress.get(each.id)
-        standing = standings.get(each.id)
-        value = standing.value if standing and measured else None
+        done = overview.training_progress.get(each.id)
+        ranked = ranks.get(each.id)
+        value = ranked.value if ranked and measured else None
         fitness = number(value) if done is None else percent(done)
         words = foreign(thought_line(each.thought, overview.row.goal))
-        nearer = [number(standing.progress if standing else None)] if dense else []
+        nearer = [number(ranked and ranked.progress)] if dense else []
         table.add_row(str(each.id), parents, state_text(each.state), fitness, *nearer, words)
     numbers = f"{row.finished} of {row.candidates} trained, {row.rejected} rejected, "
     numbers += f"{row.failed} failed."
@@ -240,17 +229,16 @@ DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 ROLES = {"candidate": "Training", "winner": "Trained again"}
 
 
-def candidate_heading(details: Details, goal: str) -> Text:
+def candidate_heading(details: CandidateSnapshot, goal: str) -> Text:
     """Which candidate it is and how it stands, on one line."""
-    row = details.candidate
+    row = details.row
     line = Text.assemble((f"Candidate {row.id}", "bold"), "  ", state_text(row.state))
-    value = details.standing["ranking_value"]
-    if row.fitness is not None and value is not None:
-        line.append(f", ranking fitness {number(value)}")
+    if row.fitness is not None and details.ranked:
+        line.append(f", ranking fitness {number(details.ranked.value)}")
     return line.append(f"  {thought_line(row.thought, goal)}", "dim")
 
 
-def candidate_pages(details: Details) -> Pages:
+def candidate_pages(details: CandidateSnapshot) -> Pages:
     """The pages on a candidate by title, in the order of the keys that open them."""
     pages = {
         "Facts": candidate_summary,
@@ -267,9 +255,9 @@ def candidate_pages(details: Details) -> Pages:
     return {title: lambda draw=draw: draw(details) for title, draw in pages.items()}
 
 
-def candidate_summary(details: Details) -> RenderableType:
+def candidate_summary(details: CandidateSnapshot) -> RenderableType:
     """What it is, where it comes from, how it did, and where its files are."""
-    row = details.candidate
+    row = details.row
     parts: list[RenderableType] = []
     parts += [Text(terminal_line(text)) for text in (row.thought, row.note) if text]
     if row.lesson:
@@ -283,7 +271,7 @@ def candidate_summary(details: Details) -> RenderableType:
     if row.twin is not None:
         table.add_row("equivalent to", f"#{row.twin}")
     table.add_row("written by", foreign(row.designer))
-    said = standing_words(details.standing)
+    said = standing_words(row, details.ranked)
     if said:
         table.add_row("result", said)
     if row.own_return is not None:
@@ -304,20 +292,20 @@ def candidate_summary(details: Details) -> RenderableType:
     return Group(*parts)
 
 
-def program(details: Details) -> RenderableType:
+def program(details: CandidateSnapshot) -> RenderableType:
     """The reward program."""
-    if not details.candidate.text.strip():
+    if not details.row.text.strip():
         return Text("There is no program: the model's answer held none.", "dim")
-    return code(details.candidate.text, numbers=True)
+    return code(details.row.text, numbers=True)
 
 
-def differences(details: Details) -> RenderableType:
+def differences(details: CandidateSnapshot) -> RenderableType:
     """What was changed, from each parent to this program."""
     if not details.parents:
         return Text("It has no parent to compare with.", "dim")
     parts: list[RenderableType] = []
     for parent in details.parents:
-        texts = parent.text, details.candidate.text
+        texts = parent.text, details.row.text
         old, new = (terminal_program(text).splitlines() for text in texts)
         lines = list(unified_diff(old, new, lineterm="", n=3))[2:]
         table = Table.grid()
@@ -331,9 +319,9 @@ def differences(details: Details) -> RenderableType:
     return Group(*parts)
 
 
-def criticism(details: Details) -> RenderableType:
+def criticism(details: CandidateSnapshot) -> RenderableType:
     """What the critic found in this program and in the versions that it sent back."""
-    row = details.candidate
+    row = details.row
     found = verdict(row.verdict, row.text) if row.verdict else Text("Nothing to mend.", "dim")
     if row.state == "proposed":
         found = Text("Not checked yet.", "dim")
@@ -344,7 +332,7 @@ def criticism(details: Details) -> RenderableType:
     return Group(*parts)
 
 
-def curves(details: Details) -> RenderableType:
+def curves(details: CandidateSnapshot) -> RenderableType:
     """Fitness beside the human reward, and the program's own return, as training went on."""
     measured = _measured(details)
     parts: list[RenderableType] = []
@@ -377,7 +365,7 @@ def curves(details: Details) -> RenderableType:
     return Group(*parts)
 
 
-def components(details: Details) -> RenderableType:
+def components(details: CandidateSnapshot) -> RenderableType:
     """What each component paid per step as training went on, weighted."""
     evaluations = _latest(details)
     if not any(e.components for e in evaluations):
@@ -396,7 +384,7 @@ def components(details: Details) -> RenderableType:
     return Group(*parts)
 
 
-def diagnostics(details: Details) -> RenderableType:
+def diagnostics(details: CandidateSnapshot) -> RenderableType:
     """What the trainer says of itself: a line for each measure."""
     evaluations = _latest(details)
     names = dict.fromkeys(name for e in evaluations for name in e.diagnostics)
@@ -416,22 +404,22 @@ def diagnostics(details: Details) -> RenderableType:
     return table
 
 
-def failures(details: Details) -> RenderableType:
+def failures(details: CandidateSnapshot) -> RenderableType:
     """How its policy's episodes fail, what its program pays, and what a model says of both."""
     known = details.analysis
-    sections = analysis_sections(known.failures, known.lens, known.opinion) if known else []
+    sections = analysis_sections(known.failures, known.lens, known.opinion)
     if not sections:
         return Text("Its policy has not been looked at.", "dim")
     return Group(*sections)
 
 
-def reflection(details: Details) -> RenderableType:
+def reflection(details: CandidateSnapshot) -> RenderableType:
     """What its training taught, as the next generation was told."""
-    text = details.candidate.reflection
+    text = details.row.reflection
     return Text(terminal_text(text)) if text else Text("There is no reflection yet.", "dim")
 
 
-def conversation(details: Details) -> RenderableType:
+def conversation(details: CandidateSnapshot) -> RenderableType:
     """What the language model was asked and what it answered, first to last."""
     if not details.exchanges:
         return Text("No language model was asked for this candidate.", "dim")
@@ -442,7 +430,8 @@ def conversation(details: Details) -> RenderableType:
         about = "about " if exchange.estimated else ""
         tokens = f"{about}{exchange.prompt_tokens:,} + {exchange.completion_tokens:,} tokens"
         cost = "" if exchange.cost is None else f", {exchange.cost:.4f} USD"
-        line = f"{name} by {terminal_line(exchange.model)}: {tokens}, {duration(exchange.seconds)}{cost}"
+        model, time = terminal_line(exchange.model), duration(exchange.seconds)
+        line = f"{name} by {model}: {tokens}, {time}{cost}"
         parts += [Text(line, "bold"), Text()]
         # A repair's question begins with all that was said before to the author.
         for message in exchange.messages[seen if exchange.role == "repair" else 0 :]:
@@ -461,25 +450,26 @@ def _said(role: str, text: str) -> RenderableType:
     )
 
 
-def _measured(details: Details) -> bool:
+def _measured(details: CandidateSnapshot) -> bool:
     """Whether a fitness of any of its policies is known."""
     return any(e.fitness is not None for rows in details.evaluations.values() for e in rows)
 
 
-def _fitness(details: Details, height: int = 8) -> Chart:
+def _fitness(details: CandidateSnapshot, height: int = 8) -> Chart:
     """The candidate's fitness by step beside the human reward's, as far as either is known."""
     own = _curve([details.evaluations[t.id] for t in details.trainings if t.role == "candidate"])
     again = _curve([details.evaluations[t.id] for t in details.trainings if t.role == "winner"])
     drawn = [
-        Curve(f"#{details.candidate.id}", own, "green"),
+        Curve(f"#{details.row.id}", own, "green"),
         Curve("trained again", again, "magenta", dotted=True),
     ]
-    human = _curve(details.human)
+    human = _curve(details.run.human_curves)
+    published = dict(details.run.published_estimates).get(PUBLISHED["human"])
     end = max((curve.points[-1][0] for curve in drawn if curve.points), default=0.0)
     if human:
         drawn.append(Curve("human reward", human, "blue", dotted=True))
-    elif details.published is not None and end:
-        level = ((0.0, details.published), (end, details.published))
+    elif published and published.mean is not None and end:
+        level = ((0.0, published.mean), (end, published.mean))
         drawn.append(Curve("human reward, published", level, "blue", dotted=True))
     return Chart(drawn, height)
 
@@ -498,7 +488,7 @@ def _points(pairs: Iterable[tuple[int, float | None]]) -> tuple[Point, ...]:
     return tuple((float(step), value) for step, value in pairs if value is not None)
 
 
-def _latest(details: Details) -> list[EvaluationRow]:
+def _latest(details: CandidateSnapshot) -> list[EvaluationRow]:
     """The evaluations of the candidate's own training in the search, the first seed's."""
     return next((rows for rows in details.evaluations.values() if rows), [])
 

@@ -1,6 +1,6 @@
 """The list of the dashboard: runs, generations and candidates as a tree that keeps its place."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, Literal
@@ -12,9 +12,9 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from eureka_agent.common.text import last_line, number, percent, terminal_line, thought_line
-from eureka_agent.store import CandidateRow, GenerationRow
-from eureka_agent.views.dashboard.source import Overview, Source
-from eureka_agent.views.documents import Places
+from eureka_agent.store import CandidateRow, GenerationRow, RankedCandidate
+from eureka_agent.views.dashboard.source import Source
+from eureka_agent.views.snapshot import RunSnapshot
 from eureka_agent.views.terminal.parts import RUN_STYLES, STATES
 
 Grouping = Literal["generation", "lineage", "nothing"]
@@ -82,11 +82,12 @@ class Arrangement:
         words = self.words.casefold().split()
         return [row for row in candidates if all(_holds(row, word) for word in words)]
 
-    def _sorted(self, candidates: list[CandidateRow], ranks: Places) -> list[CandidateRow]:
+    def _sorted(
+        self, candidates: list[CandidateRow], ranks: Mapping[int, RankedCandidate]
+    ) -> list[CandidateRow]:
         def place(row: CandidateRow) -> tuple[int, int]:
             """The best first, then those without a result."""
-            rank, _ = ranks.get(row.id, (len(ranks) + 1, None))
-            return rank, row.id
+            return ranks[row.id].rank if row.id in ranks else len(ranks) + 1, row.id
 
         keys: dict[Sorting, Callable[[CandidateRow], tuple[float, ...]]] = {
             "number": lambda row: (row.id,),
@@ -97,7 +98,7 @@ class Arrangement:
         return sorted(candidates, key=keys[self.sorting])
 
     def _by_generation(
-        self, index: int, overview: Overview, shown: Sequence[CandidateRow]
+        self, index: int, overview: RunSnapshot, shown: Sequence[CandidateRow]
     ) -> list[Branch]:
         """Generations with their candidates; the newest first where those are."""
         under: dict[int, list[Branch]] = {}
@@ -118,7 +119,7 @@ class Arrangement:
         return branches[::-1] if self.sorting == "newest" else branches
 
     def _by_lineage(
-        self, index: int, overview: Overview, shown: Sequence[CandidateRow]
+        self, index: int, overview: RunSnapshot, shown: Sequence[CandidateRow]
     ) -> list[Branch]:
         """Each candidate under the first of its parents that is shown."""
         leaves = {row.id: _leaf(index, overview, row) for row in shown}
@@ -130,7 +131,7 @@ class Arrangement:
         return tops
 
 
-def _flat(index: int, overview: Overview, shown: Sequence[CandidateRow]) -> list[Branch]:
+def _flat(index: int, overview: RunSnapshot, shown: Sequence[CandidateRow]) -> list[Branch]:
     return [_leaf(index, overview, row) for row in shown]
 
 
@@ -142,7 +143,7 @@ def _holds(row: CandidateRow, word: str) -> bool:
     return any(word in text.casefold() for text in texts)
 
 
-def _run_label(source: Source, overview: Overview) -> Text:
+def _run_label(source: Source, overview: RunSnapshot) -> Text:
     label = Text.assemble((terminal_line(source.name), "bold"), "  ")
     if source.failure:
         return label.append("unreadable", "red")
@@ -157,14 +158,14 @@ def _generation_label(row: GenerationRow) -> Text:
     )
 
 
-def _leaf(index: int, overview: Overview, row: CandidateRow) -> Branch:
+def _leaf(index: int, overview: RunSnapshot, row: CandidateRow) -> Branch:
     """The line of a candidate: state, number, fitness or what stands in its way, parents, words."""
     symbol, word, style = STATES[row.state]
     leads = row.id == overview.row.best_candidate
-    _, standing = overview.ranks.get(row.id, (0, None))
-    said = word if row.fitness is None or standing is None else number(standing.value)
-    if row.id in overview.progress:
-        said = percent(overview.progress[row.id])
+    ranked = overview.ranks.get(row.id)
+    said = word if row.fitness is None or ranked is None else number(ranked.value)
+    if row.id in overview.training_progress:
+        said = percent(overview.training_progress[row.id])
     parents = f"  ← {' '.join(f'#{parent}' for parent in row.parents)}" if row.parents else ""
     label = _styled(
         ("★" if leads else symbol, style),

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from eureka_agent.common.text import last_line, number, terminal_line
-from eureka_agent.views.snapshot import PUBLISHED
+from eureka_agent.views.snapshot import RunSnapshot
 from eureka_agent.views.terminal.run import compared
 
 Figure = dict[str, Any]
@@ -128,37 +128,14 @@ COMPARED = {"human reward": HUMAN, "bare fitness": BARE}
 SEARCHED, AGAIN = ("in the search", COLOURS[0]), ("trained again", COLOURS[4])
 
 
-def comparison_figure(document: Document) -> Figure:
-    """Each training of the winner and of what it is measured against, with means and intervals.
-
-    Args:
-        document: of the run, as `run_document` gives it.
-    """
-    rows = [
-        (
-            name,
-            COMPARED.get(name, WINNER),
-            entry["mean"],
-            entry["interval"] or (None, None),
-            entry["values"],
-        )
-        for name, entry in compared(document)
-        if entry["mean"] is not None
-    ]
-    published = document["published_baselines"] or {}
-    rows += [
-        (
-            f"{name}, published",
-            QUIET,
-            entry["mean"],
-            (entry.get("low"), entry.get("high")),
-            entry["values"],
-        )
-        for key, name in PUBLISHED.items()
-        if (entry := published.get(key)) and entry["mean"] is not None
-    ]
+def comparison_figure(run: RunSnapshot) -> Figure:
+    """Each training of the winner and of what it is measured against, with means and intervals."""
+    rows = [(name, COMPARED.get(name, WINNER), entry) for name, entry in compared(run)]
+    rows += [(f"{name}, published", QUIET, entry) for name, entry in run.published_estimates]
+    known = [(*row, row[-1].mean) for row in rows if row[-1].mean is not None]
     data = []
-    for name, colour, mean, (low, high), values in rows:
+    for name, colour, entry, mean in known:
+        values, (low, high) = entry.values, entry.interval or (None, None)
         bars = {"visible": low is not None, "symmetric": False, "thickness": 1, "width": 0}
         if low is not None and high is not None:
             bars |= {"array": [high - mean], "arrayminus": [mean - low]}
@@ -167,8 +144,8 @@ def comparison_figure(document: Document) -> Figure:
         each = {"color": colour, "size": 11, "opacity": 0.6}
         if len(values) > 1:
             data.append(points(list(values), [name] * len(values), name, marker=each))
-    height = 90 + 42 * len(rows)
-    names = [row[0] for row in rows]
+    height = 90 + 42 * len(known)
+    names = [row[0] for row in known]
     axis = {"autorange": "reversed", "automargin": True, "categoryarray": names}
     ground = layout("reporting fitness", "", height, showlegend=False)
     ground["yaxis"] |= axis | {"categoryorder": "array", "type": "category"}

@@ -16,7 +16,7 @@ from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import command
 from eureka_agent.store import RunReader
 from eureka_agent.store.folder import require_replaceable, videos, write_atomically
-from eureka_agent.views.documents import best_first, candidate_document, exchange_name, run_document
+from eureka_agent.views.documents import describe_candidate, describe_run, exchange_name
 from eureka_agent.views.html import figures, words
 from eureka_agent.views.html.analysis_figures import analysis_plots, profile_figures
 from eureka_agent.views.html.contents import (
@@ -29,7 +29,7 @@ from eureka_agent.views.html.contents import (
 )
 from eureka_agent.views.html.figures import Figure, children
 from eureka_agent.views.html.words import highlighted
-from eureka_agent.views.snapshot import Document
+from eureka_agent.views.snapshot import CandidateSnapshot, Document, RunSnapshot
 from eureka_agent.views.terminal.run import compared, mean_title, trainings_text, winner_name
 from eureka_agent.views.verdict import ranking_words, standing_words
 
@@ -68,29 +68,31 @@ def write_report(run: RunReader, path: Path | None = None) -> Path:
     return path
 
 
-def report_page(run: RunReader) -> str:
+def report_page(reader: RunReader) -> str:
     """The report of a run as it is at one moment, as HTML."""
-    with run.transaction():
-        document = run_document(run)
-        config = run.row().config
+    with reader.transaction():
+        run = RunSnapshot(reader)
+        document = describe_run(run)
         passages = Passages()
-        document["candidates"] = best_first(document["candidates"])
-        candidates = [_candidate(run, row, passages) for row in document["candidates"]]
-        human = _human_trainings(run)
-        found = analysis_plots(run.reward_comparison(), document["generations"])
+        rows = {row["id"]: row for row in document["candidates"]}
+        document["candidates"] = [rows[row.id] for row in run.best_first]
+        candidates = [_candidate(run, row.id, passages) for row in run.best_first]
+        human = _human_trainings(reader)
+        found = analysis_plots(run.reward_comparison, document["generations"])
     environment = _environment()
-    plots = _run_plots(document, human)
+    plots = _run_plots(run, document, human)
     opened = _opened(environment, candidates, human)
-    best = (document["best"] or {}).get("candidate")
+    best = run.row.best_candidate
     plots |= {reward_comparison.key: reward_comparison.figure for reward_comparison in found}
     return environment.get_template("report.html.j2").render(
         run=document,
-        config=config,
+        seen=run,
+        config=run.row.config,
         winner=next((entry for entry in candidates if entry["id"] == best), None),
         winner_plots=opened[str(best)]["plots"] if best is not None else {},
-        video=winner_video(run, best),
-        picture=winner_picture(run, best),
-        films=_films(run, candidates),
+        video=winner_video(reader, best),
+        picture=winner_picture(reader, best),
+        films=_films(reader, candidates),
         few=ALL_SHOWN,
         dense=any(row["ranking_progress"] is not None for row in candidates),
         insights=found,
@@ -104,10 +106,13 @@ def report_page(run: RunReader) -> str:
     )
 
 
-def _candidate(run: RunReader, row: Document, passages: Passages) -> Document:
+def _candidate(run: RunSnapshot, number: int, passages: Passages) -> Document:
     """A candidate in full, with what the language model was asked about it."""
-    exchanges = run.exchanges_about(row["generation"], row["slot"])
-    return candidate_document(run, row["id"]) | {"asked": new_messages(exchanges, passages)}
+    candidate = CandidateSnapshot(run, number)
+    return describe_candidate(candidate) | {
+        "standing": standing_words(candidate.row, candidate.ranked),
+        "asked": new_messages(candidate.exchanges, passages),
+    }
 
 
 def _opened(
@@ -155,10 +160,8 @@ def _environment() -> Environment:
         "command": command,
         "compared": compared,
         "exchange_name": exchange_name,
-        "published": words.published,
         "notes": words.notes,
         "ranking_words": ranking_words,
-        "standing_words": standing_words,
         "trainings_text": trainings_text,
         "mean_title": mean_title,
         "winner_name": winner_name,
@@ -189,10 +192,10 @@ def _human_trainings(run: RunReader) -> list[Document]:
     ]
 
 
-def _run_plots(document: Document, human: list[Document]) -> dict[str, Figure]:
+def _run_plots(run: RunSnapshot, document: Document, human: list[Document]) -> dict[str, Figure]:
     """The plots of the run as a whole, those that have something to show."""
     known = [t["ranking_fitness"] for t in human if t["ranking_fitness"] is not None]
-    plots = {"comparison": figures.comparison_figure(document)}
+    plots = {"comparison": figures.comparison_figure(run)}
     if document["candidates"]:
         level = fmean(known) if known else None
         if document["measured"]:

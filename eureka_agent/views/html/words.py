@@ -11,7 +11,7 @@ from pygments.lexers import PythonLexer
 
 from eureka_agent.common import text as forms
 from eureka_agent.common.text import count, number, terminal_program
-from eureka_agent.views.snapshot import PUBLISHED
+from eureka_agent.views.snapshot import RunSnapshot
 from eureka_agent.views.verdict import comparison_notes
 
 Document = Mapping[str, Any]
@@ -50,19 +50,12 @@ def shown(value: object) -> str:
     return str(value)
 
 
-def published(document: Document) -> list[tuple[str, Document]]:
-    """What came with the environment."""
-    entries = document["published_baselines"] or {}
-    return [(name, entries[key]) for key, name in PUBLISHED.items() if entries.get(key)]
-
-
-def notes(document: Document) -> list[str]:
+def notes(run: RunSnapshot) -> list[str]:
     """How far the comparison can be trusted, a sentence each."""
-    compared = document["comparison"]["winner"]["values"]
-    if document["measured"] and document["best"] and not compared:
-        ranking = number(document["best"]["ranking_mean"])
+    if run.measured and run.row.best_candidate and not run.winner.values:
+        ranking = number(run.ranking_mean)
         return [f"Not compared yet. Its ranking fitness is {ranking}; being chosen flatters it."]
-    return comparison_notes(dict(document)) + _published_notes(document["published_baselines"])
+    return comparison_notes(run) + _published_notes(run.published)
 
 
 def _published_notes(entry: Document | None) -> list[str]:

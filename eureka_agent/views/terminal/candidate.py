@@ -1,4 +1,4 @@
-"""`show RUN CANDIDATE`: a candidate, drawn for a terminal from its document."""
+"""`show RUN CANDIDATE`: a candidate, drawn for a terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +18,10 @@ from eureka_agent.common.text import (
     terminal_text,
     value_range,
 )
-from eureka_agent.store import RunReader
+from eureka_agent.store import EvaluationRow, RunReader, TrainingRow
 from eureka_agent.store.reading import AUTHOR_ROLES
-from eureka_agent.views.documents import candidate_document, exchange_name
-from eureka_agent.views.snapshot import Document
+from eureka_agent.views.documents import exchange_name
+from eureka_agent.views.snapshot import CandidateSnapshot, Document, RunSnapshot
 from eureka_agent.views.terminal.parts import (
     STATES,
     code,
@@ -33,126 +33,126 @@ from eureka_agent.views.terminal.parts import (
     state_text,
     verdict,
 )
-from eureka_agent.views.verdict import standing_words
+from eureka_agent.views.verdict import standing_words, why_first
 
 
-def show_candidate(run: RunReader, candidate: int) -> RenderableType:
-    """A candidate: its program, the critic's verdict, its trainings.
+def show_candidate(reader: RunReader, number: int) -> RenderableType:
+    """A candidate: its program, the critic's findings, its training runs.
 
     Raises:
         UsageError: the run has no such candidate.
     """
-    document = candidate_document(run, candidate)
-    head = Text.assemble(
-        (f"Candidate {candidate}", "bold"),
-        f" of {terminal_line(document['run'])}, {origin(document)}  ",
-        state_text(document["state"]),
-    )
-    lesson = f"Lesson: {document['lesson']}" if document["lesson"] else ""
-    for line in (document["thought"], document["note"], lesson):
-        if line:
-            head.append(f"\n{terminal_line(line)}")
-    if document["state"] == "finished":
-        head.append(f"\n{standing_words(document).capitalize()}.")
-        if document["why"]:
-            head.append(f"\nFirst of all candidates: {terminal_line(document['why'])}.")
-    parts: list[RenderableType] = [head, Text(), code(document["text"], numbers=True), Text()]
-    if document["failure"] and not (document["state"] == "rejected" and document["verdict"]):
-        parts.append(section("Why it failed", Text(terminal_text(document["failure"]).rstrip())))
-    if document["verdict"]:
-        parts.append(section("What the critic found", verdict(document["verdict"])))
-    if document["exchanges"]:
-        parts.append(section("How it was written", _conversation(document)))
-    for training in document["trainings"]:
-        parts += _training_parts(training)
-    parts += analysis_sections(document["failures"], document["lens"], document["opinion"])
-    if document["reflection"]:
-        parts.append(section("Reflection", Text(terminal_text(document["reflection"]))))
-    parts.append(_place(document["reward_path"]))
-    return Group(*parts)
+    with reader.transaction():
+        run = RunSnapshot(reader)
+        candidate = CandidateSnapshot(run, number)
+        row = candidate.row
+        head = Text.assemble(
+            (f"Candidate {number}", "bold"),
+            f" of {terminal_line(run.name)}, {origin(row)}  ",
+            state_text(row.state),
+        )
+        for line in (row.thought, row.note, f"Lesson: {row.lesson}" if row.lesson else ""):
+            if line:
+                head.append(f"\n{terminal_line(line)}")
+        if row.state == "finished":
+            head.append(f"\n{standing_words(row, candidate.ranked).capitalize()}.")
+            if reason := why_first(run, number):
+                head.append(f"\nFirst of all candidates: {terminal_line(reason)}.")
+        parts: list[RenderableType] = [head, Text(), code(row.text, numbers=True), Text()]
+        if row.failure and not (row.state == "rejected" and row.verdict):
+            parts.append(section("Why it failed", Text(terminal_text(row.failure).rstrip())))
+        if row.verdict:
+            parts.append(section("What the critic found", verdict(row.verdict)))
+        if candidate.exchanges:
+            parts.append(section("How it was written", _conversation(candidate)))
+        parts += [
+            _training(training, candidate.evaluations[training.id])
+            for training in candidate.trainings
+        ]
+        known = candidate.analysis
+        parts += analysis_sections(known.failures, known.lens, known.opinion)
+        if row.reflection:
+            parts.append(section("Reflection", Text(terminal_text(row.reflection))))
+        parts.append(_place(candidate.folder / "reward.py"))
+        return Group(*parts)
 
 
-def _conversation(document: Document) -> RenderableType:
-    """The model's answers in order, and what the critic found in those that went back."""
-    drafts = {draft["attempt"]: draft["verdict"] for draft in document["drafts"]}
+def _conversation(candidate: CandidateSnapshot) -> RenderableType:
+    """The model's answers in order, and the critic's findings in those that went back."""
+    drafts = {draft.attempt: draft.verdict for draft in candidate.drafts}
     parts: list[RenderableType] = []
-    for exchange in document["exchanges"]:
-        attempt = exchange["attempt"]
-        name = exchange_name(exchange["role"], attempt)
-        tokens = f"{exchange['prompt_tokens']} + {exchange['completion_tokens']} tokens"
-        model = terminal_line(exchange["model"])
-        parts.append(Text(f"{name} by {model}: {tokens}, {duration(exchange['seconds'])}"))
-        if exchange["role"] in AUTHOR_ROLES and attempt in drafts:
-            parts.append(Padding(verdict(drafts[attempt]), (0, 0, 0, 2)))
-    folder = str(Path(document["reward_path"]).parent)
-    return Group(*parts, _place(folder, "prompts and replies: "))
+    for exchange in candidate.exchanges:
+        name = exchange_name(exchange.role, exchange.attempt)
+        used = f"{exchange.prompt_tokens} + {exchange.completion_tokens} tokens"
+        model = terminal_line(exchange.model)
+        parts.append(Text(f"{name} by {model}: {used}, {duration(exchange.seconds)}"))
+        if exchange.role in AUTHOR_ROLES and exchange.attempt in drafts:
+            parts.append(Padding(verdict(drafts[exchange.attempt]), (0, 0, 0, 2)))
+    return Group(*parts, _place(candidate.folder, "prompts and replies: "))
 
 
-def _place(path: str, what: str = "") -> Text:
-    """Where something lies; a run may have been copied without its files."""
-    missing = "" if Path(path).exists() else " (missing; this is from the run's database)"
+def _place(path: Path, what: str = "") -> Text:
+    """A path, and whether it is missing: a run may have been copied without its files."""
+    missing = "" if path.exists() else " (missing; this is from the run's database)"
     return path_text(f"{what}{path}{missing}")
 
 
-def _training_parts(training: Document) -> list[RenderableType]:
-    """The curves of a training and what the reward paid for at the shipped checkpoint."""
-    name = "Training" if training["role"] == "candidate" else "Trained again alone"
-    title = f"{name}, seed {training['seed']}: {STATES[training['state']][1]}"
-    title += f", {count(training['steps_done'])} of {count(training['steps_total'])} steps"
-    if training["reporting_fitness"] is not None:
-        title += f", reporting fitness {number(training['reporting_fitness'])}"
+def _training(training: TrainingRow, evaluations: Sequence[EvaluationRow]) -> RenderableType:
+    """The curves of a training run and what the reward paid for at the selected checkpoint."""
+    name = "Training" if training.role == "candidate" else "Trained again alone"
+    title = f"{name}, seed {training.seed}: {STATES[training.state][1]}"
+    title += f", {count(training.steps_done)} of {count(training.steps_total)} steps"
+    if training.reporting_fitness is not None:
+        title += f", reporting fitness {number(training.reporting_fitness)}"
     parts: list[RenderableType] = []
-    if training["failure"]:
-        parts.append(Text(terminal_text(training["failure"]).rstrip(), "red"))
-    evaluations = training["evaluations"]
+    if training.failure:
+        parts.append(Text(terminal_text(training.failure).rstrip(), "red"))
     if evaluations:
-        parts.append(_curves(evaluations, training["checkpoint_step"]))
-        shipped = [e for e in evaluations if e["step"] == training["checkpoint_step"]]
-        parts += [Text(), *_shipped_parts((shipped or evaluations)[-1])]
-    return [section(title, Group(*parts))]
+        parts.append(_curves(evaluations, training.checkpoint_step))
+        selected = [row for row in evaluations if row.step == training.checkpoint_step]
+        parts += [Text(), *_components((selected or evaluations)[-1])]
+    return section(title, Group(*parts))
 
 
-def _curves(evaluations: Sequence[Document], checkpoint: int | None) -> RenderableType:
-    lines = []
-    kinds = [("fitness", "ranking fitness"), ("progress", "progress"), ("own_return", "own return")]
-    for key, name in kinds:
-        curve = [evaluation[key] for evaluation in evaluations]
-        if curve.count(None) == len(curve):
-            continue
-        low, high = value_range([curve])
-        scale = f"{number(low)} to {number(high)}"
-        lines.append(Text(f"{name:<16} {sparkline(curve, low, high)}  {scale}"))
-    columns = {
-        key: heading
-        for key, heading in (("fitness", ">fitness"), ("progress", ">progress"))
-        if any(evaluation[key] is not None for evaluation in evaluations)
+def _curves(evaluations: Sequence[EvaluationRow], checkpoint: int | None) -> RenderableType:
+    curves = {
+        name: [getattr(row, name) for row in evaluations]
+        for name in ("fitness", "progress", "own_return")
     }
-    table = plain_table(">step", *columns.values(), ">own return", ">length", ">ended early", "")
-    for evaluation in evaluations:
+    curves = {name: curve for name, curve in curves.items() if curve.count(None) < len(curve)}
+    lines = []
+    for name, curve in curves.items():
+        low, high = value_range([curve])
+        title = "ranking fitness" if name == "fitness" else name.replace("_", " ")
+        drawn = sparkline(curve, low, high)
+        lines.append(Text(f"{title:<16} {drawn}  {number(low)} to {number(high)}"))
+    columns = [name for name in ("fitness", "progress") if name in curves]
+    headings = [f">{name}" for name in columns]
+    table = plain_table(">step", *headings, ">own return", ">length", ">ended early", "")
+    for row in evaluations:
         table.add_row(
-            count(evaluation["step"]),
-            *(number(evaluation[key]) for key in columns),
-            number(evaluation["own_return"]),
-            number(evaluation["episode_length"]),
-            percent(evaluation["ended_early"]),
-            Text("shipped", "green") if evaluation["step"] == checkpoint else "",
+            count(row.step),
+            *(number(getattr(row, name)) for name in columns),
+            number(row.own_return),
+            number(row.episode_length),
+            percent(row.ended_early),
+            Text("shipped", "green") if row.step == checkpoint else "",
         )
     return Group(*lines, Text(), table)
 
 
-def _shipped_parts(evaluation: Document) -> list[RenderableType]:
+def _components(evaluation: EvaluationRow) -> list[RenderableType]:
+    """What the components paid at an evaluation, and the trainer's diagnostics."""
     parts: list[RenderableType] = []
-    if evaluation["components"]:
+    if evaluation.components:
         table = plain_table("component", ">mean", ">min", ">max", ">share")
-        for name, values in evaluation["components"].items():
+        for name, values in evaluation.components.items():
             numbers = (number(values.get(key)) for key in ("mean", "min", "max"))
             table.add_row(foreign(name), *numbers, percent(values.get("share")))
-        parts += [
-            table,
-            Text(f"weighted, per step, after {count(evaluation['step'])} steps", "dim"),
-        ]
-    if evaluation["diagnostics"]:
-        words = (f"{name} {number(value)}" for name, value in evaluation["diagnostics"].items())
+        steps = count(evaluation.step)
+        parts += [table, Text(f"weighted, per step, after {steps} steps", "dim")]
+    if evaluation.diagnostics:
+        words = (f"{name} {number(value)}" for name, value in evaluation.diagnostics.items())
         parts.append(Text(terminal_text(", ".join(words)), "dim"))
     return parts
 

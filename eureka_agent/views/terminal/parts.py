@@ -17,6 +17,7 @@ from rich.text import Text
 
 from eureka_agent.common.paths import shorten_paths
 from eureka_agent.common.text import terminal_line, terminal_program, terminal_text
+from eureka_agent.store import CandidateRow
 from eureka_agent.views.snapshot import Document
 
 PIPED_WIDTH = 120
@@ -117,10 +118,10 @@ def code(text: str, *, numbers: bool = False) -> RenderableType:
     )
 
 
-def origin(document: Document) -> str:
-    """Where a candidate comes from, in words."""
-    parents = ", ".join(f"#{parent}" for parent in document["parents"])
-    return f"generation {document['generation']}" + (f", from {parents}" if parents else "")
+def origin(candidate: CandidateRow) -> str:
+    """The generation and the parents of a candidate, in words."""
+    parents = ", ".join(f"#{parent}" for parent in candidate.parents)
+    return f"generation {candidate.generation}" + (f", from {parents}" if parents else "")
 
 
 def state_text(state: str) -> Text:

@@ -1,4 +1,4 @@
-"""Tables for the terminal that are not about one run: settings, environments, played episodes, cleaning."""
+"""What the terminal shows beside runs: settings, environments, played episodes, cleaning."""
 
 import math
 import statistics
