@@ -446,6 +446,16 @@ class CandidateSnapshot(Snapshot):
         """Questions to the language model about it, first to last."""
         return self.run.run.exchanges_about(self.row.generation, self.row.slot)
 
+    @property
+    def new_messages(self) -> list[list[Document]]:
+        """The messages of each exchange that are new in it: a repair repeats the conversation."""
+        found, seen = [], 0
+        for exchange in self.exchanges:
+            found.append(exchange.messages[seen if exchange.role == "repair" else 0 :])
+            if exchange.role == "designer":
+                seen = len(exchange.messages) + 1  # with these and an answer each repair begins
+        return found
+
     @cached_property
     def trainings(self) -> list[TrainingRow]:
         """Its training runs, and those of the winner if it is that."""

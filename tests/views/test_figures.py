@@ -11,7 +11,7 @@ from eureka_agent.store import RewardComparisonRow, RunReader
 from eureka_agent.views.documents import candidate_document, run_document
 from eureka_agent.views.html import figures
 from eureka_agent.views.html.analysis_figures import analysis_plots
-from eureka_agent.views.html.figures import ancestors, best_so_far, children, label, outcome
+from eureka_agent.views.html.figures import ancestors, label, outcome
 from eureka_agent.views.snapshot import RunSnapshot
 
 WINNER = 58
@@ -64,9 +64,11 @@ def test_the_best_so_far_never_falls_and_ends_at_the_winner(document: dict[str, 
 
 
 def test_a_later_generation_that_is_worse_does_not_lower_the_best_so_far() -> None:
-    rows = [{"generation": g, "fitness": f} for g, f in ((1, 1.0), (0, 3.0), (3, 4.0))]
-    assert best_so_far(rows) == ([0, 1, 3], [3.0, 3.0, 4.0])
-    assert best_so_far([]) == ([], [])
+    best = ((0, 3.0), (1, 1.0), (2, None), (3, 4.0))
+    generations = [{"generation": g, "best": b, "mean": b} for g, b in best]
+    document = {"candidates": [], "generations": generations, "best": None}
+    trace = named(figures.generations_figure(document, None), "best so far")
+    assert (trace["x"], trace["y"]) == ([0, 1, 3], [3.0, 3.0, 4.0])
 
 
 def test_the_human_reward_is_a_line_at_its_fitness(document: dict[str, Any]) -> None:
@@ -104,14 +106,10 @@ def test_lineage_joins_every_candidate_to_its_parents(document: dict[str, Any]) 
     assert ancestors({row["id"]: row for row in document["candidates"]}, WINNER) == {10, 26, 42, 58}
 
 
-def test_descent_in_a_circle_or_from_nobody_ends() -> None:
+def test_ancestors_are_found_in_a_circle_and_without_a_candidate() -> None:
     rows = {1: {"parents": (2,)}, 2: {"parents": (1, 9)}}
     assert ancestors(rows, 1) == {1, 2}
     assert ancestors(rows, None) == set()
-    assert children([{"id": 2, "parents": (1,)}, {"id": 3, "parents": (1, 2)}]) == {
-        1: [2, 3],
-        2: [3],
-    }
 
 
 def test_component_and_fitness_curves_hold_the_evaluations(reader: RunReader) -> None:
