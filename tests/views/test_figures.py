@@ -186,7 +186,7 @@ def test_the_matrix_and_the_distances_are_drawn_where_the_run_has_them() -> None
         reward_comparison(matrix=matrix, distances=distances, said=["#2 may exploit."])
     )
     assert first.figure["data"][0]["z"] == matrix["z"]
-    assert first.said == ("#2 may exploit.",)
+    assert first.conclusions == ("#2 may exploit.",)
     assert second.figure["data"][0]["z"] == [[0.0, 0.4], [0.4, 0.0], [0.2, None]]
     assert second.figure["data"][0]["y"] == ["#1", "#2", "human reward"]
 

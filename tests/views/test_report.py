@@ -102,7 +102,7 @@ def test_only_the_report_s_own_scripts_may_run(page: str, finished: Path) -> Non
     (nonce,) = set(re.findall(r"nonce-([\w-]+)'", page))
     scripts = [attrs for tag, attrs in Page(page).tags if tag == "script"]
     assert [attrs.get("nonce") for attrs in scripts] == [None, None, nonce]
-    assert nonce not in read(finished)  # nobody can know it beforehand
+    assert nonce not in read(finished)  # it cannot be known beforehand
 
 
 def test_hostile_text_is_shown_and_never_markup(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Checks of what an environment defines: words, times, model, signals, resets, observation, ends.
 
-The first ones look at what is written, the others at what it gives for worlds that run.
+The first checks read the definition, the others run worlds and examine what they give.
 """
 
 import re
@@ -38,6 +38,15 @@ SHORTEST_S, LONGEST_S = 0.2, 300.0
 """Of an episode."""
 FINEST_S, COARSEST_S = 0.001, 0.25
 """Of a control step."""
+RESETS = 64
+"""First states that are checked."""
+CONTACT_RESETS = 8
+"""First states of these that are checked for contacts."""
+OUTSIDE = 0.05
+"""Fraction of a joint's range by which a first state may lie outside it."""
+DIVERGED_FRACTION = 1e-3
+"""Fraction of all steps from which broken physics are an error."""
+HUGE = 1e4
 UNITS = ("rad", "kg", "m", "s", "N", "J", "W", "Pa", "Hz", "K", "A", "V", "1")
 
 _FACTOR = rf"(?:{'|'.join(UNITS)})(?:\^-?\d|[²³])?"
@@ -51,6 +60,8 @@ _KIND_UNITS = {
     "force": ("N", "N m"),
 }
 _SECRET_WORDS = ("fitness", "reward")
+_SCALAR_JOINTS = (2, 3)  # slides and hinges
+_QUATERNIONS = {0: 3, 1: 0}  # free and ball joints: where in their positions it begins
 
 
 def check_loading(subject: EnvironmentUnderTest) -> Findings:
@@ -61,7 +72,7 @@ def check_loading(subject: EnvironmentUnderTest) -> Findings:
 
 
 def check_words(subject: EnvironmentUnderTest) -> Findings:
-    """What a designer reads is there, and gives nothing away."""
+    """The texts for a designer exist, and do not give the fitness away."""
     environment = subject.environment
     task = environment.task.strip() if isinstance(environment.task, str) else ""
     if not task:
@@ -70,7 +81,7 @@ def check_words(subject: EnvironmentUnderTest) -> Findings:
         yield note(f"`task` has {len(task)} characters.", "Say it in one sentence.")
     for name in ("robot", "start"):
         if not getattr(environment, name):
-            yield note(f"`{name}` is empty.", f"Write {name} = ...: it helps whoever designs.")
+            yield note(f"`{name}` is empty.", f"Write {name} = ...: it helps a designer.")
     for path in sorted(subject.folder.iterdir()):
         marked = placeholder_lines(path) if path.suffix in (".py", ".md") else []
         if marked:
@@ -95,7 +106,7 @@ def check_words(subject: EnvironmentUnderTest) -> Findings:
 
 
 def check_times(subject: EnvironmentUnderTest) -> Findings:
-    """Control step and time limit are such that something can happen."""
+    """Control step and time limit have plausible lengths."""
     environment = subject.environment
     substeps, steps = environment.substeps, environment.episode_steps
     for name, value in (("substeps", substeps), ("episode_steps", steps)):
@@ -132,7 +143,7 @@ def check_model(subject: EnvironmentUnderTest) -> Findings:
 
 
 def check_actions(subject: EnvironmentUnderTest) -> Findings:
-    """There is something to act with, and its range is known."""
+    """There are actuators, and their ranges are known."""
     environment = subject.environment
     if not environment.action_size:
         yield failed(
@@ -158,7 +169,7 @@ def check_signals(subject: EnvironmentUnderTest) -> Findings:
     if seen.error is not None and not seen.signals:
         yield failed(seen.error.message, seen.error.remedy)  # one of them raises
         return
-    # Worlds whose signals do not fit together cannot be made: what was given out says why.
+    # Worlds whose signals do not fit together cannot be made: their outputs show why.
     for signal in environment.signals_described:
         yield from _check_declared(signal)
         value = seen.signals.get(signal.name)
@@ -168,7 +179,7 @@ def check_signals(subject: EnvironmentUnderTest) -> Findings:
                 f"{signal.name} gives None.", "Return the tensor at the end of the method."
             )
         elif not isinstance(value, torch.Tensor) or list(value.shape) != expected:
-            shape = list(getattr(value, "shape", [])) if isinstance(value, torch.Tensor) else value
+            shape = list(value.shape) if isinstance(value, torch.Tensor) else value
             yield failed(
                 f"{signal.name} is declared {signal.shape} and gives {shape} for N = {worlds}.",
                 "Say size=... in its decorator as it is, or choose columns: x[:, 0] is [N].",
@@ -203,22 +214,8 @@ def _check_declared(signal: Signal) -> Findings:
         )
 
 
-RESETS = 64
-"""First states that are looked at."""
-LOOKED_INTO = 8
-"""Of those, for contacts."""
-OUTSIDE = 0.05
-"""Of a joint's range, by which a first state may lie outside it."""
-DIVERGED_SHARE = 1e-3
-"""Of all steps, from which broken physics are an error."""
-HUGE = 1e4
-
-_SCALAR_JOINTS = (2, 3)  # slides and hinges
-_QUATERNIONS = {0: 3, 1: 0}  # free and ball joints: where in their positions it begins
-
-
 def check_resets(subject: EnvironmentUnderTest) -> Findings:
-    """First states are random, possible, and no ends."""
+    """First states are random and possible, and no episode is over there."""
     environment, model = subject.environment, subject.environment.model
     qpos, qvel = environment.reset(ResetNoise(mix(1, torch.arange(RESETS))))
     again, _ = environment.reset(ResetNoise(mix(1, torch.arange(RESETS))))
@@ -249,7 +246,7 @@ def check_resets(subject: EnvironmentUnderTest) -> Findings:
             f"{int(ended.sum())} of {RESETS} episodes are over as they begin.",
             "Begin further away from the limits of `terminated`, or move those.",
         )
-    yield ok(f"{RESETS} looked at: random, possible, and none is an end.")
+    yield ok(f"{RESETS} first states: random, possible, and none is an end.")
 
 
 def _check_possible(subject: EnvironmentUnderTest, qpos: np.ndarray) -> Findings:
@@ -277,13 +274,13 @@ def _check_possible(subject: EnvironmentUnderTest, qpos: np.ndarray) -> Findings
                     f"Begin inside them: put column {address} of the positions there in reset.",
                 )
     key = subject.environment.keyframe_number
-    worst, names = max(deepest_contact(model, pose, key) for pose in qpos[:LOOKED_INTO])
+    worst, names = max(deepest_contact(model, pose, key) for pose in qpos[:CONTACT_RESETS])
     if worst > MAX_OVERLAP:
         yield failed(
             f"{names} overlap at the start, by {worst:.2f} of the smaller one's size.",
             "Begin higher or further apart, or keep these geoms from colliding.",
         )
-    gap, constraint = max(broken_constraint(model, pose, key) for pose in qpos[:LOOKED_INTO])
+    gap, constraint = max(broken_constraint(model, pose, key) for pose in qpos[:CONTACT_RESETS])
     if constraint:
         write = 'Write keyframe = "NAME" in env.py to begin with the mocap poses of a keyframe; or '
         yield failed(
@@ -299,16 +296,16 @@ def check_physics(subject: EnvironmentUnderTest) -> Findings:
     if steps < subject.recorded_steps:
         yield note(
             f"Stopped after {steps:,} of {subject.recorded_steps:,} steps of {WORLDS} worlds, as "
-            f"these took {RECORDING_S:g} s; all that follows saw no more.",
+            f"these took {RECORDING_S:g} s; the checks that follow saw no more.",
             "A larger timestep, fewer contacts and simpler collision geoms make it faster.",
         )
     if not count:
         yield ok(f"{diverged.numel():,} steps, none broke.")
         return
     which = [style for style, part in STYLES.items() if diverged[:, part].any()]
-    said = f"The physics broke in {count} of {diverged.numel():,} steps, under {which[0]}."
+    message = f"The physics broke in {count} of {diverged.numel():,} steps, under {which[0]}."
     hint = "Take a smaller timestep, more joint damping or armature, or weaker actuators."
-    yield (failed if count > DIVERGED_SHARE * diverged.numel() else note)(said, hint)
+    yield (failed if count > DIVERGED_FRACTION * diverged.numel() else note)(message, hint)
 
 
 def check_values(subject: EnvironmentUnderTest) -> Findings:
@@ -348,10 +345,7 @@ def check_observation(subject: EnvironmentUnderTest) -> Findings:
     seen = subject.recording.observations[~subject.recording.diverged]
     if not torch.isfinite(seen).all():
         columns = (~torch.isfinite(seen)).any(0).nonzero()[:, 0].tolist()
-        yield failed(
-            f"Columns {columns} of the observation are not always finite.",
-            KEEP_FINITE,
-        )
+        yield failed(f"Columns {columns} of the observation are not always finite.", KEEP_FINITE)
         return
     large = (seen.abs().amax(0) > HUGE).nonzero()[:, 0].tolist()
     if large:
@@ -363,7 +357,7 @@ def check_observation(subject: EnvironmentUnderTest) -> Findings:
 
 
 def check_ends(subject: EnvironmentUnderTest) -> Findings:
-    """Early ends are said in words, can be reached, and are not the rule at once."""
+    """Early ends are described in words, can be reached, and do not come at once."""
     environment = subject.environment
     worlds = 3
     ended = environment.terminated(subject.first_outputs(worlds).state)
@@ -392,7 +386,7 @@ def check_ends(subject: EnvironmentUnderTest) -> Findings:
             "See whether `terminated` is written and its limit is within reach.",
         )
     elif early.any():
-        share, middle = float(early.float().mean()), int(lengths[early].float().median())
-        yield ok(f"{share:.0%} of the worlds ended early, half of these within {middle} steps.")
+        fraction, median = float(early.float().mean()), int(lengths[early].float().median())
+        yield ok(f"{fraction:.0%} of the worlds ended early, half of these within {median} steps.")
     else:
         yield ok("Episodes last to their time limit.")

@@ -1,4 +1,4 @@
-"""Checks of what an environment pays: its fitness, and the reward that a person wrote for it."""
+"""Checks of the fitness of an environment, and of the reward that a person wrote for it."""
 
 import torch
 from torch import Tensor
@@ -19,11 +19,11 @@ from eureka_agent.reward import RewardFailed, RewardRejected, did_you_mean, pars
 from eureka_agent.reward.signals import parameter_names
 
 LAST_STEPS = 5
-"""Of an episode that ends early: what a dive consists of."""
+"""Last steps of an episode that ends early, in which a dive would pay."""
 FEW = 0.02
 """Fraction of the steps lived worth more than an end, below which an end is the best there is."""
 SLACK = 0.1
-"""Of the spread of the fitness per step: what an end may be worth more than living on average."""
+"""Standard deviations of the fitness per step by which an end may exceed the mean step."""
 _SCALES = (0.0, 0.01, 0.1, 1.0, 10.0)
 """Sizes of made-up signals, which show whether anything changes a fitness."""
 
@@ -80,7 +80,7 @@ def check_fitness(subject: EnvironmentUnderTest) -> Findings:
 
 
 def check_early_end(subject: EnvironmentUnderTest) -> Findings:
-    """Neither a dive nor an early death pays."""
+    """Neither a dive nor an early end pays."""
     fitness, recording = subject.fitness, subject.recording
     early = recording.early
     if not early.any():
@@ -119,7 +119,7 @@ def check_early_end(subject: EnvironmentUnderTest) -> Findings:
 
 
 def check_human_reward(subject: EnvironmentUnderTest) -> Findings:
-    """The human reward is a reward program, and pays something finite."""
+    """The human reward is a reward program with finite values."""
     path = subject.folder / "human_reward.py"
     if not path.is_file():
         yield note("There is no human_reward.py.", "Write one: searches are compared with it.")

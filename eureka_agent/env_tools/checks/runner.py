@@ -59,11 +59,11 @@ def check_environment(
         steps: control steps of 32 worlds under random and extreme actions; an episode at least.
         warp: whether to compare with MuJoCo Warp, too.
         progress: called with the name of each check as it begins, and with how far it is.
-        found: called with each finding as soon as it is known.
+        found: called with each finding at once.
 
     Returns:
         Findings in the order of `CHECKS`. A property that holds has one `ok`; what breaks several
-        checks is said once, and what cannot be loaded is not checked further.
+        checks is reported once, and what cannot be loaded is not checked further.
     """
     running = ""
 
@@ -72,16 +72,16 @@ def check_environment(
 
     subject = EnvironmentUnderTest(folder, steps, warp, watch)
     findings: list[CheckFinding] = []
-    said: set[str] = set()
+    reported: set[str] = set()
     for running, check in CHECKS.items():
         progress(running, "")
         news = run_check(running, check, subject)
         for finding in news:
-            if finding.message not in said:
+            if finding.message not in reported:
                 findings.append(finding)
                 found(finding)
         broken = {finding.message for finding in news if finding.outcome == "failed"}
-        said |= broken
+        reported |= broken
         if running == "loading" and broken:
             break
     return findings

@@ -1,4 +1,4 @@
-"""The environment under check, and what it does under all kinds of actions."""
+"""The environment under test, what it does under all kinds of actions, and findings about it."""
 
 import functools
 import time
@@ -28,7 +28,7 @@ from eureka_agent.environment.source_files import foreign_code
 
 WORLDS = 32
 LONGEST_HOLD = 16
-"""Control steps for which an action is held at most: short ones average out and move little."""
+"""Most control steps for which an action is held: short ones average out and move little."""
 LONGEST_RECORDING = 5_000
 RECORDING_S, REPETITION_S = 20.0, 2.5
 """Seconds after which a recording stops, and which a repetition of its beginning should take."""
@@ -42,7 +42,7 @@ STYLES = {
     "all actions -1": slice(29, 30),
     "all actions 0": slice(30, 32),
 }
-"""What the worlds of a recording do."""
+"""How the worlds of a recording act."""
 
 
 KEEP_FINITE = "Keep roots, logarithms and divisors away from what they cannot take."

@@ -45,9 +45,9 @@ class Joint:
 
 
 class ModelInspection:
-    """The robot in a compiled model, and what else there is.
+    """The robot in a compiled model, and the other objects.
 
-    The robot is the tree of bodies that most driven joints belong to.
+    The robot is the tree of bodies with the most driven joints.
 
     Args:
         model: one whose bodies, joints and geoms have names.
@@ -112,7 +112,7 @@ class ModelInspection:
 
     @property
     def end_bodies(self) -> list[str]:
-        """Bodies whose ends get a position; the root where nothing else would have one."""
+        """Bodies whose ends get a position; the root if nothing else would have one."""
         return self.ends or ([] if self.travels else [self.root])
 
     def body_of(self, joint: Joint) -> str:
@@ -278,7 +278,7 @@ def _joined(model: mujoco.MjModel) -> Iterator[tuple[int, int]]:
 
 
 def _between(model: mujoco.MjModel, bodies: list[int]) -> set[int]:
-    """Joints that move some bodies against each other; against the world if it is one."""
+    """Joints that move bodies relative to each other, a single body relative to the world."""
     chains = [_chain(model, body) for body in bodies]
     shared = set.intersection(*chains) if len(chains) > 1 else set()
     return set.union(*chains) - shared

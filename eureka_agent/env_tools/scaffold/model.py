@@ -43,7 +43,7 @@ _FILE = re.compile(r'(\bfile[a-z]*=)"([^"]*)"')
 _COMPILER = re.compile(r"<compiler\b([^>]*)")
 _FOLDER = re.compile(r' (meshdir|texturedir)="([^"]*)"')
 _NAMES_FILES = re.compile(rb"\bfile[a-z]*\s*=")
-"""What the text of a model has that does not stand alone."""
+"""A match means that the text of a model needs other files."""
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _NAMED = re.compile(rb"<(include|model)\b[^>]*?\bfile\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.DOTALL)
 _MISSING = re.compile(r"(?:[Ee]rror opening file|[Cc]ould not open file|not open file) '([^']*)'")
@@ -100,8 +100,8 @@ class ImportedModel:
 def import_model(path: Path) -> ImportedModel:
     """Read a MJCF (or URDF) file and complete what an environment needs of a model.
 
-    What is read by name gets a name, actuators without a control range get one, and a model
-    whose own pose lies outside joint limits or inside the ground gets a keyframe to start from.
+    Parts without a name get one, actuators without a control range get one, and a model whose own
+    pose lies outside joint limits or inside the ground gets a keyframe to start from.
 
     Raises:
         UsageError: the file is no model, lacks files that it names, or has no actuator.
@@ -251,8 +251,8 @@ def _control_range(model: mujoco.MjModel, control: Control) -> tuple[float, floa
 def _pack(spec: mujoco.MjSpec, path: Path) -> tuple[bytes, dict[str, bytes]]:
     """A compiled model as one MJCF, and the files it needs by their names in the new folder.
 
-    MuJoCo's archive is what knows where each file came from: of includes, and of models that are
-    attached and have folders of their own.
+    MuJoCo's archive records where each file came from, also for includes and for attached models
+    with folders of their own.
     """
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -351,19 +351,19 @@ def mujoco_errors(path: Path) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except (ValueError, mujoco.FatalError) as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise UsageError(
-            f"MuJoCo cannot use the model {path}: {said}", _cure(path, said)
+            f"MuJoCo cannot use the model {path}: {reason}", _remedy(path, reason)
         ) from error
 
 
 def _require_text(path: Path, home: Path, seen: dict[Path, bool]) -> None:
-    """Refuse a text, or one that it is made of, that MuJoCo or we could not read to its end.
+    """Refuse a text, or one that it includes, that MuJoCo could not read to its end.
 
     Args:
         path: of the text.
         home: the folder of the model that it belongs to.
-        seen: texts that were looked at, and whether to the end; the others contain this one.
+        seen: texts that were read, and whether to the end; the others include this one.
     """
     try:
         size = path.stat().st_size
@@ -405,13 +405,13 @@ def _require_text(path: Path, home: Path, seen: dict[Path, bool]) -> None:
     seen[path.resolve()] = True
 
 
-def _cure(path: Path, said: str) -> str:
-    """What to do about what MuJoCo says."""
-    if "codec can't decode" in said:
+def _remedy(path: Path, reason: str) -> str:
+    """The remedy for an error message of MuJoCo."""
+    if "codec can't decode" in reason:
         return "Save all its texts as UTF-8: a name in one of them is not."
-    if "no decoder found for" in said:
+    if "no decoder found for" in reason:
         return "Convert that file: MuJoCo reads meshes from .obj and .stl, images from .png."
-    missing = _MISSING.search(said)
+    missing = _MISSING.search(reason)
     if missing is None:
         return "Fix the model; python -m mujoco.viewer --mjcf=FILE shows one that works."
     name = missing.group(1)

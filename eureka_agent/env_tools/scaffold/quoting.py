@@ -87,7 +87,7 @@ def _require_quoted(value: object) -> object:
 
 
 def _marked(quote: Callable[..., str]) -> Callable[..., Markup]:
-    """A filter whose results count as quoted."""
+    """The function as a filter with quoted results."""
     return lambda *arguments: Markup(quote(*arguments))
 
 

@@ -10,7 +10,7 @@ from eureka_agent.env_tools.scaffold.quoting import display_name, literal
 from eureka_agent.environment.model_facts import adds_angles
 
 FEW = 4
-"""Joints or sensors up to this number get signals of their own; more share one."""
+"""Up to this number, joints or sensors get signals of their own; more of them share one."""
 MOST_COLUMNS = 64
 """A sensor with more numbers is an image rather than a signal."""
 QUATERNION = ("w", "x", "y", "z")
@@ -85,9 +85,9 @@ _SENSORS = {
 _OWN_AXES = {"VELOCIMETER", "GYRO", "ACCELEROMETER", "FORCE", "TORQUE", "MAGNETOMETER"}
 """Sensors that measure along the axes of their site."""
 _NO_FRAME = _OWN_AXES | {"BALLQUAT", "BALLANGVEL", "CAMPROJECTION"}
-"""Sensors of several columns whose meaning already says along which axes."""
+"""Sensors whose meaning already names their axes."""
 _BETWEEN = {"GEOMNORMAL", "GEOMFROMTO"}
-"""Sensors whose second part is no frame of reference."""
+"""Sensors between two parts, where the second one is no frame of reference."""
 _SUBTREES = {"SUBTREECOM", "SUBTREELINVEL"}
 _WHOLE_MODEL = {"E_POTENTIAL", "E_KINETIC", "CLOCK"}
 _AXES = {3: ("x", "y", "z"), 4: QUATERNION}
@@ -231,7 +231,7 @@ def _subject(model: mujoco.MjModel, index: int) -> str:
 
 
 def _frame(model: mujoco.MjModel, index: int) -> str:
-    """Along whose axes a sensor of several columns measures."""
+    """The frame in which a sensor of several columns measures, as the end of a phrase."""
     word = _type(model, index)
     if word not in _SENSORS or word in _NO_FRAME:
         return ""

@@ -42,7 +42,7 @@ MOVES = 1e-3
 LONGEST = 40
 """Letters of a part's name that the names of its signals begin with."""
 LISTED = 12
-"""Parts whose new names a sentence lists."""
+"""Parts that the sentence about new names lists."""
 
 _WORLD = ("x", "y", "z (up)")
 _RESERVED = {*STANDARD_PARAMETERS, *dir(Environment), *Environment.__annotations__, *keyword.kwlist}
@@ -95,7 +95,7 @@ class SignalSet:
 
 
 def make_signals(inspection: ModelInspection) -> SignalSet:
-    """All signals of a model, and what a person should know about their names."""
+    """All signals of a model, and notes about their names."""
     model, found = inspection.model, list[SignalSource]()
     if inspection.free is not None:
         found += _floating(inspection.root, inspection.free)
@@ -400,7 +400,7 @@ def _columns(field: str, parts: Sequence[tuple[int, int]]) -> tuple[str, ...]:
 
 
 def _rest(joints: Sequence[Joint]) -> str:
-    """Where zero is, said by the position in the model file, which anybody can look up."""
+    """Where zero is, by the joints' positions in the pose of the model file."""
     values = [f"{joint.rest:.3g}" for joint in joints]
     same = len(set(values)) == 1
     return f"{values[0] if same else ', '.join(values)} in the pose of the model file"
@@ -428,13 +428,13 @@ def _spread(inspection: ModelInspection, body: str, pose: np.ndarray) -> np.ndar
 
 
 def with_unique_names(found: Iterable[SignalSource]) -> tuple[list[SignalSource], str]:
-    """Signals with their full names, and a sentence on those named otherwise than their part is.
+    """Signals with their full names, and a sentence about those with another name than their part.
 
     Signals of one part begin with the same word. Where two parts share it, as `joint-1` and
-    `joint_1` do, the later one's says the kind of part or has a number.
+    `joint_1` do, the name of the later one has the kind of part or a number.
 
     Args:
-        found: signals whose names still lack the word for their part.
+        found: signals named without the word for their part.
     """
     groups: dict[tuple[str, str], dict[str, SignalSource]] = {}
     for source in found:

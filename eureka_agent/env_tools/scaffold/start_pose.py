@@ -23,7 +23,7 @@ CONSTRAINT_REMEDY = (
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 _SCALAR = (int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE))
 _TOUCH = 0.02
-"""Overlap that may be there at the start without anything being moved for it."""
+"""Overlap at the start up to which nothing is moved."""
 _LIFTS, _TRIES, _DRAWS = 200, 200, 16
 
 
@@ -36,7 +36,7 @@ class StartPose:
         key: number of the keyframe that it comes from, -1 for the model's own pose.
         moved: whether the pose is not that of the keyframe or the model itself.
         reason: why it is this one; empty where the model's own pose will do.
-        trouble: what is wrong with it all the same; empty if nothing is.
+        trouble: what is wrong with it; empty if nothing is.
         cure: what to do about that.
     """
 
@@ -65,40 +65,40 @@ def start_pose(model: mujoco.MjModel) -> StartPose:
     return _explained(model, drawn or choices[0], refused if drawn else {})
 
 
-def add_start_keyframe(spec: mujoco.MjSpec, model: mujoco.MjModel, begun: StartPose) -> str:
+def add_start_keyframe(spec: mujoco.MjSpec, model: mujoco.MjModel, start: StartPose) -> str:
     """Have a keyframe hold where episodes begin; returns its name, empty for the model's own pose.
 
     Args:
         spec: of the model; it gets another keyframe only where none has the pose.
         model: the same, compiled.
-        begun: what `start_pose` said.
+        start: the result of `start_pose`.
     """
-    if begun.key < 0 and not begun.moved:
+    if start.key < 0 and not start.moved:
         return ""
-    own = spec.keys[begun.key] if begun.key >= 0 else None
+    own = spec.keys[start.key] if start.key >= 0 else None
     taken = {key.name for key in spec.keys}
     name = START
     while name in taken:
         name += "_"
-    if own is not None and not begun.moved:
+    if own is not None and not start.moved:
         own.name = own.name or name
         return own.name
-    added = spec.add_key(name=name, qpos=begun.pose)
+    added = spec.add_key(name=name, qpos=start.pose)
     if own is not None:
         added.time = own.time
         for field in ("qvel", "act", "ctrl", "mpos", "mquat"):
-            setattr(added, field, getattr(model, f"key_{field}")[begun.key])
+            setattr(added, field, getattr(model, f"key_{field}")[start.key])
     return name
 
 
-def safe_noise(model: mujoco.MjModel, begun: StartPose, noise: float) -> float:
+def safe_noise(model: mujoco.MjModel, start: StartPose, noise: float) -> float:
     """The noise, at most `noise`, at which no bodies overlap and no constraint breaks."""
     random = np.random.default_rng(0)
     for _ in range(8):
         draws = random.uniform(-noise, noise, (_DRAWS, model.nq))
-        poses = [within_limits(model, begun.pose + draw) for draw in draws]
-        deepest = max(deepest_contact(model, pose, begun.key)[0] for pose in poses)
-        broken = any(broken_constraint(model, pose, begun.key)[1] for pose in poses)
+        poses = [within_limits(model, start.pose + draw) for draw in draws]
+        deepest = max(deepest_contact(model, pose, start.key)[0] for pose in poses)
+        broken = any(broken_constraint(model, pose, start.key)[1] for pose in poses)
         if deepest <= 0.5 * MAX_OVERLAP and not broken:
             break
         noise *= 0.5
@@ -120,27 +120,27 @@ def deepest_contact(model: mujoco.MjModel, pose: np.ndarray, key: int = -1) -> t
     Args:
         model: the model.
         pose: positions `[nq]`.
-        key: number of the keyframe that says all else; -1 for the model itself.
+        key: number of the keyframe with the rest of the state; -1 for the model itself.
     """
     worst, names = 0.0, ""
     for contact in _posed(model, pose, key).contact:
         if contact.geom[0] < 0 or contact.geom[1] < 0:
             continue  # of a deformable part
         sizes = [model.geom_rbound[g] for g in contact.geom if model.geom_rbound[g] > 0]
-        share = -float(contact.dist) / float(min(sizes, default=1.0))
-        if share > worst:
-            worst = share
+        overlap = -float(contact.dist) / float(min(sizes, default=1.0))
+        if overlap > worst:
+            worst = overlap
             names = " and ".join(repr(model.geom(int(g)).name or int(g)) for g in contact.geom)
     return worst, names
 
 
 def broken_constraint(model: mujoco.MjModel, pose: np.ndarray, key: int = -1) -> tuple[float, str]:
-    """By how much the equality constraint that is farthest from holding fails, and which it is.
+    """By how much the worst equality constraint is violated, and which it is.
 
     Args:
         model: the model.
         pose: positions `[nq]`.
-        key: number of the keyframe that says all else; -1 for the model itself.
+        key: number of the keyframe with the rest of the state; -1 for the model itself.
 
     Returns:
         The distance, m or rad, and the constraint in words; (0, "") if all hold.
@@ -192,7 +192,7 @@ def _trouble(model: mujoco.MjModel, pose: np.ndarray, key: int) -> tuple[str, st
 
 
 def _lifted(model: mujoco.MjModel, pose: np.ndarray, key: int) -> np.ndarray | None:
-    """The pose with all that floats raised by as little as helps; None if nothing has to be."""
+    """The pose with all floating bodies raised until nothing overlaps; None if none need be."""
     heights = model.jnt_qposadr[model.jnt_type == _FREE] + 2
     best, lowest = None, deepest_contact(model, pose, key)[0]
     if not len(heights) or lowest <= _TOUCH:
@@ -216,8 +216,8 @@ def _drawn(model: mujoco.MjModel, choice: StartPose) -> StartPose | None:
     places, limited = model.jnt_qposadr[scalar], model.jnt_limited[scalar].astype(bool)
     low, high = (np.where(limited, model.jnt_range[scalar, i], (-1.0, 1.0)[i]) for i in (0, 1))
     for number in range(_TRIES):
-        pose, share = choice.pose.copy(), (number + 1) / _TRIES
-        pose[places] += share * (random.uniform(low, high) - pose[places])
+        pose, distance = choice.pose.copy(), (number + 1) / _TRIES
+        pose[places] += distance * (random.uniform(low, high) - pose[places])
         if not _trouble(model, pose, choice.key)[0]:
             done = "joints were moved until nothing overlaps and all constraints hold"
             return StartPose(pose, choice.key, True, done)

@@ -61,7 +61,7 @@ def run_pages(source: Source) -> Pages:
         "Best": lambda: best(source),
         "Generations": lambda: generations(overview),
         "Events": lambda: events(source),
-        "Insight": lambda: reward_comparison(overview),
+        "Rewards": lambda: reward_comparison(overview),
         "Settings": lambda: settings(overview),
     }
 
@@ -176,12 +176,12 @@ def reward_comparison(overview: RunSnapshot) -> RenderableType:
     fitness = (">ranking fitness",) if _has_fitness(overview) else ()
     table = plain_table(">#", *fitness, ">others' comparisons won", ">from human reward", "")
     for row in overview.candidates:
-        share, distance = known.peers.get(str(row.id)), distances.get(row.id)
-        if share is not None or distance is not None:
+        win_rate, distance = known.peers.get(str(row.id)), distances.get(row.id)
+        if win_rate is not None or distance is not None:
             alarm = Text("pleases its own reward alone", "red") if row.id in alarmed else ""
             ranked = overview.ranks.get(row.id)
             values = (number(ranked.value if ranked else None),) if fitness else ()
-            table.add_row(str(row.id), *values, percent(share), number(distance), alarm)
+            table.add_row(str(row.id), *values, percent(win_rate), number(distance), alarm)
     parts: list[RenderableType] = [Text(f"- {terminal_line(sentence)}") for sentence in known.said]
     note = "Distance between what programs ask for: 0 is the same, 1 the contrary."
     return Group(*parts, Text(), table, Text(note, "dim"))
@@ -261,9 +261,8 @@ def candidate_summary(details: CandidateSnapshot) -> RenderableType:
     if row.twin is not None:
         table.add_row("equivalent to", f"#{row.twin}")
     table.add_row("written by", foreign(row.designer))
-    said = standing_words(row, details.ranked)
-    if said:
-        table.add_row("result", said)
+    if result := standing_words(row, details.ranked):
+        table.add_row("result", result)
     if row.own_return is not None:
         table.add_row("checkpoint", f"after {count(row.checkpoint_step or 0)} steps")
     for role, name in ROLES.items():
@@ -386,7 +385,7 @@ def failures(details: CandidateSnapshot) -> RenderableType:
 
 
 def reflection(details: CandidateSnapshot) -> RenderableType:
-    """What its training taught, as the next generation was told."""
+    """The reflection on its training, as the next generation reads it."""
     text = details.row.reflection
     return Text(terminal_text(text)) if text else Text("There is no reflection yet.", "dim")
 
@@ -404,9 +403,9 @@ def conversation(details: CandidateSnapshot) -> RenderableType:
         model, time = terminal_line(exchange.model), duration(exchange.seconds)
         line = f"{name} by {model}: {tokens}, {time}{cost}"
         parts += [Text(line, "bold"), Text()]
-        said = [(message.get("role", ""), message.get("content", "")) for message in messages]
-        said += [("reasoning", exchange.reasoning)] if exchange.reasoning else []
-        for role, text in (*said, (f"reply ({exchange.finish_reason})", exchange.reply)):
+        texts = [(message.get("role", ""), message.get("content", "")) for message in messages]
+        texts += [("reasoning", exchange.reasoning)] if exchange.reasoning else []
+        for role, text in (*texts, (f"reply ({exchange.finish_reason})", exchange.reply)):
             body = Padding(Text(terminal_text(text).strip()), (0, 0, 1, 2))
             parts += [Text(terminal_line(role), "cyan"), body]
     return Group(*parts)

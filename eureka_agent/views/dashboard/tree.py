@@ -22,7 +22,7 @@ Sorting = Literal["number", "fitness", "state", "newest"]
 GROUPINGS: tuple[Grouping, ...] = ("generation", "lineage", "nothing")
 SORTINGS: tuple[Sorting, ...] = ("number", "fitness", "state", "newest")
 ORDER_OF_STATES = ("training", "accepted", "proposed", "finished", "rejected", "failed")
-# Up to so many candidates all generations are open at first, else the newest one.
+# Up to this many candidates all generations are open at first, else only the newest one.
 OPEN_AT_FIRST = 40
 
 
@@ -58,7 +58,7 @@ class Arrangement:
     Attributes:
         grouping: what candidates hang under.
         sorting: their order.
-        words: only those that hold all of these words somewhere, or whose number it is (`#12`).
+        words: shows only candidates with all of these words in them, or with this number (`#12`).
     """
 
     grouping: Grouping = "generation"
@@ -159,18 +159,18 @@ def _generation_label(row: GenerationRow) -> Text:
 
 
 def _leaf(index: int, overview: RunSnapshot, row: CandidateRow) -> Branch:
-    """The line of a candidate: state, number, fitness or what stands in its way, parents, words."""
+    """The line of a candidate: state, number, fitness or progress, parents, words."""
     symbol, word, style = STATES[row.state]
     leads = row.id == overview.row.best_candidate
     ranked = overview.ranks.get(row.id)
-    said = word if row.fitness is None or ranked is None else number(ranked.value)
+    result = word if row.fitness is None or ranked is None else number(ranked.value)
     if row.id in overview.training_progress:
-        said = percent(overview.training_progress[row.id])
+        result = percent(overview.training_progress[row.id])
     parents = f"  ← {' '.join(f'#{parent}' for parent in row.parents)}" if row.parents else ""
     label = _styled(
         ("★" if leads else symbol, style),
         (f" #{row.id:<4}", "bold" if leads else ""),
-        (f"{said:>8}", style if row.fitness is None else "bold" if leads else ""),
+        (f"{result:>8}", style if row.fitness is None else "bold" if leads else ""),
         (parents, "cyan"),
         (f"  {_words(row.failure, row.thought or row.note, overview.row.goal)}", "dim"),
     )

@@ -36,14 +36,14 @@ class AnalysisPlot:
         title: the heading.
         words: how to read it.
         figure: the plot.
-        said: what follows from it, a sentence each.
+        conclusions: what follows from it, a sentence each.
     """
 
     key: str
     title: str
     words: str
     figure: Figure
-    said: tuple[str, ...] = ()
+    conclusions: tuple[str, ...] = ()
 
 
 def analysis_plots(
@@ -155,7 +155,7 @@ def _matrix(row: RewardComparisonRow) -> AnalysisPlot | None:
 def _blank_columns(row: RewardComparisonRow) -> list[str]:
     """Why columns of the matrix are empty, a sentence for each."""
     programs, known = row.matrix["programs"], row.distances.get("candidates", [])
-    said = []
+    sentences = []
     for column, number in enumerate(programs):
         if any(line[column] is not None for line in row.matrix["z"]):
             continue
@@ -165,8 +165,8 @@ def _blank_columns(row: RewardComparisonRow) -> list[str]:
         why = "that program pays the same everywhere, or asks for the same as an earlier one"
         if near:
             why = f"it asks for the same as #{near[0]}, and is shown there"
-        said.append(f"Column #{number} is blank: {why}.")
-    return said
+        sentences.append(f"Column #{number} is blank: {why}.")
+    return sentences
 
 
 def _distances(row: RewardComparisonRow) -> AnalysisPlot | None:
@@ -189,7 +189,7 @@ def profile_figures(lens: Document) -> dict[str, Figure]:
     """One figure for each sweep, by the key that names it in the page.
 
     Args:
-        lens: as `AnalysisRow.lens` holds it; {} where nothing is known.
+        lens: the reward profile as in `AnalysisRow.lens`; {} if nothing is known.
     """
     return {f"lens-{k}": _figure(view) for k, view in enumerate(lens.get("views", ()))}
 

@@ -67,7 +67,7 @@ def line(x: Sequence[float], y: Sequence[float | None], name: str, **look: Any) 
 
 
 def line_looks() -> Iterator[dict[str, str]]:
-    """Looks of lines that a reader tells apart: all colours, then the same dashed."""
+    """Looks of lines that a reader can distinguish: all colours, then the same dashed."""
     for dash in chain(["solid"], repeat("dash")):
         for colour in COLOURS:
             yield {"color": colour, "dash": dash}
@@ -174,7 +174,7 @@ def generations_figure(document: Document, human: float | None) -> Figure:
 
 
 def lineage_figure(document: Document) -> Figure:
-    """Who came from whom: candidates by generation and place, joined to their parents.
+    """Lineage: candidates by generation and place, joined to their parents.
 
     The winner's ancestors are joined by a thick line; colour is fitness.
 
