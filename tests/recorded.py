@@ -10,8 +10,9 @@ import torch
 
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
 from eureka_agent.environment import Environment, pools
+from eureka_agent.environment.episodes import EvaluatedEpisodes
 from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
-from eureka_agent.workers.judge_client import EvaluatedEpisodes, read_judgements
+from eureka_agent.workers.judge_client import read_judgements
 from eureka_agent.workers.judge_server import JudgeServer
 from eureka_agent.workers.protocol import Message
 from eureka_agent.workers.serve import Reporter

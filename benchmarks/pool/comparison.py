@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.pool.ranks import Correlation, Values, correlate, kendall, mean_of, spearman
-from eureka_agent.analysis.arrays import BoolArray
+from eureka_agent.environment.episodes import BoolArray
 
 Seeds: TypeAlias = Mapping[str, Mapping[str, Sequence[Any]]]
 """By seed what `guesses` tells of all programs."""

@@ -1,37 +1,34 @@
-"""Reflections: what a candidate's training, its policy's episodes and its program teach.
+"""Feedback: what a candidate's training, its policy's episodes and its program teach.
 
-A part is written with each result. The rest is added when a generation has been trained, as it
-takes other policies to compare with: how episodes fail, where the program pays, what a model says.
+The first part of a reflection is stored with each result. The others follow when a generation has
+been trained, as they take other policies to compare with: how episodes fail, where the program
+pays, what a language model says.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from eureka_agent.analysis.arrays import BoolArray
+import numpy as np
+
 from eureka_agent.analysis.reflection import reflect, signal_statistics
 from eureka_agent.analysis.rewards.bank import (
     OWN,
+    RANDOM,
+    UNTRAINED,
     Bank,
-    Groups,
-    Known,
     Record,
-    chosen_entries,
-    known_of,
+    comparison_groups,
+    join_groups,
+    with_rewards,
 )
 from eureka_agent.analysis.rewards.profile import profile_program
-from eureka_agent.analysis.trajectories.episodes import Trajectories
-from eureka_agent.analysis.trajectories.excerpt import Excerpt, pictures
-from eureka_agent.analysis.trajectories.failures import (
-    Diagnosis,
-    bars_of,
-    diagnosis_of,
-    failures_document,
-    recordings_of,
-)
+from eureka_agent.analysis.trajectories.episodes import Trajectories, fitness_scale
+from eureka_agent.analysis.trajectories.excerpt import Excerpt, draw_excerpts
+from eureka_agent.analysis.trajectories.failures import Diagnosis, diagnose_policy
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, Episodes, SignalLayout
-from eureka_agent.environment.episodes import concatenate
+from eureka_agent.environment.episodes import BoolArray
 from eureka_agent.reward import parse
 from eureka_agent.store import CandidateRow, Run
 from eureka_agent.workers.probe_client import ProbeClient
@@ -52,54 +49,62 @@ def store_reflection(
     config: SearchConfig,
     episodes: Episodes | None = None,
 ) -> None:
-    """Write what a candidate's training showed, for the next generation and for people.
+    """Store what a candidate's training showed, for the next generation and for people.
 
-    Where nothing measures the task, it says so.
+    Args:
+        run: has the candidate.
+        candidate: its number.
+        environment: the task.
+        config: says whether anything measures the task; the reflection says so if not.
+        episodes: of the selected policy, if there is one.
     """
     row = run.candidate(candidate)
     training = next(iter(run.trainings("candidate", candidate)), None)
     evaluations = run.evaluations(training.id) if training else []
-    steps = environment.episode_steps
-    text = reflect(row, training, evaluations, episode_steps=steps)
+    text = reflect(row, training, evaluations, episode_steps=environment.episode_steps)
     if not config.measured and training:
-        text = f"{NO_FITNESS}\n{text}"
+        text = f"{NO_FITNESS}\n{text}".rstrip()
+    run.set_reflection(candidate, text)
     if episodes is not None:
         columns = SignalLayout(environment.signals_described).columns
         done = signal_statistics(columns, episodes.states.numpy(), episodes.lengths.numpy())
-        text = f"{text.rstrip()}\n{done}"
-    run.set_reflection(candidate, text)
+        run.set_reflection(candidate, done, "behaviour")
 
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What a model is to look at of a candidate: recorded episodes, as read and as they lie there.
+    """Episodes that the analyst is to look at; large, so kept only if one is configured.
 
-    It is large, so that nobody keeps it for whom no model looks.
+    Attributes:
+        own: which episodes are of the candidate's policy `[E]`.
+        records: all of them as they lie in the bank.
+        known: all of them as the analysis reads them.
+        diagnosis: what the rules found.
     """
 
     own: BoolArray
-    records: tuple[Record, ...]
-    recordings: Trajectories
+    records: Sequence[Record]
+    known: Trajectories
     diagnosis: Diagnosis
 
 
 @dataclass(frozen=True)
 class _Analysed:
-    """What was found out about a candidate."""
+    """What rules and sweeps found out about a candidate, as `AnalysisRow` holds it."""
 
     row: CandidateRow
     failures: dict[str, Any]
-    lens: dict[str, Any]
+    profile: dict[str, Any]
     evidence: _Evidence | None
 
 
 class Feedback:
-    """Analyses the trained candidates of a run, and adds what comes of it to their reflections.
+    """Analyses the trained candidates of a run, and adds the results to their reflections.
 
     Args:
-        run: where candidates are, and what is found out about them.
+        run: has the candidates, and keeps what is found.
         environment: the task.
-        config: says which parts designers are told; people see all.
+        config: says which parts designers read; people see all.
         bank: recorded episodes.
         prober: calls programs.
         analyst: the language model that looks at episodes; None without one.
@@ -118,10 +123,10 @@ class Feedback:
         self._bank, self._prober, self._analyst = bank, prober, analyst
 
     def analyse(self, generation: int) -> None:
-        """Analyse the finished candidates of a generation that have not been, each once.
+        """Analyse the finished candidates of a generation, each once.
 
         Raises:
-            ChildFailed: the process that calls programs cannot start.
+            WorkerFailed: the process that calls programs cannot start.
             JobFailed: the environment cannot be set up.
         """
         rows = [
@@ -129,64 +134,66 @@ class Feedback:
             for row in self._run.candidates(generation)
             if row.state == "finished" and self._run.analysis(row.id) is None
         ]
-        analysed = {row.id: self._analysed(row) for row in rows}
-        opinions = self._opinions([found for found in analysed.values() if found is not None])
+        analysed = {row.id: found for row in rows if (found := self._analysed(row))}
+        opinions = self._opinions(list(analysed.values()))
         for row in rows:
-            found = analysed[row.id]
-            failures, lens = (found.failures, found.lens) if found is not None else ({}, {})
+            found = analysed.get(row.id)
+            failures, profile = (found.failures, found.profile) if found else ({}, {})
+            opinion = opinions.get(row.id, {})
+            parts = {
+                "failures": failures.get("lines", ()) if self._config.analyzer else (),
+                "profile": profile.get("lines", ()) if self._config.lens else (),
+                "analyst": opinion.get("lines", ()),
+            }
             with self._run.transaction():
-                opinion = opinions.get(row.id, {})
-                self._run.add_analysis(row.id, failures=failures, lens=lens, opinion=opinion)
-                parts = [
-                    *(failures.get("lines", ()) if self._config.analyzer else ()),
-                    *(lens.get("lines", ()) if self._config.lens else ()),
-                    *opinion.get("lines", ()),
-                ]
-                self._run.set_reflection(row.id, "\n".join([row.reflection, *parts]).strip())
+                self._run.add_analysis(row.id, failures=failures, lens=profile, opinion=opinion)
+                for part, lines in parts.items():
+                    self._run.set_reflection(row.id, "\n".join(lines), part)
 
     def _analysed(self, row: CandidateRow) -> _Analysed | None:
-        """What is found out about a candidate by rules; None if its episodes are not there."""
-        environment, with_fitness = self._environment, self._config.measured
+        """What is found out by rules and sweeps; None without its episodes or their rewards."""
+        environment, measured = self._environment, self._config.measured
         candidates = [c for c in self._run.candidates() if c.generation <= row.generation]
         finished = [c for c in candidates if c.state == "finished"]
-        entries = chosen_entries(row, finished, self._bank)
-        groups = {name: list(self._bank.read(group)) for name, group in entries.items()}
-        known = self._known(row, groups, with_fitness)
-        if known is None:
-            return None
-        program = parse(row.text, environment.signals_described)
-        recordings = recordings_of(known, program, environment)
-        bars = bars_of(finished, groups) if with_fitness else None
-        diagnosis = diagnosis_of(recordings, known.own, bars)
-        records = tuple(record for group in groups.values() for record in group)
-        return _Analysed(
-            row,
-            failures_document(diagnosis, known.fitness[known.own], bars),
-            profile_program(program, known, environment.layout, self._prober),
-            _Evidence(known.own, records, recordings, diagnosis) if self._analyst else None,
-        )
-
-    def _known(self, row: CandidateRow, groups: Groups, with_fitness: bool) -> Known | None:
-        """Recorded episodes and what a program pays for them; None without its own or a score."""
+        groups = comparison_groups(row, finished, self._bank)
         if not groups[OWN]:
             return None
-        episodes = concatenate([record.episodes for group in groups.values() for record in group])
-        (score,) = self._prober.score([row.text], episodes)
+        evaluated = join_groups(groups)
+        (score,) = self._prober.score([row.text], evaluated.episodes)
         if isinstance(score, str) or not score.finite:
             return None
-        return known_of(groups, episodes, score, with_fitness)
+        program = parse(row.text, environment.signals_described)
+        evaluated = with_rewards(evaluated, program, score)
+        if not measured:
+            evaluated = replace(evaluated, fitness=np.full(evaluated.count, np.nan))
+        known = Trajectories(
+            evaluated, tuple(environment.signals_described), environment.control_step
+        )
+        references = [*groups[RANDOM], *groups[UNTRAINED]]
+        scale = fitness_scale(references, [c.fitness for c in finished]) if measured else None
+        own = evaluated.labelled(OWN)
+        diagnosis = diagnose_policy(known, own, scale)
+        records = [record for group in groups.values() for record in group]
+        return _Analysed(
+            row,
+            diagnosis.as_dict(evaluated.fitness[own], scale),
+            profile_program(program, evaluated, environment.layout, self._prober),
+            _Evidence(own, records, known, diagnosis) if self._analyst else None,
+        )
 
     def _opinions(self, analysed: Sequence[_Analysed]) -> dict[int, dict[str, Any]]:
-        """What the analyst says of candidates, by number, as `AnalysisRow.opinion` holds it."""
+        """What the analyst says about candidates, by number, as `AnalysisRow.opinion` holds it."""
         evidence = {found.row.id: found.evidence for found in analysed if found.evidence}
         if self._analyst is None or not evidence:
             return {}
-        from eureka_agent.analysis.trajectories.analyst import AnalystRequest
+        from eureka_agent.analysis.trajectories.analyst import (
+            AnalystRequest,  # slow to import, and often not needed
+        )
 
-        subjects = [
+        requests = [
             AnalystRequest(
                 candidate=found.row,
-                recordings=seen.recordings,
+                recordings=seen.known,
                 own=seen.own,
                 diagnosis=seen.diagnosis,
                 reflection=found.row.reflection,
@@ -198,10 +205,9 @@ class Feedback:
         records = {number: seen.records for number, seen in evidence.items()}
 
         def draw(excerpts: Mapping[int, Excerpt]) -> Mapping[int, bytes]:
-            return pictures(self._run, self._environment, self._config.seed, excerpts, records)
+            return draw_excerpts(self._run, self._environment, self._config.seed, excerpts, records)
 
-        verdicts = self._analyst.verdicts(subjects, draw if self._config.frames else None)
+        replies = self._analyst.verdicts(requests, draw if self._config.frames else None)
         return {
-            number: verdict.as_dict() | {"lines": verdict.lines()}
-            for number, verdict in verdicts.items()
+            number: reply.as_dict() | {"lines": reply.lines()} for number, reply in replies.items()
         }

@@ -171,7 +171,8 @@ def _title(component: Component) -> str:
     # Beside its opposite, a bound of a millionth is a rounded 0.
     ends = [0.0 if v is not None and abs(v) < 1e-4 * extent else v for v in (low, high)]
     weight = "" if component.weight is None else f"weight {prompt_number(component.weight)}, "
-    return f"{prompt_line(component.name)} ({weight}{prompt_number(ends[0])} to {prompt_number(ends[1])})"
+    extent_text = f"{prompt_number(ends[0])} to {prompt_number(ends[1])}"
+    return f"{prompt_line(component.name)} ({weight}{extent_text})"
 
 
 def _full_length(course: Course) -> bool:

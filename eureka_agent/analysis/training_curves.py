@@ -1,4 +1,8 @@
-"""The course of a training as curves over its evaluations, and what can be said of a curve."""
+"""The curves of a training run over its evaluations, and what can be said about them.
+
+The rules are silent rather than wrong: each asks for more than noise, and most of those about
+components for every point.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,20 +16,62 @@ from eureka_agent.store.rows import EvaluationRow
 Curve = tuple[float | None, ...]
 
 FEWEST_POINTS = 6
-"""A trend compares the first third of the points with the last; one point is no third."""
+"""A trend compares the first third of the points with the last, and one point is no third; "all
+through training" would be too much to say of fewer."""
 CLEAR = 2.0
 """Standard errors by which the thirds must differ before a trend is more than noise."""
 CHANGED = 0.05
-"""Part of a curve's largest size by which it must change before anyone should care."""
+"""Part of a curve's largest size by which it must change to matter."""
+LEARNED = 0.2
+"""Part of its size by which the own return must rise before the policy has learned to earn it."""
+STAYED = 0.1
+"""Part of its size by which a fitness may rise and still count as staying."""
+LOST = 0.3
+"""Part of the peak that must be lost before a fitness is past its best."""
+STILL_RISING = 0.25
+"""Part of the whole rise that the last third of training must still bring."""
+MOST_ENDED = 0.5
+"""Fraction of episodes ending early from which staying alive is the first problem."""
+LOW_EXPLAINED = 0.3
+"""Explained variance below which the value network is of little use; healthy runs pass 0.8."""
+NARROW_STD, WIDE_STD = 0.1, 1.5
+"""Standard deviations of the actions (1 at the start in the usual settings): below the first a
+policy hardly explores; above the second noise costs nothing: the reward does not tell actions
+apart."""
+LARGE_KL, TINY_KL = 0.1, 1e-4
+"""Divergence per update far beyond, or far below, the usual targets of 0.01 to 0.05."""
+
+DOMINATING, NEGLIGIBLE = 0.8, 0.01
+"""Fractions of the reward: from the first all other components together are a correction; below the
+second a component is lost in the others' noise."""
+SMALL_STEP = 0.05
+"""A negligible component must not be worth more at any one step, in parts of the mean reward."""
+SATURATED, MOST_POINTS = 0.05, 0.7
+"""Part of the maximum that may be missing where nothing is left to gain, and part of the points
+that counts as most of training."""
+BOTTOM = 0.02
+"""Part of a component's range that counts as its lower end."""
+NARROW_KERNEL = 0.05
+"""A kernel reaches 1 at its goal; one that never passes this has not seen the goal from near."""
+FLAT_RANGE, FLAT_SIZE = 0.03, 0.05
+"""A flat mean moves by less than these parts of the component's range and of its own size."""
+GIVEN, GIVEN_FRACTION = 0.75, 0.6
+"""Part of its maximum, and of the reward, from which early on doing nothing pays well."""
+STUCK_MOVE, STUCK_LOW, STUCK_HIGH, STUCK_FRACTION = 0.1, 0.1, 0.75, 0.3
+"""A component is stuck if over the second half of training its mean moves by no more than the
+first part of its maximum and lies between the second and the third, at least the fourth part of the
+reward."""
+SAME = 1e-6
+"""Relative difference that float32 leaves between equal numbers."""
 
 
 @dataclass(frozen=True)
 class Component:
-    """A component of a reward over a training; values are weighted and per step.
+    """A component of a reward over a training run; values are weighted and per step.
 
     Attributes:
         name: as the program calls it.
-        weight: what its values were multiplied by; None if the program does not tell.
+        weight: what its values were multiplied by; None if the program does not say.
         means: mean value in the stretch of training before each point.
         shares: its part of the sum of all components' absolute means, 0 to 1.
         low: the lowest value at any step; None without any.
@@ -42,14 +88,14 @@ class Component:
 
 @dataclass(frozen=True)
 class Course:
-    """A training point by point: every curve has one entry for each of `steps`.
+    """A training run point by point: every curve has one entry for each of `steps`.
 
     Attributes:
         steps: environment steps trained, growing.
         fitness: mean over the ranking episodes.
-        own_return: what the reward itself pays per episode.
+        own_return: return of the reward itself per episode.
         length: mean length of the episodes, in control steps.
-        ended_early: share of the episodes that ended before the time limit.
+        ended_early: fraction of the episodes that ended before the time limit.
         components: in the order of the program.
         diagnostics: of the trainer, by name.
     """
@@ -79,7 +125,7 @@ class Trend:
 
 
 def read_course(text: str, evaluations: Sequence[EvaluationRow]) -> Course:
-    """The curves of one training.
+    """The curves of one training run.
 
     Args:
         text: the reward program, from which the weights come; nothing of it is executed.
@@ -135,7 +181,7 @@ def size(curve: Curve) -> float:
 
 
 def thirds(curve: Curve) -> tuple[list[float], list[float]] | None:
-    """The first and the last third of a curve's values; None where too few are there."""
+    """The first and the last third of a curve's values; None with fewer than `FEWEST_POINTS`."""
     values = known(curve)
     if len(values) < FEWEST_POINTS:
         return None
@@ -144,7 +190,7 @@ def thirds(curve: Curve) -> tuple[list[float], list[float]] | None:
 
 
 def trend(curve: Curve) -> Trend | None:
-    """How a curve moved; None where too few values are there to tell."""
+    """How a curve moved; None with fewer than `FEWEST_POINTS` values."""
     parts = thirds(curve)
     if parts is None:
         return None
@@ -154,31 +200,11 @@ def trend(curve: Curve) -> Trend | None:
     return Trend(early, late, (1 if late > early else -1) if clear else 0)
 
 
-LEARNED = 0.2
-"""Part of its size by which the own return must rise before the policy has learned to earn it."""
-STAYED = 0.1
-"""Part of its size by which a fitness may rise and still count as staying."""
-LOST = 0.3
-"""Part of the peak that must be lost before a fitness is past its best."""
-STILL_RISING = 0.25
-"""Part of the whole rise that the last third of training must still bring."""
-MOST_ENDED = 0.5
-"""Share of episodes ending early from which staying alive is the first problem."""
-LOW_EXPLAINED = 0.3
-"""Explained variance below which the value network is of little use; healthy trainings pass 0.8."""
-NARROW_SPREAD = 0.1
-"""Action spread (it starts at 1 in the usual settings) that explores hardly any longer."""
-WIDE_SPREAD = 1.5
-"""Action spread that says that more noise does not hurt: the reward does not tell actions apart."""
-LARGE_KL, TINY_KL = 0.1, 1e-4
-"""Divergence per update far beyond, or far below, the usual targets of 0.01 to 0.05."""
-
-
 def course_remarks(course: Course, episode_steps: int) -> list[str]:
-    """Sentences about the training as a whole, the most important first.
+    """Sentences about the training run as a whole, the most important first.
 
     Args:
-        course: the training.
+        course: the run.
         episode_steps: control steps until an episode's time limit.
     """
     found = [
@@ -190,7 +216,7 @@ def course_remarks(course: Course, episode_steps: int) -> list[str]:
         _ended_early(course, episode_steps),
         _diverged(course),
         _unpredictable(course),
-        _spread(course),
+        _action_std(course),
         _updates(course),
     ]
     return [remark for remark in found if remark]
@@ -208,36 +234,35 @@ def _not_computable(course: Course) -> str | None:
 
 def _misleading(course: Course) -> str | None:
     own, fitness = trend(course.own_return), trend(course.fitness)
-    if own is None or fitness is None or not _learned(own, course):
+    if own is None or fitness is None:
         return None
-    rose = f"Own return rose from {prompt_number(own.early)} to {prompt_number(own.late)} while fitness"
+    if own.direction <= 0 or own.late - own.early <= LEARNED * size(course.own_return):
+        return None
+    ends = f"from {prompt_number(own.early)} to {prompt_number(own.late)}"
+    fitness_ends = f"from {prompt_number(fitness.early)} to {prompt_number(fitness.late)}"
     if fitness.direction < 0:
         return (
-            f"{rose} fell from {prompt_number(fitness.early)} to {prompt_number(fitness.late)}: "
+            f"Own return rose {ends} while fitness fell {fitness_ends}: "
             "the reward misleads; what it pays for is not the task."
         )
     late = known(course.fitness)[-2:]  # a task may be solved all at once, at the very end
     if max(fitness.late, *late) - fitness.early > STAYED * size(course.fitness):
         return None
     return (
-        f"{rose} stayed (from {prompt_number(fitness.early)} to {prompt_number(fitness.late)}): "
+        f"Own return rose {ends} while fitness stayed ({fitness_ends}): "
         "what was learned last did not help the task."
     )
 
 
-def _learned(own: Trend, course: Course) -> bool:
-    return own.direction > 0 and own.late - own.early > LEARNED * size(course.own_return)
-
-
 def _unlearned(course: Course) -> str | None:
-    own = trend(course.own_return)
-    if own is None or own.direction > 0 or own.late - own.early > LEARNED * size(course.own_return):
+    own, least = trend(course.own_return), LEARNED * size(course.own_return)
+    if own is None or own.direction > 0 or own.late - own.early > least:
         return None
-    ends = f"from {prompt_number(own.early)} in the first third to {prompt_number(own.late)} in the last"
-    if own.direction < 0 and own.early - own.late > LEARNED * size(course.own_return):
+    early, late = prompt_number(own.early), prompt_number(own.late)
+    ends = f"from {early} in the first third to {late} in the last"
+    if own.direction < 0 and own.early - own.late > least:
         return f"Own return fell ({ends}): training failed on this reward."
-    values = known(course.own_return)
-    if max(values) - own.early > LEARNED * size(course.own_return):
+    if max(known(course.own_return)) - own.early > least:
         return None  # it went up and down: noise, or learned and lost
     return (
         f"Own return did not rise ({ends}): after the first points nothing more was learned "
@@ -258,10 +283,11 @@ def _past_best(course: Course) -> str | None:
     if min(best) <= max(last) or lost <= LOST * abs(fmean(best)):
         return None
     peak = max(best)
-    when, late = steps(course.steps[course.fitness.index(peak)]), prompt_number(fmean(last))
+    when = steps(course.steps[course.fitness.index(peak)])
     return (
-        f"Fitness was best well before the end ({prompt_number(peak)} at {when} steps, {late} over the "
-        "last third): later training earned the reward in another way."
+        f"Fitness was best well before the end ({prompt_number(peak)} at {when} steps, "
+        f"{prompt_number(fmean(last))} over the last third): later training earned the reward in "
+        "another way."
     )
 
 
@@ -274,8 +300,8 @@ def _still_rising(course: Course) -> str | None:
     if rise <= LEARNED * size(course.fitness) or gained < STILL_RISING * rise:
         return None
     return (
-        f"Fitness was still rising at the end ({prompt_number(max(before))} was the best before the last "
-        f"third, {prompt_number(values[-1])} at the end): it was still learning."
+        f"Fitness was still rising at the end ({prompt_number(max(before))} was the best before "
+        f"the last third, {prompt_number(values[-1])} at the end): it was still learning."
     )
 
 
@@ -284,8 +310,8 @@ def _ended_early(course: Course, episode_steps: int) -> str | None:
     if ended is None or length is None or ended < MOST_ENDED:
         return None
     return (
-        f"At the end {prompt_percent(ended)} of the episodes still ended early, after {prompt_number(length)} "
-        f"of {episode_steps} steps on average."
+        f"At the end {prompt_percent(ended)} of the episodes still ended early, after "
+        f"{prompt_number(length)} of {episode_steps} steps on average."
     )
 
 
@@ -305,22 +331,22 @@ def _unpredictable(course: Course) -> str | None:
     if late is None or late >= LOW_EXPLAINED or not varies:
         return None
     return (
-        f"The value network explains only {prompt_number(late)} of the returns' variance (1 is all): "
-        "it cannot predict this reward, which may be too rare, too noisy or jump."
+        f"The value network explains only {prompt_number(late)} of the returns' variance (1 is "
+        "all): it cannot predict this reward, which may be too rare, too noisy or jump."
     )
 
 
-def _spread(course: Course) -> str | None:
+def _action_std(course: Course) -> str | None:
     curve = known(course.diagnostics.get("action_spread", ()))
     if len(curve) < 2:
         return None
     middle, end = curve[(len(curve) - 1) // 2], curve[-1]
-    if middle < NARROW_SPREAD:
+    if middle < NARROW_STD:
         return (
             f"The action spread had shrunk to {prompt_number(middle)} by half of the training: "
             "exploration ended early; an early, easy gain may hide a better one."
         )
-    if end > WIDE_SPREAD and end == max(curve):
+    if end > WIDE_STD and end == max(curve):
         return (
             f"The action spread grew to {prompt_number(end)}: noise costs this reward nothing; "
             "it hardly tells actions apart, or charges too little for them."
@@ -346,40 +372,13 @@ def _late(course: Course, name: str) -> float | None:
     return None if parts is None else fmean(parts[1])
 
 
-FEWEST_COMPONENT_POINTS = 6
-"""Points without which "all through training" would be too much to say."""
-DOMINATING = 0.8
-"""Share from which all other components together are a correction."""
-NEGLIGIBLE = 0.01
-"""Share below which a component is lost in the others' noise."""
-SMALL_STEP = 0.05
-"""A negligible component must not be worth more at any one step, in parts of the mean reward."""
-SATURATED = 0.05
-"""Part of the maximum that may be missing where nothing is left to gain."""
-MOST_POINTS = 0.7
-"""Part of the points that counts as most of training."""
-BOTTOM = 0.02
-"""Part of a component's range that counts as its lower end."""
-NARROW_KERNEL = 0.05
-"""A kernel reaches 1 at its goal; one that never passes this has not seen the goal from near."""
-FLAT_RANGE, FLAT_SIZE = 0.03, 0.05
-"""A flat mean moves by less than these parts of the component's range and of its own size."""
-GIVEN, GIVEN_SHARE = 0.75, 0.6
-"""Part of its maximum, and share of the reward, from which early on doing nothing pays well."""
-STUCK_MOVE, STUCK_LOW, STUCK_HIGH, STUCK_SHARE = 0.1, 0.1, 0.75, 0.3
-"""A component is stuck if over the second half of training its mean moves by no more than the
-first part of its maximum and lies between the second and the third, at a share of the fourth."""
-SAME = 1e-6
-"""Relative difference that float32 leaves between equal numbers."""
-
-
 @dataclass(frozen=True)
 class Measured:
-    """A component of which enough is known to judge it; values are weighted and per step.
+    """A component with enough points to judge it; values are weighted and per step.
 
     Attributes:
         name: safe to print.
-        weight: None if the program does not tell.
+        weight: None if the program does not say.
         means: at the points that have one, at least `FEWEST_POINTS`.
         shares: likewise.
         low: the lowest value at any step.
@@ -399,9 +398,19 @@ class Measured:
     swing: float | None
     ends: bool
 
+    @property
+    def size(self) -> float:
+        """The largest absolute value at any step."""
+        return max(abs(self.low), abs(self.high))
+
+    @property
+    def constant(self) -> bool:
+        """Whether it was the same at every step."""
+        return self.high - self.low <= SAME * self.size
+
 
 def component_remarks(course: Course) -> list[str]:
-    """A sentence on each component that something is the matter with."""
+    """At most one sentence on each component: the first rule that applies to it."""
     remarks = []
     for component in _measured(course):
         found = (rule(component) for rule in RULES)
@@ -416,14 +425,22 @@ def _measured(course: Course) -> list[Measured]:
     for component in course.components:
         means, shares = known(component.means), known(component.shares)
         low, high = component.low, component.high
-        if low is None or high is None or min(len(means), len(shares)) < FEWEST_COMPONENT_POINTS:
+        if low is None or high is None or min(len(means), len(shares)) < FEWEST_POINTS:
             continue
         others = [other for other in course.components if other is not component]
         swings = [max(abs(other.low or 0.0), abs(other.high or 0.0)) for other in others]
-        swing = max(swings, default=None)
-        name, ends = prompt_line(component.name), size(course.ended_early) > 0
         found.append(
-            Measured(name, component.weight, means, shares, low, high, reward, swing, ends)
+            Measured(
+                prompt_line(component.name),
+                component.weight,
+                means,
+                shares,
+                low,
+                high,
+                reward,
+                swing=max(swings, default=None),
+                ends=size(course.ended_early) > 0,
+            )
         )
     return found
 
@@ -435,10 +452,9 @@ def _unpaid(component: Measured) -> str | None:
 
 
 def _constant(component: Measured) -> str | None:
-    most = max(abs(component.low), abs(component.high))
-    if component.high - component.low > SAME * most:
+    if not component.constant:
         return None
-    if most == 0:
+    if component.size == 0:
         return f"{component.name} was 0 at every step: nothing the policy did earned or cost it."
     if component.ends:
         return None  # what every step pays rewards staying alive
@@ -461,14 +477,13 @@ def _narrow(component: Measured) -> str | None:
 def _never_reached(component: Measured) -> str | None:
     """What stayed at the lower end of its range; what pays both ways has no such end."""
     low, high, best = component.low, component.high, max(component.means)
-    constant = high - low <= SAME * max(abs(low), abs(high))
-    if constant or low < 0 < high or best > low + BOTTOM * (high - low):
+    if component.constant or low < 0 < high or best > low + BOTTOM * (high - low):
         return None
     if high <= 0:
         return (
             f"{component.name} stayed at its worst (mean at best {prompt_number(best)}, range "
-            f"{prompt_number(low)} to {prompt_number(high)}): nothing the policy found lowers this cost; "
-            "reshape it."
+            f"{prompt_number(low)} to {prompt_number(high)}): nothing the policy found lowers this "
+            "cost; reshape it."
         )
     return (
         f"{component.name} was hardly ever earned (mean at most {prompt_number(best)}, maximum "
@@ -477,7 +492,7 @@ def _never_reached(component: Measured) -> str | None:
 
 
 def _negligible(component: Measured) -> str | None:
-    most, share = max(abs(component.low), abs(component.high)), max(component.shares)
+    most, share = component.size, max(component.shares)
     if component.swing is None or share >= NEGLIGIBLE or most > SMALL_STEP * component.reward:
         return None
     return (
@@ -493,11 +508,12 @@ def _given(component: Measured) -> str | None:
         return None
     if min(component.means[:early]) < GIVEN * high:
         return None
-    if min(component.shares[:early]) < GIVEN_SHARE:
+    if min(component.shares[:early]) < GIVEN_FRACTION:
         return None
+    paid = prompt_percent(component.means[0] / high)
     return (
-        f"{component.name} paid {prompt_percent(component.means[0] / high)} of its maximum from the first "
-        f"point, {prompt_percent(component.shares[0])} of the reward: doing little earns it."
+        f"{component.name} paid {paid} of its maximum from the first point, "
+        f"{prompt_percent(component.shares[0])} of the reward: doing little earns it."
     )
 
 
@@ -507,14 +523,14 @@ def _stuck(component: Measured) -> str | None:
     late = component.means[half:]
     if component.low < 0 or max(late) - min(late) > STUCK_MOVE * high:
         return None
-    if min(component.shares[half:], default=0.0) < STUCK_SHARE:
+    if min(component.shares[half:], default=0.0) < STUCK_FRACTION:
         return None
     if min(late) < STUCK_LOW * high or max(late) > STUCK_HIGH * high:
         return None
     return (
-        f"{component.name} is stuck at {prompt_number(fmean(late))} of {prompt_number(high)} over the second "
-        "half: if some cheap behaviour earns that part, make it steeper towards its maximum, or "
-        "charge for that behaviour."
+        f"{component.name} is stuck at {prompt_number(fmean(late))} of {prompt_number(high)} over "
+        "the second half: if some cheap behaviour earns that part, make it steeper towards its "
+        "maximum, or charge for that behaviour."
     )
 
 
@@ -524,8 +540,9 @@ def _saturated(component: Measured) -> str | None:
     if high <= 0 or not full[-1] or sum(full) < MOST_POINTS * len(full):
         return None
     return (
-        f"{component.name} is saturated (mean {prompt_number(means[-1])} of at most {prompt_number(high)} for "
-        "most of training): it holds what was reached, and leads no further."
+        f"{component.name} is saturated (mean {prompt_number(means[-1])} of at most "
+        f"{prompt_number(high)} for most of training): it holds what was reached, and leads no "
+        "further."
     )
 
 
@@ -535,8 +552,8 @@ def _flat(component: Measured) -> str | None:
     if high - low > min(FLAT_RANGE * extent, FLAT_SIZE * largest):
         return None
     return (
-        f"{component.name} is flat (mean {prompt_number(low)} to {prompt_number(high)} all through training): "
-        "learning does not move it; change its scale or drop it."
+        f"{component.name} is flat (mean {prompt_number(low)} to {prompt_number(high)} all through "
+        "training): learning does not move it; change its scale or drop it."
     )
 
 
@@ -544,12 +561,12 @@ def _dominating(component: Measured) -> str | None:
     low, high = min(component.shares), max(component.shares)
     if component.swing is None or low < DOMINATING:
         return None
-    # A small mean may hide large swings, which steer: then the share does not tell who does.
+    # A small mean may hide large swings, which steer: then the share does not say which does.
     if component.swing > fmean(map(abs, component.means)):
         return None
     return (
-        f"{component.name} dominates with {prompt_percent(low)} to {prompt_percent(high)} of the reward at every "
-        "point: the rest hardly steers."
+        f"{component.name} dominates with {prompt_percent(low)} to {prompt_percent(high)} of the "
+        "reward at every point: the rest hardly steers."
     )
 
 

@@ -1,4 +1,4 @@
-"""Checking programs before they cost any training, and sending them back to who wrote them."""
+"""The critic: checks programs before they cost any training, and sends them back for repair."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,12 +30,13 @@ LAST = "It trains all the same, unless more programs are written than train: the
 
 
 class Screening:
-    """Screens programs before they are trained.
+    """Screens sound programs before they are trained, by recorded episodes and by a reviewer.
 
     Args:
-        insight: finds those that ask for the same as an earlier one; None to let them pass.
-        examiner: examines them; None for no exam.
-        review: has those reviewed against which nothing else speaks; None for no review.
+        reward_comparison: finds programs that ask for the same as an earlier one; None to let them
+            pass.
+        examiner: examines programs; None for no exam.
+        review: reviews programs that passed the others; None for no review.
     """
 
     def __init__(
@@ -44,46 +45,43 @@ class Screening:
         examiner: Examiner | None = None,
         review: Review | None = None,
     ) -> None:
-        self._insight, self._examiner, self._review = reward_comparison, examiner, review
+        self._comparison, self._examiner, self._review = reward_comparison, examiner, review
         self._examined: dict[str, Examination | None] = {}
-        self._twins: dict[int, Equivalent] = {}
+        self._equivalents: dict[int, Equivalent] = {}
 
     def screen(self, rows: Sequence[CandidateRow]) -> dict[int, list[Finding]]:
-        """What is found about each of some candidates that passed the dry run.
+        """Findings about candidates that passed the dry run, by number.
 
         Raises:
-            ChildFailed: programs cannot be scored, for which none of them is to blame.
+            WorkerFailed: programs cannot be scored, for which none of them is to blame.
             JobFailed: the environment cannot be set up.
         """
-        findings: dict[int, list[Finding]] = {row.id: [] for row in rows}
         self._examine(rows)
-        for row in rows:
-            result = self._examined.get(row.text)
-            findings[row.id] += _exam_findings(result) if result else []
-        passed = [r for r in rows if not any(f.severity == "error" for f in findings[r.id])]
-        twins = self._insight.twins(passed) if self._insight else {}
-        self._twins |= twins
-        for number, twin in twins.items():
-            findings[number].append(_equivalent(twin))
-        unlike = [row for row in passed if row.id not in twins]
+        findings = {row.id: _exam_findings(self._examined.get(row.text)) for row in rows}
+        passed = [row for row in rows if not _refused(findings[row.id])]
+        equivalents = self._comparison.equivalents(passed) if self._comparison else {}
+        self._equivalents |= equivalents
+        for number, equivalent in equivalents.items():
+            findings[number].append(_equivalent_finding(equivalent))
+        unlike = [row for row in passed if row.id not in equivalents]
         for number, said in (self._review.review(unlike) if self._review else {}).items():
             findings[number] += said
         return findings
 
     def sends_back(self, candidate: int, findings: Sequence[Finding]) -> bool:
-        """Whether a program in which nothing is wrong goes back, for the doubts about it."""
+        """Whether a sound program goes back because of a reviewer's doubts."""
         return self._review is not None and self._review.sends_back(candidate, findings)
 
-    def twin(self, candidate: int) -> int | None:
+    def equivalent(self, candidate: int) -> int | None:
         """The candidate that one was last found to equal."""
-        twin = self._twins.get(candidate)
-        return twin.candidate if twin else None
+        found = self._equivalents.get(candidate)
+        return found.candidate if found else None
 
     def in_order(self, rows: Sequence[CandidateRow]) -> list[CandidateRow]:
         """Candidates by what speaks for training them: the doubtful last, then by the exam's score.
 
-        Doubtful are those that the exam suspects, and those that the reviewer objected to. Those
-        whose training has begun come first.
+        Doubtful are those that the exam suspects or the reviewer objected to. Those whose training
+        has begun come first.
         """
         self._examine([row for row in rows if row.text not in self._examined])
 
@@ -100,8 +98,8 @@ class Screening:
             self._examined |= dict(zip(texts, self._examiner.examine(texts), strict=True))
 
 
-def _exam_findings(result: Examination) -> list[Finding]:
-    if not result.objections:
+def _exam_findings(result: Examination | None) -> list[Finding]:
+    if result is None or not result.objections:
         return []
     message = prompt_line(" ".join(result.objections), MAX_FINDING_LENGTH)
     if result.refused:
@@ -110,31 +108,28 @@ def _exam_findings(result: Examination) -> list[Finding]:
     return [Finding("exam", "warning", 1, 1, message, LAST)]
 
 
-def _equivalent(twin: Equivalent) -> Finding:
-    return Finding(
-        "equivalent",
-        "error",
-        1,
-        1,
-        f"Asks of a policy the same as #{twin.candidate}, up to scale, shaping and a constant: on "
-        f"the recorded steps their distance is {twin.distance:.3f}, and it has to be {EQUIVALENT:g}.",
-        "Write one that asks for something else.",
+def _equivalent_finding(found: Equivalent) -> Finding:
+    message = (
+        f"Asks of a policy the same as #{found.candidate}, up to scale, shaping and a constant: on "
+        f"the recorded steps their distance is {found.distance:.3f}, and it has to be "
+        f"{EQUIVALENT:g}."
     )
+    return Finding("equivalent", "error", 1, 1, message, "Write one that asks for something else.")
 
 
 class Critic:
-    """Checks the candidates of a run: their text, then a dry run in a child process.
+    """Verifies the candidates of a run: their text, a dry run in a worker, and the screening.
 
-    A program in which nothing is wrong may go back as well, for the doubts of a reviewer; it trains
-    whatever comes of that.
+    A sound program may go back as well, for the doubts of a reviewer; it trains whatever comes of
+    that.
 
     Args:
-        run: where verdicts are kept.
+        run: keeps the verdicts.
         environment: the task.
-        designer: gets back what is wrong.
+        designer: repairs programs.
         prober: calls programs.
-        repairs: how often one candidate goes back at most for what is wrong with it.
-        screening: has the last word on those that are sound.
+        repairs: how often one candidate goes back at most for its errors.
+        screening: has the last word on sound programs.
     """
 
     def __init__(
@@ -153,48 +148,45 @@ class Critic:
     def verify(
         self, candidates: Sequence[CandidateRow], places: int | None = None
     ) -> list[CandidateRow]:
-        """Bring each candidate to a verdict; returns those that are to be trained.
+        """Bring each candidate to a verdict, over as many repair rounds as it takes.
 
         Args:
             candidates: of a generation.
             places: how many of them train at most; None for all.
+
+        Returns:
+            Those that are to be trained.
         """
-        episodes = self._episodes()
+        episodes = self._leaders_episodes()
         waiting = [row for row in candidates if row.state == "proposed"]
         while waiting:
-            known = self._fingerprints()
-            found = {row.id: self._examine(row, known, episodes) for row in waiting}
+            fingerprints = self._fingerprints()
+            found = {row.id: self._check(row, fingerprints, episodes) for row in waiting}
             sound = [row for row in waiting if not _refused(found[row.id])]
             for number, findings in self._screening.screen(sound).items():
                 found[number] += findings
-            back = {row.id for row in waiting if self._goes_back(row, found[row.id])}
+            sent_back = []
             for row in waiting:
-                if row.id not in back:
-                    self._run.set_verdict(row.id, _plain(found[row.id]), accepted=True)
-            sent_back = [(row, found[row.id]) for row in waiting if row.id in back]
+                findings = found[row.id]
+                if _refused(findings) or self._screening.sends_back(row.id, findings):
+                    sent_back.append((row, findings))
+                else:
+                    self._run.set_verdict(row.id, _as_dicts(findings), accepted=True)
             waiting = self._send_back(sent_back)
         ids = {row.id for row in candidates}
         rows = [row for row in self._run.candidates() if row.id in ids]
         sound = self._screening.in_order([r for r in rows if r.state in ("accepted", "training")])
         chosen = sound[:places]
+        others = f"{len(chosen)} of {len(sound)} sound programs train"
         for row in sound[len(chosen) :]:
-            self._leave_out(row, f"{len(chosen)} of {len(sound)} sound programs train")
+            reason = f"Left out: {others}, and these looked better before any training."
+            self._reject(row, row.verdict, reason)
         return chosen
 
-    def _leave_out(self, row: CandidateRow, others: str) -> None:
-        reason = f"Left out: {others}, and these looked better before any training."
-        with self._run.transaction():
-            self._run.set_verdict(row.id, row.verdict, accepted=False, failure=reason)
-            self._run.event("rejected", reason, row.id)
-            self._reflect(row.id)
-
-    def _goes_back(self, row: CandidateRow, findings: Sequence[Finding]) -> bool:
-        return _refused(findings) or self._screening.sends_back(row.id, findings)
-
-    def _examine(
-        self, row: CandidateRow, known: dict[str, int], episodes: Episodes | None
+    def _check(
+        self, row: CandidateRow, fingerprints: dict[str, int], episodes: Episodes | None
     ) -> list[Finding]:
-        """What is wrong with a candidate; one that passes is known from now on."""
+        """The errors of a candidate; the fingerprint of one without any is added to the others."""
         findings = _findings(row.verdict)
         if not row.text:
             return findings
@@ -202,11 +194,11 @@ class Critic:
         if _refused(findings):
             return findings
         fingerprint = parse(row.text, self._environment.signals_described).fingerprint
-        twin = known.setdefault(fingerprint, row.id)
-        if twin != row.id:
+        equal = fingerprints.setdefault(fingerprint, row.id)
+        if equal != row.id:
             # Equal programs train to equal policies: nothing would be learned.
             message, hint = (
-                f"The same program as #{twin}.",
+                f"The same program as #{equal}.",
                 "Write one that computes another thing.",
             )
             return [Finding("duplicate", "error", 1, 1, message, hint)]
@@ -215,30 +207,33 @@ class Critic:
     def _send_back(
         self, sent_back: Sequence[tuple[CandidateRow, list[Finding]]]
     ) -> list[CandidateRow]:
-        """Have programs mended, as far as they may be; returns those that are to be looked at."""
-        broken = [
-            self._broken(row, findings)
+        """Have programs repaired, as long as rounds are left; returns those to check again."""
+        requests = [
+            self._repair_request(row, findings)
             for row, findings in sent_back
             if not _refused(findings) or self._may_be_repaired(row, findings)
         ]
-        mended: dict[int, Proposal | None] = {}
-        if broken:
-            back = f"{len(broken)} programs go" if len(broken) > 1 else "1 program goes"
-            self._run.set_phase(f"generation {broken[0].generation}: {back} back")
-            proposals = self._designer.repair(broken)
-            mended = {b.id: proposal for b, proposal in zip(broken, proposals, strict=True)}
+        repaired: dict[int, Proposal | None] = {}
+        if requests:
+            back = f"{len(requests)} programs go" if len(requests) > 1 else "1 program goes"
+            self._run.set_phase(f"generation {requests[0].generation}: {back} back")
+            proposals = self._designer.repair(requests)
+            repaired = {r.id: proposal for r, proposal in zip(requests, proposals, strict=True)}
         return [
             revised
             for row, findings in sent_back
-            if (revised := self._settle(row, findings, mended.get(row.id))) is not None
+            if (revised := self._settle(row, findings, repaired.get(row.id))) is not None
         ]
 
     def _may_be_repaired(self, row: CandidateRow, findings: Sequence[Finding]) -> bool:
         declined = any(finding.rule == DECLINED_RULE for finding in findings)
         return not declined and self._repairs_of(row) < self._repairs
 
-    def _broken(self, row: CandidateRow, findings: Sequence[Finding]) -> RepairRequest:
-        """A candidate as it goes back to its author."""
+    def _repairs_of(self, row: CandidateRow) -> int:
+        """How often a candidate went back for its errors."""
+        return sum(_refused(_findings(d.verdict)) for d in self._run.drafts(row.id))
+
+    def _repair_request(self, row: CandidateRow, findings: Sequence[Finding]) -> RepairRequest:
         if _refused(findings):
             told = tuple(f for f in findings if f.severity == "error")
             times = f"{self._repairs_of(row) + 1} of {self._repairs}"
@@ -246,38 +241,33 @@ class Critic:
         else:
             told = tuple(f for f in findings if f.rule in (OBJECTION_RULE, ADVICE))
             self._run.event("critic", "goes back with what the reviewer says", row.id)
-        return RepairRequest(
-            id=row.id,
-            generation=row.generation,
-            slot=row.slot,
-            attempt=len(self._run.drafts(row.id)) + 1,
-            text=row.text,
-            findings=told,
-        )
+        attempt = len(self._run.drafts(row.id)) + 1
+        return RepairRequest(row.id, row.generation, row.slot, attempt, row.text, told)
 
     def _settle(
-        self, row: CandidateRow, findings: Sequence[Finding], mended: Proposal | None
+        self, row: CandidateRow, findings: Sequence[Finding], repaired: Proposal | None
     ) -> CandidateRow | None:
-        """Take the mended program in; without one, keep a sound version or reject the candidate."""
-        if not _refused(findings) and _unchanged(row, mended):
+        """Store a repaired program; without one keep a sound version or reject the candidate."""
+        stands_by = repaired is None or repaired.text.strip() in ("", row.text.strip())
+        if not _refused(findings) and stands_by:
             write_transcript(self._run, row)
-            self._run.set_verdict(row.id, _plain(findings), accepted=True)
+            self._run.set_verdict(row.id, _as_dicts(findings), accepted=True)
             return None
-        if mended is None:
+        if repaired is None:
             if not self._restore(row, findings):
-                self._reject(row, findings)
+                self._reject_for(row, findings)
             return None
         write_transcript(self._run, row)
         return self._run.revise_candidate(
             row.id,
-            mended.text,
-            thought=thought_of(mended.text, self._environment),
-            sent_back=_plain(findings),
-            findings=_plain(mended.findings),
+            repaired.text,
+            thought=thought_of(repaired.text, self._environment),
+            sent_back=_as_dicts(findings),
+            findings=_as_dicts(repaired.findings),
         )
 
     def _restore(self, row: CandidateRow, findings: Sequence[Finding]) -> bool:
-        """Go back to the last version that was sound, if there was one: doubts reject nobody."""
+        """Go back to the last sound version, if there was one: doubts alone reject no program."""
         sound = [d for d in self._run.drafts(row.id) if not _refused(_findings(d.verdict))]
         if not sound:
             return False
@@ -287,7 +277,7 @@ class Critic:
                 row.id,
                 last.text,
                 thought=thought_of(last.text, self._environment),
-                sent_back=_plain(findings),
+                sent_back=_as_dicts(findings),
                 findings=last.verdict,
             )
             self._run.set_verdict(row.id, last.verdict, accepted=True)
@@ -295,33 +285,30 @@ class Critic:
             self._run.event("critic", why, row.id)
         return True
 
-    def _reject(self, row: CandidateRow, findings: Sequence[Finding]) -> None:
+    def _reject_for(self, row: CandidateRow, findings: Sequence[Finding]) -> None:
+        """Reject a candidate for its errors."""
         tries = self._repairs_of(row)
         after = f" (after {tries} repair{'s' if tries > 1 else ''})" if tries else ""
-        reason = f"{first_error(findings)}{after}"
         equals = any(finding.rule == "equivalent" for finding in findings)
+        equivalent = self._screening.equivalent(row.id) if equals else None
+        self._reject(row, _as_dicts(findings), f"{first_error(findings)}{after}", equivalent)
+
+    def _reject(
+        self,
+        row: CandidateRow,
+        verdict: Sequence[Mapping[str, Any]],
+        reason: str,
+        equivalent: int | None = None,
+    ) -> None:
         with self._run.transaction():
-            self._run.set_verdict(
-                row.id,
-                _plain(findings),
-                accepted=False,
-                failure=reason,
-                twin=self._screening.twin(row.id) if equals else None,
-            )
+            self._run.set_verdict(row.id, verdict, accepted=False, failure=reason, twin=equivalent)
             self._run.event("rejected", reason, row.id)
-            self._reflect(row.id)
-
-    def _reflect(self, candidate: int) -> None:
-        row = self._run.candidate(candidate)
-        steps = self._environment.episode_steps
-        self._run.set_reflection(candidate, reflect(row, None, [], episode_steps=steps))
-
-    def _repairs_of(self, row: CandidateRow) -> int:
-        """How often a candidate went back for what was wrong with it."""
-        return sum(_refused(_findings(d.verdict)) for d in self._run.drafts(row.id))
+            steps = self._environment.episode_steps
+            rejected = self._run.candidate(row.id)
+            self._run.set_reflection(row.id, reflect(rejected, None, [], episode_steps=steps))
 
     def _fingerprints(self) -> dict[str, int]:
-        """What the programs that passed compute, with who was first."""
+        """What the programs that passed compute, each with the first candidate that has it."""
         known: dict[str, int] = {}
         for row in self._run.candidates():
             if row.state not in ("proposed", "rejected"):
@@ -329,8 +316,8 @@ class Critic:
                 known.setdefault(program.fingerprint, row.id)
         return known
 
-    def _episodes(self) -> Episodes | None:
-        """Those of the best policy so far: it goes where random actions never do."""
+    def _leaders_episodes(self) -> Episodes | None:
+        """Episodes of the best policy so far: it goes where random actions never do."""
         best = leader(self._run)
         path = self._run.candidate_folder(best.id) / EPISODES_FILE if best else None
         if path is None or not path.is_file():
@@ -347,15 +334,6 @@ def thought_of(text: str, environment: Environment) -> str:
         return ""
 
 
-def _refused(findings: Sequence[Finding]) -> bool:
-    return any(finding.severity == "error" for finding in findings)
-
-
-def _unchanged(row: CandidateRow, mended: Proposal | None) -> bool:
-    """Whether an author stands by its program."""
-    return mended is None or mended.text.strip() in ("", row.text.strip())
-
-
 def first_error(findings: Sequence[Finding]) -> str:
     """Why a program was refused, in one sentence."""
     errors = [finding for finding in findings if finding.severity == "error"]
@@ -364,9 +342,13 @@ def first_error(findings: Sequence[Finding]) -> str:
     return f"{where}{errors[0].message}{more}"
 
 
+def _refused(findings: Sequence[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in findings)
+
+
 def _findings(stored: Sequence[Mapping[str, Any]]) -> list[Finding]:
     return [Finding(**finding) for finding in stored]
 
 
-def _plain(findings: Sequence[Finding]) -> list[Mapping[str, object]]:
+def _as_dicts(findings: Sequence[Finding]) -> list[Mapping[str, object]]:
     return [finding.as_dict() for finding in findings]

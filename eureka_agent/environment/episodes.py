@@ -1,15 +1,21 @@
 """Recorded steps and episodes, and the arguments that reward programs read from them."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import ClassVar
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from eureka_agent.environment.state import Stateful
 from eureka_agent.reward import RewardValues, Signal, split_prefix
+
+FloatArray: TypeAlias = NDArray[np.float64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+IntArray: TypeAlias = NDArray[np.int64]
 
 
 class SignalLayout:
@@ -173,7 +179,7 @@ class Episodes:
         names = [field.name for field in fields(cls) if field.name in arrays]
         return cls(**{n: torch.from_numpy(np.ascontiguousarray(arrays[n])) for n in names})
 
-    def part(self, episodes: slice) -> "Episodes":
+    def part(self, episodes: slice | Tensor) -> "Episodes":
         """Some of the episodes."""
         return Episodes(
             self.states[:, episodes],
@@ -218,4 +224,112 @@ def concatenate(episodes: Sequence[Episodes]) -> Episodes:
     axis = {"lengths": 0, "terminated": 0}
     return Episodes.from_arrays(
         {name: np.concatenate([a[name] for a in arrays], axis.get(name, 1)) for name in arrays[0]}
+    )
+
+
+@dataclass
+class EvaluatedEpisodes:
+    """Episodes of one or several policies side by side, with what is known about each.
+
+    Attributes:
+        fitness: per episode `[E]` float64; NaN where nothing measures the task.
+        diverged: whether the episode ended because the physics failed `[E]` bool.
+        episodes: E of them, as recorded.
+        progress: per episode by the environment's dense measure `[E]` float64, NaN where it says
+            nothing; None without such a measure.
+        labels: a word for each episode, such as its policy's group or its way to fail; E of them,
+            or none.
+        reward: what a reward program returns at each step `[L, E]`, meaningless beyond an end;
+            None where no program was called.
+        component_rewards: the same by component, weights included `[L, E]` each.
+
+    Raises:
+        ValueError: the arrays do not fit together.
+    """
+
+    fitness: FloatArray
+    diverged: BoolArray
+    episodes: Episodes
+    progress: FloatArray | None = None
+    labels: tuple[str, ...] = ()
+    reward: NDArray[Any] | None = None
+    component_rewards: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        steps, count = self.episodes.actions.shape[:2]
+        rewards = [*self.component_rewards.values()]
+        rewards += [] if self.reward is None else [self.reward]
+        fits = {
+            "states": self.episodes.states.shape[:2] == (steps + 1, count),
+            "lengths": self.lengths.shape == (count,)
+            and bool(((self.lengths >= 1) & (self.lengths <= steps)).all()),
+            "terminated": self.terminated.shape == (count,),
+            "fitness": self.fitness.shape == (count,),
+            "diverged": self.diverged.shape == (count,),
+            "progress": self.progress is None or self.progress.shape == (count,),
+            "labels": len(self.labels) in (0, count),
+            "rewards": all(values.shape == (steps, count) for values in rewards),
+        }
+        wrong = [name for name, right in fits.items() if not right]
+        if wrong:
+            raise ValueError(
+                f"{count} episodes of up to {steps} steps do not fit their {', '.join(wrong)}"
+            )
+
+    @property
+    def count(self) -> int:
+        """Number of episodes E."""
+        return len(self.fitness)
+
+    @property
+    def lengths(self) -> IntArray:
+        """Steps of each episode `[E]`, at least 1."""
+        return self.episodes.lengths.numpy()
+
+    @property
+    def terminated(self) -> BoolArray:
+        """Whether each episode ended before its time limit `[E]`."""
+        return self.episodes.terminated.numpy()
+
+    @property
+    def alive(self) -> BoolArray:
+        """Which steps belong to their episode `[L, E]`."""
+        return self.episodes.alive().numpy()
+
+    @property
+    def mean_fitness(self) -> float | None:
+        """Mean over the episodes; None where nothing measures the task."""
+        mean = float(self.fitness.mean())
+        return mean if math.isfinite(mean) else None
+
+    @property
+    def nearness(self) -> float | None:
+        """Mean progress over the episodes that have one; None where none has."""
+        known = np.array([]) if self.progress is None else self.progress[np.isfinite(self.progress)]
+        return float(known.mean()) if len(known) else None
+
+    def labelled(self, *labels: str) -> BoolArray:
+        """Which episodes have one of these labels `[E]`."""
+        return np.array([label in labels for label in self.labels], dtype=np.bool_)
+
+    def part(self, which: BoolArray) -> "EvaluatedEpisodes":
+        """The chosen episodes `[E]`, without rewards."""
+        chosen = np.flatnonzero(which)
+        return EvaluatedEpisodes(
+            self.fitness[chosen],
+            self.diverged[chosen],
+            self.episodes.part(torch.from_numpy(chosen)),
+            None if self.progress is None else self.progress[chosen],
+            tuple(self.labels[k] for k in chosen.tolist()) if self.labels else (),
+        )
+
+
+def join_evaluated(parts: Mapping[str, Sequence[EvaluatedEpisodes]]) -> EvaluatedEpisodes:
+    """All episodes side by side, each labelled with its key; at least one."""
+    every = [(label, one) for label, group in parts.items() for one in group]
+    return EvaluatedEpisodes(
+        fitness=np.concatenate([one.fitness for _, one in every]),
+        diverged=np.concatenate([one.diverged for _, one in every]),
+        episodes=concatenate([one.episodes for _, one in every]),
+        labels=tuple(label for label, one in every for _ in range(one.count)),
     )

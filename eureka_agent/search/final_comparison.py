@@ -12,12 +12,13 @@ import numpy as np
 from eureka_agent.analysis.rewards.bank import SAMPLE_SIZE, Bank
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, pools
+from eureka_agent.environment.episodes import EvaluatedEpisodes
 from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.store import CandidateRow, Run, TrainingRow, solved
 from eureka_agent.store.rows import Role
 from eureka_agent.video.policies import read_weights
-from eureka_agent.workers.judge_client import EvaluatedEpisodes, JudgeClient
+from eureka_agent.workers.judge_client import JudgeClient
 from eureka_agent.workers.probe_client import ProbeClient
 from eureka_agent.workers.protocol import JobFailed, WorkerFailed
 from eureka_agent.workers.replies import Weights
@@ -282,4 +283,4 @@ def _untrained(
     if bank is None:
         return judge.run_scripted(list(SCRIPTED_POLICIES), pools.RANKING, config.ranking_episodes)
     references = [entry for entry in bank.entries if entry.kind == "reference"]
-    return [record.seen for record in bank.read(references)]
+    return [record.evaluated for record in bank.read(references)]

@@ -11,8 +11,9 @@ import numpy as np
 from eureka_agent.common.errors import EnvironmentFailed
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, Episodes, pools
+from eureka_agent.environment.episodes import EvaluatedEpisodes
 from eureka_agent.store import Run
-from eureka_agent.workers.judge_client import EvaluatedEpisodes, JudgeClient
+from eureka_agent.workers.judge_client import JudgeClient
 from eureka_agent.workers.protocol import JobFailed, WorkerFailed
 from eureka_agent.workers.replies import Weights
 from eureka_agent.workers.session import PrestartedWorker

@@ -18,7 +18,6 @@ from eureka_agent.common.statistics import UNBOUNDED, Bounds, clipped
 from eureka_agent.common.text import count
 from eureka_agent.store.folder import read_plain
 from eureka_agent.store.reading import RunReader
-from eureka_agent.store.rows import RunRow
 from eureka_agent.store.trust import OWN_FITNESS, familiar
 
 FILE = "baselines.json"
@@ -160,31 +159,22 @@ def published_baselines(run: RunReader) -> dict[str, Any] | None:
     found = {key: entry.get(key) for key in (*REWARDS, *KEPT)}
     low, high = row.measure.get("range") or UNBOUNDED
     found |= {key: _possible(found[key], (low, high)) for key in REWARDS}
-    # The run of a stranger may name any folder: the disk is not searched for its sake.
+    # The run of a stranger may name any folder, which is not read for its sake.
     known = familiar(row.environment_source) or run.made_here()
-    return found | {"notes": _notes(row, entry, known)}
-
-
-def _possible(reward: dict[str, Any] | None, bounds: Bounds) -> dict[str, Any] | None:
-    """The results of a reward with an interval that holds nothing impossible."""
-    if reward is None or reward.get("low") is None or reward.get("high") is None:
-        return reward
-    low, high = clipped((reward["low"], reward["high"]), reward["values"], bounds)
-    return reward | {"low": low, "high": high}
-
-
-def _notes(row: RunRow, entry: dict[str, Any], known: bool) -> list[str]:
-    """Where an entry does not fit a run."""
     notes = []
     steps, theirs = row.config.get("steps"), entry.get("steps")
     if steps and theirs and steps != theirs:
         notes.append(f"This run trains for {count(steps)} steps, they for {count(theirs)}.")
     folder = Path(row.environment_source)
-    if (
-        known
-        and folder.is_absolute()
-        and folder.is_dir()
-        and fingerprint(folder) != entry.get("fingerprint")
-    ):
+    changes = known and folder.is_absolute() and folder.is_dir()
+    if changes and fingerprint(folder) != entry.get("fingerprint"):
         notes.append("The environment has changed since they were measured.")
-    return notes
+    return found | {"notes": notes}
+
+
+def _possible(reward: dict[str, Any] | None, bounds: Bounds) -> dict[str, Any] | None:
+    """The results of a reward, with its interval inside the possible range."""
+    if reward is None or reward.get("low") is None or reward.get("high") is None:
+        return reward
+    low, high = clipped((reward["low"], reward["high"]), reward["values"], bounds)
+    return reward | {"low": low, "high": high}

@@ -1,7 +1,6 @@
-"""What of old runs can go: first a plan, which only reads, then step by step its execution.
+"""Removing old runs: first a plan, which only reads, then its execution step by step.
 
-A run that some process searches is never touched, nor one that was written to after the plan was
-made.
+A run that is being searched is never touched, nor one that was written to after the plan was made.
 """
 
 import math
@@ -14,18 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eureka_agent.common.errors import EurekaError, UsageError
-from eureka_agent.store import folder
-from eureka_agent.store.folder import is_plain, list_runs
-from eureka_agent.store.reading import LOCK, RunReader
-from eureka_agent.store.rows import CandidateRow
+from eureka_agent.store.folder import LOCK, hold_lock, is_locked, is_plain, list_runs
+from eureka_agent.store.reading import RunReader
 
 DAY = 86_400.0
 LOSERS_FILES = ("policy.zip", "policy.json", "episodes.npz")
-"""What weighs most in a candidate's folder; its program, prompts and numbers stay."""
+"""The largest files of a candidate's folder; its program, prompts and numbers stay."""
 LEFTOVER = re.compile(r"\.[A-Za-z0-9_.-]+-\d{8}-\d{6}-[0-9a-f]{4}")
-"""How a run folder is called while it is made or removed."""
+"""The name of a run folder while it is made or removed."""
 LEFTOVER_AGE = 3600.0
-"""Seconds after which whoever made or removed it must have been killed."""
+"""Seconds after which the process that made or removed it must have been killed."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +32,10 @@ class Removal:
     Attributes:
         run: the run folder.
         reason: why it can go, in words.
-        files: what goes of it; empty where all of it does.
+        files: the files to remove; empty to remove the whole run.
         size: bytes that this frees.
         updated: when the run was last written to, in unix seconds.
-        best: the highest ranking fitness that is lost with it; None where there is none.
+        best: the highest ranking fitness that is lost with it; None if there is none.
     """
 
     run: Path
@@ -51,11 +48,11 @@ class Removal:
 
 @dataclass(frozen=True)
 class Plan:
-    """What can go.
+    """What can be removed.
 
     Attributes:
         removals: the steps, those of the newest run first.
-        kept: how many runs stay as they are.
+        kept: the number of runs that stay as they are.
         unreadable: the folders of runs that cannot be read and so stay.
     """
 
@@ -65,16 +62,16 @@ class Plan:
 
 
 def plan_cleaning(directory: Path, *, days: float = 30.0, losers: bool = False) -> Plan:
-    """Find what can go of the runs in a directory; nothing is changed.
+    """Find what can be removed from the runs in a directory; nothing is changed.
 
     Args:
-        directory: where runs are kept.
-        days: a run stays whole for so long after it was last written to.
-        losers: of finished runs, policies and recorded episodes of those candidates can go that
-            are not the best of their generation.
+        directory: the folder of all runs.
+        days: a run stays whole for so many days after it was last written to.
+        losers: whether policies and recorded episodes of finished runs can go, except those of the
+            best candidate of each generation.
 
     Raises:
-        UsageError: the days are no number, which every run would be older than.
+        UsageError: the days are not a number: every run would be older.
     """
     if math.isnan(days):
         raise UsageError("--older nan is no number of days.", "Give one, such as --older 30.")
@@ -98,7 +95,7 @@ def plan_cleaning(directory: Path, *, days: float = 30.0, losers: bool = False) 
 
 def _removal(run: RunReader, before: float, losers: bool) -> Removal | None:
     row, status = run.row(), run.status()
-    if status == "running" or row.updated > before or folder.held(run.path / LOCK):
+    if status == "running" or row.updated > before or is_locked(run.path / LOCK):
         return None
     generations = run.generations()
     best = max((g.best for g in generations if g.best is not None), default=None)
@@ -106,22 +103,15 @@ def _removal(run: RunReader, before: float, losers: bool) -> Removal | None:
     if status in ("failed", "interrupted") or not trained:
         reason = status if trained else f"{status}, and nothing trained to its end"
         return Removal(run.path, reason, (), _size(run.path), row.updated, best)
-    if not losers or not run.measured:  # without a fitness no generation has a winner
+    if not losers or not run.measured:  # without a fitness, generations have no winners
         return None
     winners = {row.best_candidate, *(generation.best_candidate for generation in generations)}
     rest = [candidate for candidate in run.candidates() if candidate.id not in winners]
-    files = tuple(_files(run, rest))
+    paths = [run.candidate_folder(loser.id) / name for loser in rest for name in LOSERS_FILES]
+    files = tuple(path for path in paths if is_plain(path, run.path))
     size = sum(map(_size, files))
     reason = f"{len(files)} policies and episodes of losers; the run stays"
     return Removal(run.path, reason, files, size, row.updated, None) if files else None
-
-
-def _files(run: RunReader, candidates: list[CandidateRow]) -> Iterator[Path]:
-    for candidate in candidates:
-        for name in LOSERS_FILES:
-            path = run.candidate_folder(candidate.id) / name
-            if is_plain(path, run.path):
-                yield path
 
 
 def _leftovers(directory: Path, before: float) -> Iterator[Removal]:
@@ -146,16 +136,20 @@ def remove(removal: Removal) -> None:
     """Carry out one step of a plan.
 
     Raises:
-        UsageError: the run is being searched or has changed, or its files cannot be removed; what
-            can be said of it is in the message.
+        UsageError: the run is being searched or has changed, or its files cannot be removed.
     """
     path = removal.run
     try:
         if path.name.startswith("."):
             shutil.rmtree(path)
             return
-        with folder.exclusive(path / LOCK):
-            _require_unchanged(removal)
+        with hold_lock(path / LOCK):
+            with RunReader.open(path) as run:
+                if run.row().updated != removal.updated:
+                    raise UsageError(
+                        f"Run {run.name} was written to in the meantime and stays.",
+                        "Make a new plan.",
+                    )
             if removal.files:
                 for file in removal.files:
                     if is_plain(file, path):
@@ -166,13 +160,5 @@ def remove(removal: Removal) -> None:
             shutil.rmtree(hidden)
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be removed: {error.strerror}.", "Look at whom its files belong to."
+            f"{path} cannot be removed: {error.strerror}.", "See who owns its files."
         ) from error
-
-
-def _require_unchanged(removal: Removal) -> None:
-    with RunReader.open(removal.run) as run:
-        if run.row().updated != removal.updated:
-            raise UsageError(
-                f"Run {run.name} was written to in the meantime and stays.", "Make a new plan."
-            )

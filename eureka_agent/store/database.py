@@ -2,8 +2,13 @@
 
 Every write is one transaction in write-ahead mode, so a process that is killed at any moment leaves
 the state after its last commit, and others can read while it writes.
+
+A stranger may have made the file, and SQLite runs what a file says: views, triggers, computed
+columns, defaults. So its tables must be those of a run, plain ones, and every query is bounded in
+time and size.
 """
 
+import math
 import os
 import re
 import shutil
@@ -29,6 +34,34 @@ COPIED = "If it is a copy: copy run.db-wal along with run.db, while nothing sear
 LARGEST_COPY = 2 << 30
 """Bytes of a database that may be read from memory."""
 
+LONGEST_VALUE = 64 << 20
+"""Bytes of one stored value."""
+MOST_BYTES = 1 << 30
+"""Bytes of texts that one query may yield."""
+MOST_SECONDS = 60.0
+"""Time that SQLite may take to answer one query."""
+CLOCK_STEPS = 1_000_000
+"""Steps of SQLite's machine between two looks at the clock."""
+
+_LOCKING = (sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOLFS)
+_REFUSALS = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "it may not be written to",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_IOERR: "the disk reports an error",
+    sqlite3.SQLITE_PERM: "it may not be opened",
+}
+# Varieties of "the disk reports an error" that are about locks and memory shared between processes.
+_LOCK_ERRORS = {
+    code
+    for name in ("LOCK", "RDLOCK", "UNLOCK", "CHECKRESERVEDLOCK", "SHMOPEN", "SHMLOCK", "SHMMAP")
+    if (code := getattr(sqlite3, f"SQLITE_IOERR_{name}", None)) is not None
+}
+# What our own tables say; anything else in their text would be computed.
+_CHECKS = re.compile(r"CHECK \((\w+ IN \('\w+'(, '\w+')*\)|id = 1)\)")
+_CHECK = re.compile(r"\bCHECK\b", re.IGNORECASE)
+_LITERAL = re.compile(r"'[^']*'|-?[\d.]+|NULL")
+
 Record = TypeVar("Record")
 
 
@@ -47,8 +80,8 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         require_plain(path)
         self._path = path
-        self._begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
-        self._watch = Watch()
+        self._read_only = read_only
+        self._deadline = [math.inf]  # in a list, so that the connection need not hold this object
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
         try:
             connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
@@ -58,7 +91,8 @@ class Database:
         try:
             if read_only and not self._opens() and not os.access(path.parent, os.W_OK):
                 self._copy()
-            self._prepare()
+            with self._limited():
+                self._prepare()
         except (sqlite3.DatabaseError, OSError) as error:
             self.close()
             raise self.unreadable(error) from error
@@ -69,8 +103,21 @@ class Database:
     def _adopt(self, connection: sqlite3.Connection) -> None:
         """Use a connection, within the limits for files that strangers made."""
         connection.row_factory = sqlite3.Row
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        deadline = self._deadline
+        connection.set_progress_handler(lambda: time.monotonic() > deadline[0], CLOCK_STEPS)
         self.connection = connection
-        self._watch.limit(connection)
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """End what takes too long in the block: SQLite then raises that it was interrupted."""
+        self._deadline[0] = time.monotonic() + MOST_SECONDS
+        try:
+            yield
+        finally:
+            self._deadline[0] = math.inf
 
     def _opens(self) -> bool:
         try:
@@ -114,10 +161,6 @@ class Database:
             )
 
     def _prepare(self) -> None:
-        with self._watch.watching():
-            self._prepare_watched()
-
-    def _prepare_watched(self) -> None:
         self.connection.execute("PRAGMA foreign_keys = ON")
         # Safe against a killed process; a power cut may cost the last commits, never consistency.
         self.connection.execute("PRAGMA synchronous = NORMAL")
@@ -133,13 +176,12 @@ class Database:
         require_plain_schema(self.connection, self._path)
         if version < VERSION:
             self._migrate(version)
-        reading = self._begin == "BEGIN"
-        if reading and self.connection.execute("SELECT 1 FROM run").fetchone() is None:
+        if self._read_only and not self.connection.execute("SELECT 1 FROM run").fetchone():
             raise UsageError(f"{self._path} holds no run yet.", COPIED)
 
     def _migrate(self, version: int) -> None:
         """Bring the tables up to date; a reader does so on a copy in memory, the file stays."""
-        if self._begin == "BEGIN":
+        if self._read_only:
             self._require_small()
             self._take(self.connection)
         for step in range(version, VERSION):
@@ -165,18 +207,18 @@ class Database:
         self.connection.close()
 
     def __del__(self) -> None:
-        """Close what nobody closed, of which Python 3.13 complains."""
+        """Close a connection that was left open, about which Python 3.13 warns."""
         with suppress(sqlite3.Error, AttributeError):  # of another thread, or never opened
             self.connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; within another transaction, part of it. For readers: one moment."""
+        """All or nothing; inside another transaction a part of it. Readers see one moment."""
         if self.connection.in_transaction:
             yield
             return
         with self._failing():
-            self.connection.execute(self._begin)
+            self.connection.execute("BEGIN" if self._read_only else "BEGIN IMMEDIATE")
         try:
             yield
             with self._failing():
@@ -228,11 +270,17 @@ class Database:
         Raises:
             UsageError: the file is damaged, or yields more than any run holds.
         """
+        rows, size = [], 0
         try:
-            with self._watch.watching():
-                return self._watch.fetch(self.execute(sql, *parameters))
+            with self._limited():
+                for row in self.execute(sql, *parameters):
+                    rows.append(row)
+                    size += 200 + sum(len(value) for value in row if isinstance(value, str | bytes))
+                    if size > MOST_BYTES:
+                        raise OverflowError("a query yields more than any run holds")
         except (sqlite3.DatabaseError, OverflowError) as error:
             raise self.unreadable(error) from error
+        return rows
 
     def number(self, sql: str, *parameters: object) -> int:
         """The whole number that a query yields; 0 for none.
@@ -249,13 +297,13 @@ class Database:
         """What to raise where reading failed."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the kind, without its variety
         journal = self._path.with_name(f"{self._path.name}-journal")
-        if code == sqlite3.SQLITE_READONLY and self._begin == "BEGIN" and journal.exists():
+        if code == sqlite3.SQLITE_READONLY and self._read_only and journal.exists():
             return UsageError(
                 f"{self._path} cannot be read: {journal.name} beside it says that a change was "
-                "broken off, which only somebody who writes can take back.",
+                "broken off, and only a writer can undo it.",
                 "Remove that file, or `resume` the run; this program itself leaves none.",
             )
-        if isinstance(error, sqlite3.Error) and refuses(code):
+        if isinstance(error, sqlite3.Error) and code in (*_REFUSALS, *_LOCKING):
             return storage_error(self._path, error)
         if code == sqlite3.SQLITE_INTERRUPT:
             return UsageError(f"{self._path} cannot be read: its tables have no end.", STRANGE)
@@ -271,72 +319,6 @@ class Database:
             raise
         except sqlite3.Error as error:
             raise self.unreadable(error) from error
-
-
-LONGEST_VALUE = 64 << 20
-"""Bytes of one stored value."""
-MOST_BYTES = 1 << 30
-"""Bytes of texts that one query may yield."""
-MOST_SECONDS = 60.0
-"""Time that SQLite may take to answer one query."""
-_EVERY = 1_000_000
-"""Steps of SQLite's machine between two looks at the clock."""
-
-_LOCKING = (sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOLFS)
-_REFUSALS = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_READONLY: "it may not be written to",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
-    sqlite3.SQLITE_IOERR: "the disk reports an error",
-    sqlite3.SQLITE_PERM: "it may not be opened",
-}
-# Varieties of "the disk reports an error" that are about locks and memory shared between processes.
-_LOCK_ERRORS = {
-    code
-    for name in ("LOCK", "RDLOCK", "UNLOCK", "CHECKRESERVEDLOCK", "SHMOPEN", "SHMLOCK", "SHMMAP")
-    if (code := getattr(sqlite3, f"SQLITE_IOERR_{name}", None)) is not None
-}
-# What our own tables say; anything else in their text would be computed.
-_CHECKS = re.compile(r"CHECK \((\w+ IN \('\w+'(, '\w+')*\)|id = 1)\)")
-_CHECK = re.compile(r"\bCHECK\b", re.IGNORECASE)
-_LITERAL = re.compile(r"'[^']*'|-?[\d.]+|NULL")
-
-
-class Watch:
-    """Bounds what the queries of one connection take."""
-
-    def __init__(self) -> None:
-        self._until = float("inf")
-
-    def limit(self, connection: sqlite3.Connection) -> None:
-        """Make a connection distrust its file, and look at the clock."""
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA cell_size_check = ON")
-        connection.set_progress_handler(lambda: time.monotonic() > self._until, _EVERY)
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """End what takes too long in the block: SQLite then raises that it was interrupted."""
-        self._until = time.monotonic() + MOST_SECONDS
-        try:
-            yield
-        finally:
-            self._until = float("inf")
-
-    def fetch(self, cursor: sqlite3.Cursor) -> list[sqlite3.Row]:
-        """All rows.
-
-        Raises:
-            OverflowError: they are more than any run holds.
-        """
-        rows, size = [], 0
-        for row in cursor:
-            rows.append(row)
-            size += 200 + sum(len(value) for value in row if isinstance(value, str | bytes))
-            if size > MOST_BYTES:
-                raise OverflowError("a query yields more than any run holds")
-        return rows
 
 
 def require_plain(path: Path) -> None:
@@ -374,35 +356,22 @@ def require_plain_schema(connection: sqlite3.Connection, path: Path) -> None:
             is computed, or a condition that is not ours.
     """
     for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master"):
-        if kind == "index" and (sql is None or _words(sql) in INDEXES):
+        if kind == "index" and (sql is None or " ".join(sql.split()) in INDEXES):
             continue
         if not (kind == "table" and isinstance(sql, str) and isinstance(name, str)):
             raise _strange(path, f"{kind} {name}")
         if name == "sqlite_sequence":
             continue
         rest = _CHECKS.sub("", sql)
-        if name not in TABLES or not _plain_table(sql) or _CHECK.search(rest):
+        if name not in TABLES or not sql.startswith("CREATE TABLE ") or _CHECK.search(rest):
             raise _strange(path, f"table {name}")
         for column in connection.execute("SELECT * FROM pragma_table_xinfo(?)", (name,)):
             if column["hidden"] or not _LITERAL.fullmatch(column["dflt_value"] or "0"):
                 raise _strange(path, f"column {column['name']} of {name}")
 
 
-def _plain_table(sql: str) -> bool:
-    return sql.startswith("CREATE TABLE ")
-
-
-def _words(sql: str) -> str:
-    return " ".join(sql.split())
-
-
 def _strange(path: Path, what: str) -> UsageError:
     return UsageError(f"{path} is no database of a run: it holds the {what[:60]!r}.", STRANGE)
-
-
-def refuses(code: int) -> bool:
-    """Whether a kind of error is the disk's, and not that of a statement or the file's content."""
-    return code in _REFUSALS or code in _LOCKING
 
 
 def storage_error(path: Path, error: sqlite3.Error) -> StorageError:

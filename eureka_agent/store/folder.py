@@ -7,7 +7,6 @@ follows a link below the run folder, waits for a pipe or reads more than it was 
 import errno
 import fcntl
 import os
-import re
 import secrets
 import stat
 import time
@@ -21,14 +20,33 @@ from typing import IO, Any
 
 from eureka_agent.common.errors import EurekaError, StorageError, UsageError
 from eureka_agent.common.paths import expanded
+from eureka_agent.common.text import file_name
 from eureka_agent.store.database import Database
 
+DATABASE = "run.db"
+LOCK = "lock"
+EPISODES_FILE = "episodes.npz"
+"""File in a candidate's folder with the episodes that its policy was judged on."""
+PICTURE = "picture.png"
+"""File in a candidate's folder with frames of an episode of its policy."""
+VIDEO_TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".gif": "image/gif"}
+"""Media types of films by the suffix of their file, the better ones first."""
 DRAFT_PATTERN = ".*.tmp*"
-"""Pattern of the names of drafts, which a killed process leaves behind."""
+"""Pattern of the names of unfinished files, which a killed process leaves behind."""
 MOST_ARRAY_BYTES = 4 << 30
 """Bytes of recorded episodes in one file, unpacked."""
 MOST_FILES = 1_000_000
 """Entries of a run folder that are looked at before it is refused."""
+LONGEST_NAME = 100
+"""Characters of an environment's name in that of a run: file systems allow 255 in all."""
+SHOWN = 5
+"""Runs that a message names."""
+LOCK_TRIES, LOCK_PAUSE = 10, 0.05
+"""Attempts to lock, and seconds between them: a look at the lock holds it for an instant."""
+_NO_LINK_NO_WAIT = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+# Files
 
 
 @contextmanager
@@ -48,24 +66,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
         yield draft
         try:
             draft.replace(path)
-        except OSError as error:  # what is in the way is what is named, not the draft
+        except OSError as error:  # name what is in the way, not the draft
             raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-
-
-def require_replaceable(path: Path) -> None:
-    """Refuse an output that somebody named and that would take the place of no ordinary file.
-
-    A device such as /dev/null would be gone for all programs of the machine.
-
-    Raises:
-        OSError: there is a device, a pipe, a link or the like.
-    """
-    with suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise OSError(errno.EEXIST, "a device, a pipe or a link is there", str(path))
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -76,9 +81,22 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def open_new(path: Path) -> IO[bytes]:
-    """A new empty file in place of what is there, for what has to be readable while it grows."""
+    """Open a new empty file in place of an old one, to be read while it grows."""
     path.unlink(missing_ok=True)
     return open(path, "xb")
+
+
+def require_replaceable(path: Path) -> None:
+    """Refuse an output file of the user's choice that would replace something else than a file.
+
+    A device such as /dev/null would be gone for all programs of the machine.
+
+    Raises:
+        OSError: there is a device, a pipe, a link or the like.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError(errno.EEXIST, "a device, a pipe or a link is there", str(path))
 
 
 def is_plain(path: Path, root: Path) -> bool:
@@ -103,7 +121,7 @@ def open_plain(path: Path, root: Path | None = None) -> IO[bytes]:
     if root is not None:
         _require_inside(path, root)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | _NO_LINK_NO_WAIT)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise _odd(path) from error
@@ -115,10 +133,10 @@ def open_plain(path: Path, root: Path | None = None) -> IO[bytes]:
 
 
 def read_plain(path: Path, limit: int, root: Path | None = None) -> bytes:
-    """The content of a regular file of at most `limit` bytes.
+    """The content of a regular file of at most `limit` bytes; see `open_plain`.
 
     Raises:
-        OSError: see `open_plain`, or it is larger.
+        OSError: it cannot be opened, or is larger.
     """
     with open_plain(path, root) as file:
         content = file.read(limit + 1)
@@ -133,9 +151,9 @@ def open_arrays(path: Path) -> Iterator[Any]:
 
     Raises:
         OSError: it cannot be read, or holds more than that.
-        BadZipFile: it is no such file. What is wrong with single arrays comes up on reading them.
+        BadZipFile: it is no such file. Faults of single arrays come up on reading them.
     """
-    import numpy as np  # which what only looks at runs does not need
+    import numpy as np  # not needed by commands that only show runs
 
     with open_plain(path) as file:
         with zipfile.ZipFile(file) as archive:
@@ -145,6 +163,12 @@ def open_arrays(path: Path) -> Iterator[Any]:
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
             yield arrays
+
+
+def videos(folder: Path) -> list[Path]:
+    """The films in a candidate's folder, the best type first, then by name; never links."""
+    found = (path for suffix in VIDEO_TYPES for path in sorted(folder.glob(f"*{suffix}")))
+    return [path for path in found if is_plain(path, folder.parent.parent)]
 
 
 def require_plain_folder(folder: Path) -> None:
@@ -178,7 +202,7 @@ def _oddity(entry: os.DirEntry[str]) -> str:
         return ""
     try:
         status = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:  # a draft that has become what it was the draft of
+    except FileNotFoundError:  # a draft that has just taken its place
         return ""
     if not stat.S_ISREG(status.st_mode):
         return "no ordinary file"
@@ -187,7 +211,7 @@ def _oddity(entry: os.DirEntry[str]) -> str:
 
 def _require_inside(path: Path, root: Path) -> None:
     """Refuse a path that leads through a link below `root`."""
-    root = root.absolute()  # either may be relative to the working folder, whatever the other is
+    root = root.absolute()  # either may be relative to the working folder
     for part in path.absolute().relative_to(root).parents:
         if part.parts and (root / part).is_symlink():
             raise _odd(root / part)
@@ -197,29 +221,30 @@ def _odd(path: Path) -> OSError:
     return OSError(errno.EINVAL, "it is a link or no ordinary file", str(path))
 
 
-DATABASE = "run.db"
-SHOWN = 5
-LONGEST = 100
-"""Characters of an environment's name in that of a run: file systems allow 255 in all."""
+# Names
 
 
 def new_name(environment: str, when: float) -> str:
     """A run's name: `<environment>-<YYYYmmdd-HHMMSS>-<short id>`, `when` in unix seconds."""
-    safe = re.sub(r"[^A-Za-z0-9_.]+", "-", environment)[:LONGEST].strip("-.") or "run"
+    safe = file_name(environment, LONGEST_NAME) or "run"
     return f"{safe}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(when))}-{secrets.token_hex(2)}"
 
 
 def list_runs(directory: Path) -> list[Path]:
-    """The run folders in `directory`, newest first; none where the directory does not exist."""
-    folders = [
-        path.parent for path in directory.glob(f"*/{DATABASE}") if path.parent.name[0] != "."
-    ]
-    return sorted(folders, key=_created, reverse=True)
+    """The run folders in `directory`, newest first; empty if the directory does not exist."""
+    folders = [path.parent for path in directory.glob(f"*/{DATABASE}")]
+    visible = [folder for folder in folders if not folder.name.startswith(".")]
+    return sorted(visible, key=_created, reverse=True)
 
 
 def latest_moment(directory: Path) -> float:
-    """When the newest run in a directory began, in unix seconds; 0 where there is none."""
+    """When the newest run in a directory began, in unix seconds; 0 if there is none."""
     return max(map(_created, list_runs(directory)), default=0.0)
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    created: float
 
 
 def _created(folder: Path) -> float:
@@ -233,26 +258,20 @@ def _created(folder: Path) -> float:
         return 0.0
 
 
-@dataclass(frozen=True)
-class _Beginning:
-    """What of a run's record says how old it is."""
-
-    created: float
-
-
 def find_run(text: str, directory: Path) -> Path:
     """The folder of the run that `text` means.
 
     Args:
         text: `latest`, the path of a run folder, a run's name or an unambiguous beginning of it.
-        directory: where runs are kept.
+        directory: the folder of all runs.
 
     Raises:
-        UsageError: no run or several fit; the message says which there are.
+        UsageError: no run or several fit; the message names the runs.
     """
     path = expanded(text)
-    if text != "latest" and _is_run(path):
-        return path
+    with suppress(ValueError):  # a name with a NUL
+        if text != "latest" and os.path.lexists(path / DATABASE):
+            return path
     runs = list_runs(directory)
     if not runs:
         raise UsageError(
@@ -268,17 +287,10 @@ def find_run(text: str, directory: Path) -> Path:
         raise UsageError(
             f"Several runs begin with {text!r}: {_names(fitting)}.", "Type more of it."
         )
-    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    text = text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
     close = get_close_matches(text, [run.name for run in runs], n=1)
     hint = f"Did you mean {close[0]}?" if close else f"There are: {_names(runs)}."
     raise UsageError(f"There is no run {text!r} in {directory}.", hint)
-
-
-def _is_run(path: Path) -> bool:
-    try:
-        return os.path.lexists(path / DATABASE)
-    except ValueError:  # as of a name with a NUL
-        return False
 
 
 def _names(runs: list[Path]) -> str:
@@ -286,13 +298,11 @@ def _names(runs: list[Path]) -> str:
     return ", ".join(run.name for run in runs[:SHOWN]) + more
 
 
-# Whoever looks whether a run is being searched holds the lock for an instant: hence more tries.
-TRIES = 10
-PAUSE = 0.05
+# The lock
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def hold_lock(path: Path) -> Iterator[None]:
     """Hold the lock file `path` for the length of the block.
 
     A child that is forked without exec shares the lock and would keep it beyond this process's
@@ -316,10 +326,25 @@ def exclusive(path: Path) -> Iterator[None]:
                 f"Run {path.parent.name} is being searched by process {holder}.",
                 "Wait until it is done, or stop it first.",
             )
-        with suppress(OSError):  # on a full disk; it only tells others who holds it
+        with suppress(OSError):  # on a full disk; it only says who holds the lock
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock now; false if that cannot be found out."""
+    try:
+        descriptor = _open_lock(path, os.O_RDONLY)
+    except (OSError, UsageError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
     finally:
         os.close(descriptor)
 
@@ -331,34 +356,30 @@ def _open_lock(path: Path, flags: int) -> int:
         UsageError: it is no ordinary file, or one with a second name.
         OSError: it cannot be opened.
     """
-    safe = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    odd = UsageError(
+        f"{path} is a link or no ordinary file, as the lock of a run is.",
+        "Remove it, if you know what it is.",
+    )
     try:
-        descriptor = os.open(path, flags | safe, 0o644)
+        descriptor = os.open(path, flags | _NO_LINK_NO_WAIT, 0o644)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
-            raise _odd_lock(path) from error
+            raise odd from error
         raise
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(descriptor)
-        raise _odd_lock(path)
+        raise odd
     return descriptor
 
 
-def _odd_lock(path: Path) -> UsageError:
-    return UsageError(
-        f"{path} is a link or no ordinary file, as the lock of a run is.",
-        "Remove it, if you know what it is.",
-    )
-
-
 def _acquire(descriptor: int, path: Path) -> bool:
-    for _ in range(TRIES):
+    for _ in range(LOCK_TRIES):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            time.sleep(PAUSE)
+            time.sleep(LOCK_PAUSE)
         except OSError as error:
             raise StorageError(
                 f"{path} cannot be locked: {error.strerror}. Its file system has no file locks "
@@ -366,38 +387,3 @@ def _acquire(descriptor: int, path: Path) -> bool:
                 "Keep runs on a local disk: --runs DIR.",
             ) from error
     return False
-
-
-def held(path: Path) -> bool:
-    """Whether some process holds the lock now; false where that cannot be found out."""
-    try:
-        descriptor = _open_lock(path, os.O_RDONLY)
-    except (OSError, UsageError):
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-
-
-EPISODES_FILE = "episodes.npz"
-"""File in a candidate's folder with the episodes that its policy was judged on."""
-
-
-VIDEO_TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".gif": "image/gif"}
-"""Media types by the ending of the name, the better ones first."""
-
-PICTURE = "picture.png"
-"""Frames of an episode of its policy."""
-
-
-def videos(folder: Path) -> list[Path]:
-    """The films in a candidate's folder, the best kind first, then by name; links are none."""
-    root = folder.parent.parent
-    found = (path for kind in VIDEO_TYPES for path in sorted(folder.glob(f"*{kind}")))
-    return [path for path in found if is_plain(path, root)]

@@ -1,4 +1,4 @@
-"""Reading a run: everything a viewer may ask, whether or not some process is searching it."""
+"""Reading a run, also while a process searches it."""
 
 import functools
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.store import folder, trust
+from eureka_agent.store import trust
 from eureka_agent.store.database import Database
-from eureka_agent.store.folder import DATABASE
+from eureka_agent.store.folder import DATABASE, LOCK, is_locked
 from eureka_agent.store.rows import (
     STRANGE,
     AnalysisRow,
@@ -32,9 +32,8 @@ from eureka_agent.store.rows import (
 
 Row = TypeVar("Row", CandidateRow, TrainingRow, EvaluationRow, GenerationRow)
 
-LOCK = "lock"
 LARGEST_ID = 2**63 - 1
-"""Beyond it the database has no numbers."""
+"""The largest number of the database."""
 LONGEST_NAMES = 100_000
 """Characters of goal and environment together."""
 STRANGE_ERRORS = (
@@ -45,23 +44,23 @@ STRANGE_ERRORS = (
     ArithmeticError,
     RecursionError,
 )
-"""What looking at documents raises that are not as this program writes them."""
+"""Errors that come of stored documents in a form that this program never writes."""
 AUTHOR_ROLES = ("designer", "repair")
 """Roles in which the language model writes programs."""
 MODEL_TRIES = 2
-"""Answers that are asked for in other roles where the first is of no use; the attempts of a review
-count on by as many for each version of a program."""
+"""Answers to ask for in other roles if the first one is useless; the attempts of a review go up by
+this number for each version of a program."""
 MEASURED = {
     CandidateRow: ("fitness",),
     TrainingRow: ("ranking_fitness", "reporting_fitness"),
     EvaluationRow: ("fitness",),
     GenerationRow: ("best", "mean", "best_candidate"),
 }
-"""Fields that only a fitness fills. Older versions measured also runs that were to do without."""
+"""Fields that only a fitness fills. Older versions filled them also in runs without one."""
 
 
 class RunReader:
-    """A run folder to look at, made by `RunReader.open`; each thread opens its own.
+    """A run folder to read, made by `RunReader.open`; each thread opens its own.
 
     Attributes:
         path: the run folder.
@@ -69,7 +68,7 @@ class RunReader:
     """
 
     def __init__(self, path: Path, database: Database) -> None:
-        self.path = path.absolute()  # it outlives the working folder, and crosses to children
+        self.path = path.absolute()  # child processes have other working folders
         self.name = path.resolve().name
         self._database = database
         self._data_version: int | None = None
@@ -107,7 +106,7 @@ class RunReader:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Read everything in the block from one moment; make all that is written in it one step."""
+        """Read everything in the block at one moment; write it all or not at all."""
         with self._database.transaction():
             yield
 
@@ -136,7 +135,7 @@ class RunReader:
         return row
 
     def made_here(self) -> bool:
-        """Whether this user made the run, and nobody else changed what it would run or contact."""
+        """Whether this user made the run, and what it would run or contact is unchanged since."""
         return trust.made_here(self.path, self.row())
 
     def require_trust(
@@ -145,27 +144,27 @@ class RunReader:
         """Go on only if the run was made here, or the user wants what it would do.
 
         Args:
-            agrees: asks the user; None where nobody can be asked.
+            agrees: asks the user; None if the user cannot be asked.
             environment: whether the environment is the one that the run names.
 
         Raises:
-            UsageError: the user does not agree, or nobody can be asked.
+            UsageError: the user does not agree, or cannot be asked.
         """
         trust.require_trust(self.path, self.row(), agrees, environment=environment)
 
     @functools.cached_property
     def measured(self) -> bool:
-        """Whether a fitness ranks the candidates; where none does, none is shown."""
+        """Whether a fitness ranks the candidates; otherwise no fitness is shown."""
         return self.row().config.get("rank_by") != "peers"
 
     def status(self) -> RunStatus:
         """The status as it is now: a run whose process was killed is interrupted."""
         stored = self.row().status
-        gone = stored == "running" and not folder.held(self.path / LOCK)
+        gone = stored == "running" and not is_locked(self.path / LOCK)
         return "interrupted" if gone else stored
 
     def candidate_folder(self, candidate: int) -> Path:
-        """Where the files of a candidate are."""
+        """The folder of a candidate's files."""
         return self.path / "candidates" / str(candidate)
 
     def candidate(self, candidate: int) -> CandidateRow:
@@ -185,9 +184,7 @@ class RunReader:
 
     def candidates(self, generation: int | None = None) -> list[CandidateRow]:
         """The candidates of one generation, or all, in the order of proposal."""
-        if generation is None:
-            return self._select(CandidateRow, "SELECT * FROM candidates ORDER BY id")
-        sql = "SELECT * FROM candidates WHERE generation = ? ORDER BY id"
+        sql = "SELECT * FROM candidates WHERE generation = ifnull(?, generation) ORDER BY id"
         return self._select(CandidateRow, sql, generation)
 
     def drafts(self, candidate: int) -> list[DraftRow]:
@@ -196,9 +193,12 @@ class RunReader:
         return self._database.select(DraftRow, sql, candidate)
 
     def exchanges(self, generation: int, slot: int, *roles: str) -> list[ExchangeRow]:
-        """What the language model was asked for one candidate and answered, by attempt.
+        """Questions to the language model about one candidate, with answers, by attempt.
 
-        Only in these roles; without any, what was asked of the program's author.
+        Args:
+            generation: of the candidate.
+            slot: of the candidate.
+            *roles: only in these roles; by default those of the program's author.
         """
         asked = roles or AUTHOR_ROLES
         sql = (
@@ -208,7 +208,7 @@ class RunReader:
         return self._database.select(ExchangeRow, sql, generation, slot, *asked)
 
     def exchanges_about(self, generation: int, slot: int) -> list[ExchangeRow]:
-        """What the language model was asked for one candidate in any role, first to last."""
+        """Questions to the language model about one candidate in any role, first to last."""
         sql = "SELECT * FROM exchanges WHERE generation = ? AND slot = ? ORDER BY id"
         return self._database.select(ExchangeRow, sql, generation, slot)
 
@@ -235,7 +235,7 @@ class RunReader:
         )
 
     def reward_comparison(self, generation: int | None = None) -> RewardComparisonRow | None:
-        """What was known after a generation, or now; None if that is nothing yet."""
+        """The comparison after a generation, or the last one; None if there is none."""
         sql = (
             "SELECT * FROM insights WHERE generation = ifnull(?, generation) "
             "ORDER BY generation DESC LIMIT 1"
@@ -243,12 +243,12 @@ class RunReader:
         return next(iter(self._database.select(RewardComparisonRow, sql, generation)), None)
 
     def analysis(self, candidate: int) -> AnalysisRow | None:
-        """What a candidate's policy does and its program pays; None until that is known."""
+        """The analysis of a candidate; None before it was analysed."""
         sql = "SELECT * FROM analyses WHERE candidate_id = ?"
         return next(iter(self._database.select(AnalysisRow, sql, candidate)), None)
 
     def analyses(self) -> list[AnalysisRow]:
-        """The same of all candidates of which it is known, in the order of proposal."""
+        """The analyses of all candidates that have one, in the order of proposal."""
         return self._database.select(AnalysisRow, "SELECT * FROM analyses ORDER BY candidate_id")
 
     def failures(self, generation: int) -> list[dict[str, Any]]:
@@ -270,7 +270,7 @@ class RunReader:
     def trainings(
         self, role: Role | None = None, candidate: int | None = None
     ) -> list[TrainingRow]:
-        """Trainings in the order of entry, all or those of a role or a candidate."""
+        """Training runs in the order of entry, all or those of a role or a candidate."""
         sql = (
             "SELECT * FROM trainings WHERE role = ifnull(?, role) "
             "AND candidate_id IS ifnull(?, candidate_id) ORDER BY id"
@@ -278,7 +278,7 @@ class RunReader:
         return self._select(TrainingRow, sql, role, candidate)
 
     def steps_left(self) -> int:
-        """Environment steps that the trainings entered so far still have to do."""
+        """Environment steps that the training runs entered so far still have to do."""
         sql = (
             "SELECT ifnull(sum(steps_total - steps_done), 0) FROM trainings "
             "WHERE state IN ('waiting', 'training')"
@@ -286,7 +286,7 @@ class RunReader:
         return self._database.number(sql)
 
     def steps_taken(self) -> int:
-        """Environment steps of all trainings, as far as they are by now."""
+        """Environment steps of all training runs so far."""
         sql = "SELECT ifnull(sum(steps_done), 0) FROM trainings"
         return self._database.number(sql)
 
@@ -305,7 +305,7 @@ class RunReader:
         return rows[::-1]
 
     def _select(self, kind: type[Row], sql: str, *values: Any) -> list[Row]:
-        """Rows of a table that holds fitness, without it where nothing is to measure."""
+        """Rows of a table with a fitness; without it in a run that has none."""
         rows = self._database.select(kind, sql, *values)
         if self.measured:
             return rows

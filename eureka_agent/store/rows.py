@@ -1,11 +1,11 @@
-"""What the tables of a run hold, as typed records."""
+"""The rows of a run's tables as typed records, checked on reading: the file may be foreign."""
 
 import json
 import math
 import re
 import sqlite3
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -32,13 +32,13 @@ class RunRow:
         environment: the environment's name.
         environment_source: how the user named it, a name or a path; `resume` finds it by this.
         goal: the task in one sentence.
-        status: as the searching process left it; see `Run.status` for what is true now.
+        status: as the searching process left it; `RunReader.status` is the present one.
         created: when the run began, in unix seconds.
         updated: when it was last written to, in unix seconds.
         seed: the search's seed.
         config: the resolved configuration.
         sandbox: the level of isolation that candidates were trained under, in words.
-        wall_seconds: time spent searching, over all sittings.
+        wall_seconds: time spent searching, resumed searches included.
         env_steps: environment steps taken in training.
         train_seconds: time in which they were taken.
         best_candidate: the candidate that leads so far.
@@ -69,6 +69,10 @@ class RunRow:
     measure: dict[str, Any] = field(default_factory=dict)
 
 
+REFLECTION_PARTS = ("training", "behaviour", "failures", "profile", "analyst", "comparison")
+"""The parts of a reflection, in the order in which they are read."""
+
+
 @dataclass(frozen=True)
 class CandidateRow:
     """A reward program in the search.
@@ -78,23 +82,24 @@ class CandidateRow:
         generation: counts from 0.
         slot: its place in the generation, from 0.
         parents: ids of the candidates it came from.
-        designer: who wrote it.
+        designer: its author.
         text: the program.
         thought: the design thought it begins with.
-        note: one line on how it came about.
+        note: one line about its origin.
         lesson: what its author says that earlier results teach, in a sentence.
-        reflection: what its training showed, in words and numbers for the next generation.
-        state: where it stands.
+        reflections: what it teaches the next generation, in words and numbers, by
+            `REFLECTION_PARTS`; parts without content are missing.
+        state: its stage in the search.
         verdict: the critic's findings, as plain dicts.
-        fitness: of the shipped checkpoint, on the ranking pool.
-        own_return: what the program itself pays that checkpoint per episode.
+        fitness: of the selected checkpoint, on the ranking pool.
+        own_return: the return of that checkpoint per episode under the program itself.
         checkpoint_step: the training step of that checkpoint.
         failure: why it was rejected or failed, in words or as a traceback.
         created: unix seconds.
         finished: when it reached its last state, in unix seconds.
-        twin: the candidate as whose equivalent it was rejected.
-        progress: of the shipped checkpoint by the environment's dense measure, on the ranking pool;
-            None where there is none.
+        twin: the earlier candidate that it is equivalent to, if it was rejected for that.
+        progress: of the selected checkpoint, by the environment's dense measure on the ranking
+            pool; None if it has none.
     """
 
     id: int
@@ -106,7 +111,7 @@ class CandidateRow:
     thought: str
     note: str
     lesson: str
-    reflection: str
+    reflections: dict[str, str]
     state: CandidateState
     verdict: list[dict[str, Any]]
     fitness: float | None
@@ -118,22 +123,27 @@ class CandidateRow:
     twin: int | None = None
     progress: float | None = None
 
+    @property
+    def reflection(self) -> str:
+        """All parts of the reflection, one below the other."""
+        return "\n".join(text for p in REFLECTION_PARTS if (text := self.reflections.get(p)))
+
 
 @dataclass(frozen=True)
 class RewardComparisonRow:
-    """What was known of the programs and policies of a run after a generation.
+    """The comparison of the programs and policies of a run after a generation.
 
     Attributes:
         generation: counts from 0.
-        distances: between what programs ask for, 0 the same and 1 the contrary: `candidates` (their
-            ids), `matrix`, and `human`, the distance of each to the human reward, where there is
-            one. None where a program has no distance.
-        matrix: what programs think of policies, in standard deviations: `programs` (ids),
+        distances: between programs, 0 for the same goal and 1 for the contrary: `candidates` (their
+            ids), `matrix`, and `human`, the distance of each to the human reward, if there is one.
+            None if a program has no distance.
+        matrix: returns of policies under programs, in standard deviations: `programs` (ids),
             `policies` (dicts with `candidate`, `step` and `kind`), and `z`, a row for each policy.
-        peers: by candidate's id the share of comparisons with other policies that its policy wins
-            under programs that neither was trained on; None where nobody compared it.
-        alarms: policies that please their own reward more and others less than at an earlier look:
-            dicts with `candidate`, and `own` and `peers`, before and now.
+        peers: by candidate's id the fraction of comparisons with other policies that its policy
+            wins under programs that neither was trained on; None if it was not compared.
+        alarms: possible reward hacks, policies whose own reward rose while others fell: dicts with
+            `candidate`, and `own` and `peers`, before and now.
         said: the same in sentences, for people.
         reviews: how often a reviewer's objections were right, in numbers; {} without a reviewer.
     """
@@ -149,17 +159,17 @@ class RewardComparisonRow:
 
 @dataclass(frozen=True)
 class AnalysisRow:
-    """What a finished candidate's policy does and what its program pays; {} where nothing is known.
+    """The analysis of a finished candidate's policy and program; {} if nothing is known.
 
     Attributes:
-        candidate_id: whose.
-        failures: how its episodes fail, by rules: `episodes` and `failed` (how many), `untyped`
-            (failed ones that no rule fits), `progress` (what was taken for it, or None), `types`
-            (dicts with `kind`, `share` of the episodes looked at, `step`, `components` in play and
-            `sentence`; of the failed ones or, where none failed, of all), and `lines` for people.
-        lens: where the program pays: `views` (dicts with `swept`, the swept quantities; `grids`;
+        candidate_id: the candidate.
+        failures: how its episodes fail, by rules: `episodes` and `failed` (counts), `untyped`
+            (failed ones that no rule fits), `progress` (the quantity used for it, or None), `types`
+            (dicts with `kind`, `share` of the failed episodes or, if none failed, of all, `step`,
+            `components` in play and `sentence`), and `lines` for people.
+        lens: the reward profile: `views` (dicts with `swept`, the swept quantities; `grids`;
             `total`; and, of one quantity, `components`), `spreads` (by component and policy, the
-            percentiles of what it pays per step), and `lines` for people.
+            percentiles of the reward per step), and `lines` for people.
         opinion: a language model's verdict on it: its fields, and `lines` for people.
     """
 
@@ -175,13 +185,13 @@ class GenerationRow:
 
     Attributes:
         generation: counts from 0.
-        candidates: how many were proposed.
-        finished: how many trained to the end.
-        rejected: how many the critic refused.
-        failed: how many broke in training.
+        candidates: the number proposed.
+        finished: the number trained to the end.
+        rejected: the number refused by the critic.
+        failed: the number that failed in training.
         best: the highest fitness.
         mean: the mean fitness of those that have one.
-        best_candidate: whose the highest fitness is; of equals the one with the most progress.
+        best_candidate: the one with the highest fitness; of equals the one with the most progress.
     """
 
     generation: int
@@ -200,19 +210,19 @@ class TrainingRow:
 
     Attributes:
         id: counts from 1.
-        role: whose reward: a candidate's, the winner's again, the human's, or the bare fitness.
+        role: the reward: a candidate's, the winner's again, the human's, or the bare fitness.
         candidate_id: the candidate, for the roles `candidate` and `winner`.
         seed: the replicate seed.
-        state: where it stands.
+        state: waiting, training, finished or failed.
         steps_done: environment steps so far.
         steps_total: environment steps to do.
-        ranking_fitness: of the shipped checkpoint, on the ranking pool.
-        reporting_fitness: of the shipped checkpoint, on the reporting pool: what people are shown.
-        own_return: what the reward itself pays that checkpoint per episode.
+        ranking_fitness: of the selected checkpoint, on the ranking pool.
+        reporting_fitness: of the selected checkpoint, on the reporting pool: the published result.
+        own_return: the return of that checkpoint per episode under the reward itself.
         checkpoint_step: the step of that checkpoint.
-        reproduced: whether training again gave the same result; None where it was not tried.
+        reproduced: whether training again gave the same result; None if it was not tried.
         failure: why it failed.
-        progress: of the shipped checkpoint, as `CandidateRow.progress`.
+        progress: of the selected checkpoint, as `CandidateRow.progress`.
     """
 
     id: int
@@ -240,9 +250,9 @@ class EvaluationRow:
         training_id: the training.
         step: environment steps trained by then.
         fitness: mean over the pool's episodes.
-        own_return: what the reward itself pays per episode.
+        own_return: the return per episode under the reward itself.
         episode_length: mean length, in control steps.
-        ended_early: share of episodes that ended before the time limit.
+        ended_early: fraction of episodes that ended before the time limit.
         components: by name the weighted value's `mean`, `min`, `max` and its `share` of the return.
         diagnostics: of the trainer, by name.
         progress: mean over the pool's episodes by the environment's dense measure, if it has one.
@@ -265,9 +275,9 @@ class DraftRow:
     """A version of a candidate that the critic sent back to its author.
 
     Attributes:
-        candidate_id: whose.
+        candidate_id: the candidate.
         attempt: counts from 0.
-        text: the program, as far as there was one.
+        text: the program; empty if there was none.
         verdict: the critic's findings, as plain dicts.
     """
 
@@ -284,19 +294,19 @@ class ExchangeRow:
     Attributes:
         id: grows with time.
         time: when the answer came, in unix seconds.
-        role: in which the model was asked: `designer`, `repair`, `reviewer` or `analyst`.
+        role: `designer`, `repair`, `reviewer` or `analyst`.
         generation: of the candidate that it is about.
         slot: of that candidate.
         attempt: 0 for its first program, then the number of the repair; each role counts its own.
         model: as the server names it.
         messages: the question: dicts with `role` and `content`.
         reply: the answer, without reasoning.
-        reasoning: what the model thought, where the server tells.
+        reasoning: the model's reasoning, if the server sends it.
         finish_reason: why the answer ended, as the server says.
         prompt_tokens: of the question.
         completion_tokens: of the answer, reasoning included.
         estimated: whether the server sent no counts and these are guesses from the length.
-        cost: US dollars; None where neither the server nor the configuration says.
+        cost: US dollars; None if neither the server nor the configuration gives it.
         seconds: how long the answer took.
     """
 
@@ -320,7 +330,7 @@ class ExchangeRow:
 
 @dataclass(frozen=True)
 class UsageRow:
-    """What the language model was used for in one role.
+    """The use of the language model in one role.
 
     Attributes:
         role: see `ExchangeRow`.
@@ -328,7 +338,7 @@ class UsageRow:
         prompt_tokens: of all questions.
         completion_tokens: of all answers.
         cost: US dollars; None if it is unknown for any of them.
-        seconds: time spent waiting, questions at the same time counted one by one.
+        seconds: time spent waiting, summed over simultaneous questions.
     """
 
     role: str
@@ -347,7 +357,7 @@ class EventRow:
         id: grows with time, never used twice.
         time: unix seconds.
         kind: one word, for colour and for filters.
-        candidate_id: whom it concerns, if anyone.
+        candidate_id: the candidate that it is about, if any.
         text: one sentence.
     """
 
@@ -363,11 +373,11 @@ Fits = Callable[[Any], bool]
 
 JSON_COLUMNS = {"config", "parents", "verdict", "components", "diagnostics", "messages"}
 JSON_COLUMNS |= {"distances", "matrix", "peers", "alarms", "said"}
-JSON_COLUMNS |= {"reviews", "failures", "lens", "opinion", "measure"}
+JSON_COLUMNS |= {"reviews", "failures", "lens", "opinion", "measure", "reflections"}
 BOOLEANS = {"reproduced", "estimated"}
 MOMENTS = {"created", "updated", "finished", "time"}
 LAST_MOMENT = 250_000_000_000.0
-"""Unix seconds; beyond it there is no calendar."""
+"""Unix seconds: the calendar of Python ends there."""
 MOST_PARENTS = 1_000
 """Of one candidate; views list them all."""
 # Only a text that holds one of these can hold a number that is not finite.
@@ -376,7 +386,7 @@ _PERHAPS_INFINITE = re.compile(r"NaN|Infinity|[eE]\+?\d{3}|\d{300}")
 
 def encode(value: object) -> Any:
     """A value as the database stores it."""
-    if isinstance(value, dict | list | tuple):
+    if isinstance(value, Mapping | list | tuple):
         return json.dumps(_plain(value), allow_nan=False)
     return _plain(value)
 
@@ -437,7 +447,7 @@ def _plain(value: Any) -> Any:
     """The value as it can be stored: numbers that are not finite as None, text as valid UTF-8."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
@@ -449,13 +459,13 @@ def _plain(value: Any) -> Any:
 
 @cache
 def _fields(record: type) -> list[tuple[str, Fits]]:
-    """The fields of a record, each with what says whether a value is of its type."""
+    """The fields of a record, each with the test of its type."""
     kinds = get_type_hints(record)
     return [(field.name, _fits(kinds[field.name])) for field in fields(record)]
 
 
 def _fits(kind: Any) -> Fits:
-    """What says whether a value is of a type; JSON's numbers and texts are all there is."""
+    """A test whether a value is of a type; values are JSON's numbers, texts and containers."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
         return lambda value: True

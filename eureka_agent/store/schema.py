@@ -4,7 +4,7 @@ import re
 
 from eureka_agent.store.rows import CANDIDATE_STATES, ROLES, RUN_STATUSES, TRAINING_STATES
 
-VERSION = 5
+VERSION = 6
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
@@ -71,6 +71,10 @@ ALTER TABLE run ADD COLUMN measure TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE candidates ADD COLUMN progress REAL;
 ALTER TABLE trainings ADD COLUMN progress REAL;
 ALTER TABLE evaluations ADD COLUMN progress REAL;
+"""
+
+_REFLECTIONS = """
+ALTER TABLE candidates ADD COLUMN reflections TEXT NOT NULL DEFAULT '{}';
 """
 
 # Evaluations and events are numbered with AUTOINCREMENT: a viewer that asks for all since number n
@@ -157,6 +161,7 @@ CREATE TABLE events (
 {_INSIGHTS}
 {_ANALYSES}
 {_MEASURE}
+{_REFLECTIONS}
 PRAGMA user_version = {VERSION};
 """
 MIGRATIONS = {
@@ -182,6 +187,11 @@ PRAGMA user_version = 4;
     4: f"""
 {_MEASURE}
 PRAGMA user_version = 5;
+""",
+    5: f"""
+{_REFLECTIONS}
+UPDATE candidates SET reflections = json_object('training', reflection) WHERE reflection != '';
+PRAGMA user_version = 6;
 """,
 }
 """What makes a database of that schema version one of the next."""

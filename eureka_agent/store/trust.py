@@ -1,8 +1,8 @@
-"""Whose run it is: a run made here is signed, and whatever came from elsewhere is asked about.
+"""Runs made here are signed; before one from elsewhere goes on, the user is asked.
 
 A run names code that runs with the user's rights and a server that gets the user's key. A file in
-its folder signs all of that with a key that only this user has, so that it may be moved and copied,
-but a run that a stranger made or changed is recognised before anything of it is run or sent.
+its folder signs all of that with a key that only this user has. So it may be moved and copied, but
+a run that a stranger made or changed is recognised before anything of it is run or sent.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +31,7 @@ KEY_BYTES = 32
 _BY_NAME = re.compile(r"[\w.-]*\w|gymnasium:[\w./-]+")
 
 Agrees = Callable[[str], bool]
-"""Gets what a run from elsewhere would do, in sentences; true where the user wants that."""
+"""Asks the user whether a run from elsewhere may do what these sentences say."""
 
 
 def by_name(source: str) -> bool:
@@ -56,7 +56,7 @@ def sign(folder: Path, *rows: RunRow) -> None:
 
 
 def made_here(folder: Path, row: RunRow) -> bool:
-    """Whether this user made the run, and nobody else changed what it would run or contact."""
+    """Whether this user made the run, and what it would run or contact is unchanged since."""
     try:
         signed = read_plain(folder / SIGNATURE, 1024, folder).decode("ascii", "replace").split()
     except OSError:
@@ -66,13 +66,12 @@ def made_here(folder: Path, row: RunRow) -> bool:
 
 
 def demands(folder: Path, row: RunRow, *, environment: bool = True) -> list[str]:
-    """What of the user's a run would use beyond computing time, each in a sentence.
+    """What a run would use of the user's beyond computing time, each in a sentence.
 
     Args:
-        folder: the run's.
+        folder: the run folder.
         row: the run's record.
-        environment: whether the run's own word for the environment counts; not where the user
-            named another.
+        environment: whether the environment is the one that the run names.
     """
     found, source, config = [], row.environment_source, row.config
     if environment and source.startswith("gymnasium:") and not by_name(source):
@@ -97,16 +96,14 @@ def require_trust(
     What the user agreed to once is signed and asked about no more.
 
     Raises:
-        UsageError: the user does not agree, or nobody can be asked.
+        UsageError: the user does not agree, or cannot be asked.
     """
     if made_here(folder, row):
         return
-    wanted = demands(folder, row, environment=environment)
+    wanted = " ".join(demands(folder, row, environment=environment))
     if not wanted:
         return
-    said = " ".join(
-        [f"Run {folder.resolve().name} was not made here, or was changed by others.", *wanted]
-    )
+    said = f"Run {folder.resolve().name} was not made here, or was changed by others. {wanted}"
     if agrees is None or not agrees(said):
         raise UsageError(said, "Look at it first; if you want all of this, add --trust.")
     if environment:
@@ -131,20 +128,14 @@ def _signature(folder: Path, row: RunRow) -> str:
 
 
 def _key() -> bytes | None:
-    """The user's key, made at its first use; None where it can be kept nowhere."""
-    for folder in _places():
+    """The user's key, made at its first use; None if it can be kept nowhere."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))
+    if state.is_absolute():
         with suppress(OSError):
-            return _kept(folder)
-    return None
-
-
-def _places() -> Iterator[Path]:
-    """Folders for what a program keeps of a user, the usual one first."""
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    if os.path.isabs(state):
-        yield Path(state, "eureka-agent")
+            return _kept(state / "eureka-agent")
     with suppress(OSError):
-        yield Path(tempfile.gettempdir(), f"eureka-agent-{os.geteuid()}")
+        return _kept(Path(tempfile.gettempdir(), f"eureka-agent-{os.geteuid()}"))
+    return None
 
 
 def _kept(folder: Path) -> bytes:
@@ -171,5 +162,5 @@ def _kept(folder: Path) -> bytes:
     with open_plain(path) as file:
         key, status = file.read(KEY_BYTES), os.fstat(file.fileno())
     if len(key) < KEY_BYTES or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise OSError(f"{path} is no key of this user alone")
+        raise OSError(f"{path} is not a key that only this user has")
     return key

@@ -19,7 +19,13 @@ from eureka_agent.store import CandidateRow, RunReader, list_runs
 from eureka_agent.store.folder import read_plain
 from eureka_agent.store.reading import MODEL_TRIES
 from eureka_agent.store.trust import LARGEST_FITNESS, OWN_FITNESS
-from eureka_agent.views.snapshot import CandidateSnapshot, Document, RunSnapshot, results_snapshot
+from eureka_agent.views.snapshot import (
+    CandidateSnapshot,
+    Document,
+    RunSnapshot,
+    candidate_snapshot,
+    results_snapshot,
+)
 from eureka_agent.views.verdict import verdict, why_first
 
 
@@ -162,15 +168,14 @@ def _usage(run: RunSnapshot) -> Document:
 def _candidate(run: RunSnapshot, candidate: CandidateRow) -> Document:
     """A candidate, with its `rank` from 1 on and what it ranks by: means over so many `seeds`."""
     ranked = run.ranks.get(candidate.id)
-    document = asdict(candidate) | {
+    return _without(asdict(candidate), "text", "reflections") | {
+        "reflection": candidate.reflection,
         "rank": ranked and ranked.rank,
         "ranking_value": ranked and ranked.value,
         "ranking_progress": ranked and ranked.progress,
         "seeds": ranked.trainings if ranked else 0,
         "reward_path": str(run.run.candidate_folder(candidate.id) / "reward.py"),
     }
-    del document["text"]
-    return document
 
 
 def candidate_document(reader: RunReader, number: int) -> Document:
@@ -180,7 +185,7 @@ def candidate_document(reader: RunReader, number: int) -> Document:
         UsageError: the run has no such candidate.
     """
     with reader.transaction():
-        return describe_candidate(CandidateSnapshot(RunSnapshot(reader), number))
+        return describe_candidate(candidate_snapshot(RunSnapshot(reader), number))
 
 
 def describe_candidate(candidate: CandidateSnapshot) -> Document:
@@ -188,7 +193,7 @@ def describe_candidate(candidate: CandidateSnapshot) -> Document:
     return {
         "run": candidate.run.name,
         **_candidate(candidate.run, candidate.row),
-        "why": why_first(candidate.run, candidate.number),
+        "why": why_first(candidate.run, candidate.row.id),
         "text": candidate.row.text,
         **_without(asdict(candidate.analysis), "candidate_id"),
         "drafts": [_without(asdict(draft), "candidate_id") for draft in candidate.drafts],

@@ -8,13 +8,13 @@ import os
 import termios
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from math import inf
 from pathlib import Path
 from time import localtime, strftime
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -35,11 +35,10 @@ from eureka_agent.common.text import (
     tokens,
     value_range,
 )
-from eureka_agent.store import EvaluationRow, EventRow, GenerationRow, RunReader
+from eureka_agent.store import EvaluationRow, EventRow, GenerationRow, RunReader, TrainingRow
 from eureka_agent.views.snapshot import (
     BASELINES,
     Lane,
-    Pace,
     RunSnapshot,
     live_snapshot,
     published_human,
@@ -47,21 +46,70 @@ from eureka_agent.views.snapshot import (
 from eureka_agent.views.terminal.parts import RUN_STYLES, STATES
 
 INTERVAL = 0.25
-"""Seconds between two looks, where a look costs next to nothing."""
+"""Seconds between two looks at a run, if a look costs next to nothing."""
 SHARE = 0.008
-"""The most that looks take of a processor's time: the more one costs, the later comes the next."""
-# How long the end of a search waits for a view that hangs, in seconds.
+"""Fraction of a processor's time that looks may take: after a costly one the next comes later."""
 PATIENCE = 5.0
-# The clock moves once in so many seconds where nothing else does.
+"""Seconds that the end of a search waits for a view that hangs."""
 TICK = 1.0
-# A forecast from fewer seconds than this would be a guess.
+"""Seconds after which the view is drawn again for its clock alone."""
 FORECAST_AFTER = 5.0
+"""Seconds before which a forecast would be a guess."""
+BETWEEN = "  ·  "
+BAR, CURVE, NUMBER = 8, 10, 7
+"""Columns of a progress bar, a curve and a number."""
+MOST_GENERATIONS = 8
+ROOM_FOR_WORDS, ROOM_FOR_CURVE = 72, 52
+"""Columns below which the words and then the curve give way."""
+FIXED_LINES = 8
+"""Header, blank, lane heading, blank, blank; and the line on which the cursor rests."""
+REACHES = "▲"
+"""Marks a fitness that is as high as the human reward's."""
+EVENT_WORDS = {
+    "rejected": ("rejected", "yellow"),
+    "failed": ("failed", "red"),
+    "finished": ("trained", "green"),
+}
+"""Kinds of event whose text is only the reason or the result."""
+KEYBOARD = 0
+"""The file descriptor of standard input."""
+LOCAL_MODES = 3
+"""Where `termios` keeps the modes that include echo."""
 
 
 def progress_view(path: Path, console: Console, *, plain: bool = False) -> "View":
-    """The view that suits the console: live where it can be, plain lines where asked or needed."""
+    """The view that suits the console: live if it can be, plain lines if asked for or needed."""
     live = console.is_terminal and not console.is_dumb_terminal and not plain
     return LiveView(path, console) if live else PlainView(path, console)
+
+
+class Pace:
+    """How fast a count grows, from its values at earlier looks."""
+
+    def __init__(self, window: float = 15.0) -> None:
+        self._window = window
+        self._looks: deque[tuple[float, int]] = deque()
+        self._first: tuple[float, int] | None = None
+
+    def look(self, now: float, value: int) -> None:
+        """Note the count at a time in seconds."""
+        self._first = self._first or (now, value)
+        self._looks.append((now, value))
+        while now - self._looks[0][0] > self._window:
+            self._looks.popleft()
+
+    def recent(self) -> float:
+        """Per second over the last window; 0 before there are two looks."""
+        return self._between(self._looks[0]) if self._looks else 0.0
+
+    def overall(self) -> float:
+        """Per second since the first look."""
+        return self._between(self._first) if self._first else 0.0
+
+    def _between(self, start: tuple[float, int]) -> float:
+        (then, before), (now, after) = start, self._looks[-1]
+        # A training run that begins again takes its steps back.
+        return max(after - before, 0) / (now - then) if now > then else 0.0
 
 
 class View:
@@ -92,12 +140,7 @@ class View:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Show the final state and stop."""
         self._stop.set()
         self._thread.join(PATIENCE)
@@ -171,7 +214,7 @@ class LiveView(View):
         self._keys.enter_context(no_echo())
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._keys:
             super().__exit__(*error)
 
@@ -224,15 +267,13 @@ class PlainView(View):
             return
         with run.transaction():
             row, generations = run.row(), run.generations()
-            evaluations, events = (
-                run.evaluations(since=self._evaluation),
-                run.events(since=self._event),
-            )
-            names = _names(run) if evaluations else {}
+            evaluations = run.evaluations(since=self._evaluation)
+            events = run.events(since=self._event)
+            trainings = {row.id: row for row in run.trainings()} if evaluations else {}
             summary = BETWEEN.join(self._totals(RunSnapshot(run)))
         if evaluations:
             self._evaluation = evaluations[-1].id
-            self._rounds(evaluations, names, summary)
+            self._rounds(evaluations, trainings, summary)
         for event in events:
             self._event = event.id
             self._print(event_line(event))
@@ -248,18 +289,23 @@ class PlainView(View):
             self._print(_now(summary))
 
     def _rounds(
-        self, evaluations: list[EvaluationRow], names: dict[int, str], summary: str
+        self, evaluations: list[EvaluationRow], trainings: dict[int, TrainingRow], summary: str
     ) -> None:
-        """One line for all that were evaluated at the same step."""
+        """Print one line for all evaluations at the same step."""
         rounds: defaultdict[int, list[str]] = defaultdict(list)
         for row in evaluations:
+            training = trainings[row.training_id]
+            name = f"#{training.candidate_id}"
+            if training.role != "candidate":
+                name = f"{BASELINES[training.role]} (seed {training.seed})"
             fitness = f" {number(row.fitness)}" if self._measured else ""
             if self._measured and row.progress is not None:
                 fitness += f" (progress {number(row.progress)})"
-            rounds[row.step].append(f"{names[row.training_id]}{fitness}")
+            rounds[row.step].append(f"{name}{fitness}")
         for step, results in rounds.items():
-            measured = f"ranking fitness after {count(step)} steps: {', '.join(results)}"
-            text = measured if self._measured else f"{', '.join(results)} at {count(step)} steps"
+            text = f"{', '.join(results)} at {count(step)} steps"
+            if self._measured:
+                text = f"ranking fitness after {count(step)} steps: {', '.join(results)}"
             self._print(_now(f"{text}  ({summary})"))
 
     def _print(self, line: Text) -> None:
@@ -268,36 +314,6 @@ class PlainView(View):
 
 def _now(text: str) -> Text:
     return Text.assemble((time.strftime("%H:%M:%S  "), "dim"), text)
-
-
-def _names(run: RunReader) -> dict[int, str]:
-    """How people call each training: `#7`, or the baseline and its seed."""
-    return {
-        training.id: f"#{training.candidate_id}"
-        if training.role == "candidate"
-        else f"{BASELINES[training.role]} (seed {training.seed})"
-        for training in run.trainings()
-    }
-
-
-BAR = 8
-CURVE = 10
-NUMBER = 7
-MOST_GENERATIONS = 8
-# Below these widths, in columns, the words and then the curve give way.
-ROOM_FOR_WORDS = 72
-ROOM_FOR_CURVE = 52
-# Header, blank, lane heading, blank, blank; and the line on which the cursor rests.
-FIXED_LINES = 8
-REACHES = "▲"
-"""Marks a fitness that is as high as the human reward's."""
-EVENT_WORDS = {
-    "rejected": ("rejected", "yellow"),
-    "failed": ("failed", "red"),
-    "finished": ("trained", "green"),
-}
-"""Kinds of event whose text is only the reason or the result."""
-BETWEEN = "  ·  "
 
 
 def frame(run: RunSnapshot, footer: Sequence[str], width: int, height: int) -> RenderableType:
@@ -312,17 +328,21 @@ def frame(run: RunSnapshot, footer: Sequence[str], width: int, height: int) -> R
     ending = _wrapped(footer, width)
     beside = [lane for lane in (run.leader, *run.beside) if lane is not None]
     lanes, generations, events = _share_out(run, height - len(beside) - len(ending))
-    parts: list[RenderableType] = [*_header(run), Text()]
+    phase = Text.assemble(("▸ ", "cyan"), terminal_line(run.row.phase) or "starting")
+    name, status = terminal_line(run.name), (run.status, RUN_STYLES[run.status])
+    parts: list[RenderableType] = [
+        _line(Text.assemble((name, "bold"), "  ", status)),
+        _line(terminal_line(run.row.goal), "dim"),
+        _line(phase),
+        Text(),
+    ]
     if run.lanes or beside:
-        shown = sorted(run.lanes, key=_uninteresting)[:lanes]
-        episodes = int(run.row.config.get("ranking_episodes") or 0)
-        beside_them = [*run.lanes, *beside]
-        table = _Lanes(width, beside_them, run.human_fitness, episodes if run.measured else None)
-        table.add([lane for lane in run.lanes if lane in shown])
-        table.note_hidden(len(run.lanes) - len(shown))
-        table.add(beside)
+        # Of many those that train and then the best, in their order.
+        first = sorted(run.lanes, key=lambda lane: (lane.state != "training", -(lane.best or -inf)))
+        shown = [lane for lane in run.lanes if lane in first[:lanes]]
         history = run.generations[-generations:]
-        parts += [table.table, Text(), *(_line(generation_line(row)) for row in history)]
+        parts += [_lane_table(run, shown, beside, width), Text()]
+        parts += [_line(generation_line(row)) for row in history]
     if run.events:
         parts += [Text(), *(_line(event_line(event)) for event in run.events[-events:])]
     return Group(*parts, *(_line(line, "dim") for line in ending))
@@ -350,108 +370,83 @@ def _share_out(run: RunSnapshot, height: int) -> tuple[int, int, int]:
     return lanes, generations, max(1, room - generations)
 
 
-def _uninteresting(lane: Lane) -> tuple[bool, float]:
-    return lane.state != "training", -(lane.best or float("-inf"))
-
-
 def _line(text: str | Text, style: str = "") -> Text:
     line = text if isinstance(text, Text) else Text(text, style)
     line.no_wrap, line.overflow = True, "ellipsis"
     return line
 
 
-def _header(run: RunSnapshot) -> list[Text]:
-    title = Text.assemble(
-        (terminal_line(run.name), "bold"), "  ", (run.status, RUN_STYLES[run.status])
-    )
-    phase = Text.assemble(("▸ ", "cyan"), terminal_line(run.row.phase) or "starting")
-    return [_line(title), _line(terminal_line(run.row.goal), "dim"), _line(phase)]
-
-
-class _Lanes:
+def _lane_table(
+    run: RunSnapshot, shown: Sequence[Lane], beside: Sequence[Lane], width: int
+) -> Table:
     """The table of candidates and baselines.
 
     Args:
+        run: the run.
+        shown: the lanes of `run` that there is room for.
+        beside: lanes below them: the leader and the baselines.
         width: columns of the terminal.
-        scaled: the lanes whose curves share a scale.
-        human: the fitness from which on a lane is marked.
-        episodes: how many each fitness is a mean of, 0 where that is not known; None where there is
-            no fitness to show.
     """
+    scaled = [*run.lanes, *beside]
+    words, human = width >= ROOM_FOR_WORDS, run.human_fitness
+    nearness = run.measured and words and any(lane.nearness is not None for lane in scaled)
+    curves = run.measured and width >= ROOM_FOR_CURVE
+    low, high = value_range([lane.curve for lane in scaled])
 
-    def __init__(
-        self, width: int, scaled: Sequence[Lane], human: float | None, episodes: int | None
-    ) -> None:
-        self._human, self._measured = human, episodes is not None
-        self._nearness = (
-            self._measured
-            and width >= ROOM_FOR_WORDS
-            and any(lane.nearness is not None for lane in scaled)
-        )
-        self._curves = self._measured and width >= ROOM_FOR_CURVE
-        self._words = width >= ROOM_FOR_WORDS
-        self._limits = value_range([lane.curve for lane in scaled])
-        self.table = Table(
-            box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", expand=True
-        )
-        # The widths keep columns where they are while what stands in them changes.
-        for heading, least in (("", 6), ("state", 11), ("trained", BAR), ("", 5)):
-            self.table.add_column(heading, min_width=least, no_wrap=True)
-        for heading in ("fitness", "best") if self._measured else ():
-            # Justified by hand: the mark stands behind the number.
-            self.table.add_column(heading.rjust(NUMBER), min_width=NUMBER + 1, no_wrap=True)
-        if self._nearness:
-            self.table.add_column("progress".rjust(NUMBER), min_width=NUMBER, no_wrap=True)
-        if self._curves:
-            self.table.add_column("curve", no_wrap=True)
-        # Takes what is left, empty or not.
-        legend = [f"mean of {plural(episodes, 'ranking episode')}"] if episodes else []
-        legend += [f"{REACHES} human reached"] if human is not None and self._measured else []
-        heading = ", ".join(legend) if self._words else ""
-        self.table.add_column(heading, no_wrap=True, ratio=1)
-
-    def add(self, lanes: Sequence[Lane]) -> None:
-        for lane in lanes:
-            symbol, word, style = STATES[lane.state]
-            cells: list[RenderableType] = [
-                Text(lane.label, "bold" if lane.state == "training" else ""),
-                Text(f"{symbol} {word}", style),
-                _bar(lane),
-                Text(percent(lane.progress), justify="right"),
-            ]
-            if self._measured:
-                cells += [self._marked(lane.latest, lane), self._marked(lane.best, lane)]
-            if self._nearness:
-                cells.append(number(lane.nearness).rjust(NUMBER))
-            if self._curves:
-                # What has one value lies at one height: a line to hold the others against.
-                values = lane.curve[-CURVE:] * (CURVE if lane.state == "published" else 1)
-                curve = sparkline(values, *self._limits)
-                cells.append(Text(curve.ljust(CURVE), style))
-            self.table.add_row(*cells, _line(lane.words if self._words else "", "dim"))
-
-    def _marked(self, value: float | None, lane: Lane) -> str:
+    def marked(value: float | None, lane: Lane) -> str:
         """A fitness with the mark of one that reaches the human reward's."""
-        bar = None if lane.label == BASELINES["human"] else self._human
-        reaches = value is not None and bar is not None and value >= bar
+        level = inf if human is None or lane.label == BASELINES["human"] else human
+        reaches = value is not None and value >= level
         return number(value).rjust(NUMBER) + (REACHES if reaches else "")
 
-    def note_hidden(self, lanes: int) -> None:
-        if lanes:
-            self.table.add_row("", Text(f"+{lanes} more", "dim"))
+    def cells(lane: Lane) -> list[RenderableType]:
+        symbol, word, style = STATES[lane.state]
+        found: list[RenderableType] = [
+            Text(lane.label, "bold" if lane.state == "training" else ""),
+            Text(f"{symbol} {word}", style),
+            _bar(lane.progress, style),
+            Text(percent(lane.progress), justify="right"),
+        ]
+        if run.measured:
+            found += [marked(lane.latest, lane), marked(lane.best, lane)]
+        if nearness:
+            found.append(number(lane.nearness).rjust(NUMBER))
+        if curves:
+            # A single value is drawn as a line at its height, to compare the others with.
+            values = lane.curve[-CURVE:] * (CURVE if lane.state == "published" else 1)
+            found.append(Text(sparkline(values, low, high).ljust(CURVE), style))
+        return [*found, _line(lane.words if words else "", "dim")]
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", expand=True)
+    # Least widths keep columns where they are while their content changes. Numbers are justified
+    # by hand, as the mark stands behind them.
+    columns = {"": 6, "state": 11, "trained": BAR, " ": 5}
+    if run.measured:
+        columns |= {"fitness".rjust(NUMBER): NUMBER + 1, "best".rjust(NUMBER): NUMBER + 1}
+    if nearness:
+        columns["progress".rjust(NUMBER)] = NUMBER
+    if curves:
+        columns["curve"] = 0
+    for heading, least in columns.items():
+        table.add_column(heading.rstrip(), min_width=least or None, no_wrap=True)
+    episodes = int(run.row.config.get("ranking_episodes") or 0)
+    legend = [f"mean of {plural(episodes, 'ranking episode')}"] if episodes else []
+    legend += [f"{REACHES} human reached"] if human is not None else []
+    # The last column takes the remaining width, empty or not.
+    table.add_column(", ".join(legend) if words and run.measured else "", no_wrap=True, ratio=1)
+    for lane in shown:
+        table.add_row(*cells(lane))
+    if hidden := len(run.lanes) - len(shown):
+        table.add_row("", Text(f"+{hidden} more", "dim"))
+    for lane in beside:
+        table.add_row(*cells(lane))
+    return table
 
 
-def _bar(lane: Lane) -> RenderableType:
-    if lane.progress is None:
+def _bar(progress: float | None, style: str) -> RenderableType:
+    if progress is None:
         return Text(" " * BAR)
-    style = STATES[lane.state][2]
-    return ProgressBar(
-        total=1.0,
-        completed=lane.progress,
-        width=BAR,
-        complete_style=style,
-        finished_style=style,
-    )
+    return ProgressBar(1.0, progress, BAR, complete_style=style, finished_style=style)
 
 
 def generation_line(row: GenerationRow) -> Text:
@@ -487,17 +482,11 @@ def model_use(run: RunSnapshot) -> list[str]:
     return [f"{tokens(run.prompt_tokens, run.completion_tokens)} tokens", money(run.cost)]
 
 
-KEYBOARD = 0
-"""The file descriptor of standard input."""
-LOCAL_MODES = 3
-"""Where `termios` keeps the modes of which echo is one."""
-
-
 @contextmanager
 def no_echo() -> Iterator[None]:
-    """Keys typed meanwhile are not drawn into the view; Ctrl-C interrupts as ever.
+    """Keep the keys typed meanwhile out of the view; Ctrl-C interrupts as usual.
 
-    Nothing happens where standard input is no terminal, or one that another process has now.
+    Does nothing if standard input is no terminal, or one that another process has now.
     """
     if not _ours():
         yield

@@ -1,12 +1,11 @@
 """A run at one moment: what the terminal, live view, dashboard, report and `--json` all read."""
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from eureka_agent.common.environments import GYMNASIUM
 from eureka_agent.common.statistics import (
@@ -24,24 +23,21 @@ from eureka_agent.store import (
     CandidateRow,
     DraftRow,
     EvaluationRow,
-    EventRow,
     ExchangeRow,
-    GenerationRow,
     RankedCandidate,
-    RewardComparisonRow,
     RunReader,
-    RunRow,
     TrainingRow,
-    UsageRow,
     ranking,
     solved,
 )
 from eureka_agent.store.baselines import published_baselines
 from eureka_agent.store.folder import videos
-from eureka_agent.store.rows import Role, RunStatus
+from eureka_agent.store.rows import Role
 
 Document = dict[str, Any]
 """What `--json` prints."""
+
+Part = TypeVar("Part")
 
 EVENTS = 10
 BASELINES: dict[Role, str] = {"winner": "winner", "human": "human", "fitness": "bare"}
@@ -80,12 +76,50 @@ class Lane:
     nearness: float | None = None
 
 
-class Snapshot:
-    """Something of a run at one moment.
+def _part(read: Callable[[RunReader], Part]) -> cached_property[Part]:
+    """A part of a run that one method of its reader reads."""
+    return cached_property(lambda snapshot: read(snapshot.run))
+
+
+class RunSnapshot:
+    """A run at one moment.
 
     Each part is read when it is first used and then kept, so that a view pays only for what it
     shows. Parts are of one moment if they are all read within one `RunReader.transaction`.
+
+    Args:
+        run: the run.
+        yardstick: the human reward that was published with the environment, for the live view.
+
+    Attributes:
+        row: the run's own record.
+        status: the status as it is now.
+        generations: all generations in numbers.
+        candidates: all candidates in the order of proposal.
+        ranked: the candidates with a result, the best first.
+        trainings: all training runs in the order of entry.
+        reward_comparison: what programs and policies say of each other; None before a comparison.
+        usage: what the language model was used for, by role.
+        events: the newest events, oldest first.
+        published: what was published with the environment, as `published_baselines`.
+        steps_taken: environment steps of all training runs so far.
     """
+
+    row = _part(RunReader.row)
+    status = _part(RunReader.status)
+    generations = _part(RunReader.generations)
+    candidates = _part(RunReader.candidates)
+    ranked = _part(ranking)
+    trainings = _part(RunReader.trainings)
+    reward_comparison = _part(RunReader.reward_comparison)
+    usage = _part(RunReader.usage)
+    events = _part(lambda run: run.events(last=EVENTS))
+    published = _part(published_baselines)
+    steps_taken = _part(RunReader.steps_taken)
+
+    def __init__(self, run: RunReader, yardstick: Lane | None = None) -> None:
+        self.run, self.yardstick = run, yardstick
+        self.name, self.path, self.measured = run.name, run.path, run.measured
 
     def read(self, *parts: str) -> Self:
         """Read the named parts now, to be shown later."""
@@ -93,49 +127,9 @@ class Snapshot:
             getattr(self, part)
         return self
 
-
-class RunSnapshot(Snapshot):
-    """A run at one moment.
-
-    Args:
-        run: the run.
-        yardstick: the human reward that was published with the environment, for the live view.
-    """
-
-    def __init__(self, run: RunReader, yardstick: Lane | None = None) -> None:
-        self.run, self.yardstick = run, yardstick
-        self.name: str = run.name
-        self.path: Path = run.path
-        self.measured: bool = run.measured
-
-    @cached_property
-    def row(self) -> RunRow:
-        """The run's own record."""
-        return self.run.row()
-
-    @cached_property
-    def status(self) -> RunStatus:
-        """The status as it is now."""
-        return self.run.status()
-
-    @cached_property
-    def generations(self) -> list[GenerationRow]:
-        """All generations in numbers."""
-        return self.run.generations()
-
-    @cached_property
-    def candidates(self) -> list[CandidateRow]:
-        """All candidates in the order of proposal."""
-        return self.run.candidates()
-
-    @cached_property
-    def ranked(self) -> list[RankedCandidate]:
-        """The candidates with a result, the best first."""
-        return ranking(self.run)
-
     @cached_property
     def ranks(self) -> dict[int, RankedCandidate]:
-        """The same by the candidate's number."""
+        """`ranked` by the candidate's number."""
         return {candidate.row.id: candidate for candidate in self.ranked}
 
     @cached_property
@@ -143,11 +137,6 @@ class RunSnapshot(Snapshot):
         """All candidates, the best first; then those without a result in their order."""
         rest = [row for row in self.candidates if row.id not in self.ranks]
         return [candidate.row for candidate in self.ranked] + rest
-
-    @cached_property
-    def trainings(self) -> list[TrainingRow]:
-        """All training runs in the order of entry."""
-        return self.run.trainings()
 
     @cached_property
     def training_progress(self) -> dict[int, float]:
@@ -162,26 +151,6 @@ class RunSnapshot(Snapshot):
     def human_curves(self) -> list[list[EvaluationRow]]:
         """The evaluations of each training run of the human reward."""
         return [self.run.evaluations(row.id) for row in self._of("human")]
-
-    @cached_property
-    def reward_comparison(self) -> RewardComparisonRow | None:
-        """What programs and policies say of each other; None before the first comparison."""
-        return self.run.reward_comparison()
-
-    @cached_property
-    def usage(self) -> list[UsageRow]:
-        """What the language model was used for, by role."""
-        return self.run.usage()
-
-    @cached_property
-    def events(self) -> list[EventRow]:
-        """The newest events, oldest first."""
-        return self.run.events(last=EVENTS)
-
-    @cached_property
-    def published(self) -> Document | None:
-        """What was published with the environment, as `published_baselines`."""
-        return published_baselines(self.run)
 
     @cached_property
     def published_estimates(self) -> list[tuple[str, Estimate]]:
@@ -379,11 +348,6 @@ class RunSnapshot(Snapshot):
         return fmean(own) if own else self.yardstick.best if self.yardstick else None
 
     @cached_property
-    def steps_taken(self) -> int:
-        """Environment steps of all training runs so far."""
-        return self.run.steps_taken()
-
-    @cached_property
     def steps_remaining(self) -> int:
         """Environment steps left in the training runs entered and the generations to come."""
         if self.row.status == "finished":
@@ -405,49 +369,40 @@ class RunSnapshot(Snapshot):
         return [*(self.run.candidate(number) for number in again if number), *newest]
 
 
-class CandidateSnapshot(Snapshot):
-    """A candidate with all that the run knows of it.
+@dataclass(frozen=True)
+class CandidateSnapshot:
+    """A candidate with all that the run knows of it, at one moment.
 
-    Args:
-        run: the run at the same moment.
-        number: which candidate.
-
-    Raises:
-        UsageError: the run has no such candidate.
+    Attributes:
+        run: the run at that moment.
+        row: the candidate's own record.
+        ranked: how it ranks; None without a result.
+        parents: the candidates it came from.
+        children: the numbers of the candidates that came from it.
+        drafts: the versions that the critic sent back.
+        exchanges: questions to the language model about it, first to last.
+        trainings: its training runs, and those of the winner if it is that.
+        evaluations: of each training run, by the training's number.
+        analysis: what is known of its policy and its program; its parts are empty if nothing is.
+        folder: the folder of its files.
+        videos: the films there.
     """
 
-    def __init__(self, run: RunSnapshot, number: int) -> None:
-        self.run, self.number = run, number
-        self.row: CandidateRow = run.run.candidate(number)
-        self.folder: Path = run.run.candidate_folder(number)
-
-    @cached_property
-    def ranked(self) -> RankedCandidate | None:
-        """How it ranks; None without a result."""
-        return self.run.ranks.get(self.number)
-
-    @cached_property
-    def parents(self) -> list[CandidateRow]:
-        """The candidates it came from."""
-        return [self.run.run.candidate(parent) for parent in self.row.parents]
-
-    @cached_property
-    def children(self) -> list[int]:
-        """The numbers of the candidates that came from it."""
-        return [row.id for row in self.run.candidates if self.number in row.parents]
-
-    @cached_property
-    def drafts(self) -> list[DraftRow]:
-        """The versions that the critic sent back."""
-        return self.run.run.drafts(self.number)
-
-    @cached_property
-    def exchanges(self) -> list[ExchangeRow]:
-        """Questions to the language model about it, first to last."""
-        return self.run.run.exchanges_about(self.row.generation, self.row.slot)
+    run: RunSnapshot
+    row: CandidateRow
+    ranked: RankedCandidate | None
+    parents: list[CandidateRow]
+    children: list[int]
+    drafts: list[DraftRow]
+    exchanges: list[ExchangeRow]
+    trainings: list[TrainingRow]
+    evaluations: dict[int, list[EvaluationRow]]
+    analysis: AnalysisRow
+    folder: Path
+    videos: list[Path]
 
     @property
-    def new_messages(self) -> list[list[Document]]:
+    def new_messages(self) -> list[list[dict[str, str]]]:
         """The messages of each exchange that are new in it: a repair repeats the conversation."""
         found, seen = [], 0
         for exchange in self.exchanges:
@@ -456,25 +411,30 @@ class CandidateSnapshot(Snapshot):
                 seen = len(exchange.messages) + 1  # with these and an answer each repair begins
         return found
 
-    @cached_property
-    def trainings(self) -> list[TrainingRow]:
-        """Its training runs, and those of the winner if it is that."""
-        return self.run.run.trainings(candidate=self.number)
 
-    @cached_property
-    def evaluations(self) -> dict[int, list[EvaluationRow]]:
-        """The evaluations of each training run, by the training's number."""
-        return {row.id: self.run.run.evaluations(row.id) for row in self.trainings}
+def candidate_snapshot(run: RunSnapshot, number: int) -> CandidateSnapshot:
+    """A candidate at the moment of `run`.
 
-    @cached_property
-    def analysis(self) -> AnalysisRow:
-        """What is known of its policy and its program; empty parts if nothing is."""
-        return self.run.run.analysis(self.number) or AnalysisRow(self.number, {}, {}, {})
-
-    @cached_property
-    def videos(self) -> list[Path]:
-        """The films in its folder."""
-        return videos(self.folder)
+    Raises:
+        UsageError: the run has no such candidate.
+    """
+    reader, row = run.run, run.run.candidate(number)
+    others = {other.id: other for other in run.candidates}
+    trainings, folder = reader.trainings(candidate=number), reader.candidate_folder(number)
+    return CandidateSnapshot(
+        run=run,
+        row=row,
+        ranked=run.ranks.get(number),
+        parents=[others[parent] for parent in row.parents if parent in others],
+        children=[other for other, entry in others.items() if number in entry.parents],
+        drafts=reader.drafts(number),
+        exchanges=reader.exchanges_about(row.generation, row.slot),
+        trainings=trainings,
+        evaluations={training.id: reader.evaluations(training.id) for training in trainings},
+        analysis=reader.analysis(number) or AnalysisRow(number, {}, {}, {}),
+        folder=folder,
+        videos=videos(folder),
+    )
 
 
 def live_snapshot(run: RunReader, yardstick: Lane | None = None) -> RunSnapshot:
@@ -562,32 +522,3 @@ def _lane(run: RunReader, label: str, words: str, trainings: list[TrainingRow]) 
         words=words,
         nearness=nearer[-1] if nearer else None,
     )
-
-
-class Pace:
-    """How fast a count grows, from its values at earlier looks."""
-
-    def __init__(self, window: float = 15.0) -> None:
-        self._window = window
-        self._looks: deque[tuple[float, int]] = deque()
-        self._first: tuple[float, int] | None = None
-
-    def look(self, now: float, value: int) -> None:
-        """Note the count at a time in seconds."""
-        self._first = self._first or (now, value)
-        self._looks.append((now, value))
-        while now - self._looks[0][0] > self._window:
-            self._looks.popleft()
-
-    def recent(self) -> float:
-        """Per second over the last window; 0 before there are two looks."""
-        return self._between(self._looks[0]) if self._looks else 0.0
-
-    def overall(self) -> float:
-        """Per second since the first look."""
-        return self._between(self._first) if self._first else 0.0
-
-    def _between(self, start: tuple[float, int]) -> float:
-        (then, before), (now, after) = start, self._looks[-1]
-        # A training run that begins again takes its steps back.
-        return max(after - before, 0) / (now - then) if now > then else 0.0

@@ -1,8 +1,6 @@
 """The client of the judge: sends it policies, and checks what it says of them."""
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,41 +9,12 @@ import numpy as np
 from eureka_agent.common.errors import EnvironmentFailed, EurekaError
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, Episodes
+from eureka_agent.environment.episodes import EvaluatedEpisodes
 from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import InvalidReply, JobFailed, Message, WorkerFailed
 from eureka_agent.workers.replies import Weights, _array
 from eureka_agent.workers.session import GPU_OPEN_S, LONG_S, SHORT_S, T, thread_count
 from eureka_agent.workers.trainer_client import JUDGE
-
-
-@dataclass
-class EvaluatedEpisodes:
-    """What the judge says of one policy.
-
-    Attributes:
-        fitness: per episode `[E]` float64, finite; NaN where nothing measures the task.
-        diverged: whether the episode ended because the physics failed `[E]` bool.
-        episodes: as they went.
-        progress: per episode by the environment's dense measure `[E]` float64, NaN where it says
-            nothing; None without such a measure.
-    """
-
-    fitness: np.ndarray
-    diverged: np.ndarray
-    episodes: Episodes
-    progress: np.ndarray | None = None
-
-    @property
-    def nearness(self) -> float | None:
-        """Mean progress over the episodes that have one; None where none has."""
-        known = np.array([]) if self.progress is None else self.progress[np.isfinite(self.progress)]
-        return float(known.mean()) if len(known) else None
-
-    @property
-    def mean_fitness(self) -> float | None:
-        """Over the episodes; None where nothing measures the task."""
-        mean = float(self.fitness.mean())
-        return mean if math.isfinite(mean) else None
 
 
 def read_judgements(

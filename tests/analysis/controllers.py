@@ -1,8 +1,10 @@
 """Controllers without learning: some do their task, and the others fail it in a known way."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +19,8 @@ from eureka_agent.environment import (
     make_worlds,
 )
 from eureka_agent.environment.contrasts import GOOD
+from eureka_agent.environment.episodes import EvaluatedEpisodes
+from eureka_agent.reward import Signal
 
 EACH = 5
 """Episodes of each controller."""
@@ -238,13 +242,51 @@ def record(
             terminated[world], lengths[world] = True, t + 1
             worlds.stop(slice(world, world + 1))
     episodes = Episodes(torch.stack(states), torch.stack(actions), lengths, terminated)
-    return Trajectories.of_episodes(
-        environment.signals_described,
-        episodes.arrays(),
-        environment.control_step,
-        measured(environment, episodes),
-        diverged.numpy(),
+    evaluated = EvaluatedEpisodes(measured(environment, episodes), diverged.numpy(), episodes)
+    return Trajectories(evaluated, tuple(environment.signals_described), environment.control_step)
+
+
+def trajectories(
+    signals: Sequence[Signal],
+    *,
+    states: np.ndarray,
+    actions: np.ndarray,
+    lengths: np.ndarray,
+    terminated: np.ndarray | None = None,
+    fitness: np.ndarray | None = None,
+    diverged: np.ndarray | None = None,
+    before: np.ndarray | None = None,
+    component_rewards: Mapping[str, np.ndarray] = MappingProxyType({}),
+    control_step: float = 0.05,
+) -> Trajectories:
+    """Made-up episodes; those that are shorter than the actions have ended early."""
+    arrays = {
+        "states": states,
+        "actions": actions,
+        "lengths": lengths,
+        "terminated": lengths < len(actions) if terminated is None else terminated,
+    }
+    if before is not None:
+        arrays["before"] = before
+    evaluated = EvaluatedEpisodes(
+        np.full(len(lengths), np.nan) if fitness is None else fitness,
+        np.zeros(len(lengths), dtype=np.bool_) if diverged is None else diverged,
+        Episodes.from_arrays(arrays),
+        component_rewards=component_rewards,
     )
+    return Trajectories(evaluated, tuple(signals), control_step)
+
+
+def altered(known: Trajectories, **arrays: Any) -> Trajectories:
+    """The same with other arrays, by their names in `trajectories`."""
+    given = {
+        **known.evaluated.episodes.arrays(),
+        "fitness": known.fitness,
+        "diverged": known.evaluated.diverged,
+        "component_rewards": known.evaluated.component_rewards,
+        **arrays,
+    }
+    return trajectories(known.signals, control_step=known.control_step, **given)
 
 
 def measured(environment: Environment, episodes: Episodes) -> np.ndarray:

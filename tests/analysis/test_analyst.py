@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from analysis.controllers import altered, trajectories
 from loopback import Answer, Loopback, Received, Script, Status, sequence
 
 from eureka_agent.analysis.trajectories.analyst import Analyst, AnalystReply, AnalystRequest, Draw
@@ -69,15 +70,14 @@ def recordings(pendulum: TaskDescription) -> Trajectories:
     states = np.zeros((LIMIT + 1, 3, 4))
     states[:, :, 2] = [-1.0, -0.5, 1.0]
     states[:, :, 1] = np.linspace(0.0, 0.25, LIMIT + 1)[:, None]
-    return Trajectories(
-        signals=pendulum.signals,
+    return trajectories(
+        pendulum.signals,
         states=states,
         actions=np.zeros((LIMIT, 3, 3)),
         lengths=lengths,
-        terminated=lengths < LIMIT,
-        step_seconds=pendulum.control_step,
         fitness=np.array([0.0, 0.1, 0.9]),
-        incomes={"upright": states[1:, :, 2], "centre": -0.2 * states[1:, :, 1]},
+        component_rewards={"upright": states[1:, :, 2], "centre": -0.2 * states[1:, :, 1]},
+        control_step=pendulum.control_step,
     )
 
 
@@ -204,7 +204,7 @@ def test_what_the_rules_say_in_other_words_is_shown_in_those(
 def test_what_nobody_may_know_or_nobody_knows_is_left_out(
     ask: Asked, subject: AnalystRequest
 ) -> None:
-    unknown = replace(subject.recordings, fitness=np.full(3, np.nan), incomes={})
+    unknown = altered(subject.recordings, fitness=np.full(3, np.nan), component_rewards={})
     bare = AnalystRequest(subject.candidate, unknown, OWN)
     assert ask(json.dumps(SOUND), bare)
     episodes = ask.prompt.partition("# The episodes")[2]
@@ -377,8 +377,8 @@ def test_candidates_are_told_apart(ask: Asked, subject: AnalystRequest, run: Run
         named = "risen" if "pays risen" in received.messages[1]["content"] else "upright"
         return changed(keep=[named])
 
-    incomes = {"risen": subject.recordings.incomes["upright"]}
-    other = replace(other, recordings=replace(subject.recordings, incomes=incomes))
+    rewards = {"risen": subject.recordings.evaluated.component_rewards["upright"]}
+    other = replace(other, recordings=altered(subject.recordings, component_rewards=rewards))
     verdicts = ask(script, subject, other)
     assert {n: v.keep for n, v in verdicts.items()} == {
         subject.candidate.id: ("upright",),

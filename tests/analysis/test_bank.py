@@ -10,8 +10,8 @@ from sledge import sledge
 
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
 from eureka_agent.environment import Environment, Episodes
+from eureka_agent.environment.episodes import EvaluatedEpisodes
 from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES, scripted_actions
-from eureka_agent.workers.judge_client import EvaluatedEpisodes
 
 PLENTY = 1 << 28
 
@@ -46,7 +46,7 @@ def test_a_record_is_read_as_it_was_added(tmp_path: Path) -> None:
     again, said = opened(tmp_path)
     (record,) = again.read(again.entries)
     assert record.entry == Entry("rest", 0, "reference")
-    assert same(record.seen, rest)
+    assert same(record.evaluated, rest)
     assert said == []
 
 

@@ -111,9 +111,9 @@ def test_an_equal_program_is_found_once_a_policy_has_been_trained(
     first, twin, other = entered(run, RIGHT, SHAPED, CALM)
     finish(run, first)
     seer = reward_comparison(run, bank, prober)
-    assert seer.twins([twin, other]) == {}
+    assert seer.equivalents([twin, other]) == {}
     remember(bank, environment, first, 0.3)
-    found = seer.twins([twin, other])
+    found = seer.equivalents([twin, other])
     assert {number: known.candidate for number, known in found.items()} == {twin.id: first.id}
     assert found[twin.id].distance < 0.03
 
@@ -124,7 +124,7 @@ def test_the_first_of_two_equals_that_come_together_stays(
     trained, first, second = entered(run, CALM, RIGHT, SHAPED)
     finish(run, trained)
     remember(bank, environment, trained, 0.0)
-    found = reward_comparison(run, bank, prober).twins([first, second])
+    found = reward_comparison(run, bank, prober).equivalents([first, second])
     assert {number: known.candidate for number, known in found.items()} == {second.id: first.id}
 
 
@@ -135,7 +135,7 @@ def test_a_program_that_was_rejected_is_nobodys_twin(
     finish(run, trained)
     run.set_verdict(gone.id, [], accepted=False, failure="no")
     remember(bank, environment, trained, 0.0)
-    assert reward_comparison(run, bank, prober).twins([new]) == {}
+    assert reward_comparison(run, bank, prober).equivalents([new]) == {}
 
 
 @pytest.mark.slow

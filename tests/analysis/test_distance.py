@@ -1,23 +1,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from eureka_agent.analysis.arrays import BoolArray, FloatArray
 from eureka_agent.analysis.rewards.distance import (
-    Features,
     RewardDistances,
+    ValueFeatures,
     clusters,
     distances,
     diversity,
     opposites,
 )
-from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import data_folder
 from eureka_agent.environment import SignalLayout, Transitions, find_environment
+from eureka_agent.environment.episodes import BoolArray, FloatArray
 from eureka_agent.reward import RewardValues, parse
 from eureka_agent.workers.probe.samples import sample_transitions, sampled_batch
 
@@ -127,7 +125,7 @@ def program(name: str, body: str, *parameters: str) -> str:
 
 def inside(bank: Bank) -> Potential:
     """A potential that the value function can express: some of its own features."""
-    features = Features(np.concatenate([bank.before, bank.after]), DISCOUNT)
+    features = ValueFeatures(np.concatenate([bank.before, bank.after]), DISCOUNT)
     weights = np.random.default_rng(3).normal(size=features(bank.before[:1]).shape[1])
     weights[0] = 0.0
     return lambda states: features(states) @ weights
@@ -261,34 +259,6 @@ def test_the_reasons_name_equals_and_opposites(cheetah: Bank) -> None:
     assert equal.startswith("second asks for the same as first (distance 0.000")
     assert contrary == "third asks for the contrary of first."
     assert contrary_too == "third asks for the contrary of second."
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"after": np.zeros((4, 3))}, "do not fit each other"),
-        ({"terminated": np.zeros(4, dtype=np.bool_)}, "do not fit each other"),
-        ({"rewards": np.zeros((4, 2))}, "do not fit each other"),
-        ({"discount": 1.0}, "no finite values"),
-        ({"components": (np.zeros((5, 1)), np.zeros((4, 1)))}, "Components of shapes"),
-    ],
-)
-def test_what_does_not_fit_is_refused(change: dict[str, Any], words: str) -> None:
-    arguments: dict[str, Any] = {
-        "before": np.zeros((5, 3)),
-        "after": np.zeros((5, 3)),
-        "terminated": np.zeros(5, dtype=np.bool_),
-        "rewards": np.zeros((5, 2)),
-        "discount": 0.9,
-    }
-    with pytest.raises(UsageError, match=words):
-        distances(**(arguments | change))
-
-
-def test_no_transitions_give_no_distances() -> None:
-    with pytest.raises(UsageError, match="there are none"):
-        none = np.zeros((0, 3))
-        distances(none, none, np.zeros(0, dtype=np.bool_), none, 0.9)
 
 
 def test_equals_are_equal_to_the_first_itself_and_not_over_others() -> None:

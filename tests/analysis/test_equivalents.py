@@ -119,7 +119,7 @@ def test_the_bank_holds_the_references_and_two_looks_at_each_policy(finished: Se
         late = entries.get("shipped") or entries["exploit"]
         assert late.step == row.checkpoint_step
         (record,) = bank.read([late])
-        assert float(record.seen.fitness.mean()) == row.fitness
+        assert float(record.evaluated.fitness.mean()) == row.fitness
         assert np.isfinite(record.episodes.states.numpy()).all()
 
 

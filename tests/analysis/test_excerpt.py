@@ -1,9 +1,8 @@
 """An excerpt shows few episodes and few steps, and nothing that was not recorded."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from analysis.controllers import altered, trajectories
 
 from eureka_agent.analysis.trajectories.episodes import Trajectories
 from eureka_agent.analysis.trajectories.excerpt import (
@@ -35,15 +34,13 @@ def recorded(
     count, width = len(lengths), sum(signal.size or 1 for signal in signals)
     states = np.arange((LIMIT + 1) * count * width).reshape(LIMIT + 1, count, width) / 7.0
     actions = np.sin(np.arange(LIMIT * count)).reshape(LIMIT, count, 1)
-    return Trajectories(
-        signals=signals,
+    return trajectories(
+        signals,
         states=states,
         actions=actions,
         lengths=np.array(lengths),
-        terminated=np.array(lengths) < LIMIT,
-        step_seconds=0.05,
         fitness=np.array(fitness),
-        incomes={f"part_{i}": (i + 1) * actions[:, :, 0] for i in range(components)},
+        component_rewards={f"part_{i}": (i + 1) * actions[:, :, 0] for i in range(components)},
     )
 
 
@@ -128,7 +125,12 @@ def test_no_episode_of_another_policy_is_shown_that_is_hardly_better() -> None:
 def test_without_a_fitness_episodes_rank_by_what_the_program_pays() -> None:
     recordings = recorded([60, 10, 60], [np.nan] * 3)
     returns = [
-        float(sum(paid[: recordings.lengths[e], e].sum() for paid in recordings.incomes.values()))
+        float(
+            sum(
+                paid[: recordings.lengths[e], e].sum()
+                for paid in recordings.evaluated.component_rewards.values()
+            )
+        )
         for e in range(3)
     ]
     found = excerpt(recordings, everything(recordings))
@@ -143,7 +145,7 @@ def test_a_row_holds_what_followed_the_step_and_what_was_paid_for_it() -> None:
     assert cells(found, 1, "step") == steps
     after = recordings.states[1:, 1, 2]
     assert cells(found, 1, "speed") == pytest.approx(after[steps], abs=0.05)
-    paid = recordings.incomes["part_1"][steps, 1]
+    paid = recordings.evaluated.component_rewards["part_1"][steps, 1]
     assert cells(found, 1, "pays part_1") == pytest.approx(paid, abs=1e-3)
     total = 3 * recordings.actions[steps, 1, 0]
     assert cells(found, 1, "pays in all") == pytest.approx(total, abs=1e-3)
@@ -189,7 +191,7 @@ def test_of_many_components_the_largest_are_shown_and_all_are_in_the_sum() -> No
     assert "part_0 " not in heads
 
 
-def test_without_incomes_nothing_is_told_of_payments() -> None:
+def test_without_a_program_no_rewards_are_shown() -> None:
     recordings = recorded([60], [0.1], components=0)
     found = excerpt(recordings, everything(recordings))
     assert "pays" not in "\n".join([*found.legend, found.shown[0].head, *found.shown[0].rows])
@@ -199,7 +201,7 @@ def test_numbers_of_a_column_have_the_same_decimals_and_no_sign_of_zero() -> Non
     recordings = recorded([3], [0.1], (SPEED,), components=0)
     states = recordings.states.copy()
     states[1:4, 0, 0] = [123.456789, -1e-9, 0.126]
-    found = excerpt(replace(recordings, states=states), everything(recordings))
+    found = excerpt(altered(recordings, states=states), everything(recordings))
     column = [row.split(" | ")[1] for row in found.shown[0].rows[2:5]]
     assert column == ["123.5", "0", "0.1"]
 
@@ -208,7 +210,7 @@ def test_steps_that_look_alike_share_a_row() -> None:
     recordings = recorded([LIMIT], [0.1], (SPEED,), components=0)
     states, actions = np.zeros_like(recordings.states), np.zeros_like(recordings.actions)
     states[1:4, 0, 0] = [3.0, 2.0, 1e-9]
-    still = replace(recordings, states=states, actions=actions)
+    still = altered(recordings, states=states, actions=actions)
     (shown,) = excerpt(still, everything(still)).shown
     assert len(shown.steps) == ROWS
     assert [row.split(" | ")[0] for row in shown.rows[2:]] == ["| 0", "| 3 to 59", "| mean of 60"]
@@ -224,7 +226,7 @@ def test_values_that_are_not_finite_do_not_break_the_table() -> None:
     recordings = recorded([3], [0.1], (SPEED,), components=0)
     states = recordings.states.copy()
     states[1, 0, 0] = np.nan
-    rows = excerpt(replace(recordings, states=states), everything(recordings)).shown[0].rows
+    rows = excerpt(altered(recordings, states=states), everything(recordings)).shown[0].rows
     assert "| nan |" in rows[2]
 
 
@@ -234,7 +236,7 @@ def test_the_rules_phases_and_their_measure_stand_beside_the_numbers() -> None:
     states = recordings.states.copy()
     states[:, 0, 0] = np.linspace(1, 0, LIMIT + 1)
     states[:, 1, 0] = np.maximum(states[:, 0, 0], 0.6)
-    recordings = replace(recordings, states=states)
+    recordings = altered(recordings, states=states)
     good = np.array([True, False])
     diagnosis = diagnose(recordings, ~good, good)
     found = excerpt(recordings, ~good, diagnosis=diagnosis)

@@ -8,13 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from analysis.controllers import EACH, SETS, Set, of_case, recorded
+from analysis.controllers import EACH, SETS, Set, altered, of_case, recorded, trajectories
 
-from eureka_agent.analysis.trajectories.episodes import Trajectories, below, columns_of
+from eureka_agent.analysis.trajectories.episodes import Trajectories, columns_of
 from eureka_agent.analysis.trajectories.failure_rules import RULES
 from eureka_agent.analysis.trajectories.failures import EXPLOIT, Diagnosis, diagnose
 from eureka_agent.analysis.trajectories.features import Phase, cut
-from eureka_agent.common.errors import UsageError
 from eureka_agent.environment.contrasts import GOOD
 from eureka_agent.reward import Signal
 
@@ -44,7 +43,7 @@ def named(found: Diagnosis) -> str:
 
 
 def unknown_fitness(recordings: Trajectories) -> Trajectories:
-    return replace(recordings, fitness=np.full(recordings.count, np.nan))
+    return altered(recordings, fitness=np.full(recordings.count, np.nan))
 
 
 def names_given(recordings: Callable[[Set], Trajectories]) -> Counter[tuple[str, str]]:
@@ -111,19 +110,17 @@ def test_a_foot_that_comes_down_is_no_fall() -> None:
     signals = tuple(Signal(name, None, "m", "a height", "position") for name in names)
     states = np.ones((21, 1, 2)) * [1.2, 0.2]
     states[15:, 0, 1] = 0.06
-    ended = Trajectories(
-        signals=signals,
+    ended = trajectories(
+        signals,
         states=states,
         actions=np.zeros((20, 1, 1)),
         lengths=np.array([20]),
         terminated=np.array([True]),
-        step_seconds=0.01,
-        fitness=np.array([np.nan]),
     )
     all_of_it = np.array([True])
     assert named(diagnose(ended, all_of_it, ~all_of_it)) == "ended early"
     states[15:, 0, 0] = 0.7
-    assert named(diagnose(ended, all_of_it, ~all_of_it)) == "fell"
+    assert named(diagnose(altered(ended, states=states), all_of_it, ~all_of_it)) == "fell"
 
 
 def test_getting_stuck_begins_where_the_progress_ended() -> None:
@@ -134,23 +131,23 @@ def test_getting_stuck_begins_where_the_progress_ended() -> None:
 
 def test_physics_that_failed_are_named_before_the_fall_that_came_with_it() -> None:
     known = episodes("hopper")
-    broken = replace(known, diverged=known.terminated)
+    broken = altered(known, diverged=known.terminated)
     failure = diagnosis("hopper", "rest", broken).failures[0]
     assert failure.kind == "diverged"
     assert failure.step == int(np.median(known.lengths[:EACH])) - 1
 
 
 def paying(recordings: Trajectories, motion: float) -> Trajectories:
-    """Episodes with the incomes of a program that pays for speed, effort and moving joints."""
+    """Episodes with the rewards of a program that pays for speed, effort and moving joints."""
     names = [column.name for column in recordings.columns]
     speed = recordings.states[1:, :, names.index("torso_velocity[:, 0]")]
     joints = [i for i, name in enumerate(names) if name.startswith("joint_velocities")]
-    incomes = {
+    rewards = {
         "speed": speed,
         "effort": -0.1 * np.square(recordings.actions).sum(axis=2),
         "motion": motion * np.abs(recordings.states[1:][:, :, joints]).mean(axis=2),
     }
-    return replace(recordings, incomes=incomes)
+    return altered(recordings, component_rewards=rewards)
 
 
 def test_an_exploit_is_named_with_its_component_only_where_the_reward_pays_it() -> None:
@@ -169,7 +166,7 @@ def test_components_in_play_are_those_that_pay_while_it_shows() -> None:
     late = np.zeros_like(known.actions[:, :, 0])
     late[100:] = 1.0
     paid = {"early": 1.0 - late, "late": late, "cost": np.full_like(late, -5.0)}
-    found = diagnosis("half_cheetah", "gallop, then rest", replace(known, incomes=paid))
+    found = diagnosis("half_cheetah", "gallop, then rest", altered(known, component_rewards=paid))
     stuck = next(failure for failure in found.failures if failure.kind == "stuck")
     assert stuck.components[0][0] == "late"
     assert "cost" not in dict(stuck.components)
@@ -199,7 +196,7 @@ def test_what_follows_an_end_is_ignored() -> None:
     for episode, length in enumerate(known.lengths):
         states[length + 1 :, episode] = 1e6
         actions[length:, episode] = -1.0
-    assert diagnosis("hopper", "rest", replace(known, states=states, actions=actions)).failures == (
+    assert diagnosis("hopper", "rest", altered(known, states=states, actions=actions)).failures == (
         expected
     )
 
@@ -253,45 +250,31 @@ def test_a_change_shorter_than_the_window_is_no_phase() -> None:
 
 def test_episodes_of_one_step_can_be_looked_at() -> None:
     known = episodes("hopper")
-    short = replace(known, lengths=np.ones_like(known.lengths))
+    short = altered(known, lengths=np.ones_like(known.lengths))
     found = diagnosis("hopper", "rest", short)
     assert found.failed == EACH
 
 
-def test_episodes_failed_that_come_less_than_half_the_way() -> None:
-    fitness = np.array([-1.0, 0.4, 0.6, np.nan])
-    assert below(fitness, floor=0.0, best=1.0).tolist() == [True, True, False, False]
-    assert below(fitness - 5.0, floor=-5.0, best=-4.0).tolist() == [True, True, False, False]
-    with pytest.raises(UsageError, match="is not above that of random policies"):
-        below(fitness, floor=1.0, best=1.0)
-
-
 def test_leaving_a_goal_is_no_overshoot_where_another_one_was_set() -> None:
     known = episodes("reacher")
-    arrays = {
-        "states": known.states,
-        "actions": known.actions,
-        "lengths": known.lengths,
-        "terminated": known.terminated,
-        "before": known.states[:-1].copy(),
-    }
-    arrays["before"][0] += 1.0  # what a reset brings is no change of the goal
-    same = Trajectories.of_episodes(known.signals, arrays, known.step_seconds)
+    before = known.evaluated.episodes.states.numpy()[:-1].copy()
+    before[0] += 1.0  # a reset is no change of the goal
+    same = altered(known, before=before)
     assert not same.goals_change
-    arrays["before"][5] += 1.0
-    changed = Trajectories.of_episodes(known.signals, arrays, known.step_seconds)
+    before[5] += 1.0
+    changed = altered(known, before=before)
     assert changed.goals_change
     for recordings, kind in ((same, "overshoot"), (changed, None)):
         kinds = [f.kind for f in diagnosis("reacher", "reach without damping", recordings).failures]
         assert ("overshoot" in kinds) == (kind == "overshoot")
 
 
-def test_recordings_that_do_not_fit_together_are_refused() -> None:
+def test_episodes_that_do_not_fit_together_are_refused() -> None:
     known = episodes("hopper")
-    with pytest.raises(UsageError, match="do not fit together: lengths against"):
-        replace(known, lengths=known.lengths * 0)
-    with pytest.raises(UsageError, match="incomes"):
-        replace(known, incomes={"speed": np.zeros(3)})
+    with pytest.raises(ValueError, match="do not fit their lengths"):
+        altered(known, lengths=known.lengths * 0)
+    with pytest.raises(ValueError, match="rewards"):
+        altered(known, component_rewards={"speed": np.zeros(3)})
 
 
 def test_only_what_points_up_counts_as_upward() -> None:
@@ -337,7 +320,7 @@ def test_of_episodes_that_are_only_slow_it_is_told_how_far_they_get() -> None:
     slow[:, which] = slow[np.arange(len(slow)) // 2][:, which]  # every state is kept for two steps
     failed = np.zeros_like(good)
     failed[which] = True
-    found = diagnose(replace(known, states=slow), failed, good)
+    found = diagnose(altered(known, states=slow), failed, good)
     assert found.untyped == 2
     assert found.reach == pytest.approx(0.5, abs=0.15)
     assert "No rule fits 2 of them; they get 39% as far as good ones." in found.lines()

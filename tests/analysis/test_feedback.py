@@ -13,14 +13,14 @@ from sledge import policy, sledge
 from eureka_agent.analysis.feedback import Feedback
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
 from eureka_agent.analysis.trajectories.analyst import Draw
+from eureka_agent.analysis.trajectories.episodes import FitnessScale
 from eureka_agent.analysis.trajectories.excerpt import excerpt
-from eureka_agent.analysis.trajectories.failures import Bars
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment
+from eureka_agent.environment.episodes import EvaluatedEpisodes
 from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 from eureka_agent.simulation.rendering import describe_rendering
 from eureka_agent.store import CandidateRow, Run
-from eureka_agent.workers.judge_client import EvaluatedEpisodes
 from eureka_agent.workers.probe_client import ProbeClient
 
 STEP = 200
@@ -274,11 +274,18 @@ def test_frames_can_be_switched_off(trained: Trained) -> None:
 
 
 def test_where_training_led_to_nothing_all_failed_and_none_is_good() -> None:
-    bars = Bars(floor=0.1, untrained=0.4, best=0.3)
-    fitness = np.array([0.0, 0.5])
-    assert bars.failed(fitness).tolist() == [True, True]
-    assert bars.good(fitness).tolist() == [False, False]
-    assert "without training (0.4): all of its 2 episodes fail." in bars.head(2, 2)
+    scale = FitnessScale(random=0.1, untrained=0.4, best=0.3)
+    fitness = np.array([0.0, 0.5, np.nan])
+    assert scale.failed(fitness).all()
+    assert not scale.good(fitness).any()
+    assert "without training (0.4): all of its 2 episodes fail." in scale.headline(2, 2)
+
+
+def test_good_and_failed_are_measured_from_random_actions_to_the_best_policy() -> None:
+    scale = FitnessScale(random=-5.0, untrained=-4.9, best=-4.0)
+    fitness = np.array([-6.0, -4.6, -4.4, -4.1, np.nan])
+    assert scale.failed(fitness).tolist() == [True, True, False, False, False]
+    assert scale.good(fitness).tolist() == [False, False, False, True, False]
 
 
 def test_the_best_is_not_measured_by_those_that_do_worse(trained: Trained) -> None:

@@ -11,7 +11,6 @@ from eureka_agent.analysis.rewards.profile import (
     read_view,
 )
 from eureka_agent.analysis.rewards.sweeps import Arguments, Swept, plan, propose, typical_row
-from eureka_agent.common.errors import UsageError
 from eureka_agent.reward import Signal
 
 SIGNALS = (
@@ -116,24 +115,6 @@ def test_a_direction_keeps_its_length() -> None:
     assert moved["torso_up"][:, 2] == pytest.approx(np.linspace(-1.0, 1.0, 9))
     for name in ("torso_up", "prev_torso_up"):
         assert np.linalg.norm(moved[name], axis=1) == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize(
-    "swept",
-    [
-        [],
-        [Swept("speed", None, 0.0, 1.0)] * 2,
-        [Swept("spede", None, 0.0, 1.0)],
-        [Swept("speed", 0, 0.0, 1.0)],
-        [Swept("place", None, 0.0, 1.0)],
-        [Swept("place", 2, 0.0, 1.0)],
-        [Swept("speed", None, 0.0, 1.0, change=True)],
-        [Swept("place", 0, 0.0, 1.0), Swept("place", 1, 0.0, 1.0, change=True)],
-    ],
-)
-def test_what_cannot_be_swept_is_refused(swept: list[Swept]) -> None:
-    with pytest.raises(UsageError):
-        plan(SIGNALS, row(speed=1.0, place=[0.0, 0.0]), swept)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,16 @@ import pytest
 from recorded import roamed
 from sledge import sledge
 
-from eureka_agent.analysis.rewards.bank import OWN, RANDOM, Entry, Known, Record, known_of
+from eureka_agent.analysis.rewards.bank import (
+    OWN,
+    RANDOM,
+    Entry,
+    Record,
+    join_groups,
+    with_rewards,
+)
 from eureka_agent.analysis.rewards.profile import profile_program
 from eureka_agent.environment import Environment
-from eureka_agent.environment.episodes import concatenate
 from eureka_agent.reward import parse
 from eureka_agent.workers.probe.score import score_rows
 from eureka_agent.workers.probe_client import ProbeClient, Score
@@ -66,11 +72,11 @@ def groups(environment: Environment) -> dict[str, list[Record]]:
 def seen(
     environment: Environment, prober: ProbeClient, groups: dict[str, list[Record]], text: str
 ) -> dict[str, Any]:
-    episodes = concatenate([record.episodes for group in groups.values() for record in group])
-    (score,) = prober.score([text], episodes)
+    episodes = join_groups(groups)
+    (score,) = prober.score([text], episodes.episodes)
     assert isinstance(score, Score)
-    known: Known = known_of(groups, episodes, score, with_fitness=True)
     program = parse(text, environment.signals_described)
+    known = with_rewards(episodes, program, score)
     return profile_program(program, known, environment.layout, prober)
 
 

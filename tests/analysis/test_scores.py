@@ -13,8 +13,8 @@ from sledge import REWARD, sledge
 
 from eureka_agent.analysis.rewards.bank import ROWS, Bank, Entry, Record, Scorer
 from eureka_agent.environment import Environment
+from eureka_agent.environment.episodes import EvaluatedEpisodes
 from eureka_agent.reward import parse
-from eureka_agent.workers.judge_client import EvaluatedEpisodes
 from eureka_agent.workers.probe.score import score_episodes
 from eureka_agent.workers.probe_client import ProbeClient, Score, read_scores
 from eureka_agent.workers.process import WorkerProcess
@@ -93,25 +93,25 @@ def test_nothing_is_asked_twice(
     monkeypatch.setattr(ProbeClient, "score", lambda *asked, **how: pytest.fail("asked again"))
     scorer.score([REWARD, INFINITE], bank.entries)
     assert list(scorer.failures) == [INFINITE]
-    assert scorer.digest(INFINITE, bank.entries[0]) is None
+    assert scorer.rewards(INFINITE, bank.entries[0]) is None
 
 
-def test_a_digest_holds_steps_of_episodes_and_nothing_beyond_their_ends(
+def test_a_sample_holds_steps_of_episodes_and_nothing_beyond_their_ends(
     bank: Bank, prober: ProbeClient, seen: EvaluatedEpisodes, environment: Environment
 ) -> None:
     scorer, (entry,) = Scorer(bank, prober), bank.entries
     scorer.score([REWARD], [entry])
-    digest, steps = scorer.digest(REWARD, entry), scorer.steps(entry)
-    assert digest is not None and steps is not None
+    rewards, steps = scorer.rewards(REWARD, entry), scorer.steps(entry)
+    assert rewards is not None and steps is not None
     alive = seen.episodes.alive().numpy()
     count = min(ROWS, int(alive.sum()))
     place = seen.episodes.states[1:, :, 0].numpy()[alive]
-    assert digest.mean == pytest.approx(place.mean())
-    assert digest.total.shape == (count,)
-    assert digest.here.shape == digest.there.shape == (count, 1)
+    assert rewards.mean == pytest.approx(place.mean())
+    assert rewards.total.shape == (count,)
+    assert rewards.here.shape == rewards.there.shape == (count, 1)
     assert steps.before.shape == (count, environment.layout.width + 1)
-    assert np.array_equal(digest.there[:, 0], steps.after[:, 0].astype(np.float32))
-    assert np.array_equal(digest.here[:, 0], steps.before[:, 0].astype(np.float32))
+    assert np.array_equal(rewards.there[:, 0], steps.after[:, 0].astype(np.float32))
+    assert np.array_equal(rewards.here[:, 0], steps.before[:, 0].astype(np.float32))
     assert int(steps.terminated.sum()) == int(seen.episodes.terminated.sum())
 
 

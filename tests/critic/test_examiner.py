@@ -10,7 +10,7 @@ from sledge import paying, policy, sledge
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
 from eureka_agent.common.errors import UsageError
 from eureka_agent.critic.critic import Screening
-from eureka_agent.critic.examiner import Examiner, cases_of
+from eureka_agent.critic.examiner import Examiner, label_records
 from eureka_agent.environment import Environment
 from eureka_agent.environment.contrasts import CONTRASTS_FILE, GOOD, load_contrasts
 from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
@@ -87,7 +87,7 @@ def test_contrasts_are_asked_where_good_episodes_are_known(
     environment: Environment, bank: Bank, prober: ProbeClient
 ) -> None:
     records = list(bank.read(bank.entries))
-    good = cases_of(records).of(GOOD)
+    good = label_records(records).labelled(GOOD)
     (right,) = Examiner(environment, bank, prober).examine([RIGHT])
     assert right is not None
     assert [result.contrast.name for result in right.contrasts] == ["mirrored", "harder"]
@@ -144,7 +144,7 @@ def test_a_contrast_about_a_signal_that_is_not_there_is_named(
 
 def test_among_untrained_policies_alone_none_is_good(bank: Bank) -> None:
     untrained = [entry for entry in bank.entries if entry.kind == "reference"]
-    assert not cases_of(list(bank.read(untrained))).of(GOOD).any()
+    assert not label_records(list(bank.read(untrained))).labelled(GOOD).any()
 
 
 def test_contrasts_change_no_published_result(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from loopback import Loopback, Received
 from recorded import judged, reference_bank, roamed
@@ -12,10 +13,11 @@ from sledge import paying, policy, sledge
 
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
 from eureka_agent.critic.critic import Critic, Screening
-from eureka_agent.critic.review import Review
+from eureka_agent.critic.review import Review, reward_table
 from eureka_agent.critic.reviewer import Reviewer
 from eureka_agent.designer.base import DECLINED_RULE, Proposal, RepairRequest
-from eureka_agent.environment import Environment
+from eureka_agent.environment import Environment, Episodes
+from eureka_agent.environment.episodes import EvaluatedEpisodes
 from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 from eureka_agent.llm import Client, ModelSettings
 from eureka_agent.llm.budget import Budget
@@ -307,3 +309,66 @@ def test_hindsight_counts_reviewed_candidates_that_trained(
     assert found is not None
     assert (found.precision.hits, found.precision.of) == (1, 1)
     assert found.chance.of == 2, "the broken one was never reviewed"
+
+
+def policy_rewards(
+    label: str, components: dict[str, np.ndarray], lengths: np.ndarray
+) -> EvaluatedEpisodes:
+    """Episodes of one policy with weighted rewards `[L, E]` by component."""
+    total = np.sum(list(components.values()), axis=0)
+    steps, count = total.shape
+    arrays = {
+        "states": np.zeros((steps + 1, count, 0)),
+        "actions": np.zeros((steps, count, 0)),
+        "lengths": lengths,
+        "terminated": lengths < steps,
+    }
+    return EvaluatedEpisodes(
+        np.zeros(count),
+        np.zeros(count, dtype=np.bool_),
+        Episodes.from_arrays(arrays),
+        labels=(label,) * count,
+        reward=total,
+        component_rewards=components,
+    )
+
+
+def cells(lines: list[str], row: int) -> list[str]:
+    return [cell.strip() for cell in lines[row].strip("|").split("|")]
+
+
+def test_the_reward_table_leaves_out_rows_beyond_an_end() -> None:
+    forward = np.full((4, 2), 2.0)
+    forward[2:, 0] = 99.0  # after the first episode's end
+    components = {"forward": forward, "still": np.zeros((4, 2))}
+    one = policy_rewards("standing idle", components, np.array([2, 4]))
+    lines = reward_table({"forward": 2.0, "still": 0.0}, [one])
+    assert cells(lines, 0) == ["", "standing idle"]
+    assert cells(lines, 2) == ["`forward` (weight 2)", "2"]
+    assert cells(lines, 3) == ["`still` (weight 0)", "0"]
+    assert cells(lines, 4) == ["reward per step", "2"]
+    assert cells(lines, 5) == ["reward per episode", "6 (4.2 to 7.8)"]
+    assert cells(lines, 6) == ["steps per episode", "3"]
+    assert cells(lines, 7) == ["episodes that end early", "50%"]
+
+
+def test_the_reward_table_shows_next_to_nothing_as_nothing_and_no_number_as_none() -> None:
+    components = {
+        "all": np.array([[1.0, 1.0]]),
+        "little": np.array([[1e-9, 2e-12]]),
+        "broken": np.full((1, 2), np.nan),
+    }
+    whole = np.array([1, 1])
+    sound = {name: components[name] for name in ("all", "little")}
+    lines = reward_table({"all": 1.0, "little": 1.0}, [policy_rewards("swinging", sound, whole)])
+    assert cells(lines, 3) == ["`little` (weight 1)", "0"]
+    lines = reward_table(
+        {"broken": 1.0}, [policy_rewards("swinging", {"broken": components["broken"]}, whole)]
+    )
+    assert cells(lines, 2) == ["`broken` (weight 1)", "-"]
+    labels = [cells([line], 0)[0] for line in lines[2:]]
+    assert labels == ["`broken` (weight 1)", "reward per step", "reward per episode"]
+
+
+def test_without_episodes_there_is_no_reward_table() -> None:
+    assert reward_table({"forward": 2.0}, []) == []

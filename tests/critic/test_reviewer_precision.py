@@ -2,8 +2,8 @@
 
 import pytest
 
-from eureka_agent.analysis.review_accuracy import Reviewed, ReviewerPrecision, reviewer_precision
 from eureka_agent.common.statistics import Proportion
+from eureka_agent.critic.review import Reviewed, ReviewerPrecision, reviewer_precision
 
 
 def reviewed(*cases: tuple[bool, float | None], generation: int = 0) -> list[Reviewed]:

@@ -12,10 +12,11 @@ from sledge import REWARD, policy, sledge
 
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import Environment, Episodes
+from eureka_agent.environment.episodes import EvaluatedEpisodes
 from eureka_agent.search.final_comparison import compare_with_baselines, enter_baselines
 from eureka_agent.search.trainer import Checkpoint, Job, Outcome
 from eureka_agent.store import Run
-from eureka_agent.workers.judge_client import EvaluatedEpisodes, JudgeClient
+from eureka_agent.workers.judge_client import JudgeClient
 
 CONFIG = SearchConfig(
     candidates=2, worlds=4, steps=64, threads=1, retrainings=4, reporting_episodes=2

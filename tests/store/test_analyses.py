@@ -84,3 +84,31 @@ def test_a_run_of_schema_3_keeps_its_exchanges_and_takes_those_of_new_roles(run:
         assert [row.id for row in again.exchanges_about(0, 0)] == [7, 8]
         again.add_reward_comparison(0, distances={}, matrix={}, peers={}, alarms=[], said=[])
         assert [again.reward_comparison(0).reviews, again.analyses()] == [{}, []]  # type: ignore[union-attr]
+
+
+def test_the_parts_of_a_reflection_are_read_in_their_order_and_can_be_taken_back(run: Run) -> None:
+    run.set_reflection(1, "It equals #2.", "comparison")
+    run.set_reflection(1, "It fell.", "failures")
+    run.set_reflection(1, "It trained.")
+    assert run.candidate(1).reflection == "It trained.\nIt fell.\nIt equals #2."
+    run.set_reflection(1, "", "failures")
+    assert run.candidate(1).reflections == {
+        "comparison": "It equals #2.",
+        "training": "It trained.",
+    }
+
+
+def test_the_reflection_of_a_run_of_schema_5_is_read_whole(run: Run) -> None:
+    run.close()
+    connection = sqlite3.connect(run.path / DATABASE)
+    connection.executescript(
+        "ALTER TABLE candidates DROP COLUMN reflections; "
+        "UPDATE candidates SET reflection = 'It trained.\nIt fell.' WHERE id = 1; "
+        "PRAGMA user_version = 5;"
+    )
+    connection.close()
+    with RunReader.open(run.path) as reader:
+        assert [row.reflection for row in reader.candidates()] == ["It trained.\nIt fell.", ""]
+    with Run.open(run.path) as again:
+        again.set_reflection(1, "It shook.", "analyst")
+        assert again.candidate(1).reflection == "It trained.\nIt fell.\nIt shook."

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from eureka_agent.store import Run
 from eureka_agent.views.html.contents import Passages
-from eureka_agent.views.snapshot import CandidateSnapshot, RunSnapshot
+from eureka_agent.views.snapshot import RunSnapshot, candidate_snapshot
 
 
 def test_each_repair_shows_only_what_is_new_in_it(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_each_repair_shows_only_what_is_new_in_it(tmp_path: Path) -> None:
                 finish_reason="stop",
                 **answers,
             )
-        new = CandidateSnapshot(RunSnapshot(run), 1).new_messages
+        new = candidate_snapshot(RunSnapshot(run), 1).new_messages
     said = [[message["content"] for message in messages] for messages in new]
     assert said == [["Design.", "Write."], ["Finding 1."], ["Finding 2."]]
 

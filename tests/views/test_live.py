@@ -8,8 +8,16 @@ import pytest
 from rich.console import Console
 
 from eureka_agent.store import Run, RunReader, UsageRow
-from eureka_agent.views.live import INTERVAL, SHARE, LiveView, PlainView, model_use, progress_view
-from eureka_agent.views.snapshot import Lane, Pace, RunSnapshot, live_snapshot
+from eureka_agent.views.live import (
+    INTERVAL,
+    SHARE,
+    LiveView,
+    Pace,
+    PlainView,
+    model_use,
+    progress_view,
+)
+from eureka_agent.views.snapshot import Lane, RunSnapshot, live_snapshot
 
 
 def console(*, terminal: bool = False, width: int = 80) -> Console:

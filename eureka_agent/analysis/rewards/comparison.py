@@ -1,19 +1,18 @@
-"""What programs ask for and what they think of each other's policies, from the run's bank.
+"""Compare rewards: which ask for the same, and do other rewards agree that a policy is good?
 
-To score a program on recorded episodes costs next to nothing. So a program that asks for the same
-as an earlier one is found before it is trained, and after each generation every program has a say
-on every policy.
+Scoring a program on recorded episodes costs next to nothing. So a program that asks for the same as
+an earlier one is found before it is trained, and after each generation every program ranks every
+policy: to its own reward a policy always looks good; what the rewards of others return for the same
+episodes is an opinion that it was not trained to please.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from eureka_agent.analysis.arrays import BoolArray, FloatArray, IntArray
-from eureka_agent.analysis.review_accuracy import ReviewerPrecision
-from eureka_agent.analysis.rewards.bank import SAMPLE_SIZE, Bank, Entry, Scorer
+from eureka_agent.analysis.rewards.bank import Bank, Entry, Scorer
 from eureka_agent.analysis.rewards.distance import (
     OPPOSITE,
     SAME,
@@ -22,18 +21,41 @@ from eureka_agent.analysis.rewards.distance import (
     distances,
     diversity,
 )
-from eureka_agent.common.errors import UsageError
 from eureka_agent.common.text import prompt_number, prompt_percent
+from eureka_agent.environment.episodes import BoolArray, FloatArray, IntArray
 from eureka_agent.store import CandidateRow, Run
 
 UNTRAINED_POLICY = -1
-"""In place of a program: the policy was trained on none, as random and scripted ones are."""
+"""In place of a program: the policy was trained on none."""
 LEAST_CHANGE = 0.1
 """Standard deviations by which opinions must move before an alarm is raised."""
 FEWEST_PEERS = 3
-"""Opinions without which their median would be somebody's."""
-_FLAT = 1e-6
+"""Opinions below which their median would be a single program's."""
+ROUNDING = 1e-6
 """Spread, relative to the size of the values, that rounding alone can make."""
+TRAINED = ("accepted", "training", "finished")
+"""States of candidates that have a training run, or wait for one."""
+EQUIVALENT = 0.01
+"""Distance up to which a program goes back instead of being trained. It is below `SAME`: sound
+programs often lie that near to each other, and which of them trains best cannot be seen before."""
+NO_LONGER_EQUIVALENT = 2 * EQUIVALENT
+"""Distance beyond which a candidate was no equivalent after all."""
+
+FirstEqual = Callable[[Sequence[int]], IntArray]
+"""For each of some candidates the place among them of the first one whose program equals its own.
+"""
+
+
+class ReviewerPrecision(Protocol):
+    """How often a reviewer's objections were right, in numbers and for a person."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts as stored."""
+        ...
+
+    def sentence(self) -> str:
+        """The counts in a sentence."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,9 +63,9 @@ class Opinions:
     """What `K` programs think of `P` policies.
 
     Attributes:
-        z: mean reward per step in standard deviations from the mean of the bank `[P, K]`; NaN where
-            it is not known, and throughout for programs that pay the same everywhere.
-        own: the program that each policy was trained on, or `NOBODY` `[P]`.
+        z: mean reward per step as a standard score over the bank `[P, K]`; NaN where it is not
+            known, and throughout for programs that return the same everywhere.
+        own: the program that each policy was trained on, or `UNTRAINED_POLICY` `[P]`.
     """
 
     z: FloatArray
@@ -69,7 +91,7 @@ class Alarm:
     Attributes:
         policy: its place in the input.
         own: the own program's opinion before and now.
-        peers: likewise the median of the peers.
+        peers: the median of the other programs' before and now.
     """
 
     policy: int
@@ -77,12 +99,19 @@ class Alarm:
     peers: tuple[float, float]
 
     def reason(self, name: str) -> str:
-        """The same in a sentence."""
-        return (
-            f"{name}: its own reward rose from {prompt_number(self.own[0])} to {prompt_number(self.own[1])} "
-            "standard deviations while the median of the other programs' rewards fell from "
-            f"{prompt_number(self.peers[0])} to {prompt_number(self.peers[1])}: it may exploit its reward."
+        """The alarm in a sentence."""
+        (own_before, own_now), (before, now) = (
+            map(prompt_number, pair) for pair in (self.own, self.peers)
         )
+        return (
+            f"{name}: its own reward rose from {own_before} to {own_now} standard deviations while "
+            f"the median of the other programs' rewards fell from {before} to {now}: it may "
+            "exploit its reward."
+        )
+
+    def as_dict(self, candidate: int) -> dict[str, Any]:
+        """The alarm as stored."""
+        return {"candidate": candidate, "own": list(self.own), "peers": list(self.peers)}
 
 
 @dataclass(frozen=True)
@@ -90,9 +119,9 @@ class PeerRanking:
     """Policies ranked by what the rewards of others say, for want of a fitness.
 
     Attributes:
-        order: the policies, best first; those that nobody could compare last `[P]`.
-        rates: share of comparisons with other policies that each wins, a tie being half `[P]`; NaN
-            without comparisons.
+        order: the policies, best first; those without comparisons last `[P]`.
+        rates: fraction of comparisons with other policies that each wins, a tie being half `[P]`;
+            NaN without comparisons.
         comparisons: how many there were `[P]`.
     """
 
@@ -108,9 +137,9 @@ class PeerRanking:
         best = order[0]
         unknown = [names[p] for p in order if not self.comparisons[p]]
         said = [
-            f"{names[best]} wins {prompt_percent(float(self.rates[best]))} of {self.comparisons[best]} "
-            "comparisons with other policies by the rewards of programs that neither was trained "
-            "on.",
+            f"{names[best]} wins {prompt_percent(float(self.rates[best]))} of "
+            f"{self.comparisons[best]} comparisons with other policies by the rewards of programs "
+            "that neither was trained on.",
             "There is no fitness: this tells what most programs agree on, and a mistake that most "
             "of them share does not show.",
         ]
@@ -122,36 +151,22 @@ class PeerRanking:
 def opinions(
     means: FloatArray, own: IntArray, bank: FloatArray, equals: IntArray | None = None
 ) -> Opinions:
-    """Bring what the programs pay to one scale.
+    """Bring the rewards of all programs to one scale.
 
-    Looks at different times compare when they are given the same bank.
+    Evaluations at different times compare when they are given the same bank.
 
     Args:
         means: mean reward per step of each policy under each program, NaN if unknown `[P, K]`.
-        own: the program that each policy was trained on, or `NOBODY` `[P]`.
-        bank: what each program pays for the recorded steps that give the scale `[M, K]`.
-        equals: for each program the first one that it equals `[K]`, as `distance.clusters` tells:
-            equal programs have one opinion together, and it is no peer's for their policies.
-
-    Raises:
-        UsageError: shapes do not fit, or `own` names programs that are not there.
+        own: the program that each policy was trained on, or `UNTRAINED_POLICY` `[P]`.
+        bank: reward of each program on the recorded steps that give the scale `[M, K]`.
+        equals: for each program the first one that it equals, see `distance.clusters` `[K]`. Equal
+            programs have one opinion together, and it is no peer's opinion of their policies.
     """
-    policies, programs = means.shape
-    if bank.ndim != 2 or bank.shape[1] != programs or not len(bank) or own.shape != (policies,):
-        raise UsageError(
-            f"Means {means.shape}, own programs {own.shape} and a bank {bank.shape} do not fit "
-            "each other.",
-            "Give [P, K], [P] and [M, K], M at least 1.",
-        )
-    if policies and not (UNTRAINED_POLICY <= own.min() and own.max() < programs):
-        raise UsageError(
-            f"A policy's own program is not among the {programs} given.",
-            f"Count from 0; {UNTRAINED_POLICY} stands for none.",
-        )
+    programs = means.shape[1]
     sound = np.isfinite(bank).all(axis=0)
     finite = np.where(sound, bank, 0.0)
     middle, spread = finite.mean(axis=0), finite.std(axis=0)
-    sound &= spread > _FLAT * np.abs(middle)
+    sound &= spread > ROUNDING * np.abs(middle)
     z = np.where(sound, (means - middle) / np.where(sound, spread, 1.0), np.nan)
     if equals is not None:
         z = np.where(equals == np.arange(programs), z, np.nan)
@@ -160,43 +175,31 @@ def opinions(
 
 
 def alarms(earlier: Opinions, later: Opinions, least: float = LEAST_CHANGE) -> list[Alarm]:
-    """Policies that please their own reward more and others less than at an earlier look.
+    """Policies that please their own reward more and others less than at an earlier evaluation.
 
-    Only peers that have an opinion at both looks are asked; too few of them raise no alarm.
+    Only peers that have an opinion both times count; too few of them raise no alarm.
 
     Args:
         earlier: of the same policies and programs as `later`, on the same scale.
         later: what they are now.
         least: standard deviations by which both must have moved.
-
-    Raises:
-        UsageError: the looks are not at the same policies and programs.
     """
-    if earlier.z.shape != later.z.shape or not np.array_equal(earlier.own, later.own):
-        raise UsageError(
-            f"A look at {earlier.z.shape} and one at {later.z.shape} policies and programs do not "
-            "compare.",
-            "Give both the same policies and programs in the same order.",
-        )
     both = earlier.peers & later.peers
-    heard = both.sum(axis=1) >= FEWEST_PEERS
-    before, now = _median(earlier.z, both), _median(later.z, both)
-    raised = heard & (later.own_z - earlier.own_z >= least) & (before - now >= least)
-    return [
-        Alarm(
-            int(p),
-            (float(earlier.own_z[p]), float(later.own_z[p])),
-            (float(before[p]), float(now[p])),
-        )
-        for p in np.flatnonzero(raised)
-    ]
+    own = np.stack([earlier.own_z, later.own_z], axis=1)
+    raised = []
+    for p in np.flatnonzero(both.sum(axis=1) >= FEWEST_PEERS).tolist():
+        before, now = (float(np.median(found.z[p, both[p]])) for found in (earlier, later))
+        own_before, own_now = own[p].tolist()
+        if own_now - own_before >= least and before - now >= least:
+            raised.append(Alarm(p, (own_before, own_now), (before, now)))
+    return raised
 
 
 def rank_by_peers(given: Opinions) -> PeerRanking:
-    """Rank policies by the comparisons that they win under the rewards of third ones.
+    """Rank policies by the comparisons that they win under the rewards of third programs.
 
-    Two policies are compared by every program that neither was trained on: under its own reward a
-    policy would win, and against another one's it would lose.
+    Every program compares the policies that were not trained on it: under its own reward a policy
+    would win, and against another one's it would lose.
     """
     policies, programs = given.z.shape
     wins, count = np.zeros(policies), np.zeros(policies, dtype=np.int64)
@@ -211,21 +214,8 @@ def rank_by_peers(given: Opinions) -> PeerRanking:
     return PeerRanking(order.astype(np.int64), rates, count)
 
 
-def _median(values: FloatArray, which: BoolArray) -> FloatArray:
-    """Median over the chosen values of each row `[P]`; NaN for rows without any."""
-    result = np.full(len(values), np.nan)
-    for row in np.flatnonzero(which.any(axis=1)):
-        result[row] = np.median(values[row, which[row]])
-    return result
-
-
-Equals = Callable[[Sequence[int]], IntArray]
-"""For each of some candidates the place among them of the first one whose program equals its own.
-"""
-
-
 class CrossRewardAgreement:
-    """The shipped policies of candidates, and what all of their programs think of them.
+    """What all programs think of the selected policies of candidates.
 
     Args:
         candidates: finished ones.
@@ -234,15 +224,15 @@ class CrossRewardAgreement:
         equals: which programs have one opinion together.
 
     Raises:
-        ChildFailed: programs cannot be scored.
+        WorkerFailed: programs cannot be scored.
         JobFailed: the environment cannot be set up.
     """
 
     def __init__(
-        self, candidates: Sequence[CandidateRow], bank: Bank, scorer: Scorer, equals: Equals
+        self, candidates: Sequence[CandidateRow], bank: Bank, scorer: Scorer, equals: FirstEqual
     ) -> None:
         self._scorer = scorer
-        sample = bank.sample(SAMPLE_SIZE)
+        sample = bank.sample()
         numbers = {row.id for row in candidates}
         held = [entry for entry in bank.entries if entry.candidate in numbers]
         scorer.score([row.text for row in candidates], [*sample, *held])
@@ -252,29 +242,29 @@ class CrossRewardAgreement:
         self._equals = equals([row.id for row in self._judges])
         usable = [e for e in held if e.candidate in self._place and scorer.steps(e) is not None]
         self._early = {e.candidate: e for e in usable if e.kind == "early"}
-        self._shipped = [e for e in usable if e.kind != "early"]
-        self._opinions = self._of(self._shipped)
+        self._selected = [e for e in usable if e.kind != "early"]
+        self._opinions = self._of(self._selected)
         self._ranking = rank_by_peers(self._opinions) if self._opinions else None
 
     def rates(self) -> dict[int, float | None]:
-        """By candidate the share of comparisons that its policy wins; None without any."""
+        """By candidate the fraction of comparisons that its policy wins; None without any."""
         if self._ranking is None:
             return {}
         rates = self._ranking.rates.tolist()
         return {
             entry.candidate: rate if np.isfinite(rate) else None
-            for entry, rate in zip(self._shipped, rates, strict=True)
+            for entry, rate in zip(self._selected, rates, strict=True)
         }
 
     def alarms(self) -> list[tuple[Entry, Entry, Alarm]]:
-        """Policies that please their own reward more and others less than at the early look.
+        """Policies that please their own reward more and others less than at the early evaluation.
 
         Returns:
-            The early record, the shipped one, and what changed between them.
+            The early record, the selected one, and what changed between them.
         """
         pairs = [
             (self._early[late.candidate], late)
-            for late in self._shipped
+            for late in self._selected
             if late.candidate in self._early and self._early[late.candidate].step < late.step
         ]
         before = self._of([early for early, _ in pairs])
@@ -284,17 +274,17 @@ class CrossRewardAgreement:
         return [(*pairs[alarm.policy], alarm) for alarm in alarms(before, after)]
 
     def said(self, with_fitness: bool) -> list[str]:
-        """Whom the peers prefer and, where nothing measures the task, what that cannot say."""
-        names = [f"#{entry.candidate}" for entry in self._shipped]
+        """Which policy the peers prefer and, without a fitness, what that cannot say."""
+        names = [f"#{entry.candidate}" for entry in self._selected]
         reasons = self._ranking.reasons(names) if self._ranking else []
         return reasons[:1] if with_fitness else reasons
 
     def document(self) -> dict[str, Any]:
-        """As stored."""
+        """The opinions as stored."""
         return {
             "programs": [row.id for row in self._judges],
             "policies": [
-                {"candidate": e.candidate, "step": e.step, "kind": e.kind} for e in self._shipped
+                {"candidate": e.candidate, "step": e.step, "kind": e.kind} for e in self._selected
             ],
             "z": self._opinions.z.tolist() if self._opinions else [],
         }
@@ -309,18 +299,9 @@ class CrossRewardAgreement:
         return opinions(means, own, scale, self._equals)
 
     def _read(self, entry: Entry, name: str) -> FloatArray:
-        """What all judges pay for a record, `[K]` or `[R, K]`."""
-        digests = [self._scorer.digest(row.text, entry) for row in self._judges]
-        return np.stack([getattr(digest, name) for digest in digests], axis=-1)
-
-
-TRAINED = ("accepted", "training", "finished")
-"""States of candidates of which a training exists or waits."""
-EQUIVALENT = 0.01
-"""Distance up to which a program goes back instead of being trained. It is below `SAME`, as sound
-programs often lie as near to each other as that, and which of them trains best no look tells."""
-RENEWED = 2 * EQUIVALENT
-"""Distance beyond which a candidate was no equivalent after all."""
+        """What all judges return for a record, `[K]` or `[R, K]`."""
+        samples = [self._scorer.rewards(row.text, entry) for row in self._judges]
+        return np.stack([getattr(sample, name) for sample in samples], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -329,7 +310,7 @@ class Equivalent:
 
     Attributes:
         candidate: its number.
-        distance: how far apart they are, at most `TWIN`.
+        distance: how far apart they are, at most `EQUIVALENT`.
     """
 
     candidate: int
@@ -340,10 +321,10 @@ class RewardComparison:
     """Compares the programs of a run on its bank.
 
     Args:
-        run: where candidates are, and what is found out about them.
+        run: has the candidates, and keeps what is found.
         bank: recorded episodes.
         scorer: scores programs on them.
-        discount: of the training.
+        discount: of the training, gamma.
         human: text of the human reward, whose distance is reported; empty without one.
     """
 
@@ -353,17 +334,17 @@ class RewardComparison:
         self._run, self._bank, self._scorer = run, bank, scorer
         self._discount, self._human = discount, human
 
-    def twins(self, candidates: Sequence[CandidateRow]) -> dict[int, Equivalent]:
+    def equivalents(self, candidates: Sequence[CandidateRow]) -> dict[int, Equivalent]:
         """Which of some new candidates equal an earlier one, or one before them among them.
 
-        Before any policy was trained nothing tells whether programs differ where it matters, so
-        that none equals another.
+        Before any policy was trained none equals another: nothing shows yet whether programs
+        differ where it matters.
 
         Raises:
-            ChildFailed: programs cannot be scored.
+            WorkerFailed: programs cannot be scored.
             JobFailed: the environment cannot be set up.
         """
-        sample = self._bank.sample(SAMPLE_SIZE)
+        sample = self._bank.sample()
         if not candidates or all(entry.kind == "reference" for entry in sample):
             return {}
         new = {row.id for row in candidates}
@@ -377,21 +358,35 @@ class RewardComparison:
         }
 
     def distances(self, texts: Sequence[str]) -> RewardDistances:
-        """Distances between programs; those that cannot be scored are at none from any.
+        """Distances between programs; those that cannot be scored have none.
 
         Raises:
-            ChildFailed: programs cannot be scored.
+            WorkerFailed: programs cannot be scored.
             JobFailed: the environment cannot be set up.
         """
-        sample = self._bank.sample(SAMPLE_SIZE)
+        sample = self._bank.sample()
         self._scorer.score(texts, sample)
-        entries = [entry for entry in sample if self._scorer.steps(entry) is not None]
+        steps = [(e, s) for e in sample if (s := self._scorer.steps(e)) is not None]
         known = [k for k, text in enumerate(texts) if text not in self._scorer.failures]
         matrix = np.full((len(texts), len(texts)), np.nan)
         np.fill_diagonal(matrix, 0.0)
         degenerate = np.ones(len(texts), dtype=np.bool_)
-        if known and entries:
-            found = self._measure([texts[k] for k in known], entries)
+        if known and steps:
+            rewards = [
+                [r for k in known if (r := self._scorer.rewards(texts[k], e)) is not None]
+                for e, _ in steps
+            ]
+            found = distances(
+                before=np.concatenate([s.before for _, s in steps]),
+                after=np.concatenate([s.after for _, s in steps]),
+                terminated=np.concatenate([s.terminated for _, s in steps]),
+                rewards=np.concatenate([np.stack([r.total for r in row], 1) for row in rewards]),
+                discount=self._discount,
+                components=(
+                    np.concatenate([np.concatenate([r.here for r in row], 1) for row in rewards]),
+                    np.concatenate([np.concatenate([r.there for r in row], 1) for row in rewards]),
+                ),
+            )
             matrix[np.ix_(known, known)] = found.matrix
             degenerate[known] = found.degenerate
         return RewardDistances(matrix, degenerate)
@@ -400,18 +395,18 @@ class RewardComparison:
         self,
         generation: int,
         with_fitness: bool = True,
-        reviewer_precision: ReviewerPrecision | None = None,
+        precision: ReviewerPrecision | None = None,
     ) -> None:
-        """Record what is known after a generation, once, and tell it to its candidates.
+        """Store what is known after a generation, once, and add it to the reflections.
 
         Args:
             generation: that has been trained.
-            with_fitness: whether the fitness may tell an exploit from a success, and a reviewer
-                who was right from one who was not.
-            reviewer_precision: how often the reviewer's objections were right so far.
+            with_fitness: whether the fitness may tell a reward hack from a success, and a right
+                objection from a wrong one.
+            precision: how often the reviewer's objections were right so far.
 
         Raises:
-            ChildFailed: programs cannot be scored.
+            WorkerFailed: programs cannot be scored.
             JobFailed: the environment cannot be set up.
         """
         if self._run.reward_comparison(generation) is not None:
@@ -421,62 +416,49 @@ class RewardComparison:
             self, [r for r in candidates if r.state in TRAINED or r.twin is not None], self._human
         )
         finished = [row for row in candidates if row.state == "finished"]
-        peers = CrossRewardAgreement(finished, self._bank, self._scorer, programs.equals)
-        raised = {late.candidate: (early, late, alarm) for early, late, alarm in peers.alarms()}
+        agreement = CrossRewardAgreement(finished, self._bank, self._scorer, programs.first_equal)
+        raised = {late.candidate: (early, late, alarm) for early, late, alarm in agreement.alarms()}
         for early, late, _ in raised.values():
             known = late.kind == "exploit"
             if not known and (not with_fitness or self._fitness(late) <= self._fitness(early)):
                 self._bank.mark(late, "exploit")
         reasons = {number: alarm.reason(f"#{number}") for number, (_, _, alarm) in raised.items()}
-        reviewer_precision = reviewer_precision if with_fitness else None
-        reviews = [reviewer_precision.sentence()] if reviewer_precision else []
+        precision = precision if with_fitness else None
         with self._run.transaction():
             self._run.add_reward_comparison(
                 generation,
                 distances=programs.document(),
-                matrix=peers.document(),
-                peers=peers.rates(),
-                alarms=[_alarm(number, alarm) for number, (_, _, alarm) in raised.items()],
+                matrix=agreement.document(),
+                peers=agreement.rates(),
+                alarms=[alarm.as_dict(number) for number, (_, _, alarm) in raised.items()],
                 said=[
-                    *reviews,
+                    *([precision.sentence()] if precision else []),
                     *reasons.values(),
                     *programs.diversity(generation),
                     *programs.said(),
-                    *peers.said(with_fitness),
+                    *agreement.said(with_fitness),
                 ],
-                reviews=reviewer_precision.as_dict() if reviewer_precision else {},
+                reviews=precision.as_dict() if precision else {},
             )
-            self._recheck(programs)
-            self._tell(generation, programs, reasons)
-
-    def _measure(self, texts: Sequence[str], entries: Sequence[Entry]) -> RewardDistances:
-        """Distances between programs that were scored on all of these records."""
-        steps = [s for e in entries if (s := self._scorer.steps(e)) is not None]
-        paid = [
-            [d for text in texts if (d := self._scorer.digest(text, e)) is not None]
-            for e in entries
-        ]
-        return distances(
-            before=np.concatenate([s.before for s in steps]),
-            after=np.concatenate([s.after for s in steps]),
-            terminated=np.concatenate([s.terminated for s in steps]),
-            rewards=np.concatenate([np.stack([d.total for d in row], axis=1) for row in paid]),
-            discount=self._discount,
-            components=(
-                np.concatenate([np.concatenate([d.here for d in row], axis=1) for row in paid]),
-                np.concatenate([np.concatenate([d.there for d in row], axis=1) for row in paid]),
-            ),
-        )
+            self._recheck_equivalents(programs)
+            for row in self._run.candidates(generation):
+                if row.state == "finished":
+                    # Without the distance to the human reward, which no designer may know.
+                    lines = programs.neighbours(row.id)
+                    lines += [reasons[row.id]] if row.id in reasons else []
+                    text = "\n".join(f"- {line}" for line in lines)
+                    self._run.set_reflection(row.id, text, "comparison")
 
     def _fitness(self, entry: Entry) -> float:
         """Mean fitness of a record's episodes; NaN, which is below nothing, if it is lost."""
-        return next((float(r.seen.fitness.mean()) for r in self._bank.read([entry])), float("nan"))
+        records = self._bank.read([entry])
+        return next((float(r.evaluated.fitness.mean()) for r in records), float("nan"))
 
-    def _recheck(self, programs: "_Programs") -> None:
-        """Say of candidates that were rejected as equivalents which of them are none any more."""
+    def _recheck_equivalents(self, programs: "_Programs") -> None:
+        """Clear candidates that were rejected as equivalents and turn out not to be."""
         for row in self._run.candidates():
-            apart = None if row.twin is None else programs.apart(row.id, row.twin)
-            if apart is not None and apart > RENEWED:
+            apart = None if row.twin is None else programs.distance(row.id, row.twin)
+            if apart is not None and apart > NO_LONGER_EQUIVALENT:
                 self._run.clear_twin(row.id)
                 self._run.event(
                     "equivalent",
@@ -485,40 +467,27 @@ class RewardComparison:
                     row.id,
                 )
 
-    def _tell(self, generation: int, programs: "_Programs", alarmed: dict[int, str]) -> None:
-        """Add to the reflections of a generation how its programs compare with others.
-
-        The distance to the human reward stays out of it: a designer may not know that reward.
-        """
-        for row in self._run.candidates(generation):
-            if row.state != "finished":
-                continue
-            lines = programs.neighbours(row.id)
-            lines += [alarmed[row.id]] if row.id in alarmed else []
-            text = "\n".join([row.reflection, *(f"- {line}" for line in lines)])
-            self._run.set_reflection(row.id, text.strip())
-
 
 class _Programs:
-    """Programs of a run, and how far they are apart."""
+    """Programs of a run, and the distances between them."""
 
     def __init__(
-        self, reward_comparison: RewardComparison, rows: Sequence[CandidateRow], human: str
+        self, comparison: RewardComparison, rows: Sequence[CandidateRow], human: str
     ) -> None:
         self._rows = rows
         texts = [row.text for row in rows]
-        found = reward_comparison.distances([*texts, human] if human else texts)
+        found = comparison.distances([*texts, human] if human else texts)
         count = len(texts)
         self._found = RewardDistances(found.matrix[:count, :count], found.degenerate[:count])
         self._human = found.matrix[count, :count] if human else None
         self._place = {row.id: k for k, row in enumerate(rows)}
 
-    def equals(self, numbers: Sequence[int]) -> np.ndarray:
+    def first_equal(self, numbers: Sequence[int]) -> IntArray:
         """For each of some candidates the place among them of the first one that it equals."""
         places = [self._place[number] for number in numbers]
         return clusters(self._found.matrix[np.ix_(places, places)])
 
-    def apart(self, first: int, second: int) -> float | None:
+    def distance(self, first: int, second: int) -> float | None:
         """The distance between two candidates, if it is known."""
         if first not in self._place or second not in self._place:
             return None
@@ -526,9 +495,9 @@ class _Programs:
         return value if np.isfinite(value) else None
 
     def neighbours(self, number: int) -> list[str]:
-        """Which earlier candidate a program comes nearest to, and of which it is the contrary."""
+        """The earlier candidate that a program comes nearest to, and those that it contradicts."""
         earlier = [row.id for row in self._rows if row.id < number and row.twin is None]
-        known = {n: d for n in earlier if (d := self.apart(number, n)) is not None}
+        known = {n: d for n in earlier if (d := self.distance(number, n)) is not None}
         lines = []
         nearest = min(known, key=lambda n: known[n], default=None)
         if nearest is not None and known[nearest] <= SAME:
@@ -557,13 +526,9 @@ class _Programs:
         return self._found.reasons([f"#{row.id}" for row in self._rows])
 
     def document(self) -> dict[str, Any]:
-        """As stored."""
+        """The distances as stored."""
         return {
             "candidates": [row.id for row in self._rows],
             "matrix": self._found.matrix.tolist(),
             "human": None if self._human is None else self._human.tolist(),
         }
-
-
-def _alarm(candidate: int, alarm: Alarm) -> dict[str, Any]:
-    return {"candidate": candidate, "own": list(alarm.own), "peers": list(alarm.peers)}

@@ -1,14 +1,18 @@
 """How far apart two rewards are in what they ask for, whatever they are scaled or shaped by.
 
-Rewards that differ by a positive factor, by a potential (`discount * P(after) - P(before)`) or,
-where episodes never end early, by a constant, have the same best policies. So each is brought into
-a form in which such differences are gone: what its own value function `V` expects is taken away
-from every step, `r - V(before) + discount * V(after)`. The distance is the angle between the forms.
-The idea is that of STARC metrics (Skalse et al., 2024); the values are fitted by least-squares
-temporal differences on recorded transitions, all programs at once, the same for the same bank.
+Rewards that differ by a positive factor, by a potential (`gamma * P(after) - P(before)`) or, where
+episodes never end early, by a constant, have the same best policies. So each is brought into a form
+in which such differences are gone: what its own value function `V` expects is taken away from every
+step, `r - V(before) + gamma * V(after)`. The distance is the sine of half the angle between the
+forms, `sqrt((1 - cos) / 2)`.
 
-A bank can only tell what it has seen: rewards that differ where no policy has been are equal here,
-until the bank grows.
+The idea is that of STARC metrics (Skalse et al., 2024, "STARC: A General Framework For Quantifying
+Differences Between Reward Functions"). The values are fitted by least-squares temporal differences
+(LSTD; Bradtke and Barto, 1996) on recorded transitions, all programs at once; the same bank always
+gives the same distances.
+
+A bank knows only what policies have visited: rewards that differ elsewhere are equal here, until
+the bank grows.
 """
 
 from collections.abc import Sequence
@@ -18,8 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eureka_agent.analysis.arrays import BoolArray, FloatArray, IntArray
-from eureka_agent.common.errors import UsageError
+from eureka_agent.environment.episodes import BoolArray, FloatArray, IntArray
 
 SAME = 0.03
 """Distance up to which rewards are the same: what the fit leaves of shaping is about 0.02."""
@@ -27,10 +30,11 @@ OPPOSITE = 0.95
 """Distance from which one reward asks for the contrary of the other."""
 
 COSINES = 256
+"""Random Fourier features (Rahimi and Recht, 2007) of the value function."""
 CLIP = 5.0
 """Standard deviations beyond which a state says no more."""
 PENALTY = 1e-5
-"""Of the squared weights of the value function: so much that a bank of few thousand transitions,
+"""Ridge penalty on the weights of the value function: with it a bank of a few thousand transitions,
 which may not hold where a policy stays for long, gives the same distances as a large one."""
 NOTHING = 1e-6
 """Size of a form, relative to its reward, that rounding to float32 alone can make."""
@@ -44,8 +48,8 @@ class RewardDistances:
     Attributes:
         matrix: 0 the same, 1 the contrary, about 0.7 unrelated `[K, K]`; symmetric, and NaN in the
             rows and columns of programs that are `degenerate`.
-        degenerate: which pay the same whatever a policy does, or a number that is not finite
-            somewhere `[K]`: nothing is at any distance from them.
+        degenerate: which return the same whatever a policy does, or a number that is not finite
+            somewhere `[K]`: they have no distance from anything.
     """
 
     matrix: FloatArray
@@ -67,16 +71,16 @@ class RewardDistances:
         return said
 
 
-class Features:
-    """What a value function is made of: a constant, the columns, their squares and random waves.
+class ValueFeatures:
+    """Features of a value function: a constant, the columns, their squares and random cosines.
 
-    The columns are standardised and clipped. The waves are cosines of fixed random directions,
+    The columns are standardised and clipped. The directions of the cosines are random but fixed,
     the same ones for the same number of columns.
 
     Args:
-        states: columns of all states that will be seen `[M, S]`; what is not finite is unknown
-            and counts as the mean.
-        discount: of the rewards.
+        states: columns of all states that will be seen `[M, S]`; an entry that is not finite is
+            unknown and counts as the mean.
+        discount: of the rewards, gamma.
     """
 
     def __init__(self, states: FloatArray, discount: float) -> None:
@@ -100,88 +104,6 @@ class Features:
         return np.concatenate([constant, z, z * z, waves], axis=1)
 
 
-def distances(
-    before: FloatArray,
-    after: FloatArray,
-    terminated: BoolArray,
-    rewards: FloatArray,
-    discount: float,
-    components: tuple[FloatArray, FloatArray] | None = None,
-) -> RewardDistances:
-    """Distances between all programs, from what they pay on the same transitions.
-
-    Args:
-        before: columns of the state ahead of each step `[M, S]`: all signals, and `prev_action`.
-        after: the same columns after the step and before any reset `[M, S]`; the action of the
-            step stands for `prev_action`.
-        terminated: whether the episode ended there, time limits apart `[M]`.
-        rewards: what each program pays `[M, K]`.
-        discount: of the training, in [0, 1).
-        components: what the programs' components are at the states before and after `[M, C]`
-            each, as on a transition that stands still there. What a program is shaped by is mostly
-            one of them. NaN where it is not known.
-
-    Raises:
-        UsageError: shapes do not fit, or the discount is out of range.
-    """
-    before, after, rewards = _float(before), _float(after), _float(rewards)
-    terminated = np.asarray(terminated, dtype=np.bool_)
-    _check(before, after, terminated, rewards, discount)
-    broken = ~np.isfinite(rewards).all(axis=0)
-    rewards = np.where(broken, 0.0, rewards)
-    here, there = _features(before, after, discount, components)
-    forms = rewards - _temporal_difference(here, there, terminated, rewards, discount)
-    sizes = np.linalg.norm(forms, axis=0)
-    degenerate = broken | (sizes <= NOTHING * np.linalg.norm(rewards, axis=0))
-    unit = forms / np.where(degenerate, 1.0, sizes)
-    matrix = np.sqrt(np.clip((1.0 - unit.T @ unit) / 2.0, 0.0, 1.0))
-    np.fill_diagonal(matrix, 0.0)
-    matrix[degenerate, :] = matrix[:, degenerate] = np.nan
-    return RewardDistances((matrix + matrix.T) / 2.0, degenerate)
-
-
-def clusters(matrix: FloatArray, threshold: float = SAME) -> IntArray:
-    """For each program the first one that it equals, `[K]`; itself if there is none.
-
-    Each equals the named one itself, not only over others in between; and a program that comes
-    later changes nothing for those before it.
-
-    Args:
-        matrix: distances `[K, K]`; those with NaN equal nothing.
-        threshold: distance up to which two are the same.
-    """
-    first = np.arange(len(matrix))
-    for k in range(len(matrix)):
-        for j in range(k):
-            if first[j] == j and matrix[k, j] <= threshold:
-                first[k] = j
-                break
-    return first
-
-
-def diversity(matrix: FloatArray) -> float:
-    """How far apart programs are on average: 0 for one idea, 0.7 for unrelated ones.
-
-    Args:
-        matrix: distances `[K, K]`; pairs with NaN do not count.
-
-    Returns:
-        the mean over pairs; NaN if there is none.
-    """
-    pairs = matrix[np.triu_indices(len(matrix), 1)]
-    known = pairs[np.isfinite(pairs)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def opposites(matrix: FloatArray, threshold: float = OPPOSITE) -> list[tuple[int, int]]:
-    """Pairs of programs, the earlier first, of which one asks for the contrary of the other.
-
-    This tells that one of the two is wrong, not which.
-    """
-    first, second = np.nonzero(np.triu(matrix, 1) >= threshold)
-    return list(zip(first.tolist(), second.tolist(), strict=True))
-
-
 class _Standardise:
     """Columns with mean 0 and spread 1, clipped; those that never move become 0."""
 
@@ -201,32 +123,47 @@ class _Standardise:
         return np.clip(z, -CLIP, CLIP)
 
 
-def _features(
-    before: FloatArray,
-    after: FloatArray,
+def distances(
+    before: NDArray[Any],
+    after: NDArray[Any],
+    terminated: BoolArray,
+    rewards: NDArray[Any],
     discount: float,
-    components: tuple[FloatArray, FloatArray] | None,
-) -> tuple[FloatArray, FloatArray]:
-    """Features `[M, D]` ahead of and after each step.
+    components: tuple[NDArray[Any], NDArray[Any]] | None = None,
+) -> RewardDistances:
+    """Distances between all programs, from what they return on the same transitions.
 
-    Components enter without waves: among hundreds of them random directions would see nothing else.
+    Args:
+        before: columns of the state before each step `[M, S]`: all signals, and `prev_action`.
+        after: the same columns after the step and before any reset `[M, S]`; the action of the
+            step stands for `prev_action`.
+        terminated: whether the episode ended there, time limits apart `[M]`.
+        rewards: of each program `[M, K]`.
+        discount: of the training, gamma, in [0, 1).
+        components: what the programs' components are at the states before and after `[M, C]`
+            each, as on a transition that stands still there; NaN where unknown. What a program is
+            shaped by is mostly one of them.
     """
-    make = Features(np.concatenate([before, after]), discount)
+    before, after = _float(before), _float(after)
+    rewards = _float(rewards)
+    broken = ~np.isfinite(rewards).all(axis=0)
+    rewards = np.where(broken, 0.0, rewards)
+    make = ValueFeatures(np.concatenate([before, after]), discount)
     here, there = make(before), make(after)
-    if components is None:
-        return here, there
-    first, second = map(_float, components)
-    if first.ndim != 2 or first.shape != second.shape or len(first) != len(before):
-        raise UsageError(
-            f"Components of shapes {first.shape} and {second.shape} do not fit {len(before)} "
-            "transitions.",
-            "Give their values before and after each step, [M, C] each.",
-        )
-    standardise = _Standardise(np.concatenate([first, second]))
-    return (
-        np.concatenate([here, standardise(first)], axis=1),
-        np.concatenate([there, standardise(second)], axis=1),
-    )
+    if components is not None:
+        # Without cosines: among hundreds of components random directions would see nothing else.
+        first, second = map(_float, components)
+        standardise = _Standardise(np.concatenate([first, second]))
+        here = np.concatenate([here, standardise(first)], axis=1)
+        there = np.concatenate([there, standardise(second)], axis=1)
+    forms = rewards - _temporal_difference(here, there, terminated, rewards, discount)
+    sizes = np.linalg.norm(forms, axis=0)
+    degenerate = broken | (sizes <= NOTHING * np.linalg.norm(rewards, axis=0))
+    unit = forms / np.where(degenerate, 1.0, sizes)
+    matrix = np.sqrt(np.clip((1.0 - unit.T @ unit) / 2.0, 0.0, 1.0))
+    np.fill_diagonal(matrix, 0.0)
+    matrix[degenerate, :] = matrix[:, degenerate] = np.nan
+    return RewardDistances((matrix + matrix.T) / 2.0, degenerate)
 
 
 def _temporal_difference(
@@ -236,10 +173,11 @@ def _temporal_difference(
     rewards: FloatArray,
     discount: float,
 ) -> FloatArray:
-    """`V(before) - discount * V(after)` of each reward's own value `[M, K]`.
+    """`V(before) - gamma * V(after)` of each reward's own value `[M, K]`; `there` is overwritten.
 
-    The weights solve `Z' (r - X w) = 0` in the sense of penalised least squares. The plainer
-    `Z' X + penalty` can become singular, as it is not symmetric, and then magnifies noise.
+    With features `Z` before and `Z'` after a step and `X = Z - gamma * Z'`, the weights `w` solve
+    LSTD's `Z^T (r - X w) = 0` by penalised least squares. The plainer `Z^T X + penalty` can become
+    singular, as it is not symmetric, and then magnifies noise.
     """
     there *= (discount * ~terminated)[:, None]  # an end is worth 0; a time limit is no end
     differences = here - there
@@ -253,26 +191,42 @@ def _temporal_difference(
     return differences @ weights
 
 
-def _check(
-    before: FloatArray,
-    after: FloatArray,
-    terminated: BoolArray,
-    rewards: FloatArray,
-    discount: float,
-) -> None:
-    shapes = f"{before.shape}, {after.shape}, {terminated.shape} and {rewards.shape}"
-    fits = before.ndim == rewards.ndim == 2 and before.shape == after.shape
-    if not fits or terminated.shape != (len(before),) or len(rewards) != len(before):
-        raise UsageError(
-            f"States, ends and rewards of shapes {shapes} do not fit each other.",
-            "Give [M, S], [M, S], [M] and [M, K].",
-        )
-    if not len(before):
-        raise UsageError("Distances need transitions; there are none.", "Record some first.")
-    if not 0.0 <= discount < 1.0:
-        raise UsageError(
-            f"A discount of {discount} gives no finite values.", "Give one from 0 to below 1."
-        )
+def clusters(matrix: FloatArray, threshold: float = SAME) -> IntArray:
+    """For each program the first one that it equals `[K]`; itself if there is none.
+
+    Each equals that program itself, not only over others in between; and a later program changes
+    nothing for earlier ones.
+
+    Args:
+        matrix: distances `[K, K]`; those with NaN equal nothing.
+        threshold: distance up to which two are the same.
+    """
+    first = np.arange(len(matrix))
+    for k in range(len(matrix)):
+        for j in range(k):
+            if first[j] == j and matrix[k, j] <= threshold:
+                first[k] = j
+                break
+    return first
+
+
+def diversity(matrix: FloatArray) -> float:
+    """Mean distance over all pairs `[K, K]` that have one: 0 for one idea, 0.7 for unrelated ones.
+
+    NaN if no pair has one.
+    """
+    pairs = matrix[np.triu_indices(len(matrix), 1)]
+    known = pairs[np.isfinite(pairs)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def opposites(matrix: FloatArray, threshold: float = OPPOSITE) -> list[tuple[int, int]]:
+    """Pairs of programs, the earlier first, that ask for the contrary of each other.
+
+    One of the two is wrong; which one does not show.
+    """
+    first, second = np.nonzero(np.triu(matrix, 1) >= threshold)
+    return list(zip(first.tolist(), second.tolist(), strict=True))
 
 
 def _float(values: NDArray[Any]) -> FloatArray:

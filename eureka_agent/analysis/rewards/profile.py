@@ -1,4 +1,4 @@
-"""The reward lens: what a program pays where, and what its components pay under which policy."""
+"""The reward profile: what a program pays where, and what its components pay under which policy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from eureka_agent.analysis.arrays import BoolArray, FloatArray
-from eureka_agent.analysis.rewards.bank import OWN, PARENT, RANDOM, Known
+from eureka_agent.analysis.rewards.bank import OWN, PARENT, RANDOM
 from eureka_agent.analysis.rewards.sweeps import Arguments, Sweep, Swept, plan, propose, typical_row
 from eureka_agent.common.text import (
     prompt_line,
@@ -18,29 +17,40 @@ from eureka_agent.common.text import (
     prompt_percent,
 )
 from eureka_agent.environment import SignalLayout
+from eureka_agent.environment.episodes import BoolArray, EvaluatedEpisodes, FloatArray, IntArray
 from eureka_agent.reward import RewardProgram
 from eureka_agent.workers.probe_client import ProbeClient
 
 Trend = Literal["rises", "falls", "stays the same", "has a peak", "has a dip", "goes up and down"]
 STILL: Trend = "stays the same"
+Paid: TypeAlias = tuple[Sweep, FloatArray, dict[str, FloatArray]]
+"""A sweep with the reward of each of its rows `[M]` and its components, weights included."""
 
 FLAT = 0.01
 """Slope, in parts of the mean slope of a curve that rises all the way, that leads nowhere."""
 STEP = 1e-3
-"""Part of the range by which a curve may turn back without that being told."""
+"""Part of the range by which a curve may turn back unmentioned."""
 ROUNDING = 1e-4
-"""Range, in parts of the largest value, that float32 makes of nothing where programs subtract."""
-MUCH = 0.2
-"""Flat share from which it is told."""
+"""Range, in parts of the largest value, that float32 rounding can make where programs subtract."""
+MUCH_FLAT = 0.2
+"""Flat fraction from which it is mentioned."""
 EDGE = 0.05
 """Part of a component's range that counts as its end."""
 NEARLY_ALL = 0.8
-"""Share of steps at one end from which a component is saturated there."""
+"""Fraction of steps at one end from which a component is saturated there."""
 PERCENTILES = (5, 50, 95)
-MOST_LINES = 6
+MOST_LINES, MOST_SWEEP_LINES, MOST_COMPONENTS = 6, 2, 3
 HEADING = "What the program pays, all else as in a typical step of the policy:"
-_MOST_SWEEPS = 2
-_MOST_COMPONENTS = 3
+MOST_TRIED, MOST_SWEPT = 6, 2
+"""Quantities that are tried, and how many of those that move the reward are shown."""
+ROWS = 2000
+"""Recorded steps, evenly spread, among which the swept quantities are sought."""
+JOINT = 0.1
+"""Fraction of the variance over two quantities that neither alone explains, from which a sweep of
+both says more than one of each."""
+THIN_LINE, THIN_GRID = 2, 3
+"""Every how many points of a line, and of a grid along each side, are kept as a picture."""
+SPREAD_GROUPS = (RANDOM, PARENT, OWN)
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ class CurveShape:
         trends: along each swept quantity.
         best: where the maximum is: the value of each; the first of several.
         at_edge: whether that is at an end of any of them, and not everywhere.
-        flat: share of the sweep on which the slope leads nowhere.
+        flat: fraction of the sweep on which the slope leads nowhere.
         low: the lowest value.
         high: the highest.
     """
@@ -63,6 +73,28 @@ class CurveShape:
     low: float
     high: float
 
+    @property
+    def trend(self) -> str:
+        """The trends in words: one, or one for each quantity."""
+        if len(set(self.trends)) == 1:
+            return self.trends[0]
+        return " along the first and ".join(self.trends) + " along the second"
+
+    def sentence(self) -> str:
+        """The trend, with the lowest and highest value and where that is."""
+        extent = max(abs(self.low), abs(self.high))
+        low, high = (prompt_number_beside(value, extent) for value in (self.low, self.high))
+        match set(self.trends):
+            case trends if trends == {STILL}:
+                return STILL
+            case trends if trends == {"rises"}:
+                return f"rises from {low} to {high}"
+            case trends if trends == {"falls"}:
+                return f"falls from {high} to {low}"
+        place = ", ".join(prompt_number(value) for value in self.best)
+        edge = ", an end of the range" if self.at_edge else ""
+        return f"{self.trend}: at most {high}, at {place}{edge}, and at least {low}"
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -70,8 +102,8 @@ class Spread:
 
     Attributes:
         percentiles: the 5th, the median and the 95th.
-        top: share of the steps at the upper end of the component's range.
-        bottom: share at the lower end.
+        top: fraction of the steps at the upper end of the component's range.
+        bottom: fraction at the lower end.
     """
 
     percentiles: tuple[float, float, float]
@@ -81,11 +113,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class View:
-    """A sweep, read.
+    """The shapes of a reward and its components over one sweep.
 
     Attributes:
-        swept: what was swept.
-        total: how the reward goes over it.
+        swept: the quantities.
+        total: how the reward goes over them.
         components: how each component goes.
     """
 
@@ -94,21 +126,22 @@ class View:
     components: Mapping[str, CurveShape]
 
     def sentence(self) -> str:
-        """The same in a line."""
+        """The view in a line."""
         ranges = " and ".join(
             f"{prompt_line(q.name)} from {prompt_number(q.low)} to {prompt_number(q.high)}"
             + (f" {prompt_line(q.unit)}" if q.unit != "1" else "")
             for q in self.swept
         )
-        moving = {n: p for n, p in self.components.items() if set(p.trends) != {STILL}}
-        parts = [f"{prompt_line(name)} {_trend(profile)}" for name, profile in moving.items()]
+        moving = {n: c for n, c in self.components.items() if set(c.trends) != {STILL}}
+        parts = [f"{prompt_line(name)} {shape.trend}" for name, shape in moving.items()]
         still = len(self.components) - len(moving)
-        rest = [f"{still} other{'s' if still > 1 else ''} unmoved"] if still and parts else []
-        text = f"Over {ranges} the reward {_course(self.total)}"
-        if MUCH <= self.total.flat < 1.0:
+        if still and parts:
+            parts.append(f"{still} other{'s' if still > 1 else ''} unmoved")
+        text = f"Over {ranges} the reward {self.total.sentence()}"
+        if MUCH_FLAT <= self.total.flat < 1.0:
             text += f", flat over {prompt_percent(self.total.flat)}"
         told = parts if len(self.components) > 1 else []
-        return f"{text}." + (f" Of it: {', '.join([*told, *rest])}." if told else "")
+        return f"{text}." + (f" Of it: {', '.join(told)}." if told else "")
 
 
 @dataclass(frozen=True)
@@ -125,9 +158,9 @@ class RewardProfile:
 
     def lines(self) -> list[str]:
         """At most six lines for a designer of rewards: sweeps, then components, the odd first."""
-        said = [view.sentence() for view in self.views[:_MOST_SWEEPS]]
+        said = [view.sentence() for view in self.views[:MOST_SWEEP_LINES]]
         said = [HEADING, *said] if said else []
-        tables = [self._percentiles(name) for name in self._largest()[:_MOST_COMPONENTS]]
+        tables = [self._percentiles(name) for name in self._largest()[:MOST_COMPONENTS]]
         if not tables:
             return said
         odd = [remark for name in self.spreads for remark in self._remarks(name)]
@@ -146,10 +179,11 @@ class RewardProfile:
     def _percentiles(self, name: str) -> str:
         groups = self.spreads[name]
         extent = max(abs(value) for spread in groups.values() for value in spread.percentiles)
-        cells = (
-            f"{prompt_line(group)} {'/'.join(prompt_number_beside(v, extent) for v in spread.percentiles)}"
+        cells = [
+            f"{prompt_line(group)} "
+            + "/".join(prompt_number_beside(v, extent) for v in spread.percentiles)
             for group, spread in groups.items()
-        )
+        ]
         return f"{prompt_line(name)}: {', '.join(cells)}"
 
     def _remarks(self, name: str) -> list[str]:
@@ -159,28 +193,26 @@ class RewardProfile:
         said = []
         if NEARLY_ALL <= own.top < 1.0:
             said.append(
-                f"{prompt_line(name)} is at the top of its range on {prompt_percent(own.top)} of the "
-                f"{prompt_line(last)} steps."
+                f"{prompt_line(name)} is at the top of its range on {prompt_percent(own.top)} of "
+                f"the {prompt_line(last)} steps."
             )
         low = {group: s.bottom for group, s in groups.items() if NEARLY_ALL <= s.bottom < 1.0}
         if low:
-            shares = " and ".join(
-                f"{prompt_percent(v)} of the {prompt_line(g)}" for g, v in low.items()
-            )
+            parts = (f"{prompt_percent(v)} of the {prompt_line(g)}" for g, v in low.items())
             said.append(
-                f"{prompt_line(name)} is at the bottom of its range on {shares} steps: there it hardly "
-                "leads anywhere."
+                f"{prompt_line(name)} is at the bottom of its range on {' and '.join(parts)} "
+                "steps: there it hardly leads anywhere."
             )
         return said
 
 
 def read_view(sweep: Sweep, total: NDArray[Any], components: Mapping[str, NDArray[Any]]) -> View:
-    """Read what a program gave for a sweep.
+    """The shapes of what a program returned for a sweep.
 
     Args:
         sweep: as planned.
         total: of each of its rows `[M]`.
-        components: with their weights `[M]` each.
+        components: weights included `[M]` each.
     """
     return View(
         sweep.swept,
@@ -208,39 +240,6 @@ def curve_shape(grids: Sequence[FloatArray], values: FloatArray) -> CurveShape:
         flat=float((steep <= FLAT * (high - low)).mean()),
         low=low,
         high=high,
-    )
-
-
-def read_spreads(
-    groups: Mapping[str, Mapping[str, NDArray[Any]]],
-) -> dict[str, dict[str, Spread]]:
-    """What each component pays under each policy: by component, then by group.
-
-    Args:
-        groups: of the bank: for each the components' values, weight included `[M]`, of steps that
-            were lived. Groups without steps are left out; a component's range is that of all.
-    """
-    names = dict.fromkeys(name for values in groups.values() for name in values)
-    result: dict[str, dict[str, Spread]] = {}
-    for name in names:
-        own = {
-            group: np.asarray(values[name], dtype=np.float64)
-            for group, values in groups.items()
-            if name in values and len(values[name])
-        }
-        if own:
-            low, high = (float(f([f(v) for v in own.values()])) for f in (np.min, np.max))
-            result[name] = {group: _spread(values, low, high) for group, values in own.items()}
-    return result
-
-
-def _spread(values: FloatArray, low: float, high: float) -> Spread:
-    first, median, last = (float(p) for p in np.percentile(values, PERCENTILES))
-    margin = EDGE * (high - low)
-    return Spread(
-        (first, median, last),
-        top=float((values >= high - margin).mean()),
-        bottom=float((values <= low + margin).mean()),
     )
 
 
@@ -275,89 +274,91 @@ def _trend_of(line: FloatArray, span: float) -> Trend:
     return "goes up and down"
 
 
-def _course(profile: CurveShape) -> str:
-    """How a reward goes, with its lowest and highest value and where that is."""
-    extent = max(abs(profile.low), abs(profile.high))
-    low, high = (prompt_number_beside(value, extent) for value in (profile.low, profile.high))
-    match set(profile.trends):
-        case trends if trends == {STILL}:
-            return STILL
-        case trends if trends == {"rises"}:
-            return f"rises from {low} to {high}"
-        case trends if trends == {"falls"}:
-            return f"falls from {high} to {low}"
-    place = ", ".join(prompt_number(value) for value in profile.best)
-    edge = ", an end of the range" if profile.at_edge else ""
-    return f"{_trend(profile)}: at most {high}, at {place}{edge}, and at least {low}"
+def read_spreads(
+    groups: Mapping[str, Mapping[str, NDArray[Any]]],
+) -> dict[str, dict[str, Spread]]:
+    """What each component pays under each policy: by component, then by group.
+
+    Args:
+        groups: of the bank: for each the components' values, weight included, of the steps of its
+            episodes `[M]`. Groups without steps are left out; a component's range is that of all.
+    """
+    names = dict.fromkeys(name for values in groups.values() for name in values)
+    result: dict[str, dict[str, Spread]] = {}
+    for name in names:
+        own = {
+            group: np.asarray(values[name], dtype=np.float64)
+            for group, values in groups.items()
+            if name in values and len(values[name])
+        }
+        if own:
+            low, high = (float(f([f(v) for v in own.values()])) for f in (np.min, np.max))
+            result[name] = {group: _spread(values, low, high) for group, values in own.items()}
+    return result
 
 
-def _trend(profile: CurveShape) -> str:
-    """Trends in words: one, or one for each quantity."""
-    if len(set(profile.trends)) == 1:
-        return profile.trends[0]
-    return " along the first and ".join(profile.trends) + " along the second"
-
-
-Document: TypeAlias = dict[str, Any]
-Paid: TypeAlias = tuple[Sweep, FloatArray, dict[str, FloatArray]]
-"""A sweep with the reward of each of its rows `[M]` and its components, weights included."""
-
-MOST_TRIED, MOST_SWEPT = 6, 2
-"""Quantities that are tried, and of those that move the reward the ones that are shown."""
-ROWS = 2000
-"""Recorded steps, evenly spread, among which the swept quantities are sought."""
-JOINT = 0.1
-"""Share of the variance over two quantities that neither alone explains, from which a sweep of both
-says more than one of each."""
-THIN_LINE, THIN_GRID = 2, 3
-"""Every how many points of a line, and of a grid along each side, are kept as a picture."""
-SPREAD_GROUPS = (RANDOM, PARENT, OWN)
+def _spread(values: FloatArray, low: float, high: float) -> Spread:
+    first, median, last = (float(p) for p in np.percentile(values, PERCENTILES))
+    margin = EDGE * (high - low)
+    return Spread(
+        (first, median, last),
+        top=float((values >= high - margin).mean()),
+        bottom=float((values <= low + margin).mean()),
+    )
 
 
 def profile_program(
-    program: RewardProgram, known: Known, layout: SignalLayout, prober: ProbeClient
-) -> Document:
+    program: RewardProgram, known: EvaluatedEpisodes, layout: SignalLayout, prober: ProbeClient
+) -> dict[str, Any]:
     """See what a program pays where, as `AnalysisRow.lens` holds it.
 
     Args:
         program: of the candidate.
-        known: recorded episodes with what it pays for them.
+        known: recorded episodes, labelled by group, with what the program returns on them.
         layout: of their states.
-        prober: calls it.
+        prober: calls the program.
 
     Returns:
-        No views where nothing that the program reads changes, or it does not say what it pays.
+        No views where nothing that the program reads changes, or where it cannot be called.
 
     Raises:
-        ChildFailed: the prober's process cannot start.
+        WorkerFailed: the process that calls programs cannot start.
         JobFailed: the environment cannot be set up.
     """
     paid = _sweeps(program, known, layout, prober)
-    spreads = _spreads(program, known)
-    lens = RewardProfile(_telling(paid), spreads)
+    groups = {group: known.alive & known.labelled(group) for group in SPREAD_GROUPS}
+    spreads = read_spreads(
+        {
+            group: {name: values[steps] for name, values in known.component_rewards.items()}
+            for group, steps in groups.items()
+        }
+    )
+    # Of two quantities together where neither alone says enough.
+    joint = [found for found in paid if _interaction(found[0].shaped(found[1])) >= JOINT]
+    telling = joint or [found for found in paid if len(found[0].swept) == 1]
+    profile = RewardProfile(tuple(read_view(*found) for found in telling), spreads)
     return {
         "views": [_picture(*found) for found in paid],
         "spreads": {
             name: {group: list(spread.percentiles) for group, spread in groups.items()}
             for name, groups in spreads.items()
         },
-        "lines": [line if line == HEADING else f"- {line}" for line in lens.lines()],
+        "lines": [line if line == HEADING else f"- {line}" for line in profile.lines()],
     }
 
 
 def _sweeps(
-    program: RewardProgram, known: Known, layout: SignalLayout, prober: ProbeClient
+    program: RewardProgram, known: EvaluatedEpisodes, layout: SignalLayout, prober: ProbeClient
 ) -> list[Paid]:
-    """Sweeps of the quantities that the reward goes with most, and of two of them together.
+    """Sweeps of the quantities that the reward varies with most, and of two of them together.
 
-    It may go with a quantity that it does not depend on. All else is as in a typical step of the
+    It may vary with a quantity that it does not depend on. All else is as in a typical step of the
     candidate's own policy.
     """
     names = tuple(name for name in program.parameters if name not in program.scales)
     arguments = {n: v.numpy() for n, v in known.episodes.arguments(layout, names).items()}
-    alive = known.episodes.alive().numpy()
-    every, own = _rows(alive), _rows(alive & known.own)
-    if not names or not len(own):
+    every, own = _rows(known.alive), _rows(known.alive & known.labelled(OWN))
+    if known.reward is None or not names or not len(own):
         return []
     reference = typical_row(_some(arguments, own))
 
@@ -365,7 +366,7 @@ def _sweeps(
         planned = [plan(layout.signals, reference, quantities) for quantities in plans]
         return _paid(program, planned, prober)
 
-    rewards = known.score.total.reshape(-1)[every]
+    rewards = known.reward.reshape(-1)[every]
     likely = propose(layout.signals, _some(arguments, every), rewards, MOST_TRIED)
     singles = swept(*([one] for one in likely))
     moving = [found for found in singles if np.ptp(found[1]) > 0][:MOST_SWEPT] or singles[:1]
@@ -373,22 +374,25 @@ def _sweeps(
     return [*moving, *swept(*pairs)]
 
 
-def _rows(alive: BoolArray) -> NDArray[np.int64]:
-    """Up to `ROWS` of the steps `[L, E]`, as flat indices."""
-    rows = np.flatnonzero(alive.reshape(-1))
+def _rows(steps: BoolArray) -> IntArray:
+    """Up to `ROWS` of some steps `[L, E]`, evenly spread, as flat indices."""
+    rows = np.flatnonzero(steps)
     return rows[np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(np.int64)]
 
 
-def _some(arguments: Arguments, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+def _some(arguments: Arguments, rows: IntArray) -> dict[str, NDArray[Any]]:
     return {name: values[rows] for name, values in arguments.items()}
 
 
 def _paid(program: RewardProgram, sweeps: Sequence[Sweep], prober: ProbeClient) -> list[Paid]:
-    """What a program pays for each sweep, and by which component; nothing if it does not say."""
+    """What a program returns for each sweep, by component too; nothing if it cannot be called."""
     if not sweeps:
         return []
-    names = sweeps[0].arguments
-    rows = {n: _as_called(np.concatenate([s.arguments[n] for s in sweeps])) for n in names}
+    rows = {}
+    for name in sweeps[0].arguments:
+        values = np.concatenate([sweep.arguments[name] for sweep in sweeps])
+        values = values if values.dtype == np.bool_ else values.astype(np.float32)
+        rows[name] = np.ascontiguousarray(values)
     score = prober.sweep(program.text, rows)
     if isinstance(score, str) or not score.finite:
         return []
@@ -402,20 +406,8 @@ def _paid(program: RewardProgram, sweeps: Sequence[Sweep], prober: ProbeClient) 
     ]
 
 
-def _as_called(values: NDArray[Any]) -> NDArray[Any]:
-    """A parameter as programs get it."""
-    return np.ascontiguousarray(values if values.dtype == np.bool_ else values.astype(np.float32))
-
-
-def _telling(paid: Sequence[Paid]) -> tuple[View, ...]:
-    """The views that say most: of two quantities together where neither alone tells enough."""
-    joint = [found for found in paid if _interaction(found[0].shaped(found[1])) >= JOINT]
-    chosen = joint or [found for found in paid if len(found[0].swept) == 1]
-    return tuple(read_view(*found) for found in chosen)
-
-
 def _interaction(total: FloatArray) -> float:
-    """Share of the variance over a grid that is no sum of one term a side; 0 of a line."""
+    """Fraction of the variance over a grid that is no sum of one term a side; 0 of a line."""
     whole = float(total.var())
     if total.ndim == 1 or not whole:
         return 0.0
@@ -423,20 +415,9 @@ def _interaction(total: FloatArray) -> float:
     return float(np.square(total - additive).mean() / whole)
 
 
-def _spreads(program: RewardProgram, known: Known) -> dict[str, dict[str, Spread]]:
-    """What each component pays under random actions, the parent's policy and the own."""
-    alive = known.episodes.alive().numpy()
-    incomes = known.incomes(program)
-    groups = [name for name in SPREAD_GROUPS if name in known.groups]
-    return read_spreads(
-        {
-            group: {name: paid[alive & known.groups[group]] for name, paid in incomes.items()}
-            for group in groups
-        }
-    )
-
-
-def _picture(sweep: Sweep, total: FloatArray, components: Mapping[str, FloatArray]) -> Document:
+def _picture(
+    sweep: Sweep, total: FloatArray, components: Mapping[str, FloatArray]
+) -> dict[str, Any]:
     """A sweep as a view draws it, in few digits; of two quantities without the components."""
     alone = len(sweep.grids) == 1
     thin = THIN_LINE if alone else THIN_GRID
@@ -453,7 +434,7 @@ def _picture(sweep: Sweep, total: FloatArray, components: Mapping[str, FloatArra
 
 
 def _short(values: FloatArray) -> list[Any]:
-    """Numbers of four digits, which no picture shows more of."""
+    """Numbers of four digits; no picture shows more."""
     if values.ndim > 1:
         return [_short(row) for row in values]
     return [float(f"{value:.4g}") for value in values.tolist()]

@@ -1,6 +1,7 @@
 """Sweeps: rows of arguments in which one or two quantities change and the rest stays as it was.
 
-They are made here and evaluated by whoever may call a program; `lens` reads what came out.
+They are planned here and evaluated in a worker; `profile` reads the results. This is a partial
+dependence plot (Friedman, 2001) at one typical row.
 """
 
 import itertools
@@ -11,8 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from eureka_agent.analysis.arrays import FloatArray
-from eureka_agent.common.errors import UsageError
+from eureka_agent.environment.episodes import FloatArray
 from eureka_agent.reward import Signal, split_prefix
 
 Arguments: TypeAlias = Mapping[str, NDArray[Any]]
@@ -23,7 +23,7 @@ POINTS = 51
 RANGE = (0.01, 0.99)
 """Quantiles of the bank between which a quantity is swept."""
 _BINS = 10
-"""Groups of equal size into which a quantity's values are parted, to see what goes with them."""
+"""Groups of equal size into which a quantity's values are divided, to see what goes with them."""
 _UNIT = 1e-3
 """Deviation from length 1 up to which a direction or a quaternion is one."""
 
@@ -38,7 +38,7 @@ class Swept:
         low: the first value.
         high: the last one.
         unit: of both.
-        change: whether not the quantity itself is swept, but its change over the step.
+        change: whether to sweep its change over the step in place of the quantity itself.
     """
 
     parameter: str
@@ -71,22 +71,22 @@ class Sweep:
     arguments: dict[str, NDArray[Any]]
 
     def shaped(self, values: NDArray[Any]) -> FloatArray:
-        """What a program gave for the rows `[M]`, on the grid `[G]` or `[G, G]`."""
+        """What a program returned for the rows `[M]`, on the grid `[G]` or `[G, G]`."""
         return np.asarray(values, dtype=np.float64).reshape([len(grid) for grid in self.grids])
 
 
 def propose(
     signals: Sequence[Signal], arguments: Arguments, rewards: NDArray[Any], most: int = 2
 ) -> list[Swept]:
-    """The quantities that go most with what a program pays on the bank, the strongest first.
+    """The quantities that a program's reward varies with most, the strongest first.
 
     Where a program reads a signal and its `prev_`, it is the change over the step, if the reward
-    goes more with that. All of them can be swept together.
+    varies more with that. All of them can be swept together.
 
     Args:
         signals: of the environment.
         arguments: of the bank's rows, for the parameters of the program.
-        rewards: what it pays for them `[M]`.
+        rewards: what it returns for them `[M]`.
         most: how many to give at most; fewer are given if the rest does not change.
     """
     units = {signal.name: signal.unit for signal in signals} | {"action": "1"}
@@ -107,8 +107,8 @@ def propose(
     found.sort(key=lambda item: -item[0])
     chosen: list[Swept] = []
     for _, swept in found:
-        known = {(other.parameter, other.column) for other in chosen}
-        if (swept.parameter, swept.column) not in known and not _mixed([*chosen, swept]):
+        same = [other for other in chosen if other.parameter == swept.parameter]
+        if all(o.column != swept.column and o.change == swept.change for o in same):
             chosen.append(swept)
     return chosen[:most]
 
@@ -136,27 +136,15 @@ def plan(
     The past stays consistent with them: `prev_` moves along, so that the change over the step is
     that of the reference, unless that change is what is swept: then `prev_` stays. `max_` and
     `min_` take in what they must; `start_` stays, and so does `prev_action`. Directions and
-    quaternions keep their length 1. What else a robot could not do at the same time, such as to be
-    fast and to stand where it stood, is not seen to: a sweep shows the program, not the physics.
+    quaternions keep their length 1. Rows may be physically impossible, such as fast and standing at
+    the same place: a sweep shows the program, not the physics.
 
     Args:
         signals: of the environment.
         reference: one row, `[1]` or `[1, d]` each, such as `typical_row`.
-        swept: what to sweep.
+        swept: one or two different quantities that the reference has, not a signal and its change.
         points: of each grid.
-
-    Raises:
-        UsageError: not one or two different quantities, one that the reference does not have, or a
-            signal and its change at once.
     """
-    different = {(quantity.parameter, quantity.column) for quantity in swept}
-    if not 1 <= len(different) == len(swept) <= 2 or _mixed(swept):
-        raise UsageError(
-            f"A sweep takes one or two different quantities, not {[q.name for q in swept]}.",
-            "Plan several sweeps; do not mix values and changes of one signal.",
-        )
-    for quantity in swept:
-        _must_have(reference, quantity)
     grids = tuple(np.linspace(quantity.low, quantity.high, points) for quantity in swept)
     values = [grid.ravel() for grid in np.meshgrid(*grids, indexing="ij")]
     arguments = {n: np.repeat(value, len(values[0]), axis=0) for n, value in reference.items()}
@@ -165,31 +153,13 @@ def plan(
         own = [(q, v) for q, v in zip(swept, values, strict=True) if q.parameter == parameter]
         change = own[0][0].change
         base = arguments[f"prev_{parameter}" if change else parameter]
-        chosen = {q.column: v + _column(base, q.column) if change else v for q, v in own}
+        chosen = {
+            q.column: v + (base if q.column is None else base[:, q.column]) if change else v
+            for q, v in own
+        }
         moved = _moved(arguments[parameter], chosen, parameter in units)
         _bring_along(arguments, parameter, moved, unit=parameter in units, change=change)
     return Sweep(tuple(swept), grids, arguments)
-
-
-def _mixed(swept: Sequence[Swept]) -> bool:
-    """Whether a signal is swept together with its change."""
-    return any(a.parameter == b.parameter and a.change != b.change for a in swept for b in swept)
-
-
-def _column(values: NDArray[Any], column: int | None) -> NDArray[Any]:
-    return values if column is None else values[:, column]
-
-
-def _must_have(reference: Arguments, quantity: Swept) -> None:
-    value = reference.get(quantity.parameter)
-    columns = None if value is None or value.ndim == 1 else value.shape[1]
-    known = value is not None and (quantity.column is None) == (columns is None)
-    known = known and (not quantity.change or f"prev_{quantity.parameter}" in reference)
-    if not known or (columns is not None and not 0 <= (quantity.column or 0) < columns):
-        raise UsageError(
-            f"The reference row has no {quantity.name}.",
-            f"Sweep what the program reads: {', '.join(reference)}.",
-        )
 
 
 def _moved(
@@ -242,7 +212,7 @@ def _bring_along(
 
 
 def _explained(values: FloatArray, rewards: FloatArray) -> float:
-    """Share of the rewards' variance that goes with a quantity `[M]` in any shape, 0 to 1."""
+    """Fraction of the rewards' variance that goes with a quantity `[M]` in any shape, 0 to 1."""
     whole = float(rewards.var())
     if not whole:
         return 0.0

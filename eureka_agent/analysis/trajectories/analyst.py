@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eureka_agent.analysis.arrays import BoolArray
 from eureka_agent.analysis.trajectories.episodes import Trajectories
 from eureka_agent.analysis.trajectories.excerpt import Excerpt, Shown, excerpt
 from eureka_agent.analysis.trajectories.failures import Diagnosis
 from eureka_agent.common.choices import FREE
 from eureka_agent.common.text import prompt_line, prompt_percent, prompt_quote
+from eureka_agent.environment.episodes import BoolArray
 from eureka_agent.llm import ChatMessage, Picture
 from eureka_agent.llm.conversation import Conversation, ExchangeKey, UnusableReply
 from eureka_agent.llm.json_reply import UNKNOWN_NUMBER, numbers_in, read_object, without_unknown

@@ -1,16 +1,26 @@
-"""Recorded episodes as analysis reads them: plain arrays, with columns that know what they are."""
+"""Evaluated episodes as analysis reads them: columns with a meaning, good and failed episodes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eureka_agent.analysis.arrays import BoolArray, FloatArray, IntArray
-from eureka_agent.common.errors import UsageError
+from eureka_agent.analysis.rewards.bank import RANDOM, Record
+from eureka_agent.common.text import prompt_number
+from eureka_agent.environment.episodes import (
+    BoolArray,
+    EvaluatedEpisodes,
+    FloatArray,
+    IntArray,
+)
 from eureka_agent.reward import Signal
+
+GOOD_FRACTION, FAILED_FRACTION = 0.8, 0.5
+"""A good episode comes at least the first part of the way from random actions to the best known
+policy, a failed one less than the second part; what lies between is neither."""
+FEWEST_EPISODES = 20
+"""Episodes with a fitness below which there is no rank correlation."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +28,10 @@ class Column:
     """One column of the packed signals.
 
     Attributes:
-        index: where it lies among the `S` columns.
+        index: its place among the `S` columns.
         name: what a program writes to read it, such as `torso_position[:, 0]`.
-        signal: to which it belongs.
-        axis: what it is, in the signal's words; empty if the signal does not tell.
+        signal: the signal that it belongs to.
+        axis: what it is, in the signal's words; empty if the signal does not say.
     """
 
     index: int
@@ -31,7 +41,7 @@ class Column:
 
     @property
     def upward(self) -> bool:
-        """Whether it says how high something is, or which part of a direction points up."""
+        """Whether it is a height, or the part of a direction that points up."""
         words = set((self.axis or self.signal.name).replace("_", " ").replace(",", " ").split())
         return bool(words & {"up", "height", "upright"})
 
@@ -49,98 +59,83 @@ def columns_of(signals: Sequence[Signal]) -> tuple[Column, ...]:
 
 @dataclass(frozen=True)
 class Trajectories:
-    """`E` recorded episodes of up to `L` control steps, of one policy or of many.
+    """Evaluated episodes as columns of signals.
+
+    Only what programs may read is visible: `S` columns of `signals`, which the packed states begin
+    with.
 
     Attributes:
-        signals: of the environment, in the order in which they are packed.
-        states: packed signals at the reset and after each step `[L + 1, E, S]`.
-        actions: as applied, in [-1, 1] `[L, E, A]`.
-        lengths: steps until the end of each `[E]`; rows beyond are meaningless.
-        terminated: whether it ended before its time limit `[E]`.
-        step_seconds: seconds between two actions.
-        fitness: of each, NaN if unknown `[E]`.
-        diverged: whether it ended because the physics failed `[E]`; None if none did.
-        goals_change: whether another goal may be set within an episode, after which it is as far
-            away as at first.
-        incomes: what each component of a program paid at each step, weight included `[L, E]`.
+        evaluated: E episodes of up to `L` control steps.
+        signals: in the order in which they are packed.
+        control_step: seconds between two actions.
     """
 
+    evaluated: EvaluatedEpisodes
     signals: tuple[Signal, ...]
-    states: FloatArray
-    actions: FloatArray
-    lengths: IntArray
-    terminated: BoolArray
-    step_seconds: float
-    fitness: FloatArray
-    diverged: BoolArray | None = None
-    goals_change: bool = False
-    incomes: Mapping[str, FloatArray] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        limit, count = self.actions.shape[:2]
-        fits = {
-            "states": self.states.shape == (limit + 1, count, len(self.columns)),
-            "lengths": self.lengths.shape == (count,)
-            and bool(((self.lengths >= 1) & (self.lengths <= limit)).all()),
-            "terminated": self.terminated.shape == (count,),
-            "fitness": self.fitness.shape == (count,),
-            "diverged": self.diverged is None or self.diverged.shape == (count,),
-            "incomes": all(paid.shape == (limit, count) for paid in self.incomes.values()),
-        }
-        wrong = [name for name, right in fits.items() if not right]
-        if wrong:
-            raise UsageError(
-                f"Recorded episodes do not fit together: {', '.join(wrong)} against actions of "
-                f"shape {self.actions.shape} and {len(self.columns)} columns of signals.",
-                "Give states [L + 1, E, S], actions [L, E, A], E lengths from 1 to L, and E values "
-                "or [L, E] of the rest.",
-            )
-
-    @classmethod
-    def of_episodes(
-        cls,
-        signals: Sequence[Signal],
-        arrays: Mapping[str, NDArray[Any]],
-        step_seconds: float,
-        fitness: NDArray[Any] | None = None,
-        diverged: BoolArray | None = None,
-        incomes: Mapping[str, NDArray[Any]] | None = None,
-    ) -> "Trajectories":
-        """Take what `Episodes.arrays()` gives; other arguments as the attributes."""
-        lengths = np.asarray(arrays["lengths"], dtype=np.int64)
-        unknown = np.full(len(lengths), np.nan)
-        return cls(
-            signals=tuple(signals),
-            states=np.asarray(arrays["states"], dtype=np.float64),
-            actions=np.asarray(arrays["actions"], dtype=np.float64),
-            lengths=lengths,
-            terminated=np.asarray(arrays["terminated"], dtype=np.bool_),
-            step_seconds=step_seconds,
-            fitness=unknown if fitness is None else np.asarray(fitness, dtype=np.float64),
-            diverged=diverged,
-            goals_change=_goals_change(signals, arrays),
-            incomes={n: np.asarray(v, dtype=np.float64) for n, v in (incomes or {}).items()},
-        )
+    control_step: float
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         """What each of the `S` columns is."""
         return columns_of(self.signals)
 
+    @cached_property
+    def states(self) -> FloatArray:
+        """Signals at the reset and after each step `[L + 1, E, S]`."""
+        states = self.evaluated.episodes.states.numpy()
+        return states[:, :, : len(self.columns)].astype(np.float64)
+
+    @cached_property
+    def actions(self) -> FloatArray:
+        """Actions as applied, in [-1, 1] `[L, E, A]`."""
+        return self.evaluated.episodes.actions.numpy().astype(np.float64)
+
     @property
     def count(self) -> int:
-        """How many episodes there are."""
-        return len(self.lengths)
+        """Number of episodes E."""
+        return self.evaluated.count
+
+    @property
+    def fitness(self) -> FloatArray:
+        """Fitness of each episode, NaN if unknown `[E]`."""
+        return self.evaluated.fitness
+
+    @property
+    def lengths(self) -> IntArray:
+        """Steps of each episode `[E]`; rows beyond are meaningless."""
+        return self.evaluated.lengths
+
+    @property
+    def terminated(self) -> BoolArray:
+        """Whether each episode ended before its time limit `[E]`."""
+        return self.evaluated.terminated
 
     @cached_property
     def alive(self) -> BoolArray:
         """Which steps belong to their episode `[L, E]`."""
-        return np.arange(len(self.actions))[:, None] < self.lengths
+        return self.evaluated.alive
 
     @cached_property
     def lived(self) -> BoolArray:
         """Which states belong to their episode, the first one included `[L + 1, E]`."""
         return np.arange(len(self.states))[:, None] <= self.lengths
+
+    @cached_property
+    def last_quarter(self) -> BoolArray:
+        """Which states belong to the last quarter of their episode `[L + 1, E]`."""
+        return self.lived & (4 * np.arange(len(self.states))[:, None] >= 3 * self.lengths)
+
+    @cached_property
+    def goals_change(self) -> bool:
+        """Whether a goal changes within any episode, after which it may be as far as at first."""
+        before = self.evaluated.episodes.before
+        if before is None:
+            return False
+        goals = [column.index for column in self.of_kind("goal")]
+        steps = np.arange(len(before))[:, None]
+        between = (steps > 0) & (steps < self.lengths)
+        moved = before.numpy()[:, :, goals] != self.states[:-1, :, goals]
+        return bool(moved[between].any())
 
     def ends(self, values: FloatArray) -> FloatArray:
         """Values `[L + 1, E, ...]` at the end of each episode `[E, ...]`."""
@@ -151,32 +146,99 @@ class Trajectories:
         return [column for column in self.columns if column.signal.kind in kinds]
 
 
-def _goals_change(signals: Sequence[Signal], arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether any goal ahead of a step is another one than after the step before."""
-    if "before" not in arrays:
-        return False
-    goals = [column.index for column in columns_of(signals) if column.signal.kind == "goal"]
-    steps = np.arange(len(arrays["before"]))[:, None]
-    lives = (steps > 0) & (steps < arrays["lengths"])
-    differ = arrays["before"][:, :, goals] != arrays["states"][:-1, :, goals]
-    return bool(differ[lives].any())
+@dataclass(frozen=True)
+class FitnessScale:
+    """What good and failed mean: how far an episode gets from random actions to the best policy.
+
+    Each is a mean over the episodes of a policy.
+
+    Attributes:
+        random: fitness of random actions.
+        untrained: fitness of the best untrained policy.
+        best: fitness of the best trained policy.
+    """
+
+    random: float
+    untrained: float
+    best: float
+
+    @property
+    def meaningful(self) -> bool:
+        """Whether any trained policy does better than all untrained ones."""
+        return self.best > self.untrained
+
+    def good(self, fitness: FloatArray) -> BoolArray:
+        """Which episodes do the task about as well as the best known policy `[E]`."""
+        return (fitness >= self._at(GOOD_FRACTION)) & self.meaningful
+
+    def failed(self, fitness: FloatArray) -> BoolArray:
+        """Which episodes failed `[E]`; all, where no policy does better than untrained ones."""
+        return (fitness < self._at(FAILED_FRACTION)) | (not self.meaningful)
+
+    def _at(self, fraction: float) -> float:
+        return self.random + fraction * (self.best - self.random)
+
+    def headline(self, episodes: int, failed: int) -> str:
+        """The first sentence about a policy, for a designer.
+
+        Args:
+            episodes: how many there are of it.
+            failed: how many of them failed.
+        """
+        if not self.meaningful:
+            untrained = prompt_number(self.untrained)
+            return (
+                f"No policy does better yet than the best one without training ({untrained}): all "
+                f"of its {episodes} episodes fail. How, by rules:"
+            )
+        way = (
+            f"half of the way from random actions ({prompt_number(self.random)}) to the best known "
+            f"policy ({prompt_number(self.best)})"
+        )
+        if failed:
+            verb = "comes" if failed == 1 else "come"
+            return f"Of its {episodes} episodes {failed} {verb} less than {way}. How, by rules:"
+        return f"Each of its {episodes} episodes comes at least {way}."
 
 
-def below(fitness: FloatArray, floor: float, best: float, share: float = 0.5) -> BoolArray:
-    """Which episodes failed: those that come less than a share of the way from floor to best `[E]`.
+def fitness_scale(
+    references: Sequence[Record], trained: Sequence[float | None]
+) -> FitnessScale | None:
+    """The scale by which episodes are good or failed; None where a fitness is missing.
 
     Args:
-        fitness: of each; those with NaN are not called failed `[E]`.
-        floor: what a policy that knows nothing gets, such as the mean of random ones.
-        best: the best that is known.
-        share: of the way between them.
-
-    Raises:
-        UsageError: the best is not above the floor: then nobody can tell what failed.
+        references: records of untrained policies; others among them do not count.
+        trained: mean fitness of each trained policy that may be known.
     """
-    if not best > floor:
-        raise UsageError(
-            f"The best fitness {best:.3g} is not above that of random policies, {floor:.3g}.",
-            "Record better episodes first, such as those of a trained policy.",
-        )
-    return fitness < floor + share * (best - floor)
+    untrained = {
+        record.entry.policy: float(record.evaluated.fitness.mean())
+        for record in references
+        if record.entry.kind == "reference"
+    }
+    known = [fitness for fitness in trained if fitness is not None]
+    if not known or RANDOM not in untrained:
+        return None
+    return FitnessScale(untrained[RANDOM], max(untrained.values()), max(known))
+
+
+def kendall_tau(first: FloatArray, second: FloatArray) -> float | None:
+    """Kendall's rank correlation of two measures of the same episodes, with ties (tau-b).
+
+    Args:
+        first: `[E]`; an episode is left out where either value is not finite.
+        second: `[E]`.
+
+    Returns:
+        From -1 to 1; None for fewer than `FEWEST_EPISODES`, or if one measure is constant.
+    """
+    both = np.isfinite(first) & np.isfinite(second)
+    a, b = first[both], second[both]
+    if len(a) < FEWEST_EPISODES:
+        return None
+    agree = apart_a = apart_b = 0.0
+    for i in range(1, len(a)):  # a row at a time: all pairs at once may be large
+        by_a, by_b = np.sign(a[:i] - a[i]), np.sign(b[:i] - b[i])
+        agree += float(by_a @ by_b)
+        apart_a += float(np.abs(by_a).sum())
+        apart_b += float(np.abs(by_b).sum())
+    return agree / (apart_a * apart_b) ** 0.5 if apart_a and apart_b else None

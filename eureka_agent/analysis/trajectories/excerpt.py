@@ -1,6 +1,6 @@
-"""An excerpt of episodes: what a policy did, in so few numbers that a reader can take them in.
+"""An excerpt of episodes: what a policy did, in few enough numbers and pictures to take in.
 
-A few episodes are chosen, the worst, the middle and the best, and of each a few steps: what the
+A few episodes are chosen, the worst, the middle and the best, and a few steps of each: what the
 robot was like after the step, in units, and what each component of the program paid for it.
 """
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eureka_agent.analysis.arrays import BoolArray, FloatArray
 from eureka_agent.analysis.rewards.bank import BROKEN, Record
 from eureka_agent.analysis.trajectories.episodes import Trajectories
 from eureka_agent.analysis.trajectories.failures import Diagnosis
@@ -20,6 +19,7 @@ from eureka_agent.analysis.trajectories.features import WIDEST
 from eureka_agent.common.errors import EurekaError
 from eureka_agent.common.text import prompt_line, prompt_number
 from eureka_agent.environment import Environment, Episodes, pools
+from eureka_agent.environment.episodes import BoolArray, FloatArray
 from eureka_agent.reward import Signal
 from eureka_agent.store import Run
 from eureka_agent.store.folder import EPISODES_FILE, PICTURE
@@ -35,20 +35,22 @@ some tenths of a second before."""
 MOST_COLUMNS, MOST_COMPONENTS = 14, 8
 """Columns of signals that are shown, and components, the largest ones."""
 QUATERNION = 4
-"""Columns of an orientation that is shown whole at most."""
+"""Most columns of an orientation that is shown whole."""
 WORST = 2
-"""Episodes that are shown of the worst ones."""
+"""Worst episodes that are shown."""
 ALIKE = 0.05
 """Part of the range of all known episodes within which those of one policy are alike."""
 MOST_PHASES = 6
-"""Phases of an episode that are told."""
+"""Phases of an episode that are listed."""
 DIGITS, MOST_DECIMALS = 4, 6
 """Digits of the largest number of a column; the others of it have as many decimals."""
+SHEET = "frames.png"
+"""Frames of a candidate's episodes, in its folder."""
 _KINDS = (
     *("position", "orientation", "angle", "velocity", "distance", "goal"),
     *("contact", "angular_velocity", "force", "other"),
 )
-"""Kinds of signals, those first that tell most of what a robot does."""
+"""Kinds of signals, the most telling first."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,12 @@ class Shown:
 
     Attributes:
         label: which it is, in words: "the worst episode".
-        episode: its index into the recordings.
+        episode: its index into all known episodes.
         steps: those that are shown, from 0, growing.
         length: its steps.
         place: which of the policy's own episodes it is, from 0; None of another policy's.
-        head: all of it in a sentence or two.
-        rows: a table of the steps.
+        head: the whole episode in a sentence or two.
+        rows: a Markdown table of the steps.
     """
 
     label: str
@@ -84,7 +86,7 @@ class Excerpt:
     """What is shown of some episodes.
 
     Attributes:
-        legend: what each column is that is none of a signal's, a line each.
+        legend: a line for each column that is not a signal's.
         shown: the episodes.
     """
 
@@ -94,7 +96,7 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class _Column:
-    """One column of the tables: its head, its values `[L, E]`, and what it is if no signal."""
+    """One column of the tables: its head, its values `[L, E]`, and its meaning if not a signal."""
 
     head: str
     values: FloatArray
@@ -102,7 +104,7 @@ class _Column:
 
 
 def excerpt(
-    recordings: Trajectories,
+    known: Trajectories,
     own: BoolArray,
     reads: Collection[str] = (),
     diagnosis: Diagnosis | None = None,
@@ -110,29 +112,37 @@ def excerpt(
     """Choose what to show of a policy's episodes.
 
     Args:
-        recordings: all episodes that are known, with the incomes under the program in question.
+        known: all known episodes, with the rewards under the program in question.
         own: which of them are of the policy in question `[E]`, at least one.
         reads: names of the signals that the program reads, which are shown before others.
-        diagnosis: what the rules know about these recordings.
+        diagnosis: what the rules found in these episodes.
     """
     columns = [
         *_progress(diagnosis),
-        *_signals(recordings, reads, diagnosis),
-        *_actions(recordings),
-        *_incomes(recordings, own),
+        *_signals(known, reads, diagnosis),
+        *_actions(known),
+        *_rewards(known, own),
     ]
-    chosen = dict(_chosen(recordings, own))
-    decimals = [_decimals(column, recordings, list(chosen.values())) for column in columns]
+    chosen = dict(_chosen(known, own))
+    decimals = [_decimals(column, known, list(chosen.values())) for column in columns]
     shown = []
     for label, episode in chosen.items():
-        length = int(recordings.lengths[episode])
-        rows_shown = ROWS if own[episode] else OTHERS
-        steps = chosen_steps(length, bool(recordings.terminated[episode]), rows_shown)
-        head = _head(recordings, episode, diagnosis)
+        length = int(known.lengths[episode])
+        steps = chosen_steps(
+            length, bool(known.terminated[episode]), ROWS if own[episode] else OTHERS
+        )
         values = np.stack([column.values[:length, episode] for column in columns], axis=1)
-        rows = tuple(_table([column.head for column in columns], values, steps, decimals))
-        place = int(own[:episode].sum()) if own[episode] else None
-        shown.append(Shown(label, episode, steps, length, place, head, rows))
+        shown.append(
+            Shown(
+                label,
+                episode,
+                steps,
+                length,
+                place=int(own[:episode].sum()) if own[episode] else None,
+                head=_head(known, episode, diagnosis),
+                rows=tuple(_table([column.head for column in columns], values, steps, decimals)),
+            )
+        )
     legend = tuple(f"`{c.head}`: {c.meaning}" for c in columns if c.meaning)
     return Excerpt(legend, tuple(shown))
 
@@ -154,57 +164,48 @@ def chosen_steps(length: int, terminated: bool, rows: int = ROWS) -> tuple[int, 
     return tuple(sorted([*last, *(others[place] for place in spread)]))
 
 
-def _chosen(recordings: Trajectories, own: BoolArray) -> Iterator[tuple[str, int]]:
+def _chosen(known: Trajectories, own: BoolArray) -> Iterator[tuple[str, int]]:
     """The worst, the middle and the best of a policy's episodes, and a better one of another."""
-    quality = _quality(recordings)
+    measured = bool(np.isfinite(known.fitness).any())
+    quality = np.nan_to_num(known.fitness, nan=-np.inf) if measured else _returns(known)
     ranked = sorted(np.flatnonzero(own).tolist(), key=lambda e: (quality[e], e))
     lowest, highest = quality[ranked[0]], quality[ranked[-1]]
     clear = ALIKE * np.ptp(quality[np.isfinite(quality)])
     if highest - lowest < clear:
-        del ranked[1:-1]  # those between would say it all again
+        del ranked[1:-1]  # those between would only repeat it
     worst = ranked[: min(WORST, len(ranked) - 1)]
-    for place, episode in enumerate(worst):
-        yield ("the worst episode", "the second worst episode")[place], episode
+    yield from zip(("the worst episode", "the second worst episode"), worst, strict=False)
     if len(ranked) > WORST + 1:
         yield "the median episode", ranked[(len(ranked) + 1) // 2]
     yield ("the best episode" if worst else "the only episode"), ranked[-1]
-    others = np.where(own, np.nan, recordings.fitness)
+    others = np.where(own, np.nan, known.fitness)
     if np.isfinite(others).any() and np.nanmax(others) > highest + clear:
         yield "the best known episode, of another policy", int(np.nanargmax(others))
 
 
-def _quality(recordings: Trajectories) -> FloatArray:
-    """Fitness of each episode `[E]`, or what the program pays it where that is unknown."""
-    if np.isfinite(recordings.fitness).any():
-        return np.nan_to_num(recordings.fitness, nan=-np.inf)
-    return _returns(recordings)
+def _returns(known: Trajectories) -> FloatArray:
+    """What the program pays each episode in all `[E]`; 0 without a program."""
+    rewards = list(known.evaluated.component_rewards.values())
+    total = np.sum(rewards or [np.zeros(known.alive.shape)], axis=0)
+    return np.where(known.alive, total, 0.0).sum(axis=0)
 
 
-def _returns(recordings: Trajectories) -> FloatArray:
-    """What the program pays each episode in all `[E]`; 0 where nobody knows."""
-    total = np.sum(list(recordings.incomes.values()) or [np.zeros(recordings.alive.shape)], axis=0)
-    return np.where(recordings.alive, total, 0.0).sum(axis=0)
-
-
-def _head(recordings: Trajectories, episode: int, diagnosis: Diagnosis | None) -> str:
-    """The whole of an episode in a sentence or two."""
-    end = "ended early" if recordings.terminated[episode] else "ran to the end"
-    parts = [f"{recordings.lengths[episode]} steps, {end}"]
-    if np.isfinite(recordings.fitness[episode]):
-        parts.append(f"fitness {prompt_number(float(recordings.fitness[episode]))}")
-    if recordings.incomes:
-        parts.append(
-            f"the program pays {prompt_number(float(_returns(recordings)[episode]))} in all"
-        )
+def _head(known: Trajectories, episode: int, diagnosis: Diagnosis | None) -> str:
+    """The whole episode in a sentence or two."""
+    end = "ended early" if known.terminated[episode] else "ran to the end"
+    parts = [f"{known.lengths[episode]} steps, {end}"]
+    if np.isfinite(known.fitness[episode]):
+        parts.append(f"fitness {prompt_number(float(known.fitness[episode]))}")
+    if known.evaluated.component_rewards:
+        paid = prompt_number(float(_returns(known)[episode]))
+        parts.append(f"the program pays {paid} in all")
+    text = f"{'; '.join(parts)}."
     phases = diagnosis.phases.get(episode, ()) if diagnosis else ()
-    phases = phases if len(phases) > 1 else ()  # one phase tells nothing
-    said = ", ".join(
-        [
-            *(f"{p.regime} in steps {p.start} to {p.stop - 1}" for p in phases[:MOST_PHASES]),
-            *(["and so on"] if len(phases) > MOST_PHASES else []),
-        ]
-    )
-    return f"{'; '.join(parts)}.{f' In phases: {said}.' if said else ''}"
+    if len(phases) > 1:
+        said = [f"{p.regime} in steps {p.start} to {p.stop - 1}" for p in phases[:MOST_PHASES]]
+        said += ["and so on"] if len(phases) > MOST_PHASES else []
+        text += f" In phases: {', '.join(said)}."
+    return text
 
 
 def _table(
@@ -215,7 +216,7 @@ def _table(
     Args:
         heads: of the columns.
         values: of all steps of the episode `[T, C]`.
-        steps: those to show; those that look alike one after the other share a row.
+        steps: those to show; neighbours that look alike share a row.
         decimals: of each column.
     """
     yield _row("step", heads)
@@ -227,9 +228,9 @@ def _table(
     yield _row(f"mean of {len(values)}", list(map(_written, values.mean(axis=0), decimals)))
 
 
-def _decimals(column: _Column, recordings: Trajectories, episodes: Sequence[int]) -> int:
+def _decimals(column: _Column, known: Trajectories, episodes: Sequence[int]) -> int:
     """Decimals that suit the largest number of a column in some episodes."""
-    values = np.abs(column.values[:, episodes][recordings.alive[:, episodes]])
+    values = np.abs(column.values[:, episodes][known.alive[:, episodes]])
     largest = float(values[np.isfinite(values)].max(initial=0.0))
     before = math.floor(math.log10(largest)) + 1 if largest > 0 else DIGITS
     return min(max(DIGITS - before, 0), MOST_DECIMALS)
@@ -246,17 +247,16 @@ def _row(first: str, cells: Sequence[str]) -> str:
 
 
 def _progress(diagnosis: Diagnosis | None) -> Iterator[_Column]:
-    """What the rules take for progress, where it is no column that is shown anyway."""
+    """What the rules take for progress, unless it is a column that is shown anyway."""
     measure = diagnosis and diagnosis.measure
     if measure and measure.column is None:
-        meaning = (
-            f"{prompt_line(measure.phrase)}, which the rules take for progress; higher is better"
-        )
+        phrase = prompt_line(measure.phrase)
+        meaning = f"{phrase}, which the rules take for progress; higher is better"
         yield _Column("progress", measure.progress[1:], meaning)
 
 
 def _signals(
-    recordings: Trajectories, reads: Collection[str], diagnosis: Diagnosis | None
+    known: Trajectories, reads: Collection[str], diagnosis: Diagnosis | None
 ) -> list[_Column]:
     """Signals after the step, in their own order, as many as there is room for."""
     measured = diagnosis and diagnosis.measure and diagnosis.measure.column
@@ -266,12 +266,12 @@ def _signals(
         return signal.name != name, signal.name not in reads, _KINDS.index(signal.kind)
 
     room, kept = MOST_COLUMNS, set[str]()
-    for signal in sorted(recordings.signals, key=rank):
+    for signal in sorted(known.signals, key=rank):
         width = 1 if _is_wide(signal) else signal.size or 1
         if width <= room:
             kept.add(signal.name)
             room -= width
-    return [c for s in recordings.signals if s.name in kept for c in _of_signal(recordings, s)]
+    return [c for s in known.signals if s.name in kept for c in _of_signal(known, s)]
 
 
 def _is_wide(signal: Signal) -> bool:
@@ -279,19 +279,19 @@ def _is_wide(signal: Signal) -> bool:
     return (signal.size or 1) > (QUATERNION if signal.kind == "orientation" else WIDEST)
 
 
-def _of_signal(recordings: Trajectories, signal: Signal) -> list[_Column]:
+def _of_signal(known: Trajectories, signal: Signal) -> list[_Column]:
     """The columns of a signal, or how large a wide one is."""
-    mine = [column for column in recordings.columns if column.signal is signal]
-    values = recordings.states[1:, :, [column.index for column in mine]]
+    mine = [column for column in known.columns if column.signal is signal]
+    values = known.states[1:, :, [column.index for column in mine]]
     if _is_wide(signal):
         what = f"root mean square of the {len(mine)} columns of `{signal.name}`"
         return [_Column(f"rms({signal.name})", _rms(values), what)]
     return [_Column(column.name, values[:, :, i]) for i, column in enumerate(mine)]
 
 
-def _actions(recordings: Trajectories) -> Iterator[_Column]:
-    """The actions or how large many are, and how much they change from step to step."""
-    actions = recordings.actions
+def _actions(known: Trajectories) -> Iterator[_Column]:
+    """The actions, or how large many are, and how much they change from step to step."""
+    actions = known.actions
     if actions.shape[2] <= WIDEST:
         for i in range(actions.shape[2]):
             yield _Column(f"action[:, {i}]", actions[:, :, i])
@@ -306,27 +306,24 @@ def _rms(values: FloatArray) -> FloatArray:
     return np.sqrt(np.square(values).mean(axis=2))
 
 
-def _incomes(recordings: Trajectories, own: BoolArray) -> Iterator[_Column]:
+def _rewards(known: Trajectories, own: BoolArray) -> Iterator[_Column]:
     """What the largest components pay, one by one, and what all of them pay."""
-    incomes = recordings.incomes
-    if not incomes:
+    rewards = known.evaluated.component_rewards
+    if not rewards:
         return
-    mine = recordings.alive & own
-    sizes = {name: float(np.abs(paid[mine]).mean()) for name, paid in incomes.items()}
+    mine = known.alive & own
+    sizes = {name: float(np.abs(paid[mine]).mean()) for name, paid in rewards.items()}
     largest = sorted(sizes, key=lambda name: -sizes[name])[:MOST_COMPONENTS]
-    for name, paid in incomes.items():
+    for name, paid in rewards.items():
         if name in largest:
-            meaning = f"what the component {prompt_line(name)} pays for the step, times its weight"
-            yield _Column(f"pays {prompt_line(name)}", paid, meaning)
-    total = np.sum(list(incomes.values()), axis=0)
+            shown = prompt_line(name)
+            meaning = f"what the component {shown} pays for the step, times its weight"
+            yield _Column(f"pays {shown}", paid, meaning)
+    total = np.sum(list(rewards.values()), axis=0)
     yield _Column("pays in all", total, "the reward of the step, all components together")
 
 
-SHEET = "frames.png"
-"""Frames of a candidate's episodes, in its folder."""
-
-
-def pictures(
+def draw_excerpts(
     run: Run,
     environment: Environment,
     seed: int,
@@ -336,19 +333,16 @@ def pictures(
     """Draw what excerpts show; without pictures the search goes on, and an event says why.
 
     Args:
-        run: in whose candidates' folders the pictures stay.
+        run: its candidates' folders keep the pictures.
         environment: the task.
         seed: of the search.
-        excerpts: by the candidate's number.
-        records: likewise, in the order of the recordings that the excerpt is of.
+        excerpts: by candidate.
+        records: by candidate, in the order of the episodes that the excerpt is of.
 
     Returns:
-        PNG files by number.
+        PNG files by candidate.
     """
-    from eureka_agent.video.contact_sheet import (  # not needed by most searches
-        SheetJob,
-        draw_in_subprocess,
-    )
+    from eureka_agent.video.contact_sheet import SheetJob, draw_in_subprocess  # seldom needed
 
     paths = {number: run.candidate_folder(number) / SHEET for number in excerpts}
     sheets = [(paths[n].resolve(), _strips(excerpts[n], records[n])) for n in excerpts]
@@ -359,9 +353,28 @@ def pictures(
     return {number: path.read_bytes() for number, path in paths.items() if path.is_file()}
 
 
+def _strips(shown: Excerpt, records: Sequence[Record]) -> list["Strip"]:
+    """The rows of a sheet: the episodes that the excerpt shows, at some of its steps."""
+    from eureka_agent.video.contact_sheet import Strip, choose_frames
+
+    places = [(record, e) for record in records for e in range(record.evaluated.count)]
+    strips = []
+    for number, one in enumerate(shown.shown, 1):
+        record, episode = places[one.episode]
+        frames = choose_frames(one.steps, bool(record.evaluated.terminated[episode]))
+        title = f"Episode {number}: {one.label}"
+        strips.append(Strip(title, record.episodes, episode, frames))
+    return strips
+
+
 def picture_winner(run: Run, environment: Environment, seed: int) -> None:
     """Draw an episode of the winner's policy, once; without a picture an event says why."""
-    from eureka_agent.video.contact_sheet import SheetJob, Strip, choose_frames, draw_in_subprocess
+    from eureka_agent.video.contact_sheet import (
+        SheetJob,
+        Strip,
+        choose_frames,
+        draw_in_subprocess,
+    )
 
     number = run.row().best_candidate
     if number is None:
@@ -374,22 +387,8 @@ def picture_winner(run: Run, environment: Environment, seed: int) -> None:
         with np.load(recorded, allow_pickle=False) as arrays:
             episodes = Episodes.from_arrays(dict(arrays))
         ended = bool(episodes.terminated[0])
-        steps = choose_frames(range(int(episodes.lengths[0])), ended)
-        strip = Strip(f"The policy of candidate {number}", episodes, 0, steps)
+        frames = choose_frames(range(int(episodes.lengths[0])), ended)
+        strip = Strip(f"The policy of candidate {number}", episodes, 0, frames)
         draw_in_subprocess(SheetJob(environment.source, pools.RANKING, seed, [(path, [strip])]))
     except (EurekaError, *BROKEN) as error:
         run.event("picture", f"no picture of the winner's policy: {error}", number)
-
-
-def _strips(excerpt: Excerpt, records: Sequence[Record]) -> list["Strip"]:
-    """The rows of a sheet: the episodes that the excerpt shows, at some of its steps."""
-    from eureka_agent.video.contact_sheet import Strip, choose_frames
-
-    places = [(record, e) for record in records for e in range(len(record.seen.fitness))]
-    strips = []
-    for number, shown in enumerate(excerpt.shown, 1):
-        record, episode = places[shown.episode]
-        title = f"Episode {number}: {shown.label}"
-        ended = bool(record.episodes.terminated[episode])
-        strips.append(Strip(title, record.episodes, episode, choose_frames(shown.steps, ended)))
-    return strips

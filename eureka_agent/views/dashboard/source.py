@@ -7,7 +7,13 @@ from typing import TypeVar
 
 from eureka_agent.common.errors import EurekaError
 from eureka_agent.store import EventRow, RunReader
-from eureka_agent.views.snapshot import CandidateSnapshot, Document, RunSnapshot, results_snapshot
+from eureka_agent.views.snapshot import (
+    CandidateSnapshot,
+    Document,
+    RunSnapshot,
+    candidate_snapshot,
+    results_snapshot,
+)
 
 Result = TypeVar("Result")
 
@@ -103,7 +109,4 @@ class Source:
             self._published = run.published or {}
         run.published = self._published
         run.read("published_estimates", "human_curves")
-        return CandidateSnapshot(run, number).read(
-            "ranked", "parents", "children", "drafts", "exchanges", "trainings", "evaluations",
-            "analysis", "videos",
-        )  # fmt: skip
+        return candidate_snapshot(run, number)

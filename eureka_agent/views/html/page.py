@@ -5,7 +5,6 @@ It is put together from the run's snapshot, templates, a style and a script.
 
 import secrets
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -29,7 +28,7 @@ from eureka_agent.views.html import figures
 from eureka_agent.views.html.analysis_figures import analysis_plots, profile_figures
 from eureka_agent.views.html.contents import Passages, embed, pack, pack_data
 from eureka_agent.views.html.figures import Figure
-from eureka_agent.views.snapshot import CandidateSnapshot, Document, RunSnapshot
+from eureka_agent.views.snapshot import Document, RunSnapshot, candidate_snapshot
 from eureka_agent.views.terminal.parts import STATES
 from eureka_agent.views.terminal.run import compared, mean_title, trainings_text, winner_name
 from eureka_agent.views.terminal.tables import setting_text
@@ -110,8 +109,9 @@ def report_page(reader: RunReader) -> str:
 
 def _candidate(run: RunSnapshot, number: int, passages: Passages) -> Document:
     """A candidate in full, with what the language model was asked about it."""
-    candidate = CandidateSnapshot(run, number)
+    candidate = candidate_snapshot(run, number)
     return describe_candidate(candidate) | {
+        "children": candidate.children,
         "standing": standing_words(candidate.row, candidate.ranked),
         "asked": [
             [(message.get("role", ""), passages.add(message.get("content", ""))) for message in new]
@@ -123,13 +123,9 @@ def _candidate(run: RunSnapshot, number: int, passages: Passages) -> Document:
 def _opened(candidates: Sequence[Document], human: list[Document]) -> dict[str, Document]:
     """What each candidate shows when it is opened, by its number."""
     template = _templates().get_template("candidate.html.j2")
-    children: defaultdict[int, list[int]] = defaultdict(list)
-    for row in candidates:
-        for parent in row["parents"]:
-            children[parent].append(row["id"])
     return {
         str(row["id"]): {
-            "html": template.render(candidate=row, children=children[row["id"]]),
+            "html": template.render(candidate=row),
             "plots": _candidate_plots(row, human),
         }
         for row in candidates

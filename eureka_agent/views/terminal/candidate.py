@@ -22,7 +22,7 @@ from eureka_agent.common.text import (
 from eureka_agent.store import EvaluationRow, RunReader, TrainingRow
 from eureka_agent.store.reading import AUTHOR_ROLES
 from eureka_agent.views.documents import exchange_name
-from eureka_agent.views.snapshot import CandidateSnapshot, Document, RunSnapshot
+from eureka_agent.views.snapshot import CandidateSnapshot, Document, RunSnapshot, candidate_snapshot
 from eureka_agent.views.terminal.parts import (
     STATES,
     code,
@@ -45,7 +45,7 @@ def show_candidate(reader: RunReader, number: int) -> RenderableType:
     """
     with reader.transaction():
         run = RunSnapshot(reader)
-        candidate = CandidateSnapshot(run, number)
+        candidate = candidate_snapshot(run, number)
         row = candidate.row
         head = Text.assemble(
             (f"Candidate {number}", "bold"),

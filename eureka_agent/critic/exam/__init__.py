@@ -1,1 +1,0 @@
-"""The exam: what a program returns on recorded episodes of known quality."""
