@@ -13,7 +13,6 @@ from eureka_agent.common.text import (
     duration,
     number,
     percent,
-    plural,
     sparkline,
     terminal_line,
     terminal_program,
@@ -39,7 +38,13 @@ from eureka_agent.views.terminal.parts import (
     status_text,
     verdict,
 )
-from eureka_agent.views.terminal.run import Results, best_title, model_usage, verdict_view
+from eureka_agent.views.terminal.run import (
+    Results,
+    best_title,
+    candidates_table,
+    usage_view,
+    verdict_view,
+)
 from eureka_agent.views.terminal.tables import setting_text
 from eureka_agent.views.verdict import comparison_notes, standing_words, why_first
 
@@ -93,7 +98,7 @@ def run_summary(source: Source, overview: RunSnapshot) -> RenderableType:
         if reason := why_first(run, row.best_candidate):
             first = f"Candidate {row.best_candidate} stands first"
             parts.append(Text(f"{first}: {terminal_line(reason)}."))
-        parts += [Text(), _results(run), Text(), _spent(run)]
+        parts += [Text(), _results(run), Text(), usage_view(run)]
     if _has_fitness(overview):
         parts += [Text(), Text("Ranking fitness by generation", "bold"), _course(overview)]
     if last := source.events(SUMMARY_EVENTS):
@@ -110,17 +115,6 @@ def _results(run: RunSnapshot) -> RenderableType:
     if not results:
         return Text("Nothing has been compared yet.", "dim")
     return Group(results, Text(notes, "dim"))
-
-
-def _spent(run: RunSnapshot) -> RenderableType:
-    lines = [
-        f"{plural(len(run.candidates), 'candidate')} in "
-        f"{plural(len(run.generations), 'generation')}",
-        f"{count(run.row.env_steps)} steps, {duration(run.row.wall_seconds)}, "
-        f"{count(run.steps_per_second)} steps per second in training",
-        *model_usage(run),
-    ]
-    return Text("\n".join(lines))
 
 
 def best(source: Source) -> RenderableType:
@@ -198,25 +192,11 @@ def settings(overview: RunSnapshot) -> RenderableType:
 def generation(overview: RunSnapshot, row: GenerationRow) -> RenderableType:
     """A generation: its numbers, and its candidates from the best to the worst."""
     members = [each for each in overview.best_first if each.generation == row.generation]
-    measured, ranks = _has_fitness(overview), overview.ranks
-    known = [ranks[each.id] for each in members if each.id in ranks]
-    dense = measured and any(ranked.progress is not None for ranked in known)
-    heading = ">ranking fitness" if measured else ">done"
-    table = plain_table(">#", "from", "state", heading, *([">progress"] if dense else []), "~")
-    for each in members:
-        done = overview.training_progress.get(each.id)
-        ranked = ranks.get(each.id)
-        value = ranked.value if ranked and measured else None
-        fitness = number(value) if done is None else percent(done)
-        words = foreign(thought_line(each.thought, overview.row.goal))
-        nearer = [number(ranked and ranked.progress)] if dense else []
-        parents, state = _numbers(each.parents), state_text(each.state)
-        table.add_row(str(each.id), parents, state, fitness, *nearer, words)
     numbers = f"{row.finished} of {row.candidates} trained, {row.rejected} rejected, "
     numbers += f"{row.failed} failed."
     if row.best is not None:
         numbers += f" Best ranking fitness {number(row.best)}, mean {number(row.mean)}."
-    return Group(Text(numbers), Text(), table)
+    return Group(Text(numbers), Text(), candidates_table(overview, members))
 
 
 def candidate_heading(details: CandidateSnapshot, goal: str) -> Text:
