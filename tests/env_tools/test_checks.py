@@ -174,7 +174,7 @@ CASES: dict[str, tuple[str, str, str, str, str, str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_broken_is_named_with_what_to_write(folder: Path, case: str) -> None:
+def test_a_broken_part_is_named_with_what_to_write(folder: Path, case: str) -> None:
     file, old, new, check, message, hint = CASES[case]
     edit(folder, file, old, new)
     found = [f for f in findings_of(check, folder) if f.outcome == "failed"]

@@ -173,7 +173,7 @@ def test_a_page_is_chosen_from_the_list_of_a_narrow_terminal(finished: Path) -> 
     drive(look, finished, size=NARROW)
 
 
-def test_search_leaves_what_holds_all_words(finished: Path) -> None:
+def test_search_shows_candidates_with_all_words(finished: Path) -> None:
     async def look(pilot: Pilot[None]) -> None:
         tree = pilot.app.query_one(RunTree)
         await search(pilot, "REJECTED finite")

@@ -102,7 +102,7 @@ def report_page(reader: RunReader) -> str:
         printed={row["id"] for row in candidates[:PRINTED]},
         notes=_notes(run),
         nonce=secrets.token_urlsafe(16),
-        library=pack(get_plotlyjs()),
+        library=_library(),
         data=pack_data(data),
     )
 
@@ -184,6 +184,12 @@ def _notes(run: RunSnapshot) -> list[str]:
             steps = text.count(published["steps"])
             notes.append(f"Published baselines are after {steps} steps{date}.")
     return notes
+
+
+@cache
+def _library() -> str:
+    """Plotly's script, packed."""
+    return pack(get_plotlyjs())
 
 
 @cache
