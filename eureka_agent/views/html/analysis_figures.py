@@ -8,7 +8,6 @@ from eureka_agent.views.html.figures import (
     COLOUR_BAR,
     COLOURS,
     FITNESS_SCALE,
-    MANY,
     QUIET,
     WINNER,
     Document,
@@ -17,6 +16,7 @@ from eureka_agent.views.html.figures import (
     layout,
     line,
     line_looks,
+    over_generations,
     short,
 )
 
@@ -78,9 +78,8 @@ def failures_figure(generations: Sequence[Document]) -> Figure:
         percents = [100 * row["failures"].get(kind, 0.0) for row in generations]
         drawn = line(numbers, percents, label(kind, 30), mode="lines+markers", color=colour)
         data.append(drawn | {"hovertemplate": hover})
-    ground = layout("generation", "% of the episodes", 320, showlegend=True)
+    ground = over_generations("% of the episodes", 320, numbers, showlegend=True)
     ground["yaxis"] |= {"rangemode": "tozero"}
-    ground["xaxis"] |= {"dtick": 1} if len(numbers) <= MANY else {}
     return {"data": data, "layout": ground}
 
 

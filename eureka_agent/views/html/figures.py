@@ -1,7 +1,7 @@
 """The plots of a report as plain Plotly figures: dicts with `data` and `layout`."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from html import escape
 from itertools import accumulate, chain, repeat
 from typing import Any
@@ -55,6 +55,20 @@ def layout(x: str, y: str, height: int, **more: Any) -> Figure:
         "yaxis": axis | {"title": {"text": y, "standoff": 12}},
         **more,
     }
+
+
+def over_generations(y: str, height: int, generations: Sized, **more: Any) -> Figure:
+    """The ground of a plot over generations; a few of them have each its number at the axis."""
+    ground = layout("generation", y, height, **more)
+    ground["xaxis"] |= {"dtick": 1} if len(generations) <= MANY else {}
+    return ground
+
+
+def over_steps(y: str, **more: Any) -> Figure:
+    """The ground of a plot over a training run, from its first step: it may have one evaluation."""
+    ground = layout("environment steps", y, 320, **more)
+    ground["xaxis"] |= {"rangemode": "tozero"}
+    return ground
 
 
 def line(x: Sequence[float], y: Sequence[float | None], name: str, **look: Any) -> Figure:
@@ -161,8 +175,7 @@ def generations_figure(document: Document, human: float | None) -> Figure:
     marker = {"color": WINNER, "size": 15, "symbol": "star"}
     chosen = [row for row in scored if row["id"] == winner]
     data.append(_candidates(chosen, place, "winner", marker))
-    ground = layout("generation", "ranking fitness", 420)
-    ground["xaxis"] |= {"dtick": 1} if len(document["generations"]) <= MANY else {}
+    ground = over_generations("ranking fitness", 420, document["generations"])
     others = [row for row in candidates if row["fitness"] is None]
     if others:
         strip = _candidates(others, place, "without a fitness", {"color": QUIET, "symbol": "x"})
@@ -174,12 +187,9 @@ def generations_figure(document: Document, human: float | None) -> Figure:
 
 
 def lineage_figure(document: Document) -> Figure:
-    """Lineage: candidates by generation and place, joined to their parents.
+    """Lineage: candidates of a run by generation and place, joined to their parents.
 
     The winner's ancestors are joined by a thick line; colour is fitness.
-
-    Args:
-        document: of the run.
     """
     candidates = document["candidates"]
     by_id = {row["id"]: row for row in candidates}
@@ -200,11 +210,11 @@ def lineage_figure(document: Document) -> Figure:
     for rows, name, look in ((others, without, open_marker), (scored, "candidates", marker)):
         data.append(_candidates(rows, place, name, look) | {"y": [row["slot"] + 1 for row in rows]})
     data.append(_edges(ancestry, "the winner's", WINNER, 3))
-    ground = layout("generation", "place in the generation", 420, showlegend=False)
+    generations = document["generations"]
+    ground = over_generations("place in the generation", 420, generations, showlegend=False)
     ground["yaxis"] |= {"zeroline": False, "showgrid": False}
     ground["yaxis"] |= {"dtick": 1} if all(row["slot"] < MANY for row in candidates) else {}
     ground["xaxis"] |= {"showgrid": False}
-    ground["xaxis"] |= {"dtick": 1} if len(document["generations"]) <= MANY else {}
     return {"data": data, "layout": ground}
 
 
@@ -231,7 +241,7 @@ def training_figure(trainings: Sequence[Document], human: Sequence[Document]) ->
     for trace in data:  # one entry in the legend for all of a kind
         trace["showlegend"] = trace["name"] not in named
         named.add(trace["name"])
-    return {"data": data, "layout": _over_steps("ranking fitness")}
+    return {"data": data, "layout": over_steps("ranking fitness")}
 
 
 def components_figure(evaluations: Sequence[Document]) -> Figure:
@@ -242,15 +252,11 @@ def components_figure(evaluations: Sequence[Document]) -> Figure:
     for look, name in zip(line_looks(), names, strict=False):
         values = [row["components"].get(name, {}).get("mean") for row in evaluations]
         data.append(line(steps, values, label(name, 30), mode="lines+markers", **look))
-    return {"data": data, "layout": _over_steps("weighted, per step", showlegend=True)}
+    return {"data": data, "layout": over_steps("weighted, per step", showlegend=True)}
 
 
 def outcomes_figure(document: Document) -> Figure:
-    """How many candidates of each generation came to what end, by reason.
-
-    Args:
-        document: of the run.
-    """
+    """How many candidates of each generation of a run came to what end, by reason."""
     ended = [(row["generation"], outcome(row)) for row in document["candidates"]]
     names = Counter(name for _, name in ended).most_common(len(COLOURS) - 1)
     frequent = sorted((name for name, _ in names), key=lambda name: name != TRAINED)
@@ -268,8 +274,8 @@ def outcomes_figure(document: Document) -> Figure:
         for name, colour in zip([*frequent, OTHERS], COLOURS, strict=False)
         if any(counts[at, name] for at in generations)
     ]
-    ground = layout("generation", "candidates", 320, barmode="stack", bargap=0.4, showlegend=True)
-    ground["xaxis"] |= {"dtick": 1} if len(generations) <= MANY else {}
+    look = {"barmode": "stack", "bargap": 0.4, "showlegend": True}
+    ground = over_generations("candidates", 320, generations, **look)
     few = all(row["candidates"] < MANY for row in document["generations"])
     ground["yaxis"] |= {"dtick": 1 if few else None}
     return {"data": data, "layout": ground}
@@ -307,13 +313,6 @@ def _edges(
     opacity = 0.35 if width == 1 else 0.9
     look = {"line": {"color": colour, "width": width}, "opacity": opacity, "hoverinfo": "skip"}
     return trace | look
-
-
-def _over_steps(y: str, **more: Any) -> Figure:
-    """The ground of a plot over a training run, from its first step: it may have one evaluation."""
-    ground = layout("environment steps", y, 320, **more)
-    ground["xaxis"] |= {"rangemode": "tozero"}
-    return ground
 
 
 def _fitness_curve(evaluations: Sequence[Document]) -> tuple[list[int], list[float | None]]:
