@@ -1,6 +1,6 @@
-"""Means, differences and scores with 95 % intervals over a handful of trainings.
+"""Means, differences and scores with 95 % intervals over a handful of training runs.
 
-Without scipy and numpy, which are slow to import.
+It does without scipy and numpy, which are slow to import.
 """
 
 import math
@@ -18,11 +18,17 @@ NORMAL_QUANTILE = 1.959964
 RESAMPLES = 10_000
 BOOTSTRAP_SEED = 0
 """Fixed, so that the same results always show the same interval."""
+NO_SCORE: dict[Verdict, str] = {
+    "worse": "the human reward does worse than the bare fitness",
+    "tie": "the human reward is as good as the bare fitness",
+    "unknown": "too few trainings tell the human reward from the bare fitness",
+}
+"""Why there is no human-normalised score, by the human reward's relation to the bare fitness."""
 FEWEST_TRAININGS = 2
-"""One training says nothing about how far seeds differ."""
+"""One training run says nothing about how far seeds differ."""
 EQUAL = 0.1
-"""Two rewards are as good as each other where the whole interval of their difference is within this
-share of what the better one gains over policies without training."""
+"""Two rewards are as good as each other if the whole interval of their difference is within this
+fraction of the better one's gain over untrained policies."""
 Bounds = tuple[float | None, float | None]
 """The lowest and the highest possible value; None where there is no bound."""
 UNBOUNDED: Bounds = (None, None)
@@ -30,15 +36,14 @@ UNBOUNDED: Bounds = (None, None)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and how sure one can be of it.
+    """A mean with its uncertainty.
 
     Attributes:
-        values: what was measured, one number per training.
+        values: the results, one number per training run.
         mean: None without values.
-        interval: the 95 % t-interval of the mean, as far as it is possible; None with fewer than
-            two values.
-        failed: how many trainings gave no number.
-        bounds: what the values are known to lie between.
+        interval: the 95 % t-interval of the mean within `bounds`; None with fewer than two values.
+        failed: the number of training runs without a result.
+        bounds: the lowest and the highest possible value.
     """
 
     values: tuple[float, ...]
@@ -50,13 +55,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two means lie apart.
+    """The difference of two means.
 
     Attributes:
-        difference: of the means; None where one is missing.
-        interval: its 95 % interval by Welch; None where a side has fewer than two values.
-        verdict: "better" or "worse" if the interval leaves out 0; "tie" if it lies so near to 0
-            that the two are as good as each other; "unknown" where too few trainings say.
+        difference: None if a mean is missing.
+        interval: its 95 % interval by Welch; None if a side has fewer than two values.
+        verdict: "better" or "worse" if the interval excludes 0; "tie" if it lies so near to 0 that
+            the two are as good as each other; "unknown" if there are too few training runs.
     """
 
     difference: float | None
@@ -112,7 +117,7 @@ def estimate(values: Sequence[float], failed: int = 0, bounds: Bounds = UNBOUNDE
 def clipped(
     interval: tuple[float, float], values: Sequence[float], bounds: Bounds
 ) -> tuple[float, float]:
-    """An interval without what cannot be, unless a value shows that the bounds are wrong."""
+    """An interval inside the bounds, unless a value shows that the bounds are wrong."""
     if not all(within(value, bounds) for value in values):
         return interval
     low, high = _edges(bounds)
@@ -133,14 +138,13 @@ def _edges(bounds: Bounds) -> tuple[float, float]:
 def compare(one: Estimate, other: Estimate, floor: float | None = None) -> Difference:
     """Whether one mean is higher than another, by Welch's t-interval of their difference.
 
-    It allows for unequal spreads; where neither side spreads at all, any difference counts. Rewards
-    that reach the same in each of their trainings are as good as each other.
+    It allows for unequal variances; if neither side varies at all, any difference counts. Rewards
+    with the same result in every training run are as good as each other.
 
     Args:
         one: the first mean.
-        other: the mean that is taken from it.
-        floor: what policies without training get, above which rewards are worth something; 0 where
-            that is not known.
+        other: the mean that is subtracted.
+        floor: the fitness of untrained policies; 0 if it is not known.
     """
     if one.mean is None or other.mean is None:
         return Difference(None, None, "unknown")
@@ -179,30 +183,22 @@ def _welch_margin(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def human_normalised(winner: Estimate, human: Estimate, bare: Estimate) -> Score:
-    """How much of the way from the bare fitness to the human reward the winner goes.
+    """The winner on a scale on which the bare fitness is 0 and the human reward 1.
 
-    The bare fitness is at 0 and the human reward at 1. There is a score only where the human reward
-    is the better one of these two, by Welch's interval as in `compare`: otherwise it would divide
-    by noise, or say the opposite of how the winner does beside the human reward.
+    There is a score only if the human reward is better than the bare fitness, by Welch's interval
+    as in `compare`: otherwise it would divide by noise, or invert the winner's relation to the
+    human reward.
     """
     named = {"winner": winner, "human reward": human, "bare fitness": bare}
     for name, entry in named.items():
         count = len(entry.values)
         if count < FEWEST_TRAININGS:
             results = "no result" if count == 0 else "one result"
-            return Score(
-                None, None, f"the {name} has {results}, and it takes two or more trainings"
-            )
-    match compare(human, bare).verdict:
-        case "worse":
-            return Score(None, None, "the human reward does worse than the bare fitness")
-        case "tie":
-            return Score(None, None, "the human reward is as good as the bare fitness")
-        case "unknown":
-            reason = "too few trainings tell the human reward from the bare fitness"
+            reason = f"the {name} has {results}, and it takes two or more trainings"
             return Score(None, None, reason)
-        case "better":
-            pass
+    relation = compare(human, bare).verdict
+    if relation in NO_SCORE:
+        return Score(None, None, NO_SCORE[relation])
     interval = score_interval(winner.values, human.values, bare.values)
     reason = "" if interval else "the distance of human reward and bare fitness is too uncertain"
     means = (statistics.fmean(entry.values) for entry in named.values())
@@ -214,9 +210,9 @@ def score_interval(
 ) -> tuple[float, float] | None:
     """The percentile-bootstrap 95 % interval of the score, over training seeds.
 
-    The three sets are drawn anew, each from itself. No draw is left out: one in which human and
-    bare coincide scores infinite, to the side on which its winner lies. Where these reach the 2.5 %
-    at either end, nothing bounds the score on that side, and there is no interval.
+    Each of the three sets is resampled with replacement; Efron (1979). No draw is left out: one in
+    which human and bare coincide scores infinite, to the side of its winner. If these reach the
+    2.5 % at either end, nothing bounds the score on that side, and there is no interval.
     """
     generator = random.Random(BOOTSTRAP_SEED)
 
@@ -242,10 +238,10 @@ def _ratio(winner: float, human: float, bare: float) -> float:
 
 @dataclass(frozen=True)
 class Proportion:
-    """A share of a few cases, and how sure one can be of it.
+    """A fraction of a few cases with its uncertainty.
 
     Attributes:
-        hits: cases that count.
+        hits: the cases that count.
         of: all cases.
     """
 
@@ -254,7 +250,7 @@ class Proportion:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval by Wilson; all from 0 to 1 without a case."""
+        """The 95 % score interval of Wilson (1927); from 0 to 1 without a case."""
         if not self.of:
             return 0.0, 1.0
         share, z2 = self.hits / self.of, NORMAL_QUANTILE**2

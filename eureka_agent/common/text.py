@@ -167,12 +167,6 @@ def log_text(text: str, limit: int = 300, *, newlines: bool = False) -> str:
     return kept if len(kept) <= limit else kept[: max(limit - 3, 0)] + "..."[:limit]
 
 
-def log_escaped(text: str, limit: int = 300) -> str:
-    """Foreign text as printable ASCII, other characters as Python escapes, of at most `limit`."""
-    escaped = "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in text)
-    return escaped if len(escaped) <= limit else f"{escaped[: limit - 3]}..."
-
-
 def file_name(text: str, limit: int) -> str:
     """Foreign text as a plain part of a file's name, of at most `limit` characters; maybe empty."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", text)[:limit].strip("-.")

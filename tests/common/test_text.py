@@ -1,4 +1,6 @@
-"""Numbers and foreign text as people read them."""
+"""Numbers and foreign text in the form that each reader gets."""
+
+import unicodedata
 
 import pytest
 
@@ -9,7 +11,9 @@ from eureka_agent.common.text import (
     MOST_LINES,
     count,
     duration,
+    is_hidden,
     last_line,
+    log_text,
     number,
     sparkline,
     terminal_line,
@@ -17,6 +21,7 @@ from eureka_agent.common.text import (
     terminal_text,
     thought_line,
     value_range,
+    without_hidden,
 )
 
 
@@ -28,7 +33,7 @@ def test_of_texts_without_end_the_beginning_is_shown_and_the_rest_counted() -> N
     assert many.splitlines()[-1] == "... (3 lines more)"
 
 
-def test_cleaning_keeps_the_words_and_drops_what_drives_a_terminal() -> None:
+def test_terminal_text_keeps_words_and_drops_control_sequences() -> None:
     assert (
         terminal_text("a\x1b[31mred\x1b[0m\r\n\tb\x1b]8;;http://x\x07link\x9b")
         == "ared\n    blink\ufffd"
@@ -93,9 +98,50 @@ def test_an_interval_needs_two_values() -> None:
     assert spread.interval == pytest.approx((2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5))
 
 
-def test_an_idea_is_told_without_the_goal_that_it_begins_with() -> None:
+def test_a_thought_is_shown_without_the_goal_that_it_begins_with() -> None:
     goal = "Hop forward."
     assert thought_line("hop forward: pay for\nspeed", goal) == "pay for speed"
     assert thought_line("Stay up.", goal) == "Stay up."
     assert thought_line("Hop forward.", goal) == "Hop forward.", "what says no more stays"
     assert thought_line("Pay for speed.", "") == "Pay for speed."
+
+
+@pytest.mark.parametrize(
+    "text", ["plain\ttext", "θ̇ ≤ 12°", "π/2 — “near” → 1.0", "größe 速度 скорость", "✔️"]
+)
+def test_characters_that_people_write_are_not_hidden(text: str) -> None:
+    assert not [unicodedata.name(c, c) for c in text if is_hidden(c)]
+
+
+@pytest.mark.parametrize(
+    "character",
+    "\x00 \x1b \x7f \x85 \xad \u200b \u200d \u202e \u2066 \ufeff \ud800 \ue000 \u2028 \u2029 "
+    "\u034f \u3164 \uffa0 \u2800 \ufe00 \U000e0041 \U000e0100 \U000e01ef \U0001d173".split(" "),
+)
+def test_invisible_characters_are_hidden(character: str) -> None:
+    assert is_hidden(character)
+    assert without_hidden(f"a{character}b") == "a b"
+
+
+def test_line_breaks_are_hidden_but_tabs_are_not() -> None:
+    assert [is_hidden(c) for c in "\n\r\t"] == [True, True, False]
+
+
+def test_only_printable_ascii_passes() -> None:
+    everything = "".join(map(chr, range(0x3000))) + "\U000e0041\u202e"
+    assert log_text(everything, 10_000) == "".join(map(chr, range(0x21, 0x7F)))
+
+
+def test_terminals_are_not_steered() -> None:
+    assert log_text("\x1b]0;title\x07\x1b[2J\rred") == "]0;title[2J red"
+
+
+def test_lines_are_joined_or_kept() -> None:
+    assert log_text("one\ntwo\tthree") == "one two three"
+    assert log_text("one\n\x00two", newlines=True) == "one\ntwo"
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3, 10, 300])
+def test_no_result_is_longer_than_the_limit(limit: int) -> None:
+    assert len(log_text("x" * 1000, limit)) == limit
+    assert log_text("x" * limit, limit) == "x" * limit

@@ -55,7 +55,7 @@ def publish(environment: Path, **changes: Any) -> None:
     path.write_text(json.dumps({"cart": entry | changes}))
 
 
-def test_a_run_shows_what_was_published_with_its_environment(run: Run, environment: Path) -> None:
+def test_a_run_shows_the_baselines_of_its_environment(run: Run, environment: Path) -> None:
     publish(environment)
     found = run_document(run)["published_baselines"]
     assert (found["human"]["mean"], found["bare"], found["notes"]) == (3.0, None, [])
@@ -64,7 +64,7 @@ def test_a_run_shows_what_was_published_with_its_environment(run: Run, environme
     assert "bare fitness" not in text
 
 
-def test_a_dense_measure_is_told_with_what_it_is(run: Run, environment: Path) -> None:
+def test_a_dense_measure_is_shown_with_its_meaning(run: Run, environment: Path) -> None:
     publish(environment, progress={"meaning": "Speed, m/s.", "human": {"mean": 1.5}})
     assert "Speed, m/s. By that measure: human reward 1.500." in " ".join(shown(run).split())
 
@@ -80,7 +80,7 @@ def test_nothing_is_published_for_an_environment_without_an_entry(
     assert "Published" not in shown(run)
 
 
-def test_what_measures_something_else_is_not_compared(run: Run, environment: Path) -> None:
+def test_baselines_of_another_fitness_are_not_compared(run: Run, environment: Path) -> None:
     publish(environment)
     (run.path / "fitness.py").write_text("def fitness(speed): return -speed\n")
     assert run_document(run)["published_baselines"] is None
@@ -94,9 +94,7 @@ def test_other_steps_and_a_changed_environment_are_said(run: Run, environment: P
     assert "The environment has changed since they were measured." in text
 
 
-def test_a_stated_range_changes_nothing_but_what_intervals_can_hold(
-    run: Run, environment: Path
-) -> None:
+def test_a_declared_range_changes_only_the_intervals(run: Run, environment: Path) -> None:
     path, text = environment / "fitness.py", "def fitness(speed): return speed\n"
     path.write_text(text)
     publish(environment)
@@ -117,7 +115,7 @@ def test_prose_is_no_change_but_code_and_the_model_are(environment: Path) -> Non
     assert fingerprint(environment) != before
 
 
-def test_a_variant_changes_with_what_it_varies(environment: Path) -> None:
+def test_the_fingerprint_of_a_variant_changes_with_its_base(environment: Path) -> None:
     variant = environment.parent / "fast_cart"
     variant.mkdir()
     (variant / "env.py").write_text('class FastCart(variant_of("cart")):\n    speed = 3.0\n')
@@ -126,7 +124,7 @@ def test_a_variant_changes_with_what_it_varies(environment: Path) -> None:
     assert fingerprint(variant) != before
 
 
-def test_what_prepares_a_model_counts_where_it_is_used(
+def test_the_code_that_prepares_a_model_counts_if_it_is_used(
     environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = tmp_path / "gymnasium_models.py"
@@ -150,7 +148,7 @@ def test_published_baselines_belong_to_the_environments_as_they_are() -> None:
     }
 
 
-def test_a_broken_file_of_baselines_is_said_and_the_run_still_shown(
+def test_a_broken_file_of_baselines_is_reported_and_the_run_shown(
     run: Run, environment: Path
 ) -> None:
     (environment.parent / "baselines.json").write_text("{")

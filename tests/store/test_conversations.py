@@ -1,4 +1,4 @@
-"""A run keeps what its language model was asked and answered, also one of an older schema."""
+"""What a run keeps of its language model, also one of an older schema."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from eureka_agent.common.errors import UsageError
 from eureka_agent.store import DraftRow, ExchangeRow, Run, RunReader, UsageRow
 from eureka_agent.store.folder import DATABASE
 from eureka_agent.store.schema import VERSION
+from eureka_agent.store.writing import write_transcript
 
 FINDINGS = [{"rule": "no-weights", "severity": "error", "line": 1}]
 ANSWER: dict[str, Any] = {
@@ -190,3 +191,49 @@ def test_the_run_of_a_newer_program_is_refused(run: Run, kind: type[RunReader]) 
         kind.open(run.path)
     assert caught.value.remedy == "Upgrade eureka-agent to look at it."
     assert version(run.path) == VERSION + 1
+
+
+def answer(run: Run, attempt: int, reply: str, reasoning: str = "") -> None:
+    run.add_exchange(
+        "repair" if attempt else "designer",
+        (0, 1, attempt),
+        model="m",
+        messages=[
+            {"role": "system", "content": "You design.\n"},
+            {"role": "user", "content": f"Question {attempt}, naïve?"},
+        ],
+        reply=reply,
+        reasoning=reasoning,
+        finish_reason="stop",
+        prompt_tokens=1,
+        completion_tokens=1,
+        estimated=False,
+        cost=None,
+        seconds=1.0,
+    )
+
+
+def test_each_question_and_answer_has_a_file_beside_the_program(tmp_path: Path) -> None:
+    with Run.create(tmp_path, "cartpole", goal="", seed=0, config={}) as run:
+        answer(run, 0, "First.", reasoning="Hm.")
+        answer(run, 1, "Second \ud800.")
+        candidate = run.add_candidate(0, 1, "", designer="model")
+        write_transcript(run, candidate)
+        folder = run.candidate_folder(candidate.id)
+    files = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    assert files == {
+        "prompt.md": "<!-- system -->\n\nYou design.\n\n<!-- user -->\n\nQuestion 0, naïve?\n",
+        "reply.md": "<!-- reasoning -->\n\nHm.\n\n<!-- reply -->\n\nFirst.\n",
+        "repair-1.prompt.md": (
+            "<!-- system -->\n\nYou design.\n\n<!-- user -->\n\nQuestion 1, naïve?\n"
+        ),
+        "repair-1.reply.md": "<!-- reply -->\n\nSecond \\ud800.\n",
+    }
+
+
+def test_a_candidate_without_exchanges_has_no_transcript(tmp_path: Path) -> None:
+    with Run.create(tmp_path, "cartpole", goal="", seed=0, config={}) as run:
+        candidate = run.add_candidate(0, 0, "", designer="offline")
+        answer(run, 0, "About slot 1.")
+        write_transcript(run, candidate)
+        assert [path.name for path in run.candidate_folder(candidate.id).iterdir()] == ["reward.py"]

@@ -93,7 +93,7 @@ def test_a_training_that_begins_again_forgets_its_first_attempt(run: Run) -> Non
     assert [evaluation.fitness for evaluation in run.evaluations(since=last)] == [3.0]
 
 
-def test_what_is_written_is_read_back(run: Run) -> None:
+def test_everything_written_is_read_back(run: Run) -> None:
     candidate = run.add_candidate(0, 0, "bad \ud800 text", designer="offline", note="new")
     finding = {"rule": "names", "line": 3}
     run.set_verdict(candidate.id, [finding], accepted=True)
@@ -305,7 +305,7 @@ with Run.open(Path(sys.argv[1])).lock():
 """
 
 
-def test_one_process_searches_and_a_killed_one_stands_in_nobodys_way(run: Run) -> None:
+def test_one_process_searches_and_a_killed_one_blocks_no_other(run: Run) -> None:
     holder = start(HOLDER, run.path)
     assert run.status() == "running"
     with pytest.raises(UsageError, match=f"by process {holder.pid}"), run.lock():

@@ -35,7 +35,7 @@ def test_without_file_locks_no_run_is_made_and_the_cure_is_named(
         assert reader.status() == "interrupted"
 
 
-def test_a_full_disk_is_said_to_be_and_what_was_there_stays(run: Run) -> None:
+def test_a_full_disk_is_reported_and_earlier_data_stay(run: Run) -> None:
     pages = run._database.number("SELECT page_count FROM pragma_page_count")
     run._database.connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StorageError, match="the disk is full") as raised:

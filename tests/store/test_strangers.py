@@ -45,7 +45,7 @@ def asked(folder: Path, answer: bool = False) -> list[str]:
     return questions
 
 
-def test_nobody_is_asked_about_runs_made_here_wherever_they_went(run: Run, tmp_path: Path) -> None:
+def test_runs_made_here_are_trusted_wherever_they_are_moved(run: Run, tmp_path: Path) -> None:
     run.set_config(ELSEWHERE)
     assert asked(run.path) == []
     assert asked(shutil.copytree(run.path, tmp_path / "copy")) == []
@@ -147,7 +147,7 @@ def test_a_database_that_computes_is_refused(run: Run, statement: str) -> None:
         "PRAGMA user_version = 1",
     ],
 )
-def test_what_no_version_wrote_is_said_and_breaks_nothing(run: Run, statement: str) -> None:
+def test_a_database_that_no_version_wrote_is_refused(run: Run, statement: str) -> None:
     folder = changed(run, statement)
     with pytest.raises(EurekaError, match=r"run\.db"), RunReader.open(folder) as reader:
         run_document(reader)
@@ -173,7 +173,7 @@ def test_tables_without_an_end_are_given_up(run: Run, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", ["run.db", "run.db-wal", "run.db-shm", "lock"])
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "second name"])
-def test_what_is_in_place_of_a_file_of_the_run_is_neither_read_nor_written(
+def test_a_link_or_pipe_in_place_of_a_file_is_neither_read_nor_written(
     run: Run, tmp_path: Path, name: str, kind: str
 ) -> None:
     run.close()
@@ -308,7 +308,7 @@ def test_a_relative_path_below_an_absolute_folder_is_inside_of_it(
     assert not is_plain(tmp_path / "elsewhere", run)
 
 
-def test_what_is_in_the_way_of_a_file_is_named_and_not_its_draft(tmp_path: Path) -> None:
+def test_an_error_names_the_file_in_the_way_and_not_the_draft(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").mkdir()
     with pytest.raises(OSError) as caught, atomic_file(tmp_path / "film.mp4"):
         pass
@@ -316,7 +316,7 @@ def test_what_is_in_the_way_of_a_file_is_named_and_not_its_draft(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [tmp_path / "film.mp4"]
 
 
-def test_a_draft_is_never_what_was_planted_and_never_left_behind(tmp_path: Path) -> None:
+def test_a_draft_is_never_a_planted_file_and_never_left_behind(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     with pytest.raises(ValueError), atomic_file(path) as draft:
         assert draft.suffix == ".mp4" and draft.parent == tmp_path

@@ -1,7 +1,9 @@
-"""The progress views: every fact once, and nothing that goes wrong in them reaches the search."""
+"""The live view: what it shows, when it looks, and that it never disturbs the search."""
 
 import io
 import shutil
+import subprocess
+import sys
 import time
 
 import pytest
@@ -95,7 +97,7 @@ def test_the_view_suits_the_console(new_run: Run) -> None:
     assert chosen(console(terminal=True), plain=True) is PlainView
 
 
-def test_lanes_say_where_candidates_and_baselines_stand(full_run: Run) -> None:
+def test_lanes_show_the_state_of_candidates_and_baselines(full_run: Run) -> None:
     seen = live_snapshot(full_run)
     trained, rejected, failed = seen.lanes
     assert (trained.state, trained.progress, trained.latest) == ("finished", 1.0, 10.0)
@@ -178,9 +180,53 @@ def test_the_footer_has_tokens_and_cost_if_a_model_was_asked(new_run: Run) -> No
     assert model_use(seen)[1] == "cost unknown"
 
 
-def test_pace_forgets_what_is_long_ago() -> None:
+def test_pace_is_of_the_last_seconds() -> None:
     pace = Pace(window=10.0)
     for second, steps in [(0, 0), (100, 1000), (105, 1500), (110, 2000)]:
         pace.look(second, steps)
     assert pace.recent() == 100.0
     assert pace.overall() == pytest.approx(2000 / 110)
+
+
+SPAWN = "import pty, sys; pty.spawn([sys.executable, '-c', sys.argv[1]])"
+CODE = """
+import termios
+from contextlib import suppress
+from eureka_agent.views.live import no_echo
+
+def echo():
+    return bool(termios.tcgetattr(0)[3] & termios.ECHO)
+
+before = echo()
+with suppress({error}), no_echo():
+    inside = echo()
+    {end}
+print(before, inside, echo())
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "end"), [("ValueError", "pass"), ("KeyboardInterrupt", "raise KeyboardInterrupt")]
+)
+def test_echo_is_off_inside_and_back_afterwards(error: str, end: str) -> None:
+    code = CODE.format(error=error, end=end)
+    done = subprocess.run(
+        [sys.executable, "-c", SPAWN, code],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "False", "True"]
+
+
+def test_without_a_terminal_nothing_happens() -> None:
+    code = "from eureka_agent.views.live import no_echo\nwith no_echo(): print('done')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "done\n"

@@ -153,7 +153,7 @@ def test_a_frame_fits_the_terminal(full_run: Run, width: int, height: int, lanes
     assert ("more" in text) == (lanes == 40)
 
 
-def test_a_frame_marks_what_reaches_the_human_reward(full_run: Run) -> None:
+def test_a_frame_marks_fitness_as_high_as_the_human_reward(full_run: Run) -> None:
     text = draw(frame(live_snapshot(full_run), [], 100, 40))
     human = full_run.trainings("human")
     assert [training.ranking_fitness for training in human] == [20.0, 22.0, 24.0]
@@ -171,7 +171,7 @@ def test_the_footer_goes_on_as_many_lines_as_it_needs(full_run: Run) -> None:
     assert len(lines) < 24
 
 
-def test_events_say_what_happened_to_whom(new_run: Run) -> None:
+def test_events_name_their_candidate(new_run: Run) -> None:
     new_run.add_candidate(0, 0, "", designer="offline")
     new_run.event("rejected", "unknown name", 1)
     new_run.event("failed", "Traceback:\n  line 6\nValueError: not finite", 1)

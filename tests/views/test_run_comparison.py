@@ -53,7 +53,7 @@ def test_winners_are_compared_with_intervals(tmp_path: Path) -> None:
     assert re.search(r"minus that of A +- +\+10\.00 *\n", drawn(document, 80))
 
 
-def test_only_settings_that_differ_are_told(tmp_path: Path) -> None:
+def test_only_settings_that_differ_are_shown(tmp_path: Path) -> None:
     runs = [finished_run(tmp_path, [1.0], steps=10), finished_run(tmp_path, [1.0], more=True)]
     settings = comparison_document(runs)["settings"]
     assert settings == {"more": [None, True]}

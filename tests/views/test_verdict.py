@@ -160,7 +160,7 @@ def test_every_view_begins_with_the_same_sentence(folder: Path) -> None:
         ([-0.2, -0.21, -0.2], [-5.0, -5.1, -5.0], "better than the human reward (-5.033)"),
     ],
 )
-def test_a_tie_is_said_only_where_the_trainings_show_it(
+def test_a_tie_is_reported_only_if_the_trainings_show_it(
     folder: Path, winner: list[float], human: list[float], said: str
 ) -> None:
     made = searched(folder, [1.0, 0.5], untrained=-9.0)
@@ -194,7 +194,7 @@ def test_an_evaluation_on_fresh_seeds_can_show_that_a_failed_search_did_not_fail
     assert made.document["solved"] is True
 
 
-def test_without_a_result_the_verdict_says_what_became_of_the_candidates(folder: Path) -> None:
+def test_without_a_result_the_verdict_counts_how_candidates_ended(folder: Path) -> None:
     document = searched(folder, [None, None]).document
     assert document["verdict"] == "No reward trained to the end: 2 failed."
     assert document["solved"] is False
@@ -230,7 +230,7 @@ def test_a_run_without_a_fitness_says_that_nothing_measured_the_task(folder: Pat
     assert "0.9" not in document["verdict"]
 
 
-def test_it_is_said_how_a_second_seed_made_the_winner(folder: Path) -> None:
+def test_the_reason_names_the_second_seed_that_made_the_winner(folder: Path) -> None:
     made = searched(folder, [0.9, 0.96, 0.97])
     made.train("candidate", [0.94], 1, reported=False)
     made.train("candidate", [0.5], 2, reported=False)
@@ -261,7 +261,7 @@ def test_progress_orders_equals_and_is_shown(folder: Path) -> None:
     assert made.run.generations()[0].best_candidate == 2
 
 
-def test_intervals_stay_within_what_a_fitness_can_be(folder: Path) -> None:
+def test_intervals_stay_within_the_range_of_the_fitness(folder: Path) -> None:
     made = searched(folder, [0.5], range=[0.0, 1.0])
     made.train("winner", [0.2, 0.9, 0.6], 1).train("human", [0.0, 0.0, 0.1])
     entries = made.document["comparison"]
@@ -287,7 +287,7 @@ def test_two_rewards_that_are_one_are_named_once(folder: Path) -> None:
     assert "are the same function: trained once" in " ".join(draw(show_run(made.run)).split())
 
 
-def test_each_training_is_written_out_and_drawn_where_there_is_room(folder: Path) -> None:
+def test_each_training_is_written_out_and_drawn_if_there_is_room(folder: Path) -> None:
     made = searched(folder, [0.9, 0.4])
     made.train("winner", [0.8, 0.9, 1.0], 1).train("human", [0.1] * 8 + [0.2])
     wide, narrow = draw(show_run(made.run), 120), draw(show_run(made.run), 80)
@@ -348,7 +348,7 @@ def test_a_range_that_a_result_leaves_bounds_nothing(folder: Path) -> None:
     assert made.document["comparison"]["winner"]["interval"][0] < 0.0
 
 
-def test_a_dense_measure_is_advised_where_the_fitness_tells_nothing_apart(folder: Path) -> None:
+def test_a_dense_measure_is_advised_if_the_fitness_is_equal_everywhere(folder: Path) -> None:
     assert "progress" in " ".join(searched(folder, [0.0, 0.0]).document["advice"])
     told = searched(folder / "told", [0.001, 0.002, 0.003]).document["advice"]
     assert "progress" not in " ".join(told)
@@ -367,7 +367,7 @@ def test_candidates_are_listed_as_they_rank_by_all_their_seeds(folder: Path) -> 
     assert "Ranking fitness 0.500, the mean of 2 seeds (0.900 first)" in text
 
 
-def test_a_list_of_runs_says_on_what_each_result_rests(folder: Path) -> None:
+def test_a_list_of_runs_says_how_many_seeds_each_result_is_of(folder: Path) -> None:
     searched(folder, [0.0, 0.0]).train("candidate", [0.0], 1)
     made = searched(folder, [0.9, 0.4])
     made.train("winner", [0.8, 0.9], 1)

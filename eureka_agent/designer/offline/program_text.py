@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from eureka_agent.common.text import source_line
 from eureka_agent.designer.offline.grounding import VisibleTask
 from eureka_agent.designer.offline.term_grammar import (
     PENALTIES,
@@ -104,8 +105,7 @@ def _scale_name(factor: Factor, name: str) -> str:
 
 def _filled(paragraph: str) -> str:
     """A paragraph as the inside of a docstring."""
-    safe = "".join(c for c in paragraph if c.isprintable()).replace("\\", "/").replace('"', "'")
-    return "\n".join(textwrap.wrap(safe, WIDTH - 6))
+    return "\n".join(textwrap.wrap(source_line(paragraph), WIDTH - 6))
 
 
 def _dictionary(name: str, values: dict[str, float]) -> str:

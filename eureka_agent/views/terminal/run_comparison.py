@@ -1,6 +1,6 @@
 """`runs compare`, drawn for a terminal of any width from its document."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from rich.console import Group, RenderableType
@@ -32,88 +32,77 @@ Item = TypeVar("Item")
 
 def comparison_view(document: Document, width: int) -> RenderableType:
     """Runs side by side, as many beside each other as fit into `width` columns."""
-    parts: list[RenderableType] = [_legend(document["runs"]), Text()]
-    parts += [Text(f"! {terminal_line(warning)}", "yellow") for warning in document["warnings"]]
-    parts += [Text()] if document["warnings"] else []
-    beside = max(1, (width - NAMES) // COLUMN)
-    columns = range(len(document["runs"]))
-    for start in range(0, len(columns), beside):
-        parts += _tables(document, columns[start : start + beside])
-    said = [
-        Text.assemble((f"{run['letter']}  ", "bold"), terminal_line(run["verdict"]))
-        for run in document["runs"]
-    ]
-    return Group(*parts[:2], section("Verdicts", Group(*said)), *parts[2:])
-
-
-def _legend(runs: Sequence[Document]) -> Table:
-    table = plain_table("", "run", "status", "~environment")
+    runs, warnings = document["runs"], document["warnings"]
+    legend = plain_table("", "run", "status", "~environment")
     for run in runs:
-        letter = Text(run["letter"], "bold")
-        status = status_text(run["status"])
-        table.add_row(letter, foreign(run["run"]), status, foreign(run["environment"]))
-    return table
+        letter, status = Text(run["letter"], "bold"), status_text(run["status"])
+        legend.add_row(letter, foreign(run["run"]), status, foreign(run["environment"]))
+    said = [
+        Text.assemble((f"{run['letter']}  ", "bold"), terminal_line(run["verdict"])) for run in runs
+    ]
+    parts: list[RenderableType] = [legend, Text(), section("Verdicts", Group(*said))]
+    parts += [Text(f"! {terminal_line(warning)}", "yellow") for warning in warnings]
+    parts += [Text()] if warnings else []
+    beside = max(1, (width - NAMES) // COLUMN)
+    for start in range(0, len(runs), beside):
+        parts += _sections(document, slice(start, start + beside))
+    return Group(*parts)
 
 
-def _tables(document: Document, columns: Sequence[int]) -> list[RenderableType]:
+def _sections(document: Document, shown: slice) -> list[RenderableType]:
     """Everything about some of the runs."""
-    runs = [document["runs"][column] for column in columns]
-    results = _table(runs)
-    _add(results, "best candidate", [_candidate(run["best"]) for run in runs])
-    _add(results, "expected on a fresh seed", [number(run["best"]["expected"]) for run in runs])
-    _add(results, "on one seed only", [_on_one_seed(run["best"]) for run in runs])
-    _add(results, "  95 % interval", [_interval(run["best"]) for run in runs])
-    _add(results, "  trainings", [str(run["best"]["trainings"]) for run in runs])
-    against = [document["against_first"][column] for column in columns]
-    _add(results, "  minus that of A", [_difference(entry) for entry in against])
-    _add(results, "human reward", [number(run["baselines"]["human"]) for run in runs])
-    _add(results, "bare fitness", [number(run["baselines"]["fitness_only"]) for run in runs])
-    _add(results, "published human reward", [number(run["published"]["human"]) for run in runs])
-    _add(results, "published bare fitness", [number(run["published"]["bare"]) for run in runs])
-    _add(results, "human-normalised score", [number(run["score"]["value"]) for run in runs])
-    _add(results, "  95 % interval", [_interval(run["score"]) for run in runs])
-    spent = _table(runs)
-    _add(spent, "candidates", [f"{r['candidates']} in {len(r['generations'])}" for r in runs])
-    _add(spent, "env steps", [count(run["env_steps"]) for run in runs])
-    _add(spent, "per second in training", [count(run["env_steps_per_second"]) for run in runs])
-    _add(spent, "time", [duration(run["wall_seconds"]) for run in runs])
-    _add(spent, "tokens", [_tokens(run["usage"]) for run in runs])
-    _add(spent, "cost", [_cost(run["usage"]) for run in runs])
+    runs = document["runs"][shown]
+    results = map(_results, runs, document["against_first"][shown])
     parts = [
-        section("Results (reporting episodes, which the search never used)", results),
-        section("Spent", spent),
+        section("Results (reporting episodes, which the search never used)", _table(runs, results)),
+        section("Spent", _table(runs, map(_spent, runs))),
     ]
     if document["settings"]:
-        settings = _table(runs)
-        for name, values in document["settings"].items():
-            _add(settings, terminal_line(name), [_setting(values[column]) for column in columns])
-        parts.append(section("Settings that differ", settings))
+        values = {name: found[shown] for name, found in document["settings"].items()}
+        settings = [
+            [(terminal_line(name), _setting(found[k])) for name, found in values.items()]
+            for k in range(len(runs))
+        ]
+        parts.append(section("Settings that differ", _table(runs, settings)))
     generations = _generations(runs, document["comparable"])
     return [*parts, section("Best of each generation (ranking episodes)", generations)]
 
 
-def _table(runs: Sequence[Document]) -> Table:
+def _table(runs: Sequence[Document], columns: Iterable[Sequence[tuple[str, str]]]) -> Table:
+    """A table of runs; rows without content in any run are left out.
+
+    Args:
+        runs: one column each.
+        columns: of each run the name and the cell of every row.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("", min_width=NAMES - 2, no_wrap=True)
     for run in runs:
         table.add_column(run["letter"], justify="right", min_width=COLUMN - 2, no_wrap=True)
+    for row in zip(*columns, strict=True):
+        if any(cell != NOTHING for _, cell in row):
+            table.add_row(row[0][0], *(foreign(cell) for _, cell in row))
     return table
 
 
-def _add(table: Table, name: str, cells: Sequence[str]) -> None:
-    """A row, unless it says nothing of any run."""
-    if any(cell != NOTHING for cell in cells):
-        table.add_row(name, *(foreign(cell) for cell in cells))
-
-
-def _candidate(best: Document) -> str:
-    if best["candidate"] is None:
-        return NOTHING
-    return f"#{best['candidate']}, generation {best['generation']}"
-
-
-def _on_one_seed(best: Document) -> str:
-    return number(best["fitness"]) if best["expected"] is None else NOTHING
+def _results(run: Document, against: Document | None) -> list[tuple[str, str]]:
+    best, score, published = run["best"], run["score"], run["published"]
+    candidate = f"#{best['candidate']}, generation {best['generation']}"
+    one_seed = number(best["fitness"]) if best["expected"] is None else NOTHING
+    return [
+        ("best candidate", NOTHING if best["candidate"] is None else candidate),
+        ("expected on a fresh seed", number(best["expected"])),
+        ("on one seed only", one_seed),
+        ("  95 % interval", number_range(*(best["interval"] or (None, None)))),
+        ("  trainings", str(best["trainings"])),
+        ("  minus that of A", _difference(against)),
+        ("human reward", number(run["baselines"]["human"])),
+        ("bare fitness", number(run["baselines"]["fitness_only"])),
+        ("published human reward", number(published["human"])),
+        ("published bare fitness", number(published["bare"])),
+        ("human-normalised score", number(score["value"])),
+        ("  95 % interval", number_range(*(score["interval"] or (None, None)))),
+    ]
 
 
 def _difference(against: Document | None) -> str:
@@ -125,17 +114,17 @@ def _difference(against: Document | None) -> str:
     return f"{sign}{number(against['difference'])}{word}"
 
 
-def _interval(entry: Document) -> str:
-    return number_range(*(entry["interval"] or (None, None)))
-
-
-def _tokens(usage: Document) -> str:
-    used = usage["prompt_tokens"], usage["completion_tokens"]
-    return tokens(*used) if usage["calls"] else NOTHING
-
-
-def _cost(usage: Document) -> str:
-    return money(usage["cost"]) if usage["calls"] else NOTHING
+def _spent(run: Document) -> list[tuple[str, str]]:
+    usage = run["usage"]
+    used = tokens(usage["prompt_tokens"], usage["completion_tokens"])
+    return [
+        ("candidates", f"{run['candidates']} in {len(run['generations'])}"),
+        ("env steps", count(run["env_steps"])),
+        ("per second in training", count(run["env_steps_per_second"])),
+        ("time", duration(run["wall_seconds"])),
+        ("tokens", used if usage["calls"] else NOTHING),
+        ("cost", money(usage["cost"]) if usage["calls"] else NOTHING),
+    ]
 
 
 def _setting(value: object) -> str:
@@ -143,20 +132,19 @@ def _setting(value: object) -> str:
 
 
 def _generations(runs: Sequence[Document], comparable: bool) -> Table:
-    """Fitness by generation: a curve for the eye, on one scale if there is one, then numbers."""
+    """Fitness by generation: a curve, on one scale if fitness compares, then numbers."""
     curves = [[entry["best"] for entry in run["generations"]] for run in runs]
-    scales = [value_range(curves if comparable else [curve]) for curve in curves]
-    table = _table(runs)
-    width = COLUMN - 2
-    drawn = zip(curves, scales, strict=True)
-    _add(
-        table, "", [sparkline(_thinned(curve, width), *scale) or NOTHING for curve, scale in drawn]
-    )
-    last = max((len(curve) for curve in curves), default=0)
-    for generation in _thinned(range(last), MOST_GENERATIONS):
-        cells = [number(c[generation]) if generation < len(c) else NOTHING for c in curves]
-        table.add_row(str(generation), *cells)
-    return table
+    last = max(map(len, curves), default=0)
+    columns = []
+    for curve in curves:
+        scale = value_range(curves if comparable else [curve])
+        drawn = sparkline(_thinned(curve, COLUMN - 2), *scale) or NOTHING
+        numbers = [
+            (str(k), number(curve[k]) if k < len(curve) else NOTHING)
+            for k in _thinned(range(last), MOST_GENERATIONS)
+        ]
+        columns.append([("", drawn), *numbers])
+    return _table(runs, columns)
 
 
 def _thinned(values: Sequence[Item], most: int) -> list[Item]:

@@ -1,12 +1,12 @@
 """What the terminal shows beside runs: settings, environments, played episodes, cleaning."""
 
-import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import filesize
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -23,7 +23,7 @@ from eureka_agent.common.text import (
     terminal_text,
 )
 from eureka_agent.store.cleaning import Plan, Removal, remove
-from eureka_agent.views.snapshot import Document
+from eureka_agent.views.snapshot import PUBLISHED, Document
 from eureka_agent.views.terminal.parts import foreign
 
 Entry = Mapping[str, Any]
@@ -39,7 +39,7 @@ def presets_table(presets: Sequence[Entry]) -> Table:
 
 
 def preset_view(preset: Entry) -> RenderableType:
-    """One preset with all that is to be known of it."""
+    """One preset in full."""
     settings = Table("setting", "value", box=None, padding=(0, 2, 0, 0))
     for name, value in preset["settings"].items():
         settings.add_row(name, Text(setting_text(value)))
@@ -86,11 +86,7 @@ def setting_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-EnvironmentEntry = Mapping[str, Any]
-BASELINES = {"random": "random actions", "bare": "bare fitness", "human": "human reward"}
-
-
-def environments_table(entries: Sequence[EnvironmentEntry]) -> RenderableType:
+def environments_table(entries: Sequence[Entry]) -> RenderableType:
     """All environments: task, actions, time limit, and what rewards reached there before."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("environment", no_wrap=True)
@@ -112,12 +108,12 @@ def environments_table(entries: Sequence[EnvironmentEntry]) -> RenderableType:
         )
     closing = (
         "random, human: mean fitness of random actions and of the human reward, where measured. "
-        "eureka-agent envs NAME tells more of one."
+        "eureka-agent envs NAME describes one."
     )
     return Group(table, Text(), Text(closing))
 
 
-def environment_view(entry: EnvironmentEntry) -> RenderableType:
+def environment_view(entry: Entry) -> RenderableType:
     """One environment: task, robot, signals, actions, and what rewards reached there before."""
     seconds = entry["episode_steps"] * entry["control_step"]
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -140,24 +136,17 @@ def environment_view(entry: EnvironmentEntry) -> RenderableType:
         meaning = Text(terminal_text(f"{signal['meaning']}{columns}"))
         signals.add_row(signal["name"], Text(signal["shape"]), foreign(signal["unit"]), meaning)
     actions = [Padding(Text(terminal_text(action)), (0, 0, 0, 2)) for action in entry["actions"]]
-    return Group(
-        *(
-            Text(terminal_text(f"{entry['name']}: {entry['task']}")),
-            Text(),
-            facts,
-            Text(),
-            signals,
-            Text(),
-        ),
-        *(Text("actions, in [-1, 1] each"), *actions, Text()),
-    )
+    title = Text(terminal_text(f"{entry['name']}: {entry['task']}"))
+    heading = Text("actions, in [-1, 1] each")
+    return Group(title, Text(), facts, Text(), signals, Text(), heading, *actions, Text())
 
 
-def _reached(baselines: EnvironmentEntry | None) -> str:
+def _reached(baselines: Entry | None) -> str:
     """Mean fitness of the baselines in a sentence; empty if none was measured."""
     if baselines is None:
         return ""
-    means = (f"{n} {number(baselines[k])}" for k, n in BASELINES.items() if k in baselines)
+    known = [(key, name) for key, name in reversed(PUBLISHED.items()) if key in baselines]
+    means = (f"{name} {number(baselines[key])}" for key, name in known)
     return f"after {count(baselines['steps'])} steps: {', '.join(means)}"
 
 
@@ -203,9 +192,6 @@ def _facts(policy: Document) -> dict[str, str]:
     return facts
 
 
-UNITS = ("kB", "MB", "GB", "TB")
-
-
 def carry_out(plan: Plan) -> dict[Path, str]:
     """Do what the plan says; by run, why something stays after all."""
     stays: dict[Path, str] = {}
@@ -218,27 +204,26 @@ def carry_out(plan: Plan) -> dict[Path, str]:
 
 
 def cleaning_document(plan: Plan, stays: Mapping[Path, str] | None) -> Document:
-    """The plan; `done` says whether it was carried out, `stays` is None where it was not tried."""
+    """The plan; `done` says whether it was carried out, `stays` is None if it was not tried."""
     return {
         "done": stays is not None,
         "size": sum(removal.size for removal in plan.removals),
-        "removals": [_entry(removal, (stays or {}).get(removal.run)) for removal in plan.removals],
+        "removals": [
+            {
+                "run": removal.run.name,
+                "path": str(removal.run),
+                "whole": not removal.files,
+                "files": [str(path.relative_to(removal.run)) for path in removal.files],
+                "reason": removal.reason,
+                "best": removal.best,
+                "size": removal.size,
+                "updated": removal.updated,
+                "failure": (stays or {}).get(removal.run),
+            }
+            for removal in plan.removals
+        ],
         "kept": plan.kept,
         "unreadable": [str(path) for path in plan.unreadable],
-    }
-
-
-def _entry(removal: Removal, failure: str | None) -> Document:
-    return {
-        "run": removal.run.name,
-        "path": str(removal.run),
-        "whole": not removal.files,
-        "files": [str(path.relative_to(removal.run)) for path in removal.files],
-        "reason": removal.reason,
-        "best": removal.best,
-        "size": removal.size,
-        "updated": removal.updated,
-        "failure": failure,
     }
 
 
@@ -251,7 +236,7 @@ def plan_view(plan: Plan) -> RenderableType:
     ]
     if not plan.removals:
         return Group(Text("There is nothing to remove."), *lines)
-    total = volume(sum(removal.size for removal in plan.removals))
+    total = filesize.decimal(sum(removal.size for removal in plan.removals))
     entries = [part for removal in plan.removals for part in _removal(removal)]
     return Group(*entries, Text(), Text(f"This would free {total}."), *lines)
 
@@ -260,7 +245,7 @@ def _removal(removal: Removal) -> list[RenderableType]:
     """One step on two lines, as names of runs are long."""
     facts = [
         removal.reason,
-        volume(removal.size),
+        filesize.decimal(removal.size),
         f"written {duration(time.time() - removal.updated)} ago",
     ]
     facts += [] if removal.best is None else [f"best ranking fitness {number(removal.best)}"]
@@ -271,14 +256,6 @@ def _removal(removal: Removal) -> list[RenderableType]:
 def outcome_view(plan: Plan, stays: Mapping[Path, str]) -> RenderableType:
     """What went."""
     gone = [removal for removal in plan.removals if removal.run not in stays]
-    total = volume(sum(removal.size for removal in gone))
+    total = filesize.decimal(sum(removal.size for removal in gone))
     lines = [Text(f"Removed: {total} of {plural(len(gone), 'run')}.")]
     return Group(*lines, *(Text(reason, "yellow") for reason in stays.values()))
-
-
-def volume(size: float) -> str:
-    """Bytes in their largest unit."""
-    if size < 1000:
-        return plural(round(size), "byte")
-    power = min(len(UNITS), int(math.log(size, 1000)))
-    return f"{size / 1000**power:.3g} {UNITS[power - 1]}"

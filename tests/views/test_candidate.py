@@ -32,7 +32,7 @@ def drawn(*parts: Any, width: int = 100) -> str:
     return captured.get()
 
 
-def test_a_candidate_shows_how_it_fails_and_what_it_pays(run: RunReader) -> None:
+def test_a_candidate_shows_its_failures_and_its_reward_profile(run: RunReader) -> None:
     text = drawn(show_candidate(run, 1))
     assert "Of its 4 episodes 2 failed. How, by rules:" in text
     assert "fell      50 %        120  forward 0.900" in text
@@ -67,7 +67,7 @@ def test_shares_count_the_episodes_that_were_looked_at() -> None:
     assert failure_shares([{}]) == failure_shares([]) == {}
 
 
-def test_what_strangers_wrote_cannot_draw(tmp_path: Path) -> None:
+def test_foreign_text_cannot_control_the_terminal(tmp_path: Path) -> None:
     types = [FAILURES["types"][0] | {"components": {HOSTILE: 1.0}}]  # type: ignore[index]
     failures = FAILURES | {"types": types, "lines": [HOSTILE], "progress": HOSTILE}
     view = {
@@ -91,7 +91,7 @@ def test_sections_fit_a_narrow_terminal(run: RunReader) -> None:
     assert any("What the analyst says" in line for line in lines)
 
 
-def test_numbers_are_whole_where_names_give_way() -> None:
+def test_names_are_cut_before_numbers() -> None:
     name = "a_component_with_a_rather_long_name"
     curve = [1000.125 + i for i in range(26)]
     view = {"swept": [{"name": "speed", "unit": "m/s"}], "grids": [[0.0, 1.0]], "total": curve}

@@ -1,20 +1,97 @@
-"""`runs clean`: only what is old and useless goes, and only after the plan was shown."""
+"""Settings, environments, played episodes and cleaning in the terminal."""
 
+import io
 import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
 from eureka_agent.cli import app
+from eureka_agent.cli.catalogue import environments_document
 from eureka_agent.common.errors import UsageError
 from eureka_agent.store import Run
 from eureka_agent.store.cleaning import DAY, LOSERS_FILES, Plan, plan_cleaning, remove
 from eureka_agent.store.rows import RunStatus
-from eureka_agent.views.terminal.tables import carry_out, volume
+from eureka_agent.views.terminal.tables import (
+    carry_out,
+    environment_view,
+    environments_table,
+    played_view,
+)
 from tests.views.conftest import PROGRAM
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[dict[str, Any]]:
+    return environments_document()
+
+
+def drawn(view: RenderableType, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(view)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_every_environment_has_its_line(entries: list[dict[str, Any]], width: int) -> None:
+    text = drawn(environments_table(entries), width)
+    assert all(entry["name"] in text for entry in entries)
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_an_environment_shows_its_signals_actions_and_endings() -> None:
+    (entry,) = environments_document(["hopper"])
+    text = drawn(environment_view(entry), 100)
+    assert all(signal["name"] in text for signal in entry["signals"])
+    assert "torque on thigh_joint" in text
+    assert "early end" in text
+
+
+def test_a_broken_environment_says_why_instead() -> None:
+    broken = {"name": "crooked", "task": "", "signals": [], "failure": "It has no task."}
+    assert "broken: It has no task." in drawn(environments_table([broken]), 80)
+
+
+def test_an_unknown_environment_is_refused() -> None:
+    with pytest.raises(UsageError, match="hoper"):
+        environments_document(["hoper"])
+
+
+def document(name: str, **episode: Any) -> dict[str, Any]:
+    played = {"fitness": 2.0, "seconds": 4.0, "ended_early": True, "diverged": False}
+    episodes = [played | {"components": {"up": 3.0, "[red]": None}} | episode]
+    missing = None
+    fields = {"environment": "hopper", "fitness": 2.0, "components_missing": missing}
+    return {"policy": name, "episodes": episodes, **fields}
+
+
+def told(played: dict[str, Any], width: int = 80) -> str:
+    console = Console(width=width, no_color=True)
+    with console.capture() as capture:
+        console.print(played_view(played))
+    return capture.get()
+
+
+def test_fitness_length_reward_and_film_are_shown() -> None:
+    said = told({"policies": [document("run #1")], "video": "out.mp4"})
+    for part in ("run #1", "2.000, mean of 1", "1 of 1 ended early", "3.000 per episode"):
+        assert part in said
+    assert "paid: [red]" in said and "not a finite number" in said
+    assert "Film: out.mp4" in said
+
+
+def test_two_policies_are_shown_side_by_side_each_with_its_gaps() -> None:
+    silent = document("\x1b[2Jother", components={}, diverged=True)
+    silent["components_missing"] = "nobody knows"
+    said = told({"policies": [document("run #1"), silent], "video": None}, width=100)
+    assert "\x1b" not in said and "unknown: nobody knows" in said
+    assert "in 1 of 1" in said and "Film" not in said
 
 
 def old_run(directory: Path, status: RunStatus = "finished", results: int = 0) -> Path:
@@ -54,7 +131,7 @@ def test_failed_interrupted_and_empty_runs_go_and_results_stay(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == [good]
 
 
-def test_what_is_young_stays(tmp_path: Path) -> None:
+def test_recent_runs_stay(tmp_path: Path) -> None:
     old_run(tmp_path, "failed")
     assert plan_cleaning(tmp_path, days=101).removals == ()
     assert len(plan_cleaning(tmp_path, days=99).removals) == 1
@@ -79,7 +156,7 @@ def test_a_run_that_was_written_to_after_the_plan_stays(tmp_path: Path) -> None:
     assert (path / "run.db").is_file()
 
 
-def test_losers_lose_what_weighs_and_the_run_stays_whole(tmp_path: Path) -> None:
+def test_losers_lose_their_large_files_and_the_run_stays_whole(tmp_path: Path) -> None:
     path = old_run(tmp_path, results=3)
     assert plan_cleaning(tmp_path).removals == ()
     plan = plan_cleaning(tmp_path, losers=True)
@@ -128,14 +205,6 @@ def test_without_a_yes_nothing_is_removed(tmp_path: Path) -> None:
 def test_there_may_be_nothing_to_remove(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["runs", "clean", "--runs", str(tmp_path / "none")])
     assert (done.exit_code, "nothing to remove" in done.output) == (0, True)
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(1, "1 byte"), (999, "999 bytes"), (1500, "1.5 kB"), (2.5e9, "2.5 GB"), (3e16, "3e+04 TB")],
-)
-def test_sizes_are_short(size: float, text: str) -> None:
-    assert volume(size) == text
 
 
 def test_days_that_are_no_number_remove_nothing(tmp_path: Path) -> None:

@@ -42,14 +42,14 @@ def drawn(thing: Any) -> str:
     return " ".join(console.export_text().split())
 
 
-def test_before_anything_is_known_nothing_is_said(run: Run) -> None:
+def test_before_a_comparison_nothing_is_shown(run: Run) -> None:
     document = run_document(run)
     names = ("distances", "matrix", "peers", "alarms", "said")
     assert [document[name] for name in names] == [None] * 5
     assert "What the rewards say" not in drawn(show_run(run))
 
 
-def test_what_is_known_is_in_the_document_and_in_few_lines(run: Run) -> None:
+def test_a_comparison_is_in_the_document_and_in_few_lines(run: Run) -> None:
     known(run)
     document = run_document(run)
     assert json.loads(json.dumps(document))["peers"] == {"1": 0.75}
@@ -62,7 +62,7 @@ def test_what_is_known_is_in_the_document_and_in_few_lines(run: Run) -> None:
         assert "rank by these comparisons" in text
 
 
-def test_without_a_human_reward_no_distance_to_it_is_told(run: Run) -> None:
+def test_without_a_human_reward_no_distance_to_it_is_shown(run: Run) -> None:
     known(run, distances={"candidates": [1], "matrix": [[0.0]], "human": None})
     assert "human reward:" not in drawn(show_run(run))
 
