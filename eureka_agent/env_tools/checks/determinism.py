@@ -55,7 +55,7 @@ def check_repeatable(subject: EnvironmentUnderTest) -> Findings:
 
 
 def check_neighbours(subject: EnvironmentUnderTest) -> Findings:
-    """A world does not depend on which others there are, nor on how many."""
+    """A world depends neither on the other worlds nor on their number."""
     alone = _run(subject)
     worlds = subject.worlds(2 * WORLDS)
     start_worlds(worlds, slice(0, WORLDS), seed=7)
@@ -75,7 +75,7 @@ def check_neighbours(subject: EnvironmentUnderTest) -> Findings:
 
 
 def check_checkpoints(subject: EnvironmentUnderTest) -> Findings:
-    """From a checkpoint it goes on as it would have."""
+    """A restored checkpoint continues like the run that was not interrupted."""
     worlds, own = _started(subject)
     half = len(own) // 2
     record_transitions(worlds, own[:half])
