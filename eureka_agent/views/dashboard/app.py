@@ -205,6 +205,7 @@ class Dashboard(App[None]):
         """Show a page by its number, in place of the list where there is no room for both."""
         page = self.query_one(Page)
         if page.display:
+            self._draw_cursor()  # the number is of a page about what the cursor is on now
             page.choose(index)
         else:
             self.action_read()
