@@ -1,23 +1,23 @@
-"""What people write for a setting: read here, without loading what stands behind it."""
+"""Values of settings as people write them, read without loading torch or MuJoCo."""
 
 import re
 
 from eureka_agent.common.errors import UsageError
 
 PARTS = FREE, TWO_KINDS, SIGNS = "free", "dense-sparse", "signs"
-"""What a model's programs are made of: what it likes; dense parts and sparse ones; or one of each,
-of which only the sign is paid."""
+"""The structure of a model's programs: free; dense and sparse parts; or one of each, of which only
+the sign is paid."""
 MOST_TRAININGS = 100_000
-"""Of one reward on fresh seeds: more never end."""
+"""Training runs of one reward on fresh seeds; more would never end."""
 LARGEST_ROUND = 1e15
-"""Below it, a number with an exponent is exactly the one that was written."""
+"""Below it, floating point holds every whole number exactly."""
 
 
 def whole_number(text: str) -> int:
     """A whole number as people write it: 300000, 300_000 or 3e5.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a whole number.
     """
     try:
         return int(text)
@@ -29,10 +29,10 @@ def whole_number(text: str) -> int:
 
 
 def require_device_name(name: str) -> None:
-    """Refuse what is not the name of a device, there or not.
+    """Refuse what is not the name of a device; whether the device exists is not checked.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is no name of a device.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name):
         raise UsageError(f"There is no device {name!r}.", "Use auto, cpu, cuda or cuda:N.")

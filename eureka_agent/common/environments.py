@@ -19,14 +19,14 @@ from eureka_agent.common.paths import command, data_folder, expanded
 ENTRY_POINTS = "eureka_agent.environments"
 PATH_LIST = "EUREKA_ENVS"
 GYMNASIUM = "gymnasium:"
-"""What the name of an environment begins with that is one of Gymnasium's."""
+"""Prefix of the names of Gymnasium's environments."""
 CODE = "env.py"
 LEAST_WORD = 4
 """Letters of a word by which a sentence names an environment."""
 
 
 def environment_folder(name: str) -> Path:
-    """The folder of the environment called `name`, or that path itself; nothing is loaded.
+    """The folder of an environment, by its name or path; nothing is loaded.
 
     Raises:
         UsageError: there is no environment of that name.
@@ -55,7 +55,7 @@ def environment_folder(name: str) -> Path:
 
 
 def require_environment(source: str) -> None:
-    """Refuse a name that no environment has, without loading any.
+    """Refuse the name of an environment that does not exist, without loading any.
 
     Raises:
         UsageError: there is no environment of that name.
@@ -82,7 +82,7 @@ def search_path() -> list[Path]:
 
 
 def _environment_at(path: Path) -> Path:
-    """The folder that a path means, which may name the code in it.
+    """The folder of an environment, by its own path or that of its code.
 
     Raises:
         UsageError: it holds no environment.
@@ -98,7 +98,7 @@ def _environment_at(path: Path) -> Path:
 
 
 def _sentence(text: str, known: Iterable[str]) -> tuple[str, str]:
-    """Message and remedy for a task in words where the name of an environment belongs."""
+    """Message and remedy for a task in words in place of an environment's name."""
     words = set(re.findall(r"\w+", text.lower()))
     parts = {name: set(name.lower().split("_")) for name in sorted(known)}
     telling = {word for word in words if len(word) >= LEAST_WORD}
@@ -118,7 +118,7 @@ def _listed() -> str:
 
 
 def _folders() -> Iterator[tuple[str, Path]]:
-    """All (name, folder) pairs; where a name occurs twice, the first counts."""
+    """All (name, folder) pairs; the first of equal names counts."""
     for root in [data_folder("envs"), *search_path()]:
         if root.is_dir():
             for path in sorted(root.iterdir()):
@@ -129,7 +129,7 @@ def _folders() -> Iterator[tuple[str, Path]]:
 
 
 def _entry_folder(entry: importlib.metadata.EntryPoint) -> Path:
-    """Where an installed environment lies; a path that says what is missing if it is broken."""
+    """The folder of an installed environment; if it is broken, a path with the missing name."""
     name = entry.value.partition(":")[0]
     try:
         with redirect_stdout(sys.stderr):  # finding a module imports the packages above it

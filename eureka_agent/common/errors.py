@@ -20,13 +20,13 @@ class EurekaError(Exception):
 
 
 class UsageError(EurekaError):
-    """Raised when a command or a function was asked for something that cannot be done as asked."""
+    """Raised when a command or a function cannot do what was asked."""
 
     exit_code = 2
 
 
 class EnvironmentFailed(EurekaError):
-    """Raised when the code of an environment fails; no reward program has any part in it."""
+    """Raised when the code of an environment fails, independent of any reward program."""
 
 
 class MissingError(EurekaError):
@@ -36,11 +36,10 @@ class MissingError(EurekaError):
 
 
 def describe(error: BaseException) -> str:
-    """The type and the text of an error, such as "KeyError: 'x'", whatever the error is.
+    """The type and the text of an error, such as "KeyError: 'x'".
 
-    An error holds the values of the code that raised it, and these may have no text: a tuple that
-    nests too deeply, an integer of too many digits. Whoever catches errors of code that it does not
-    trust takes their text from here.
+    Use it for errors of untrusted code: they hold values of that code, and making a text of these
+    may fail, as for a tuple that nests too deeply or an integer of too many digits.
     """
     name = type(error).__name__
     try:
@@ -51,4 +50,4 @@ def describe(error: BaseException) -> str:
 
 
 class StorageError(EurekaError):
-    """Raised when a disk or a folder refuses what has to be written to it, or read from it."""
+    """Raised when a disk or a folder refuses a read or a write."""

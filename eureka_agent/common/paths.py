@@ -1,4 +1,4 @@
-"""Paths: where the program's data lies, what a typed path means, and how people read one."""
+"""Paths: the program's data, paths as typed, and paths as shown to people."""
 
 import os
 import re
@@ -35,7 +35,7 @@ def expanded(text: str | Path) -> Path:
 
 
 def shorten_paths(text: str | Path) -> str:
-    """A path, or a text with paths in it, in which those below the working folder begin there."""
+    """A text in which paths below the working folder become relative to it."""
     try:
         here = os.getcwd()
     except OSError:  # it was removed
@@ -46,7 +46,7 @@ def shorten_paths(text: str | Path) -> str:
 
 
 def command(*words: str | Path) -> str:
-    """A command line to copy, whatever stands in its words."""
+    """A command line to copy, with its words quoted."""
     return shlex.join(["eureka-agent", *map(shorten_paths, words)])
 
 
@@ -55,10 +55,10 @@ Frame = tuple[str, int, str]
 
 
 def user_frame(frames: Iterable[Frame]) -> Frame | None:
-    """The first of some frames that says most to whoever wrote the code that failed.
+    """The frame that helps the author of failed code most.
 
-    That is a file of the user's; else one of an installed package. It is never Python's own, this
-    program's or Gymnasium's.
+    It is the innermost one in a file of the user's; otherwise in an installed package. It is never
+    in Python's own files, this program's or Gymnasium's.
 
     Args:
         frames: of one stack, innermost first.

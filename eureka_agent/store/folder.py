@@ -248,7 +248,7 @@ class _Beginning:
 
 
 def _created(folder: Path) -> float:
-    """When the run began, in unix seconds; for an unreadable one, when it was last written."""
+    """When the run began, in unix seconds; if it is unreadable, when it was last written."""
     try:
         with closing(Database(folder / DATABASE, read_only=True)) as database:
             return database.select(_Beginning, "SELECT created FROM run LIMIT 1")[0].created

@@ -13,32 +13,19 @@ def _one_of(column: str, values: tuple[str, ...]) -> str:
 
 _EXCHANGES = """
 CREATE TABLE exchanges (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    time REAL NOT NULL,
-    role TEXT NOT NULL,
-    generation INTEGER NOT NULL,
-    slot INTEGER NOT NULL,
-    attempt INTEGER NOT NULL,
-    model TEXT NOT NULL,
-    messages TEXT NOT NULL,
-    reply TEXT NOT NULL,
-    reasoning TEXT NOT NULL,
-    finish_reason TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL,
-    estimated INTEGER NOT NULL,
-    cost REAL,
-    seconds REAL NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, role TEXT NOT NULL,
+    generation INTEGER NOT NULL, slot INTEGER NOT NULL, attempt INTEGER NOT NULL,
+    model TEXT NOT NULL, messages TEXT NOT NULL, reply TEXT NOT NULL, reasoning TEXT NOT NULL,
+    finish_reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+    estimated INTEGER NOT NULL, cost REAL, seconds REAL NOT NULL,
     UNIQUE (role, generation, slot, attempt)
 );
 """
 
 _CONVERSATIONS = f"""
 CREATE TABLE drafts (
-    candidate_id INTEGER NOT NULL REFERENCES candidates (id),
-    attempt INTEGER NOT NULL,
-    text TEXT NOT NULL,
-    verdict TEXT NOT NULL,
+    candidate_id INTEGER NOT NULL REFERENCES candidates (id), attempt INTEGER NOT NULL,
+    text TEXT NOT NULL, verdict TEXT NOT NULL,
     PRIMARY KEY (candidate_id, attempt)
 );
 {_EXCHANGES}
@@ -46,12 +33,8 @@ CREATE TABLE drafts (
 
 _INSIGHTS = """
 CREATE TABLE insights (
-    generation INTEGER PRIMARY KEY,
-    distances TEXT NOT NULL,
-    matrix TEXT NOT NULL,
-    peers TEXT NOT NULL,
-    alarms TEXT NOT NULL,
-    said TEXT NOT NULL
+    generation INTEGER PRIMARY KEY, distances TEXT NOT NULL, matrix TEXT NOT NULL,
+    peers TEXT NOT NULL, alarms TEXT NOT NULL, said TEXT NOT NULL
 );
 """
 
@@ -60,9 +43,7 @@ _ANALYSES = """
 ALTER TABLE insights ADD COLUMN reviews TEXT NOT NULL DEFAULT '{}';
 CREATE TABLE analyses (
     candidate_id INTEGER PRIMARY KEY REFERENCES candidates (id),
-    failures TEXT NOT NULL,
-    lens TEXT NOT NULL,
-    opinion TEXT NOT NULL
+    failures TEXT NOT NULL, lens TEXT NOT NULL, opinion TEXT NOT NULL
 );
 """
 
@@ -82,42 +63,23 @@ ALTER TABLE candidates ADD COLUMN reflections TEXT NOT NULL DEFAULT '{}';
 SCHEMA = f"""
 CREATE TABLE run (
     id INTEGER PRIMARY KEY CHECK (id = 1),
-    environment TEXT NOT NULL,
-    environment_source TEXT NOT NULL,
-    goal TEXT NOT NULL,
+    environment TEXT NOT NULL, environment_source TEXT NOT NULL, goal TEXT NOT NULL,
     status TEXT NOT NULL {_one_of("status", RUN_STATUSES)},
-    created REAL NOT NULL,
-    updated REAL NOT NULL,
-    seed INTEGER NOT NULL,
-    config TEXT NOT NULL,
-    sandbox TEXT NOT NULL DEFAULT '',
-    wall_seconds REAL NOT NULL DEFAULT 0,
-    env_steps INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL, updated REAL NOT NULL,
+    seed INTEGER NOT NULL, config TEXT NOT NULL, sandbox TEXT NOT NULL DEFAULT '',
+    wall_seconds REAL NOT NULL DEFAULT 0, env_steps INTEGER NOT NULL DEFAULT 0,
     train_seconds REAL NOT NULL DEFAULT 0,
     best_candidate INTEGER REFERENCES candidates (id),
-    phase TEXT NOT NULL DEFAULT '',
-    failure TEXT
+    phase TEXT NOT NULL DEFAULT '', failure TEXT
 );
 CREATE TABLE candidates (
-    id INTEGER PRIMARY KEY,
-    generation INTEGER NOT NULL,
-    slot INTEGER NOT NULL,
-    parents TEXT NOT NULL,
-    designer TEXT NOT NULL,
-    text TEXT NOT NULL,
-    thought TEXT NOT NULL,
-    note TEXT NOT NULL,
-    lesson TEXT NOT NULL DEFAULT '',
-    reflection TEXT NOT NULL DEFAULT '',
+    id INTEGER PRIMARY KEY, generation INTEGER NOT NULL, slot INTEGER NOT NULL,
+    parents TEXT NOT NULL, designer TEXT NOT NULL, text TEXT NOT NULL, thought TEXT NOT NULL,
+    note TEXT NOT NULL, lesson TEXT NOT NULL DEFAULT '', reflection TEXT NOT NULL DEFAULT '',
     state TEXT NOT NULL DEFAULT 'proposed' {_one_of("state", CANDIDATE_STATES)},
     verdict TEXT NOT NULL DEFAULT '[]',
-    fitness REAL,
-    own_return REAL,
-    checkpoint_step INTEGER,
-    failure TEXT,
-    created REAL NOT NULL,
-    finished REAL,
-    twin INTEGER,
+    fitness REAL, own_return REAL, checkpoint_step INTEGER, failure TEXT,
+    created REAL NOT NULL, finished REAL, twin INTEGER,
     UNIQUE (generation, slot)
 );
 CREATE TABLE trainings (
@@ -126,14 +88,9 @@ CREATE TABLE trainings (
     candidate_id INTEGER REFERENCES candidates (id),
     seed INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'waiting' {_one_of("state", TRAINING_STATES)},
-    steps_done INTEGER NOT NULL DEFAULT 0,
-    steps_total INTEGER NOT NULL,
-    ranking_fitness REAL,
-    reporting_fitness REAL,
-    own_return REAL,
-    checkpoint_step INTEGER,
-    reproduced INTEGER,
-    failure TEXT
+    steps_done INTEGER NOT NULL DEFAULT 0, steps_total INTEGER NOT NULL,
+    ranking_fitness REAL, reporting_fitness REAL, own_return REAL, checkpoint_step INTEGER,
+    reproduced INTEGER, failure TEXT
 );
 -- NULLs are distinct to UNIQUE, so the baselines, which have no candidate, count as candidate 0.
 CREATE UNIQUE INDEX one_training ON trainings (role, ifnull(candidate_id, 0), seed);
@@ -142,18 +99,13 @@ CREATE TABLE evaluations (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     training_id INTEGER NOT NULL REFERENCES trainings (id) ON DELETE CASCADE,
     step INTEGER NOT NULL,
-    fitness REAL,
-    own_return REAL,
-    episode_length REAL,
-    ended_early REAL,
-    components TEXT NOT NULL,
-    diagnostics TEXT NOT NULL,
+    fitness REAL, own_return REAL, episode_length REAL, ended_early REAL,
+    components TEXT NOT NULL, diagnostics TEXT NOT NULL,
     UNIQUE (training_id, step)
 );
 CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    time REAL NOT NULL,
-    kind TEXT NOT NULL,
+    time REAL NOT NULL, kind TEXT NOT NULL,
     candidate_id INTEGER REFERENCES candidates (id),
     text TEXT NOT NULL
 );

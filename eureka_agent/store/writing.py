@@ -311,27 +311,15 @@ class Run(RunReader):
             parts = others | ({part: text} if text else {})
             database.update("candidates", candidate, reflections=parts)
 
-    def set_result(
-        self,
-        candidate: int,
-        *,
-        fitness: float | None,
-        own_return: float,
-        checkpoint_step: int,
-        progress: float | None = None,
-    ) -> None:
-        """Record the results of a finished candidate: of its selected checkpoint, ranking pool."""
-        self._update(
-            "candidates",
-            candidate,
-            state="finished",
-            fitness=fitness,
-            own_return=own_return,
-            checkpoint_step=checkpoint_step,
-            progress=progress,
-            failure=None,
-            finished=time.time(),
-        )
+    def set_result(self, candidate: int, **results: float | None) -> None:
+        """Record the results of a finished candidate: of its selected checkpoint, ranking pool.
+
+        Args:
+            candidate: its number.
+            **results: `fitness`, `own_return`, `checkpoint_step`, `progress` of `CandidateRow`.
+        """
+        over = {"state": "finished", "failure": None, "finished": time.time()}
+        self._update("candidates", candidate, **{"progress": None} | results | over)
 
     def set_failure(self, candidate: int, failure: str) -> None:
         """Record why a candidate failed."""
@@ -397,26 +385,16 @@ class Run(RunReader):
             for training, steps in steps_done.items():
                 database.update("trainings", training, steps_done=steps)
 
-    def finish_training(
-        self,
-        training: int,
-        *,
-        ranking_fitness: float | None,
-        own_return: float | None,
-        checkpoint_step: int | None,
-        progress: float | None = None,
-    ) -> None:
-        """Record a finished training run and its selected checkpoint."""
-        self._update(
-            "trainings",
-            training,
-            state="finished",
-            ranking_fitness=ranking_fitness,
-            own_return=own_return,
-            checkpoint_step=checkpoint_step,
-            progress=progress,
-            failure=None,
-        )
+    def finish_training(self, training: int, **results: float | None) -> None:
+        """Record a finished training run and its selected checkpoint.
+
+        Args:
+            training: its number.
+            **results: `ranking_fitness`, `own_return`, `checkpoint_step` and `progress` of
+                `TrainingRow`.
+        """
+        over = {"state": "finished", "failure": None}
+        self._update("trainings", training, **{"progress": None} | results | over)
 
     def fail_training(self, training: int, failure: str) -> None:
         """Record why a training run failed."""

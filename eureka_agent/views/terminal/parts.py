@@ -1,7 +1,6 @@
-"""What the terminal views are put together from.
+"""Parts of the terminal views.
 
-Everything that a program or a traceback wrote passes through `clean` into `Text`, which knows no
-markup.
+Foreign text passes through `terminal_text` into rich's `Text`, which knows no markup.
 """
 
 import os
@@ -38,7 +37,7 @@ RUN_STYLES = {"running": "cyan", "finished": "green", "interrupted": "yellow", "
 
 
 def open_console(*, color: bool = True) -> Console:
-    """The console for standard output, which no character and no odd encoding can break."""
+    """The console for standard output; no character and no encoding can break it."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     sized = sys.stdout.isatty() or "COLUMNS" in os.environ
@@ -52,10 +51,10 @@ def open_console(*, color: bool = True) -> Console:
 
 @contextmanager
 def share_bar(what: str) -> Iterator[Callable[[float], None]]:
-    """A bar on stderr for what takes long, lines at each quarter where that is no terminal.
+    """A progress bar on stderr; a line at each quarter if that is no terminal.
 
     Yields:
-        What takes the share that is done, from 0 to 1.
+        A function to call with the fraction that is done, from 0 to 1.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -77,10 +76,10 @@ def share_bar(what: str) -> Iterator[Callable[[float], None]]:
 
 
 def verdict(findings: Sequence[Document], text: str = "") -> RenderableType:
-    """What the critic found, each finding with its hint.
+    """The critic's findings, each with its hint.
 
     Args:
-        findings: `Finding.as_dict` of each; they may be a child's words.
+        findings: `Finding.as_dict` of each, from an untrusted process.
         text: the program; each finding then shows its line.
     """
     source = text.split("\n")
@@ -136,7 +135,7 @@ def status_text(status: str) -> Text:
 
 
 def foreign(text: str) -> Text:
-    """Text of strangers on one line, which gives way where there is no room."""
+    """Foreign text on one line, cut if there is no room."""
     return Text(terminal_line(text), no_wrap=True, overflow="ellipsis")
 
 
@@ -146,7 +145,7 @@ def path_text(path: str) -> Text:
 
 
 def flow(pieces: Sequence[Text], width: int) -> Text:
-    """Pieces side by side, none of them broken, on as many lines of `width` as they need."""
+    """Pieces side by side, none of them broken, on as many lines of `width` columns as needed."""
     gap = "  " if sum(len(piece) + 2 for piece in pieces) - 2 <= width else " "
     text, room = Text(), 0
     for piece in pieces:
