@@ -77,3 +77,14 @@ def test_an_installed_wheel_finds_its_environments_from_any_directory(
         str(data / "envs" / "cartpole"),
         str(data / "prompts"),
     ]
+
+
+def test_an_installed_wheel_writes_a_new_environment(site: Path, tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from eureka_agent.env_tools.scaffold.create import new_environment\n"
+        "new = new_environment('mine', Path())\n"
+        "print(*sorted(path.name for path in new.folder.iterdir()), sep='\\n')"
+    )
+    written = ["README.md", "env.py", "fitness.py", "human_reward.py", "scene.xml"]
+    assert run_installed(site, tmp_path, code) == written

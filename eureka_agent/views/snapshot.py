@@ -401,6 +401,16 @@ class CandidateSnapshot:
     folder: Path
     videos: list[Path]
 
+    @property
+    def new_messages(self) -> list[list[dict[str, str]]]:
+        """The messages of each exchange that are new in it: a repair repeats the conversation."""
+        found, seen = [], 0
+        for exchange in self.exchanges:
+            found.append(exchange.messages[seen if exchange.role == "repair" else 0 :])
+            if exchange.role == "designer":
+                seen = len(exchange.messages) + 1  # with these and an answer each repair begins
+        return found
+
 
 def candidate_snapshot(run: RunSnapshot, number: int) -> CandidateSnapshot:
     """A candidate at the moment of `run`.

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from eureka_agent.env_tools.checks import under_test
-from eureka_agent.env_tools.checks.runner import CHECKS, check_environment
-from eureka_agent.env_tools.checks.under_test import CheckFinding
+from eureka_agent.env_tools.checks.runner import CHECKS, check_environment, run_check
+from eureka_agent.env_tools.checks.under_test import CheckFinding, EnvironmentUnderTest
 from eureka_agent.env_tools.scaffold.create import new_environment
 
 STEPS = 60
@@ -33,8 +33,9 @@ def folder(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "crawler"))
 
 
-def failures(folder: Path) -> list[CheckFinding]:
-    return [f for f in check_environment(folder, STEPS) if f.outcome == "failed"]
+def findings_of(check: str, folder: Path) -> list[CheckFinding]:
+    """What one check finds, without the others."""
+    return run_check(check, CHECKS[check], EnvironmentUnderTest(folder, STEPS, False))
 
 
 def edit(folder: Path, file: str, old: str, new: str) -> None:
@@ -44,12 +45,12 @@ def edit(folder: Path, file: str, old: str, new: str) -> None:
     (folder / file).write_text(text.replace(old, new, 1))
 
 
-def test_what_its_author_has_still_to_write_is_named_file_by_file(folder: Path) -> None:
-    notes = [f.message for f in check_environment(folder, STEPS) if "CHANGE" in f.message]
+def test_placeholders_are_named_file_by_file(folder: Path) -> None:
     files = {"README.md", "env.py", "fitness.py", "human_reward.py"}
+    notes = [f.message for f in findings_of("words", folder) if "CHANGE" in f.message]
     assert {message.split()[0] for message in notes} == files
     edit(folder, "fitness.py", "CHANGE: a placeholder, t", "T")
-    notes = [f.message for f in check_environment(folder, STEPS) if "CHANGE" in f.message]
+    notes = [f.message for f in findings_of("words", folder) if "CHANGE" in f.message]
     assert {message.split()[0] for message in notes} == files - {"fitness.py"}
 
 
@@ -82,7 +83,7 @@ CASES: dict[str, tuple[str, str, str, str, str, str]] = {
         *("env.py", "state.qvel[:, 0:3]", "state.qvel[:, 0:3].double()", "signals"),
         *("float64", r"\.float\(\)"),
     ),
-    "a unit nobody knows": ("env.py", '"m/s"', '"meters"', "signals", "'meters'", "SI"),
+    "an unknown unit": ("env.py", '"m/s"', '"meters"', "signals", "'meters'", "SI"),
     "a signal that programs cannot name": (
         *("env.py", "def trunk_velocity", "def prev_velocity", "signals", "cannot be", "prev_"),
     ),
@@ -173,15 +174,27 @@ CASES: dict[str, tuple[str, str, str, str, str, str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_broken_is_named_with_what_to_write(folder: Path, case: str) -> None:
+def test_a_broken_part_is_named_with_what_to_write(folder: Path, case: str) -> None:
     file, old, new, check, message, hint = CASES[case]
     edit(folder, file, old, new)
-    found = failures(folder)
-    named = [f for f in found if f.check == check]
-    assert any(re.search(message, f.message) and re.search(hint, f.hint) for f in named), found
+    found = [f for f in findings_of(check, folder) if f.outcome == "failed"]
+    assert any(re.search(message, f.message) and re.search(hint, f.hint) for f in found), found
 
 
-def test_a_check_of_slow_physics_is_cut_and_says_so(
+def test_nothing_is_checked_further_where_an_environment_cannot_be_loaded(folder: Path) -> None:
+    edit(folder, "env.py", "    substeps", "    1 / 0\n    s")
+    (finding,) = check_environment(folder, STEPS)
+    assert (finding.check, finding.outcome) == ("loading", "failed")
+
+
+def test_what_breaks_several_checks_is_said_once(folder: Path) -> None:
+    (folder / "fitness.py").write_text("def fitness(:")  # two checks read it
+    broken = [f for f in check_environment(folder, 10) if f.outcome == "failed"]
+    assert len({f.message for f in broken}) == len(broken)
+    assert [f.check for f in broken] == ["fitness"]
+
+
+def test_the_recording_of_slow_physics_is_cut_and_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(under_test, "RECORDING_S", 0.0)

@@ -8,32 +8,36 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from eureka_agent.cli import app
+from eureka_agent.common.errors import UsageError
+from eureka_agent.env_tools.scaffold.create import new_environment
 
 FINDING_KEYS = {"check", "outcome", "message", "hint"}
 
 
-def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "eureka_agent", *words]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, stdin=subprocess.DEVNULL
+def test_a_new_environment_is_written_without_questions_and_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [sys.executable, "-m", "eureka_agent", "new-env", "mine"]
+    made = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, stdin=subprocess.DEVNULL
     )
-
-
-def test_a_new_environment_is_written_without_questions_and_passes(tmp_path: Path) -> None:
-    made = run("new-env", "mine", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert "eureka-agent check-env ./mine" in made.stdout
-    checked = run("check-env", "./mine", "--steps", "50", cwd=tmp_path)
-    assert checked.returncode == 0, checked.stdout
+    monkeypatch.chdir(tmp_path)
+    checked = CliRunner().invoke(app, ["check-env", "./mine", "--steps", "50"])
+    assert checked.exit_code == 0, checked.stdout
     assert "Passed, but the task is a placeholder: write the task, fitness" in checked.stdout
 
 
 def test_a_broken_environment_is_a_stable_document_and_exit_code_1(tmp_path: Path) -> None:
-    run("new-env", "mine", cwd=tmp_path)
-    (tmp_path / "mine" / "fitness.py").write_text("print('noise')\ndef fitness(:\n")
-    done = run("check-env", "./mine", "--steps", "50", "--json", cwd=tmp_path)
+    folder = new_environment("mine", tmp_path).folder
+    (folder / "fitness.py").write_text("print('noise')\ndef fitness(:\n")
+    done = CliRunner().invoke(app, ["check-env", str(folder), "--steps", "50", "--json"])
     (entry,) = json.loads(done.stdout)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert entry.keys() >= {"name", "path", "passed", "findings"}
     assert not entry["passed"]
     assert entry["placeholders"] == ["task", "human reward"]
@@ -55,15 +59,15 @@ def test_a_broken_environment_is_a_stable_document_and_exit_code_1(tmp_path: Pat
         (("new-env", "other", "--model", "gone.xml"), "gone.xml"),
     ],
 )
-def test_wrong_use_gets_a_sentence_and_exit_code_2(
-    tmp_path: Path, words: tuple[str, ...], said: str
+def test_wrong_use_is_a_usage_error_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
 ) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "env.py").write_text("")
-    done = run(*words, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    error = CliRunner().invoke(app, words).exception
+    assert isinstance(error, UsageError)  # `main` prints it and exits with 2
+    assert said in f"{error.message} {error.remedy}"
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 

@@ -61,7 +61,7 @@ def test_each_control_is_a_column_with_a_name_a_range_and_a_meaning(
     assert len(written["control_low"]) == len(COLUMNS)
 
 
-def test_ranges_that_were_missing_are_said_by_input(made: NewEnvironment) -> None:
+def test_missing_ranges_are_reported_by_input(made: NewEnvironment) -> None:
     said = "\n".join(made.changes)
     assert "'servo' had no control range for pos and got -2 to 2" in said
     assert "'servo' had no control range for vel" not in said
@@ -90,7 +90,7 @@ def test_a_missing_range_is_reported_by_the_name_of_its_input(
 
 
 @pytest.mark.long
-def test_the_gpu_simulator_says_what_it_lacks(environment: Environment) -> None:
+def test_the_gpu_simulator_refuses_what_it_cannot_simulate(environment: Environment) -> None:
     pytest.importorskip("mujoco_warp")
     with pytest.raises(UsageError, match=r"cannot simulate this model.*--device cpu"):
         make_simulator(environment.model, 1, CPU, backend="warp")

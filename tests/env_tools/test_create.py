@@ -114,7 +114,7 @@ def test_a_new_environment_passes_the_check_and_trains(
     train_a_little(folder)
 
 
-def test_a_new_environment_says_what_is_in_the_model(models: Path, tmp_path: Path) -> None:
+def test_parts_of_a_model_become_signals(models: Path, tmp_path: Path) -> None:
     folder = new_environment("mine", tmp_path / "envs", models / "ball.xml").folder
     names = {signal.name for signal in find_environment(str(folder)).signals_described}
     assert {"body_1_position", "body_1_up", "neck_rotation", "toy_velocity"} <= names
@@ -122,9 +122,7 @@ def test_a_new_environment_says_what_is_in_the_model(models: Path, tmp_path: Pat
     assert {"sensor_0_sensor", "sensor_1_sensor", "sensor_2_sensor"} <= names
 
 
-def test_a_sensor_says_what_it_sits_on_and_along_whose_axes_it_sees(
-    models: Path, tmp_path: Path
-) -> None:
+def test_a_sensor_signal_names_its_part_and_its_frame(models: Path, tmp_path: Path) -> None:
     folder = new_environment("mine", tmp_path / "envs", models / "ball.xml").folder
     said = {s.name: s for s in find_environment(str(folder)).signals_described}
     meanings = [said[f"sensor_{i}_sensor"].meaning for i in range(4)]
@@ -135,13 +133,13 @@ def test_a_sensor_says_what_it_sits_on_and_along_whose_axes_it_sees(
     assert said["sensor_3_sensor"].axes == ("x", "y", "z")
 
 
-def test_a_slide_says_where_its_zero_is(models: Path, tmp_path: Path) -> None:
+def test_a_slide_signal_says_where_zero_is(models: Path, tmp_path: Path) -> None:
     folder = new_environment("mine", tmp_path / "envs", models / "arm.xml").folder
     said = {s.name: s.meaning for s in find_environment(str(folder)).signals_described}
     assert said["rail_position"].endswith("; 0 in the pose of the model file")
 
 
-def test_what_was_added_to_a_model_is_said(models: Path, tmp_path: Path) -> None:
+def test_additions_to_a_model_are_listed(models: Path, tmp_path: Path) -> None:
     new = new_environment("mine", tmp_path / "envs", models / "arm.xml")
     said = "\n".join(new.changes)
     assert "'rail' had no control range and got -0.5 to 0.5" in said
@@ -169,7 +167,7 @@ def test_a_model_that_needs_nothing_is_copied_as_it_is(tmp_path: Path) -> None:
     assert "<!--" in (second / "scene.xml").read_text()
 
 
-def test_nothing_tells_a_designer_of_fitness_or_reward(tmp_path: Path) -> None:
+def test_env_py_does_not_mention_fitness_or_reward(tmp_path: Path) -> None:
     source = (new_environment("mine", tmp_path).folder / "env.py").read_text()
     assert "fitness" not in source
     assert "reward" not in source
@@ -189,7 +187,7 @@ def test_nothing_tells_a_designer_of_fitness_or_reward(tmp_path: Path) -> None:
         ("mine", "meshless.xml", "cannot use"),
     ],
 )
-def test_what_cannot_be_made_is_refused_and_nothing_is_written(
+def test_unusable_names_and_models_are_refused_and_nothing_is_written(
     models: Path, tmp_path: Path, name: str, model: str | None, problem: str
 ) -> None:
     (models / "broken.xml").write_text("<mujoco><worldbody><body></worldbody></mujoco>")

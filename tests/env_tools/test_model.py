@@ -89,7 +89,7 @@ def test_a_model_of_attached_parts_is_copied_with_all_its_files(
     assert str(tmp_path) not in (folder / "scene.xml").read_text()
 
 
-def test_a_model_that_is_only_attached_comes_along(parts: Path, tmp_path: Path) -> None:
+def test_an_attached_model_without_a_body_is_copied(parts: Path, tmp_path: Path) -> None:
     (parts / "alone.xml").write_text(
         '<mujoco><asset><model name="a" file="left/left.xml"/></asset><worldbody>'
         '<attach model="a" prefix="a_"/></worldbody></mujoco>'
@@ -149,9 +149,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_file_that_will_not_do_is_refused_with_a_cure(
-    parts: Path, tmp_path: Path, name: str
-) -> None:
+def test_an_unusable_file_is_refused_with_a_remedy(parts: Path, tmp_path: Path, name: str) -> None:
     content, problem, cure = REFUSED[name]
     (parts / name).write_bytes(content)
     (parts / "shape.dae").write_text("<COLLADA/>")
@@ -167,7 +165,7 @@ def test_a_folder_is_no_model_and_one_in_it_is_named(parts: Path, tmp_path: Path
         new_environment("mine", tmp_path, parts / "left")
 
 
-def test_the_cures_for_a_urdf_work(parts: Path, tmp_path: Path) -> None:
+def test_the_remedies_for_a_urdf_work(parts: Path, tmp_path: Path) -> None:
     rule = '<mujoco><compiler meshdir="left/meshes" strippath="true"/></mujoco></robot>'
     shape = '<mesh filename="package://a/x.obj"/>'
     (parts / "r.urdf").write_text(URDF.format(shape=shape).replace("</robot>", rule))

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from eureka_agent.cli.check_env import created
+from eureka_agent.env_tools.scaffold import quoting
 from eureka_agent.env_tools.scaffold.create import NewEnvironment, new_environment
 from eureka_agent.env_tools.scaffold.quoting import (
     code_span,
@@ -78,7 +79,7 @@ def test_a_name_never_runs_and_never_breaks_a_file(
     assert all(text.isprintable() for text in described)
 
 
-def test_names_that_cannot_be_told_apart_get_signals_of_their_own(tmp_path: Path) -> None:
+def test_names_with_the_same_identifier_get_different_signals(tmp_path: Path) -> None:
     names = (*NONLATIN, "joint-1", "Joint_1")
     new, environment = made(tmp_path, robot(names))
     signals = {signal.name for signal in environment.signals_described}
@@ -92,20 +93,29 @@ def test_names_that_cannot_be_told_apart_get_signals_of_their_own(tmp_path: Path
     assert all(any(name in axis for axis in axes) for name in names)  # joints share one signal
 
 
-def test_a_task_is_text_whatever_it_says(tmp_path: Path) -> None:
+def test_a_task_stays_text_whatever_it_contains(tmp_path: Path) -> None:
     task = 'Say "hi" \\ {x} """\nimport os\n# <b>[red]`y`'
     folder = new_environment("mine", tmp_path, task=task).folder
     assert find_environment(str(folder)).task == " ".join(task.split())
     assert "\\<b\\>\\[red\\]\\`y\\`" in (folder / "README.md").read_text()
 
 
-def test_what_new_env_says_holds_no_terminal_sequence() -> None:
+def test_the_output_of_new_env_holds_no_terminal_sequence() -> None:
     new = NewEnvironment(Path("a\x1b[31m"), 1, "[red]x\x9b31m", ("\u202e",), ("\x07",))
     printed = io.StringIO()
     Console(file=printed, force_terminal=True, width=200).print(created(new))
     assert "[red]x" in printed.getvalue()
     for sequence in ("\x9b", "\u202e", "\x07", "\x1b[31m"):
         assert sequence not in printed.getvalue()
+
+
+def test_a_template_writes_no_string_that_was_not_quoted() -> None:
+    with pytest.raises(TypeError, match="without a filter"):
+        quoting._TEMPLATES.from_string("x = {{ name }}").render(name="open('ran')")
+    quoted = quoting._TEMPLATES.from_string("x = {{ name | literal }}, {{ 2 }}").render(
+        name='"<b>"'
+    )
+    assert quoted == 'x = "\\"<b>\\"", 2'
 
 
 def test_quoting_gives_back_what_it_was_given() -> None:
@@ -122,7 +132,7 @@ def test_quoting_gives_back_what_it_was_given() -> None:
 
 def test_a_signal_never_takes_a_name_that_means_something_else() -> None:
     def text(kind: str, part: str, quantity: str) -> SignalSource:
-        return SignalSource(quantity, "1", "other", None, (), "", ("x",), (kind, part))
+        return SignalSource(quantity, "1", "other", (), "", ("x",), (kind, part))
 
     found = [text("joint", "control", "step"), text("body", "a", "x"), text("site", "a", "x")]
     found += [text("joint", "a_2", "x"), text("joint", "A_2", "x"), text("joint", "a-2", "x")]

@@ -86,7 +86,7 @@ def test_every_part_has_a_signal_or_is_named(tmp_path: Path) -> None:
     assert [finding.message for finding in said if finding.outcome != "ok"] == []
 
 
-def test_tendons_say_what_their_sensors_say(tmp_path: Path) -> None:
+def test_tendon_signals_agree_with_tendon_sensors(tmp_path: Path) -> None:
     _, environment = made(tmp_path, "")
     worlds = MujocoWorlds(environment, 2)
     start_worlds(worlds, slice(0, 2))
@@ -99,7 +99,7 @@ def test_tendons_say_what_their_sensors_say(tmp_path: Path) -> None:
     assert torch.allclose(values["sum_angle"], 2 * values["hinge_angle"], atol=1e-6)
 
 
-def test_what_would_crowd_out_the_rest_is_named_instead(tmp_path: Path) -> None:
+def test_too_many_parts_are_named_instead_of_getting_signals(tmp_path: Path) -> None:
     new, _ = made(tmp_path, SITES + TOYS)
     said = " ".join(new.notes)
     assert (
@@ -112,10 +112,8 @@ def test_what_would_crowd_out_the_rest_is_named_instead(tmp_path: Path) -> None:
     assert all(sentence in written for sentence in new.notes)
 
 
-def test_every_type_of_sensor_has_words() -> None:
+def test_every_type_of_sensor_has_a_unit_and_a_meaning() -> None:
     from eureka_agent.env_tools.scaffold.sensors import _SENSORS
 
-    kinds = {int(kind) for kind in mujoco.mjtSensor.__members__.values()}
-    known = {int(mujoco.mjtSensor.__members__[f"mjSENS_{word}"]) for word in ("USER", "PLUGIN")}
-    known |= {int(mujoco.mjtSensor.mjSENS_TACTILE), int(mujoco.mjtSensor.mjSENS_CONTACT)}
-    assert kinds - known <= set(_SENSORS)
+    types = {name.removeprefix("mjSENS_") for name in mujoco.mjtSensor.__members__}
+    assert types - set(_SENSORS) == {"USER", "PLUGIN", "TACTILE", "CONTACT"}

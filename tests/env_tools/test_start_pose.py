@@ -54,7 +54,7 @@ HAND = model(
 ).replace("<motor", '<general dyntype="filter" dynprm="1" gainprm="10"')
 
 
-def test_all_that_a_keyframe_holds_is_there_at_the_start_of_an_episode(tmp_path: Path) -> None:
+def test_an_episode_starts_with_the_whole_state_of_a_keyframe(tmp_path: Path) -> None:
     new, environment = made(tmp_path, HAND)
     assert environment.keyframe == "home"
     assert troubles(new.folder) == []
@@ -72,7 +72,7 @@ def test_all_that_a_keyframe_holds_is_there_at_the_start_of_an_episode(tmp_path:
         worlds.start(slice(0, 2), torch.arange(2), torch.zeros(2))
 
 
-def test_a_start_that_tears_at_a_constraint_fails_the_check(tmp_path: Path) -> None:
+def test_a_start_that_breaks_a_constraint_fails_the_check(tmp_path: Path) -> None:
     new, _ = made(tmp_path, HAND)
     path = new.folder / "env.py"
     text = path.read_text().replace('    keyframe = "home"\n', "")
@@ -135,7 +135,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("case", STARTS)
-def test_a_new_environment_begins_where_nothing_is_wrong(tmp_path: Path, case: str) -> None:
+def test_a_new_environment_starts_in_a_sound_pose(tmp_path: Path, case: str) -> None:
     bodies, keys, keyframe, reason = STARTS[case]
     new, environment = made(tmp_path, model(bodies, f"<keyframe>{keys}</keyframe>"))
     assert environment.keyframe == keyframe
@@ -143,7 +143,7 @@ def test_a_new_environment_begins_where_nothing_is_wrong(tmp_path: Path, case: s
     assert troubles(new.folder) == []
 
 
-def test_what_overlaps_in_every_pose_is_said(tmp_path: Path) -> None:
+def test_an_overlap_in_every_pose_is_reported(tmp_path: Path) -> None:
     stuck = '<body name="a" pos="0 3 1"><joint name="t" type="slide" range="0 .01"/>'
     new, _ = made(tmp_path, model(f'{stuck}<geom name="in the way" size="2"/></body>'))
     assert "nothing is wrong: 'in the way' and 'rod' overlap" in "\n".join(new.changes)
@@ -199,7 +199,7 @@ DRIVEN = {
 
 
 @pytest.mark.parametrize("how", DRIVEN)
-def test_what_no_action_moves_is_said_with_what_to_add(tmp_path: Path, how: str) -> None:
+def test_parts_that_no_action_moves_are_reported_with_a_remedy(tmp_path: Path, how: str) -> None:
     bodies, rest, said = DRIVEN[how]
     new, environment = made(tmp_path, model(bodies, rest))
     notes = [note for note in new.notes if note.startswith("No act")]
@@ -209,12 +209,12 @@ def test_what_no_action_moves_is_said_with_what_to_add(tmp_path: Path, how: str)
     assert floats or "move freely" not in environment.robot
 
 
-def test_a_hand_on_a_mocap_body_is_not_asked_to_travel(tmp_path: Path) -> None:
+def test_the_task_of_a_hand_on_a_mocap_body_is_not_to_travel(tmp_path: Path) -> None:
     new, _ = made(tmp_path, HAND)
     assert new.task == "Raise the finger as high as possible."
 
 
-def test_the_first_task_is_about_an_end_that_moves(tmp_path: Path) -> None:
+def test_the_placeholder_task_is_about_a_limb_that_moves(tmp_path: Path) -> None:
     turned = """<body name="hub" pos="0 0 1"><joint name="turn" axis="0 1 0"/>
       <geom name="shaft" size=".1"/>
       <body name="cap"><joint name="spin" axis="0 1 0"/><geom name="disc" size=".05"/></body>
@@ -229,7 +229,7 @@ def test_the_first_task_is_about_an_end_that_moves(tmp_path: Path) -> None:
     assert ranges.startswith("The actuators 'turn', 'spin', 'lift' had no control range")
 
 
-def test_what_carries_a_robot_is_not_missed_a_motor(tmp_path: Path) -> None:
+def test_slides_that_carry_a_robot_need_no_motor(tmp_path: Path) -> None:
     walker = """<body name="torso" pos="0 0 1"><joint name="x" type="slide" axis="1 0 0"/>
       <joint name="z" type="slide" axis="0 0 1"/><joint name="tilt" axis="0 1 0"/>
       <geom name="trunk" size=".1"/><body name="leg" pos="0 0 -.3"><joint name="hip" axis="0 1 0"/>
@@ -241,7 +241,7 @@ def test_what_carries_a_robot_is_not_missed_a_motor(tmp_path: Path) -> None:
     assert not [note for note in new.notes if "No actuator moves" in note]
 
 
-def test_the_noise_of_a_reset_tears_no_constraint(tmp_path: Path) -> None:
+def test_the_noise_of_a_reset_breaks_no_constraint(tmp_path: Path) -> None:
     near = """<body name="door" pos="0 0 1"><joint name="swing" type="slide" axis="1 0 0"
       range="-.5 .5"/><geom name="panel" size=".1"/></body>"""
     held = """<equality><joint name="latch" joint1="swing"/></equality>
@@ -251,7 +251,7 @@ def test_the_noise_of_a_reset_tears_no_constraint(tmp_path: Path) -> None:
     assert troubles(new.folder) == []
 
 
-def test_a_constraint_that_holds_nowhere_is_said_with_its_own_cure(tmp_path: Path) -> None:
+def test_a_constraint_that_never_holds_is_reported_with_a_remedy(tmp_path: Path) -> None:
     far = """<body name="guide" mocap="true" pos="5 0 1"/>
       <body name="hand" pos="0 0 1"><freejoint/><geom size=".1"/></body>"""
     held = """<equality><weld name="far" body1="guide" body2="hand" relpose="0 0 0 1 0 0 0"/>

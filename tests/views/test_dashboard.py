@@ -10,6 +10,7 @@ import subprocess
 import sys
 import unicodedata
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from eureka_agent.common.errors import UsageError
 from eureka_agent.store import Run
 from eureka_agent.views.dashboard.app import Dashboard
 from eureka_agent.views.dashboard.launch import chosen, watch_runs
-from eureka_agent.views.dashboard.pages import candidate_pages, generation_pages, run_pages
+from eureka_agent.views.dashboard.pages import candidate_pages, generation, run_pages
 from eureka_agent.views.dashboard.source import Source
 from eureka_agent.views.dashboard.tree import Place, RunTree
 from eureka_agent.views.dashboard.widgets import Page
@@ -172,7 +173,7 @@ def test_a_page_is_chosen_from_the_list_of_a_narrow_terminal(finished: Path) -> 
     drive(look, finished, size=NARROW)
 
 
-def test_search_leaves_what_holds_all_words(finished: Path) -> None:
+def test_search_shows_candidates_with_all_words(finished: Path) -> None:
     async def look(pilot: Pilot[None]) -> None:
         tree = pilot.app.query_one(RunTree)
         await search(pilot, "REJECTED finite")
@@ -322,7 +323,7 @@ def test_every_page_is_drawn_within_the_width_whatever_a_run_holds(
     assert source.overview is not None
     pages = dict(run_pages(source))
     for row in source.overview.generations:
-        pages |= generation_pages(source.overview, row)
+        pages["Generation"] = partial(generation, source.overview, row)
     for row in source.overview.candidates:
         details = source.details(row.id)
         assert details is not None

@@ -10,12 +10,21 @@ from views.synthetic import BASELINES, large_run
 from eureka_agent.store import RewardComparisonRow, RunReader
 from eureka_agent.views.documents import candidate_document, run_document
 from eureka_agent.views.html import figures
-from eureka_agent.views.html.analysis_figures import analysis_plots
-from eureka_agent.views.html.figures import ancestors, best_so_far, children, label, outcome
+from eureka_agent.views.html.analysis_figures import (
+    analysis_plots,
+    failures_figure,
+    profile_figures,
+)
+from eureka_agent.views.html.figures import ancestors, label, outcome
 from eureka_agent.views.snapshot import RunSnapshot
 
 WINNER = 58
 """Of the synthetic run with 64 candidates."""
+GENERATIONS = [
+    {"generation": 0, "failures": {"fell": 0.75, "idle": 0.25}},
+    {"generation": 1, "failures": {}},
+    {"generation": 2, "failures": {"fell": 0.5}},
+]
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +73,11 @@ def test_the_best_so_far_never_falls_and_ends_at_the_winner(document: dict[str, 
 
 
 def test_a_later_generation_that_is_worse_does_not_lower_the_best_so_far() -> None:
-    rows = [{"generation": g, "fitness": f} for g, f in ((1, 1.0), (0, 3.0), (3, 4.0))]
-    assert best_so_far(rows) == ([0, 1, 3], [3.0, 3.0, 4.0])
-    assert best_so_far([]) == ([], [])
+    best = ((0, 3.0), (1, 1.0), (2, None), (3, 4.0))
+    generations = [{"generation": g, "best": b, "mean": b} for g, b in best]
+    document = {"candidates": [], "generations": generations, "best": None}
+    trace = named(figures.generations_figure(document, None), "best so far")
+    assert (trace["x"], trace["y"]) == ([0, 1, 3], [3.0, 3.0, 4.0])
 
 
 def test_the_human_reward_is_a_line_at_its_fitness(document: dict[str, Any]) -> None:
@@ -104,14 +115,10 @@ def test_lineage_joins_every_candidate_to_its_parents(document: dict[str, Any]) 
     assert ancestors({row["id"]: row for row in document["candidates"]}, WINNER) == {10, 26, 42, 58}
 
 
-def test_descent_in_a_circle_or_from_nobody_ends() -> None:
+def test_ancestors_are_found_in_a_circle_and_without_a_candidate() -> None:
     rows = {1: {"parents": (2,)}, 2: {"parents": (1, 9)}}
     assert ancestors(rows, 1) == {1, 2}
     assert ancestors(rows, None) == set()
-    assert children([{"id": 2, "parents": (1,)}, {"id": 3, "parents": (1, 2)}]) == {
-        1: [2, 3],
-        2: [3],
-    }
 
 
 def test_component_and_fitness_curves_hold_the_evaluations(reader: RunReader) -> None:
@@ -136,7 +143,7 @@ def test_a_component_that_appears_late_has_a_gap_before() -> None:
     assert named(figure, "b")["y"] == [None, 3.0]
 
 
-def test_ends_are_counted_by_generation_and_reason(document: dict[str, Any]) -> None:
+def test_outcomes_are_counted_by_generation_and_reason(document: dict[str, Any]) -> None:
     figure = figures.outcomes_figure(document)
     assert {trace["name"]: trace["y"] for trace in figure["data"]} == {
         "trained": [14] * 4,
@@ -145,7 +152,7 @@ def test_ends_are_counted_by_generation_and_reason(document: dict[str, Any]) -> 
     }
 
 
-def test_rare_ends_are_counted_together() -> None:
+def test_rare_outcomes_are_counted_together() -> None:
     reasons = ["frequent", "frequent"] + [f"rare-{i}" for i in range(20)]
     rows = [
         {"generation": 0, "state": "failed", "failure": f"{why}: x", "verdict": []}
@@ -159,7 +166,7 @@ def test_rare_ends_are_counted_together() -> None:
 
 
 @pytest.mark.parametrize("failure", [None, "", "\n"])
-def test_an_end_without_a_reason_is_named_all_the_same(failure: str | None) -> None:
+def test_an_outcome_without_a_reason_still_has_a_name(failure: str | None) -> None:
     row = {"state": "failed", "failure": failure, "verdict": []}
     assert outcome(row) == "failed: no reason named"
 
@@ -188,15 +195,40 @@ def test_the_matrix_and_the_distances_are_drawn_where_the_run_has_them() -> None
         reward_comparison(matrix=matrix, distances=distances, said=["#2 may exploit."])
     )
     assert first.figure["data"][0]["z"] == matrix["z"]
-    assert first.said == ("#2 may exploit.",)
+    assert first.conclusions == ("#2 may exploit.",)
     assert second.figure["data"][0]["z"] == [[0.0, 0.4], [0.4, 0.0], [0.2, None]]
     assert second.figure["data"][0]["y"] == ["#1", "#2", "human reward"]
 
 
-def test_a_run_that_knows_nothing_of_its_rewards_draws_nothing_of_them() -> None:
+def test_without_a_reward_comparison_nothing_is_drawn() -> None:
     assert analysis_plots(None) == []
     assert analysis_plots(reward_comparison()) == []
     assert analysis_plots(reward_comparison(matrix={"programs": [], "policies": [], "z": []})) == []
+
+
+def test_failure_types_are_drawn_by_generation_the_most_frequent_first() -> None:
+    first, second = failures_figure(GENERATIONS)["data"]
+    assert (first["name"], first["x"], first["y"]) == ("fell", [0, 1, 2], [75.0, 0.0, 50.0])
+    assert (second["name"], second["y"]) == ("idle", [25.0, 0.0, 0.0])
+
+
+def test_where_no_failure_is_known_nothing_is_drawn() -> None:
+    assert analysis_plots(None, [{"generation": 0, "failures": {}}]) == []
+    assert [found.key for found in analysis_plots(None, GENERATIONS)] == ["failures"]
+
+
+def test_a_sweep_of_one_is_drawn_as_lines_and_of_two_as_colours(reader: RunReader) -> None:
+    known = reader.analysis(1)
+    assert known is not None
+    drawn = profile_figures(known.lens)
+    assert list(drawn) == ["lens-0", "lens-1", "lens-2"]
+    lines = drawn["lens-0"]
+    assert [trace["name"] for trace in lines["data"]] == ["reward", "a", "b", "c", "d", "e"]
+    assert lines["layout"]["xaxis"]["title"]["text"] == "torso_velocity[:, 0] (m/s)"
+    (grid,) = drawn["lens-2"]["data"]
+    total = known.lens["views"][2]["total"]
+    assert grid["z"][3][5] == total[5][3]  # the first quantity lies along x
+    assert profile_figures({}) == {}
 
 
 def test_plotly_knows_every_figure(reader: RunReader, document: dict[str, Any]) -> None:

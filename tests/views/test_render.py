@@ -134,9 +134,9 @@ def test_the_end_of_an_unfinished_search_says_how_to_go_on(full_run: Run) -> Non
     assert "eureka-agent resume" not in draw(final_summary(full_run))
 
 
-def test_a_candidate_shows_its_curves_and_the_shipped_checkpoint(full_run: Run) -> None:
+def test_a_candidate_shows_its_curves_and_the_selected_checkpoint(full_run: Run) -> None:
     text = draw(show_candidate(full_run, 1))
-    assert re.search(r"1,000 +10\.00 +3\.000 +500\.0 +25 % +shipped", text)
+    assert re.search(r"1,000 +10\.00 +3\.000 +500\.0 +25 % +selected", text)
     assert "line 6, error: pole_pu is no signal" in draw(show_candidate(full_run, 2))
     assert "RewardFailed: not finite" in draw(show_candidate(full_run, 3))
 

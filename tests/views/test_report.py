@@ -49,7 +49,7 @@ def read(folder: Path) -> str:
         return report_page(run)
 
 
-def test_it_tells_the_task_the_winner_and_what_was_spent(page: str) -> None:
+def test_the_report_has_the_task_the_winner_and_what_was_spent(page: str) -> None:
     text = Page(page).text
     assert "Run forward as fast as you can." in text
     assert "Idea 58: run forward" in text
@@ -71,9 +71,11 @@ def test_every_candidate_is_in_the_list_and_can_be_opened(page: str) -> None:
     assert opened[str(WINNER)]["plots"].keys() == drawn
     assert "unknown-name" in opened["15"]["html"]
     assert "not finite" in opened["16"]["html"]
+    assert "Fell: 1 of 2, from about step 120." in Page(opened["1"]["html"]).text
+    assert "How its episodes fail" not in Page(opened["15"]["html"]).text
 
 
-def test_every_link_inside_leads_somewhere(page: str) -> None:
+def test_every_link_inside_has_its_target(page: str) -> None:
     opened = packed(page)["candidates"]
     for part in (page, *(entry["html"] for entry in opened.values())):
         for tag, attrs in Page(part).tags:
@@ -87,7 +89,7 @@ def test_every_plot_of_the_page_has_its_figure(page: str) -> None:
     assert {attrs["data-plot"] for _, attrs in Page(page).tags if "data-plot" in attrs} == there
 
 
-def test_nothing_of_it_comes_from_elsewhere(page: str) -> None:
+def test_the_report_loads_nothing_from_elsewhere(page: str) -> None:
     parsed = Page(page)
     assert parsed.count("link") == parsed.count("iframe") == parsed.count("object") == 0
     for _, attrs in parsed.tags:
@@ -102,7 +104,7 @@ def test_only_the_report_s_own_scripts_may_run(page: str, finished: Path) -> Non
     (nonce,) = set(re.findall(r"nonce-([\w-]+)'", page))
     scripts = [attrs for tag, attrs in Page(page).tags if tag == "script"]
     assert [attrs.get("nonce") for attrs in scripts] == [None, None, nonce]
-    assert nonce not in read(finished)  # nobody can know it beforehand
+    assert nonce not in read(finished)  # it cannot be known beforehand
 
 
 def test_hostile_text_is_shown_and_never_markup(tmp_path: Path) -> None:
@@ -147,6 +149,17 @@ def test_a_run_in_which_nothing_has_happened_has_a_report(tmp_path: Path) -> Non
     assert packed(html)["candidates"] == {}
 
 
+def test_a_run_in_which_nothing_was_analysed_has_a_report(tmp_path: Path) -> None:
+    with Run.create(tmp_path, "cartpole", goal="Up.", seed=0, config={}) as run:
+        run.add_candidate(0, 0, "x", designer="offline")
+        run.set_verdict(1, [], accepted=True)
+        run.set_result(1, fitness=1.0, own_return=1.0, checkpoint_step=1)
+        run.set_best(1)
+        run.add_analysis(1)
+        text = Page(report_page(run)).text
+    assert "How policies fail" not in text and "What the winner's reward pays" not in text
+
+
 def test_a_run_that_is_being_written_has_a_report(tmp_path: Path) -> None:
     with large_run(tmp_path, 4) as run, run.transaction():
         run.set_phase("halfway")
@@ -186,7 +199,7 @@ def test_an_older_run_has_a_report_and_stays_as_it_is(tmp_path: Path) -> None:
         ("video.mp4", b"", "The video candidates/1/video.mp4 is empty."),
     ],
 )
-def test_the_winner_s_video_is_in_it_or_why_not(
+def test_the_winner_s_video_is_in_the_report_or_the_reason_why_not(
     tmp_path: Path, name: str, content: bytes, said: str
 ) -> None:
     with hostile_run(tmp_path) as run:
@@ -203,7 +216,7 @@ def test_a_video_too_large_to_send_stays_outside(
         assert "is too large to be in here" in report_page(run)
 
 
-def test_the_verdict_stands_above_all_else_and_candidates_are_listed_best_first(
+def test_the_verdict_comes_first_and_candidates_are_listed_best_first(
     page: str, finished: Path, tmp_path: Path
 ) -> None:
     with RunReader.open(finished) as run:
@@ -264,7 +277,7 @@ def test_a_very_long_reply_is_cut_and_says_so(tmp_path: Path) -> None:
     assert len(html) < 30_000
 
 
-def test_what_the_model_was_asked_is_in_it_each_passage_once(tmp_path: Path) -> None:
+def test_questions_to_the_model_are_in_the_report_each_passage_once(tmp_path: Path) -> None:
     with Run.create(tmp_path, "cartpole", goal="Swing.", seed=0, config={}) as run:
         for slot in range(2):
             run.add_candidate(0, slot, "x = 1", designer="openai")
@@ -297,9 +310,7 @@ def ask(run: Run, place: tuple[int, int], question: str) -> None:
     )
 
 
-def test_what_is_embedded_is_there_to_its_last_letter(
-    tmp_path: Path, finished: Path, page: str
-) -> None:
+def test_embedded_files_are_complete(tmp_path: Path, finished: Path, page: str) -> None:
     assert unpack(embedded(page, "library")) == get_plotlyjs()
     copied = shutil.copytree(finished, tmp_path / "run")
     film = os.urandom(300_000)
@@ -317,7 +328,7 @@ def test_packing_keeps_every_character() -> None:
     assert re.fullmatch(r"[A-Za-z0-9+/=]*", pack(text))
 
 
-def test_the_command_writes_into_the_run_or_where_it_is_told(
+def test_the_command_writes_into_the_run_or_to_the_given_file(
     finished: Path, tmp_path: Path
 ) -> None:
     done = CliRunner().invoke(app, ["report", str(finished)])

@@ -1,26 +1,30 @@
-"""Checks of what an environment says about itself, before anything moves."""
+"""Checks of what an environment defines: words, times, model, signals, resets, observation, ends.
+
+The first checks read the definition, the others run worlds and examine what they give.
+"""
 
 import re
-from collections.abc import Iterator
 
 import mujoco
 import numpy as np
 import torch
 
-from eureka_agent.common.errors import EurekaError
+from eureka_agent.common.text import plural
 from eureka_agent.env_tools.checks.under_test import (
+    KEEP_FINITE,
     RECORDING_S,
     STYLES,
     WORLDS,
     EnvironmentUnderTest,
-    Said,
+    Findings,
     failed,
     note,
     ok,
+    wrong_type,
 )
 from eureka_agent.env_tools.scaffold.start_pose import (
+    CONSTRAINT_REMEDY,
     MAX_OVERLAP,
-    WHOLE,
     broken_constraint,
     deepest_contact,
 )
@@ -34,6 +38,15 @@ SHORTEST_S, LONGEST_S = 0.2, 300.0
 """Of an episode."""
 FINEST_S, COARSEST_S = 0.001, 0.25
 """Of a control step."""
+RESETS = 64
+"""First states that are checked."""
+CONTACT_RESETS = 8
+"""First states of these that are checked for contacts."""
+OUTSIDE = 0.05
+"""Fraction of a joint's range by which a first state may lie outside it."""
+DIVERGED_FRACTION = 1e-3
+"""Fraction of all steps from which broken physics are an error."""
+HUGE = 1e4
 UNITS = ("rad", "kg", "m", "s", "N", "J", "W", "Pa", "Hz", "K", "A", "V", "1")
 
 _FACTOR = rf"(?:{'|'.join(UNITS)})(?:\^-?\d|[²³])?"
@@ -47,19 +60,19 @@ _KIND_UNITS = {
     "force": ("N", "N m"),
 }
 _SECRET_WORDS = ("fitness", "reward")
+_SCALAR_JOINTS = (2, 3)  # slides and hinges
+_QUATERNIONS = {0: 3, 1: 0}  # free and ball joints: where in their positions it begins
 
 
-def check_loading(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_loading(subject: EnvironmentUnderTest) -> Findings:
     """The folder is an environment whose model compiles."""
-    environment = subject.environment
-    model = environment.model
-    counts = ((model.nq, "position"), (model.nu, "control"))
-    said = ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts)
-    yield ok(f"{type(environment).__name__}: {said}.")
+    model = subject.environment.model
+    counts = f"{plural(model.nq, 'position')}, {plural(model.nu, 'control')}"
+    yield ok(f"{type(subject.environment).__name__}: {counts}.")
 
 
-def check_words(subject: EnvironmentUnderTest) -> Iterator[Said]:
-    """What a designer is told is there, and gives nothing away."""
+def check_words(subject: EnvironmentUnderTest) -> Findings:
+    """The texts for a designer exist, and do not give the fitness away."""
     environment = subject.environment
     task = environment.task.strip() if isinstance(environment.task, str) else ""
     if not task:
@@ -68,8 +81,15 @@ def check_words(subject: EnvironmentUnderTest) -> Iterator[Said]:
         yield note(f"`task` has {len(task)} characters.", "Say it in one sentence.")
     for name in ("robot", "start"):
         if not getattr(environment, name):
-            yield note(f"`{name}` is empty.", f"Write {name} = ...: it helps whoever designs.")
-    yield from _marks(subject)
+            yield note(f"`{name}` is empty.", f"Write {name} = ...: it helps a designer.")
+    for path in sorted(subject.folder.iterdir()):
+        marked = placeholder_lines(path) if path.suffix in (".py", ".md") else []
+        if marked:
+            where = f"line{'s' if len(marked) > 1 else ''} {', '.join(map(str, marked))}"
+            yield note(
+                f"{path.name} still says {PLACEHOLDER}, in {where}: not written for this task yet.",
+                f"Write what is meant there, and remove the word {PLACEHOLDER}.",
+            )
     text = subject.source.read_text(encoding="utf-8")
     for number, line in enumerate(text.splitlines(), 1):
         for word in _SECRET_WORDS:
@@ -85,22 +105,8 @@ def check_words(subject: EnvironmentUnderTest) -> Iterator[Said]:
     yield ok(task)
 
 
-def _marks(subject: EnvironmentUnderTest) -> Iterator[Said]:
-    """Where a folder that `new_environment` wrote still waits for its author."""
-    for path in sorted(subject.source.parent.iterdir()):
-        if path.suffix not in (".py", ".md"):
-            continue
-        marked = placeholder_lines(path)
-        if marked:
-            where = f"line{'s' if len(marked) > 1 else ''} {', '.join(map(str, marked))}"
-            yield note(
-                f"{path.name} still says {PLACEHOLDER}, in {where}: not written for this task yet.",
-                f"Write what is meant there, and remove the word {PLACEHOLDER}.",
-            )
-
-
-def check_times(subject: EnvironmentUnderTest) -> Iterator[Said]:
-    """Control step and time limit are such that something can happen."""
+def check_times(subject: EnvironmentUnderTest) -> Findings:
+    """Control step and time limit have plausible lengths."""
     environment = subject.environment
     substeps, steps = environment.substeps, environment.episode_steps
     for name, value in (("substeps", substeps), ("episode_steps", steps)):
@@ -108,18 +114,19 @@ def check_times(subject: EnvironmentUnderTest) -> Iterator[Said]:
             yield failed(f"`{name}` is {value!r}.", f"Write {name} = ..., a whole number above 0.")
             return
     control, seconds = environment.control_step, environment.control_step * steps
-    said = f"{steps} steps of {control:.4g} s: {seconds:.4g} s per episode."
+    summary = f"{steps} steps of {control:.4g} s: {seconds:.4g} s per episode."
     if steps == 1:
         yield failed("The time limit is one step.", "Raise episode_steps: actions need time.")
     elif not SHORTEST_S <= seconds <= LONGEST_S:
-        yield note(said, "See whether episode_steps is what you meant.")
+        yield note(summary, "See whether episode_steps is what you meant.")
     elif not FINEST_S <= control <= COARSEST_S:
-        yield note(said, "See whether substeps is what you meant: 20 to 100 actions a second suit.")
+        hint = "See whether substeps is what you meant: 20 to 100 actions a second suit."
+        yield note(summary, hint)
     else:
-        yield ok(said)
+        yield ok(summary)
 
 
-def check_model(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_model(subject: EnvironmentUnderTest) -> Findings:
     """The model's options suit both backends."""
     option = subject.environment.model.opt
     if option.integrator == mujoco.mjtIntegrator.mjINT_RK4:
@@ -135,8 +142,8 @@ def check_model(subject: EnvironmentUnderTest) -> Iterator[Said]:
     yield ok(f"Physics steps of {option.timestep:g} s.")
 
 
-def check_actions(subject: EnvironmentUnderTest) -> Iterator[Said]:
-    """There is something to act with, and its range is known."""
+def check_actions(subject: EnvironmentUnderTest) -> Findings:
+    """There are actuators, and their ranges are known."""
     environment = subject.environment
     if not environment.action_size:
         yield failed(
@@ -154,20 +161,15 @@ def check_actions(subject: EnvironmentUnderTest) -> Iterator[Said]:
     yield ok(f"{len(low)}: {', '.join(environment.actuators)}.")
 
 
-def check_signals(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_signals(subject: EnvironmentUnderTest) -> Findings:
     """Each signal has a usable name, a unit, a kind, its stated shape and type."""
     environment = subject.environment
     worlds = 3
-    broken: EurekaError | None = None
-    with subject.glimpse() as seen:
-        try:
-            subject.worlds(worlds)
-        except EurekaError as error:
-            broken = error
-    if broken is not None and not seen.signals:
-        yield failed(broken.message, broken.remedy)  # one of them raises
+    seen = subject.first_outputs(worlds, partial=True)
+    if seen.error is not None and not seen.signals:
+        yield failed(seen.error.message, seen.error.remedy)  # one of them raises
         return
-    # Worlds whose signals do not fit together cannot be made: what was given out says why.
+    # Worlds whose signals do not fit together cannot be made: their outputs show why.
     for signal in environment.signals_described:
         yield from _check_declared(signal)
         value = seen.signals.get(signal.name)
@@ -177,20 +179,17 @@ def check_signals(subject: EnvironmentUnderTest) -> Iterator[Said]:
                 f"{signal.name} gives None.", "Return the tensor at the end of the method."
             )
         elif not isinstance(value, torch.Tensor) or list(value.shape) != expected:
-            shape = list(getattr(value, "shape", [])) if isinstance(value, torch.Tensor) else value
+            shape = list(value.shape) if isinstance(value, torch.Tensor) else value
             yield failed(
                 f"{signal.name} is declared {signal.shape} and gives {shape} for N = {worlds}.",
                 "Say size=... in its decorator as it is, or choose columns: x[:, 0] is [N].",
             )
-        elif value.dtype != torch.float32:
-            yield failed(
-                f"{signal.name} is {str(value.dtype).removeprefix('torch.')}, not float32.",
-                "Write .float() at its end.",
-            )
+        else:
+            yield from wrong_type(signal.name, value, torch.float32, "Write .float() at its end.")
     yield ok(f"{len(environment.signals_described)}, as declared.")
 
 
-def _check_declared(signal: Signal) -> Iterator[Said]:
+def _check_declared(signal: Signal) -> Findings:
     name = signal.name
     prefix = name.partition("_")[0]
     if name in STANDARD_PARAMETERS or prefix in SIGNAL_PREFIXES:
@@ -215,26 +214,11 @@ def _check_declared(signal: Signal) -> Iterator[Said]:
         )
 
 
-RESETS = 64
-"""First states that are looked at."""
-LOOKED_INTO = 8
-"""Of those, for contacts."""
-OUTSIDE = 0.05
-"""Of a joint's range, by which a first state may lie outside it."""
-DIVERGED_SHARE = 1e-3
-"""Of all steps, from which broken physics are an error."""
-HUGE = 1e4
-
-_SCALAR_JOINTS = (2, 3)  # slides and hinges
-_QUATERNIONS = {0: 3, 1: 0}  # free and ball joints: where in their positions it begins
-
-
-def check_resets(subject: EnvironmentUnderTest) -> Iterator[Said]:
-    """First states are random, possible, and no ends."""
+def check_resets(subject: EnvironmentUnderTest) -> Findings:
+    """First states are random and possible, and no episode is over there."""
     environment, model = subject.environment, subject.environment.model
-    with subject.running():
-        qpos, qvel = environment.reset(ResetNoise(mix(1, torch.arange(RESETS))))
-        again, _ = environment.reset(ResetNoise(mix(1, torch.arange(RESETS))))
+    qpos, qvel = environment.reset(ResetNoise(mix(1, torch.arange(RESETS))))
+    again, _ = environment.reset(ResetNoise(mix(1, torch.arange(RESETS))))
     for name, value, size in (("positions", qpos, model.nq), ("velocities", qvel, model.nv)):
         if list(value.shape) != [RESETS, size]:
             yield failed(
@@ -256,20 +240,16 @@ def check_resets(subject: EnvironmentUnderTest) -> Iterator[Said]:
             "Add noise, such as self.rest_pose(noise) + noise.uniform(nq, -0.01, 0.01).",
         )
     yield from _check_possible(subject, qpos.numpy().astype(float))
-    with subject.glimpse() as seen:
-        worlds = subject.worlds(RESETS)
-    with subject.running():
-        assert seen.state is not None
-        ended = environment.terminated(seen.state)
-    if ended.shape == (worlds.n,) and bool(ended.any()):
+    ended = environment.terminated(subject.first_outputs(RESETS).state)
+    if ended.shape == (RESETS,) and bool(ended.any()):
         yield failed(
             f"{int(ended.sum())} of {RESETS} episodes are over as they begin.",
             "Begin further away from the limits of `terminated`, or move those.",
         )
-    yield ok(f"{RESETS} looked at: random, possible, and none is an end.")
+    yield ok(f"{RESETS} first states: random, possible, and none is an end.")
 
 
-def _check_possible(subject: EnvironmentUnderTest, qpos: np.ndarray) -> Iterator[Said]:
+def _check_possible(subject: EnvironmentUnderTest, qpos: np.ndarray) -> Findings:
     """Joint limits, quaternions and contacts of first states `[m, nq]`."""
     model = subject.environment.model
     for joint in range(model.njnt):
@@ -286,50 +266,49 @@ def _check_possible(subject: EnvironmentUnderTest, qpos: np.ndarray) -> Iterator
             low, high = model.jnt_range[joint]
             value, slack = qpos[:, address], OUTSIDE * (high - low)
             if ((value < low - slack) | (value > high + slack)).any():
-                said = (
+                # Where the model's own pose is outside as well, its author may mean it.
+                outcome = failed if low <= model.qpos0[address] <= high else note
+                yield outcome(
                     f"The joint {name} begins at {value.min():.3g} to {value.max():.3g}, outside "
-                    f"its limits {low:.3g} to {high:.3g}."
+                    f"its limits {low:.3g} to {high:.3g}.",
+                    f"Begin inside them: put column {address} of the positions there in reset.",
                 )
-                hint = f"Begin inside them: put column {address} of the positions there in reset."
-                rest = model.qpos0[address]
-                own = rest < low or rest > high
-                yield note(said, hint) if own else failed(said, hint)
     key = subject.environment.keyframe_number
-    worst, names = max(deepest_contact(model, pose, key) for pose in qpos[:LOOKED_INTO])
+    worst, names = max(deepest_contact(model, pose, key) for pose in qpos[:CONTACT_RESETS])
     if worst > MAX_OVERLAP:
         yield failed(
             f"{names} overlap at the start, by {worst:.2f} of the smaller one's size.",
             "Begin higher or further apart, or keep these geoms from colliding.",
         )
-    gap, constraint = max(broken_constraint(model, pose, key) for pose in qpos[:LOOKED_INTO])
+    gap, constraint = max(broken_constraint(model, pose, key) for pose in qpos[:CONTACT_RESETS])
     if constraint:
         write = 'Write keyframe = "NAME" in env.py to begin with the mocap poses of a keyframe; or '
         yield failed(
             f"At the start {constraint} is broken by {gap:.2g}: it tears at what it holds.",
-            WHOLE if key >= 0 else f"{write}begin in a pose in which it holds.",
+            CONSTRAINT_REMEDY if key >= 0 else f"{write}begin in a pose in which it holds.",
         )
 
 
-def check_physics(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_physics(subject: EnvironmentUnderTest) -> Findings:
     """The physics last under all kinds of actions."""
     diverged = subject.recording.diverged
     count, steps = int(diverged.sum()), len(diverged)
     if steps < subject.recorded_steps:
         yield note(
             f"Stopped after {steps:,} of {subject.recorded_steps:,} steps of {WORLDS} worlds, as "
-            f"these took {RECORDING_S:g} s; all that follows saw no more.",
+            f"these took {RECORDING_S:g} s; the checks that follow saw no more.",
             "A larger timestep, fewer contacts and simpler collision geoms make it faster.",
         )
     if not count:
         yield ok(f"{diverged.numel():,} steps, none broke.")
         return
     which = [style for style, part in STYLES.items() if diverged[:, part].any()]
-    said = f"The physics broke in {count} of {diverged.numel():,} steps, under {which[0]}."
+    message = f"The physics broke in {count} of {diverged.numel():,} steps, under {which[0]}."
     hint = "Take a smaller timestep, more joint damping or armature, or weaker actuators."
-    yield (failed if count > DIVERGED_SHARE * diverged.numel() else note)(said, hint)
+    yield (failed if count > DIVERGED_FRACTION * diverged.numel() else note)(message, hint)
 
 
-def check_values(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_values(subject: EnvironmentUnderTest) -> Findings:
     """Signals are finite, and move."""
     recording, layout = subject.recording, subject.recording.layout
     values = recording.transitions.after[~recording.diverged]
@@ -340,7 +319,7 @@ def check_values(subject: EnvironmentUnderTest) -> Iterator[Said]:
         if bad.any():
             yield failed(
                 f"{signal.name} is not finite in {int(bad.sum()):,} of {bad.numel():,} values.",
-                "Keep roots, logarithms and divisors away from what they cannot take.",
+                KEEP_FINITE,
             )
         elif bool((value.amax(0) - value.amin(0) == 0).all()):
             flat.append(signal.name)
@@ -352,55 +331,43 @@ def check_values(subject: EnvironmentUnderTest) -> Iterator[Said]:
     yield ok(f"Finite in {len(values):,} states.")
 
 
-def check_observation(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_observation(subject: EnvironmentUnderTest) -> Findings:
     """What the policy sees is a finite float32 `[N, D]`."""
-    with subject.glimpse() as seen:
-        worlds = subject.worlds(3)
-    value = seen.observation
-    assert value is not None
-    if value.dim() != 2 or len(value) != worlds.n or not value.shape[1]:
+    worlds = 3
+    value = subject.first_outputs(worlds).observation
+    if value.dim() != 2 or len(value) != worlds or not value.shape[1]:
         yield failed(
-            f"observation gives {list(value.shape)} for N = {worlds.n}.",
+            f"observation gives {list(value.shape)} for N = {worlds}.",
             "Give [N, D]: torch.cat([...], dim=1) of [N, d] parts; x[:, None] makes [N, 1] of [N].",
         )
         return
-    if value.dtype != torch.float32:
-        kind = str(value.dtype).removeprefix("torch.")
-        yield failed(f"observation is {kind}, not float32.", "Write .float() at its end.")
-    seen_all = subject.recording.observations[~subject.recording.diverged]
-    if not torch.isfinite(seen_all).all():
-        columns = (~torch.isfinite(seen_all)).any(0).nonzero()[:, 0].tolist()
-        yield failed(
-            f"Columns {columns} of the observation are not always finite.",
-            "Keep roots, logarithms and divisors away from what they cannot take.",
-        )
+    yield from wrong_type("observation", value, torch.float32, "Write .float() at its end.")
+    seen = subject.recording.observations[~subject.recording.diverged]
+    if not torch.isfinite(seen).all():
+        columns = (~torch.isfinite(seen)).any(0).nonzero()[:, 0].tolist()
+        yield failed(f"Columns {columns} of the observation are not always finite.", KEEP_FINITE)
         return
-    large = (seen_all.abs().amax(0) > HUGE).nonzero()[:, 0].tolist()
+    large = (seen.abs().amax(0) > HUGE).nonzero()[:, 0].tolist()
     if large:
         yield note(
             f"Columns {large} of the observation went beyond {HUGE:g}.",
             "Leave out what grows without bound, or clamp it.",
         )
-    yield ok(f"{value.shape[1]} numbers, finite in {len(seen_all):,} states.")
+    yield ok(f"{value.shape[1]} numbers, finite in {len(seen):,} states.")
 
 
-def check_ends(subject: EnvironmentUnderTest) -> Iterator[Said]:
-    """Early ends are said in words, can be reached, and are not the rule at once."""
+def check_ends(subject: EnvironmentUnderTest) -> Findings:
+    """Early ends are described in words, can be reached, and do not come at once."""
     environment = subject.environment
-    with subject.glimpse() as seen:
-        worlds = subject.worlds(3)
-    with subject.running():
-        assert seen.state is not None
-        ended = environment.terminated(seen.state)
-    if not isinstance(ended, torch.Tensor) or list(ended.shape) != [worlds.n]:
+    worlds = 3
+    ended = environment.terminated(subject.first_outputs(worlds).state)
+    if not isinstance(ended, torch.Tensor) or list(ended.shape) != [worlds]:
         yield failed(
-            f"terminated gives {list(getattr(ended, 'shape', []))} for N = {worlds.n}.",
+            f"terminated gives {list(getattr(ended, 'shape', []))} for N = {worlds}.",
             "Give one True or False per world, [N]: x[:, 2] < 0.3.",
         )
         return
-    if ended.dtype != torch.bool:
-        kind = str(ended.dtype).removeprefix("torch.")
-        yield failed(f"terminated is {kind}, not bool.", "Compare: x[:, 2] < 0.3.")
+    yield from wrong_type("terminated", ended, torch.bool, "Compare: x[:, 2] < 0.3.")
     early = subject.recording.early.any(0)
     lengths = subject.recording.first_ends()
     if early.any() and not environment.termination:
@@ -419,7 +386,7 @@ def check_ends(subject: EnvironmentUnderTest) -> Iterator[Said]:
             "See whether `terminated` is written and its limit is within reach.",
         )
     elif early.any():
-        share, middle = float(early.float().mean()), int(lengths[early].float().median())
-        yield ok(f"{share:.0%} of the worlds ended early, half of these within {middle} steps.")
+        fraction, median = float(early.float().mean()), int(lengths[early].float().median())
+        yield ok(f"{fraction:.0%} of the worlds ended early, half of these within {median} steps.")
     else:
         yield ok("Episodes last to their time limit.")

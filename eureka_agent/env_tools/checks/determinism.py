@@ -1,11 +1,15 @@
-"""Checks that an environment does the same again: from a seed, beside others, from a checkpoint."""
+"""Checks that an environment does the same again, and of its speed.
+
+The same again means from the same seed, among other worlds, from a checkpoint, and on the GPU.
+"""
 
 import importlib.util
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -13,8 +17,8 @@ from torch import Tensor
 from eureka_agent.env_tools.checks.under_test import (
     WORLDS,
     EnvironmentUnderTest,
+    Findings,
     Recording,
-    Said,
     exploration_actions,
     failed,
     note,
@@ -22,17 +26,24 @@ from eureka_agent.env_tools.checks.under_test import (
     record_transitions,
     start_worlds,
 )
-from eureka_agent.environment import Environment, State
+from eureka_agent.environment import Environment, MujocoWorlds, State
 from eureka_agent.simulation import CpuSimulator
 from eureka_agent.simulation.devices import CPU, make_simulator
 
 CLOSE = 1e-4
 """Relative; what rounding can do where a world stands among others."""
+SLOW_READING = 0.75
+"""Fraction of the time that signals and observation take, above which they need a look."""
+COMPARED_WORLDS, COMPARED_STEPS = 16, 12
+TOLERANCES = {"qpos": (1e-4, 0.0), "xpos": (1e-4, 0.0), "qvel": (5e-3, 5e-3)}
+"""Absolute (m or rad, m/s or rad/s) and relative, after one physics step in single precision."""
+OUTSIDE = 0.05
+"""Fraction of states that may be outside: a contact that only one of the backends sees."""
 
 _HARMLESS = (".py", ".pyc", ".so", "/proc/", "/sys/", "/dev/")
 
 
-def check_repeatable(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_repeatable(subject: EnvironmentUnderTest) -> Findings:
     """The same seed and actions give the same episodes, bit for bit."""
     difference = _difference(_run(subject), _run(subject))
     if difference:
@@ -43,19 +54,17 @@ def check_repeatable(subject: EnvironmentUnderTest) -> Iterator[Said]:
     yield ok(f"{subject.repeated_steps} steps of {WORLDS} worlds, twice, bit for bit.")
 
 
-def check_neighbours(subject: EnvironmentUnderTest) -> Iterator[Said]:
-    """A world does not depend on which others there are, nor on how many."""
+def check_neighbours(subject: EnvironmentUnderTest) -> Findings:
+    """A world depends neither on the other worlds nor on their number."""
     alone = _run(subject)
     worlds = subject.worlds(2 * WORLDS)
     start_worlds(worlds, slice(0, WORLDS), seed=7)
     start_worlds(worlds, slice(WORLDS, 2 * WORLDS), ages=_ages(subject))
     own = exploration_actions(subject.repeated_steps, worlds.action_size)
-    together = _part(
-        record_transitions(worlds, torch.cat([own.flip(0), own], 1)), slice(WORLDS, 2 * WORLDS)
-    )
+    both = record_transitions(worlds, torch.cat([own.flip(0), own], 1))
+    together = both.of_worlds(slice(WORLDS, 2 * WORLDS))
     difference = _difference(alone, together)
-    gap = _gap(alone, together)
-    if difference and gap > CLOSE:
+    if difference and _gap(alone, together) > CLOSE:
         yield failed(
             f"What a world does changes with its neighbours: {difference} differs.",
             "Reduce columns, never worlds: x.mean(-1), not x.mean(); and choose no row by number.",
@@ -65,11 +74,9 @@ def check_neighbours(subject: EnvironmentUnderTest) -> Iterator[Said]:
     yield ok("A world does the same among twice as many.")
 
 
-def check_checkpoints(subject: EnvironmentUnderTest) -> Iterator[Said]:
-    """From a checkpoint it goes on as it would have."""
-    worlds = subject.worlds(WORLDS)
-    start_worlds(worlds, slice(0, WORLDS), ages=_ages(subject))
-    own = exploration_actions(subject.repeated_steps, worlds.action_size)
+def check_checkpoints(subject: EnvironmentUnderTest) -> Findings:
+    """A restored checkpoint continues like the run that was not interrupted."""
+    worlds, own = _started(subject)
     half = len(own) // 2
     record_transitions(worlds, own[:half])
     checkpoint = worlds.state()
@@ -84,20 +91,18 @@ def check_checkpoints(subject: EnvironmentUnderTest) -> Iterator[Said]:
     yield ok("Goes on from a checkpoint as without one, bit for bit.")
 
 
-def check_task_changes(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_task_changes(subject: EnvironmentUnderTest) -> Findings:
     """After a new goal, `prev_` signals are those of the new goal."""
     environment = subject.environment
     if not environment.task_state:
         yield ok("The task keeps no state of its own.")
         return
-    worlds = subject.worlds(WORLDS)
-    start_worlds(worlds, slice(0, WORLDS))
+    worlds = subject.started(WORLDS)
     changed, wrong = 0, 0
     for action in exploration_actions(min(len(subject.recording.ended), 1000), worlds.action_size):
-        with subject.running():
-            step = worlds.step(action)
-            now = State(worlds.simulator, None, worlds._task.read())
-            expected = worlds.layout.pack(environment.signals(now))
+        step = worlds.step(action)
+        now = State(worlds.simulator, None, worlds._task.read())
+        expected = worlds.layout.pack(environment.signals(now))
         over = step.terminated | step.truncated
         changed += int(((worlds.signals != step.after).any(1) & ~over).sum())
         wrong += int((worlds.signals != expected).any(1).sum())
@@ -117,14 +122,12 @@ def check_task_changes(subject: EnvironmentUnderTest) -> Iterator[Said]:
     yield ok(f"{', '.join(environment.task_state)}: kept per world; {changed} changes seen.")
 
 
-def check_side_effects(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_side_effects(subject: EnvironmentUnderTest) -> Findings:
     """While it runs, it opens no file and starts no thread."""
-    worlds = subject.worlds(WORLDS)
-    start_worlds(worlds, slice(0, WORLDS), ages=_ages(subject))
-    own = exploration_actions(subject.repeated_steps, worlds.action_size)
+    worlds, own = _started(subject)
     record_transitions(worlds, own[:2])  # what is loaded once has been
     threads = threading.active_count()
-    with _Opened() as opened:
+    with _OpenedFiles() as opened:
         record_transitions(worlds, own[2:])
     if opened.paths:
         yield failed(
@@ -139,66 +142,58 @@ def check_side_effects(subject: EnvironmentUnderTest) -> Iterator[Said]:
     yield ok("A control step opens no file and starts no thread.")
 
 
-class _Opened:
-    """Files that were opened in the body; an audit hook cannot be removed, so there is one."""
+class _OpenedFiles:
+    """Files that are opened in the body; an audit hook cannot be removed, so there is one."""
 
-    current: "_Opened | None" = None
-    hooked = False
+    current: "ClassVar[_OpenedFiles | None]" = None
+    hooked: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.paths: list[str] = []
 
-    def __enter__(self) -> "_Opened":
-        if not _Opened.hooked:
-            sys.addaudithook(_Opened._noted)
-            _Opened.hooked = True
-        _Opened.current = self
+    def __enter__(self) -> Self:
+        if not _OpenedFiles.hooked:
+            sys.addaudithook(_OpenedFiles._note)
+            _OpenedFiles.hooked = True
+        _OpenedFiles.current = self
         return self
 
     def __exit__(self, *exception: object) -> None:
-        _Opened.current = None
+        _OpenedFiles.current = None
 
     @staticmethod
-    def _noted(event: str, arguments: tuple) -> None:
-        now = _Opened.current
-        if now is not None and event == "open" and isinstance(arguments[0], str):
-            if not any(part in arguments[0] for part in _HARMLESS):
-                now.paths.append(arguments[0])
+    def _note(event: str, arguments: tuple) -> None:
+        now = _OpenedFiles.current
+        if now is not None and event == "open" and isinstance(path := arguments[0], str):
+            if not any(part in path for part in _HARMLESS):
+                now.paths.append(path)
 
 
 def _run(subject: EnvironmentUnderTest) -> Recording:
-    worlds = subject.worlds(WORLDS)
-    start_worlds(worlds, slice(0, WORLDS), ages=_ages(subject))
-    return record_transitions(
-        worlds, exploration_actions(subject.repeated_steps, worlds.action_size)
-    )
+    return record_transitions(*_started(subject))
+
+
+def _started(subject: EnvironmentUnderTest) -> tuple[MujocoWorlds, Tensor]:
+    """Worlds in which episodes have begun, and the actions of a repetition."""
+    worlds = subject.started(WORLDS, _ages(subject))
+    return worlds, exploration_actions(subject.repeated_steps, worlds.action_size)
 
 
 def _ages(subject: EnvironmentUnderTest) -> Tensor:
-    """Ages `[WORLDS]` such that every second world meets its time limit halfway."""
+    """Ages `[WORLDS]` at which every second world meets its time limit halfway."""
     old = max(subject.environment.episode_steps - subject.repeated_steps // 2, 0)
     return torch.where(torch.arange(WORLDS) % 2 == 0, old, 0)
 
 
-def _part(recording: Recording, worlds: slice) -> Recording:
-    return Recording(
-        recording.transitions.worlds(worlds),
-        recording.observations[:, worlds],
-        recording.diverged[:, worlds],
-        recording.ended[:, worlds],
-        recording.layout,
-    )
-
-
 def _difference(first: Recording, second: Recording) -> str:
     """What differs between two recordings: a signal, the observation, the ends; or nothing."""
-    pairs = ((first.transitions.before, second.transitions.before),)
-    pairs += ((first.transitions.after, second.transitions.after),)
+    read = first.layout.read
     for signal in first.layout.signals:
-        for one, other in pairs:
-            if not _same(
-                first.layout.read(one, signal.name), first.layout.read(other, signal.name)
-            ):
+        for one, other in (
+            (first.transitions.before, second.transitions.before),
+            (first.transitions.after, second.transitions.after),
+        ):
+            if not _same(read(one, signal.name), read(other, signal.name)):
                 return signal.name
     if not _same(first.observations, second.observations):
         return "the observation"
@@ -213,45 +208,34 @@ def _gap(first: Recording, second: Recording) -> float:
     """The largest relative difference between two recordings."""
     if not torch.equal(first.ended, second.ended):
         return float("inf")
-    gaps = []
-    for one, other in (
-        (first.transitions.after, second.transitions.after),
-        (first.observations, second.observations),
-    ):
-        gaps.append(float(((one - other).abs() / (1.0 + one.abs())).nan_to_num(0.0).max()))
-    return max(gaps)
+    return max(
+        float(((one - other).abs() / (1.0 + one.abs())).nan_to_num(0.0).max())
+        for one, other in (
+            (first.transitions.after, second.transitions.after),
+            (first.observations, second.observations),
+        )
+    )
 
 
-MUCH = 0.75
-"""Share of the time that signals and observation take, from which one should look at them."""
-COMPARED_WORLDS, COMPARED_STEPS = 16, 12
-TOLERANCES = {"qpos": (1e-4, 0.0), "xpos": (1e-4, 0.0), "qvel": (5e-3, 5e-3)}
-"""Absolute (m or rad, m/s or rad/s) and relative, after one physics step in single precision."""
-OUTSIDE = 0.05
-"""Share of states that may be outside: a contact that one backend sees and the other does not."""
-
-
-def check_speed(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_speed(subject: EnvironmentUnderTest) -> Findings:
     """How many steps a second, and how much of the time is not physics."""
-    worlds = subject.worlds(WORLDS)
-    start_worlds(worlds, slice(0, WORLDS))
+    worlds = subject.started(WORLDS)
     steps = subject.repeated_steps
     chosen = exploration_actions(steps, worlds.action_size)
-    with subject.running():
-        whole = _seconds(steps, lambda step: worlds.step(chosen[step]))
+    whole = _seconds(steps, lambda step: worlds.step(chosen[step]))
     physics = _seconds(steps, lambda step: worlds.simulator.step(subject.environment.substeps))
-    share = max(0.0, 1.0 - physics / whole)
-    said = (
+    fraction = max(0.0, 1.0 - physics / whole)
+    measured = (
         f"{WORLDS * steps / whole:,.0f} steps per second of {WORLDS} worlds; signals, "
-        f"observation and resets take {share:.0%} of the time."
+        f"observation and resets take {fraction:.0%} of the time."
     )
-    if share > MUCH:
+    if fraction > SLOW_READING:
         hint = "Read few mjData fields and named parts, and compute what is shared once."
-        yield note(said, hint)
-    yield ok(said)
+        yield note(measured, hint)
+    yield ok(measured)
 
 
-def check_warp(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_warp(subject: EnvironmentUnderTest) -> Findings:
     """One physics step of MuJoCo Warp, which a GPU runs, agrees with MuJoCo's own."""
     if not subject.warp:
         yield note(
@@ -261,12 +245,10 @@ def check_warp(subject: EnvironmentUnderTest) -> Iterator[Said]:
     if not all(importlib.util.find_spec(name) for name in ("warp", "mujoco_warp")):
         yield note("MuJoCo Warp is not installed.", "pip install -c constraints.txt '.[gpu]'")
         return
-    shares = _outside(subject)
-    worst = max(shares, key=lambda field: shares[field])
-    if shares[worst] > OUTSIDE:
+    field, fraction = max(_outside(subject).items(), key=lambda item: item[1])
+    if fraction > OUTSIDE:
         yield failed(
-            f"One physics step of MuJoCo Warp differs in {worst}, in {shares[worst]:.0%} of the "
-            "states.",
+            f"One physics step of MuJoCo Warp differs in {field}, in {fraction:.0%} of the states.",
             "Use primitive geoms, pyramidal cones and the Newton solver, or say in the README that "
             "the model is for CPUs.",
         )
@@ -274,10 +256,9 @@ def check_warp(subject: EnvironmentUnderTest) -> Iterator[Said]:
 
 
 def _outside(subject: EnvironmentUnderTest) -> dict[str, float]:
-    """Share of states outside the tolerances, by field."""
+    """Fraction of states outside the tolerances, by field."""
     environment = subject.environment
-    worlds = subject.worlds(COMPARED_WORLDS)
-    start_worlds(worlds, slice(0, COMPARED_WORLDS))
+    worlds = subject.started(COMPARED_WORLDS)
     warp = make_simulator(environment.model, COMPARED_WORLDS, CPU, backend="warp")
     cpu = CpuSimulator(environment.model, COMPARED_WORLDS)
     for simulator in (cpu, warp):
@@ -285,8 +266,7 @@ def _outside(subject: EnvironmentUnderTest) -> dict[str, float]:
             simulator.view(field)
     wrong = dict.fromkeys(TOLERANCES, 0)
     for action in exploration_actions(COMPARED_STEPS, worlds.action_size, COMPARED_WORLDS):
-        with subject.running():
-            worlds.step(action)
+        worlds.step(action)
         control = worlds.simulator.view("ctrl")
         for simulator in (cpu, warp):
             simulator.restore(worlds.simulator.state())

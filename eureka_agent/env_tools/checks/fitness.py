@@ -1,15 +1,13 @@
-"""Checks of what an environment pays: its fitness, and the reward that a person wrote for it."""
-
-from collections.abc import Iterator
-from pathlib import Path
+"""Checks of the fitness of an environment, and of the reward that a person wrote for it."""
 
 import torch
 from torch import Tensor
 
 from eureka_agent.env_tools.checks.under_test import (
+    KEEP_FINITE,
+    CheckFinding,
     EnvironmentUnderTest,
-    Recording,
-    Said,
+    Findings,
     failed,
     note,
     ok,
@@ -21,16 +19,16 @@ from eureka_agent.reward import RewardFailed, RewardRejected, did_you_mean, pars
 from eureka_agent.reward.signals import parameter_names
 
 LAST_STEPS = 5
-"""Of an episode that ends early: what a dive consists of."""
+"""Last steps of an episode that ends early, in which a dive would pay."""
 FEW = 0.02
-"""Share of the steps lived worth more than an end, below which an end is the best there is."""
+"""Fraction of the steps lived worth more than an end, below which an end is the best there is."""
 SLACK = 0.1
-"""Of the spread of the fitness per step: what an end may be worth more than living on average."""
+"""Standard deviations of the fitness per step by which an end may exceed the mean step."""
 _SCALES = (0.0, 0.01, 0.1, 1.0, 10.0)
-"""Sizes of made-up signals, with which a fitness is asked whether anything moves it."""
+"""Sizes of made-up signals, which show whether anything changes a fitness."""
 
 
-def check_fitness(subject: EnvironmentUnderTest) -> Iterator[Said]:
+def check_fitness(subject: EnvironmentUnderTest) -> Findings:
     """The fitness reads signals, is finite in each step, and is not always the same."""
     fitness, recording = subject.fitness, subject.recording
     known = parameter_names(subject.environment.signals_described)
@@ -61,7 +59,7 @@ def check_fitness(subject: EnvironmentUnderTest) -> Iterator[Said]:
     if bad.any():
         yield failed(
             f"fitness is not finite in {int(bad.sum()):,} of {rows:,} steps.",
-            "Keep roots, logarithms and divisors away from what they cannot take.",
+            KEEP_FINITE,
         )
         return
     if not torch.allclose(again.float(), steps[: rows // 2].float(), rtol=1e-4, atol=1e-5):
@@ -81,14 +79,16 @@ def check_fitness(subject: EnvironmentUnderTest) -> Iterator[Said]:
     yield ok(f"Finite in {rows:,} steps; an episode counts the {fitness.reduce} of all its steps.")
 
 
-def check_early_end(subject: EnvironmentUnderTest) -> Iterator[Said]:
-    """Neither a dive nor an early death pays."""
+def check_early_end(subject: EnvironmentUnderTest) -> Findings:
+    """Neither a dive nor an early end pays."""
     fitness, recording = subject.fitness, subject.recording
     early = recording.early
     if not early.any():
         yield ok("No episode ended early, so none can be paid for it.")
         return
-    alive = _per_step(fitness, recording, subject.environment.fitness_path)
+    with foreign_code(subject.environment.fitness_path):
+        total = fitness(recording.arguments(fitness.parameters)).total
+    alive = total.view(recording.ended.shape)  # of each step [T, N]
     typical, spread = float(alive.mean()), float(alive.std())
     ends = fitness.after_end
     better = float((alive > ends).float().mean())
@@ -107,10 +107,10 @@ def check_early_end(subject: EnvironmentUnderTest) -> Iterator[Said]:
             "AFTER_END.",
         )
     elif fitness.reduce == "max":
-        share = _best_at_the_end(alive, early)
-        if share > 0.5:
+        fraction = _best_at_the_end(alive, early)
+        if fraction > 0.5:
             yield failed(
-                f"A dive pays: REDUCE is 'max', and in {share:.0%} of the episodes that ended "
+                f"A dive pays: REDUCE is 'max', and in {fraction:.0%} of the episodes that ended "
                 f"early the best step was among the last {LAST_STEPS}.",
                 "Take the mean or the last step, or let a step count only if the robot is well; if "
                 'the end is the success, write REDUCE = "any".',
@@ -118,8 +118,8 @@ def check_early_end(subject: EnvironmentUnderTest) -> Iterator[Said]:
     yield ok(f"A step after an early end counts {ends:g}, a step lived {typical:.3g} on average.")
 
 
-def check_human_reward(subject: EnvironmentUnderTest) -> Iterator[Said]:
-    """The human reward is a reward program, and pays something finite."""
+def check_human_reward(subject: EnvironmentUnderTest) -> Findings:
+    """The human reward is a reward program with finite values."""
     path = subject.folder / "human_reward.py"
     if not path.is_file():
         yield note("There is no human_reward.py.", "Write one: searches are compared with it.")
@@ -138,7 +138,7 @@ def check_human_reward(subject: EnvironmentUnderTest) -> Iterator[Said]:
         paid = program.compile()(subject.recording.arguments(program.parameters)).total
     except RewardFailed as error:
         where = f", line {error.line}" if error.line else ""
-        yield failed(f"human_reward.py{where}: {error.message}", "Mend it there.")
+        yield failed(f"human_reward.py{where}: {error.message}", "Fix it there.")
         return
     if not bool((paid != paid[0]).any()):
         yield failed(
@@ -147,21 +147,15 @@ def check_human_reward(subject: EnvironmentUnderTest) -> Iterator[Said]:
         )
     if placeholder_lines(path):
         yield note(
-            f"human_reward.py is a placeholder while it says {PLACEHOLDER}: no search compares with it.",
+            f"human_reward.py is a placeholder while it says {PLACEHOLDER}: no search compares "
+            "with it.",
             "Write the best reward that you can, or delete the file.",
         )
     yield ok(f"Pays {float(paid.min()):.3g} to {float(paid.max()):.3g} per step.")
 
 
-def _per_step(fitness: Fitness, recording: Recording, path: Path) -> Tensor:
-    """The fitness of each step `[T, N]`."""
-    with foreign_code(path):
-        total = fitness(recording.arguments(fitness.parameters)).total
-    return total.view(recording.ended.shape)
-
-
 def _best_at_the_end(steps: Tensor, early: Tensor) -> float:
-    """Share of the early-ending first episodes whose best step is one of the last."""
+    """Fraction of the early-ending first episodes whose best step is one of the last."""
     found = []
     for world in early.any(0).nonzero()[:, 0].tolist():
         length = int(early[:, world].float().argmax()) + 1
@@ -172,7 +166,7 @@ def _best_at_the_end(steps: Tensor, early: Tensor) -> float:
 
 def _check_progress(
     subject: EnvironmentUnderTest, progress: ProgressMeasure, rows: int
-) -> Iterator[Said]:
+) -> Findings:
     with foreign_code(subject.environment.fitness_path):
         values = progress.function(**subject.recording.arguments(progress.parameters))
     if not isinstance(values, Tensor) or list(values.shape) != [rows]:
@@ -181,18 +175,18 @@ def _check_progress(
             "Give [M]: choose a column, x[:, 0], or reduce, x.sum(-1).",
         )
     elif not torch.isfinite(values).all():
-        yield failed("progress is not always finite.", "Mend what it divides by or takes roots of.")
+        yield failed("progress is not always finite.", "Fix what it divides by or takes roots of.")
 
 
-def _constant(subject: EnvironmentUnderTest, fitness: Fitness, value: float) -> Said:
-    """What to say of a fitness that is the same in every recorded step."""
-    said = f"fitness is {value:g} in every step that was tried."
-    if _moves(subject, fitness) and fitness.progress is not None:
-        return ok(f"{said} Its `progress` tells how near they came.")
-    if _moves(subject, fitness):
-        hint = "If success is rare, write progress(<signals>) in fitness.py as well, by degrees."
-        return note(said, hint)
-    return failed(said, "Let it depend on signals that actions change.")
+def _constant(subject: EnvironmentUnderTest, fitness: Fitness, value: float) -> CheckFinding:
+    """The finding about a fitness that is the same in every recorded step."""
+    message = f"fitness is {value:g} in every step that was tried."
+    if not _moves(subject, fitness):
+        return failed(message, "Let it depend on signals that actions change.")
+    if fitness.progress is not None:
+        return ok(f"{message} Its `progress` says how near they came.")
+    hint = "If success is rare, write progress(<signals>) in fitness.py as well, by degrees."
+    return note(message, hint)
 
 
 def _moves(subject: EnvironmentUnderTest, fitness: Fitness) -> bool:

@@ -1,60 +1,45 @@
 """All checks of an environment, in order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from eureka_agent.common.errors import EurekaError
-from eureka_agent.env_tools.checks.definition import (
-    check_actions,
-    check_ends,
-    check_loading,
-    check_model,
-    check_observation,
-    check_physics,
-    check_resets,
-    check_signals,
-    check_times,
-    check_values,
-    check_words,
+from eureka_agent.env_tools.checks import definition, determinism, fitness
+from eureka_agent.env_tools.checks.under_test import (
+    CheckFinding,
+    EnvironmentUnderTest,
+    Findings,
+    failed,
 )
-from eureka_agent.env_tools.checks.determinism import (
-    check_checkpoints,
-    check_neighbours,
-    check_repeatable,
-    check_side_effects,
-    check_speed,
-    check_task_changes,
-    check_warp,
-)
-from eureka_agent.env_tools.checks.fitness import check_early_end, check_fitness, check_human_reward
-from eureka_agent.env_tools.checks.under_test import CheckFinding, EnvironmentUnderTest, Said
+from eureka_agent.environment.source_files import foreign_code
 
 STEPS = 1_000
 
-Check = Callable[[EnvironmentUnderTest], Iterator[Said]]
+Check = Callable[[EnvironmentUnderTest], Findings]
 
 CHECKS: dict[str, Check] = {
-    "loading": check_loading,
-    "words": check_words,
-    "times": check_times,
-    "model": check_model,
-    "actions": check_actions,
-    "signals": check_signals,
-    "resets": check_resets,
-    "early ends": check_ends,
-    "observation": check_observation,
-    "physics": check_physics,
-    "signal values": check_values,
-    "fitness": check_fitness,
-    "pay for ends": check_early_end,
-    "human reward": check_human_reward,
-    "repeatable": check_repeatable,
-    "neighbours": check_neighbours,
-    "checkpoints": check_checkpoints,
-    "task changes": check_task_changes,
-    "side effects": check_side_effects,
-    "speed": check_speed,
-    "warp": check_warp,
+    "loading": definition.check_loading,
+    "words": definition.check_words,
+    "times": definition.check_times,
+    "model": definition.check_model,
+    "actions": definition.check_actions,
+    "signals": definition.check_signals,
+    "resets": definition.check_resets,
+    "early ends": definition.check_ends,
+    "observation": definition.check_observation,
+    "physics": definition.check_physics,
+    "signal values": definition.check_values,
+    "fitness": fitness.check_fitness,
+    "pay for ends": fitness.check_early_end,
+    "human reward": fitness.check_human_reward,
+    "repeatable": determinism.check_repeatable,
+    "neighbours": determinism.check_neighbours,
+    "checkpoints": determinism.check_checkpoints,
+    "task changes": determinism.check_task_changes,
+    "side effects": determinism.check_side_effects,
+    "speed": determinism.check_speed,
+    "warp": determinism.check_warp,
 }
 """Each checks one property; its docstring says which."""
 
@@ -74,11 +59,11 @@ def check_environment(
         steps: control steps of 32 worlds under random and extreme actions; an episode at least.
         warp: whether to compare with MuJoCo Warp, too.
         progress: called with the name of each check as it begins, and with how far it is.
-        found: called with each finding as soon as it is known.
+        found: called with each finding at once.
 
     Returns:
         Findings in the order of `CHECKS`. A property that holds has one `ok`; what breaks several
-        checks is said once, and what cannot be loaded is not checked further.
+        checks is reported once, and what cannot be loaded is not checked further.
     """
     running = ""
 
@@ -87,28 +72,31 @@ def check_environment(
 
     subject = EnvironmentUnderTest(folder, steps, warp, watch)
     findings: list[CheckFinding] = []
-    said: set[str] = set()
+    reported: set[str] = set()
     for running, check in CHECKS.items():
         progress(running, "")
         news = run_check(running, check, subject)
         for finding in news:
-            if finding.message not in said:
+            if finding.message not in reported:
                 findings.append(finding)
                 found(finding)
         broken = {finding.message for finding in news if finding.outcome == "failed"}
-        said |= broken
+        reported |= broken
         if running == "loading" and broken:
             break
     return findings
 
 
 def run_check(name: str, check: Check, subject: EnvironmentUnderTest) -> list[CheckFinding]:
-    """What one check says: what is wrong, or if nothing is, what holds."""
-    found: list[Said] = []
+    """What one check finds wrong, or if nothing is, what holds.
+
+    Whatever the environment's code raises is such a finding, with its line in env.py.
+    """
+    found: list[CheckFinding] = []
     try:
-        with subject.running():
+        with foreign_code(subject.source):
             found.extend(check(subject))
     except EurekaError as error:
-        found.append(Said("failed", error.message, error.remedy))
-    wrong = [said for said in found if said.outcome != "ok"]
-    return [CheckFinding(name, s.outcome, s.message, s.hint) for s in wrong or found]
+        found.append(failed(error.message, error.remedy))
+    wrong = [finding for finding in found if finding.outcome != "ok"]
+    return [replace(finding, check=name) for finding in wrong or found]

@@ -1,9 +1,8 @@
-"""The environment under check, and what it does under all kinds of actions."""
+"""The environment under test, what it does under all kinds of actions, and findings about it."""
 
 import functools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from eureka_agent.common.errors import EurekaError
 from eureka_agent.environment import (
     Environment,
     Fitness,
@@ -28,7 +28,7 @@ from eureka_agent.environment.source_files import foreign_code
 
 WORLDS = 32
 LONGEST_HOLD = 16
-"""Control steps for which an action is held at most: short ones average out and move little."""
+"""Most control steps for which an action is held: short ones average out and move little."""
 LONGEST_RECORDING = 5_000
 RECORDING_S, REPETITION_S = 20.0, 2.5
 """Seconds after which a recording stops, and which a repetition of its beginning should take."""
@@ -42,7 +42,10 @@ STYLES = {
     "all actions -1": slice(29, 30),
     "all actions 0": slice(30, 32),
 }
-"""What the worlds of a recording do."""
+"""How the worlds of a recording act."""
+
+
+KEEP_FINITE = "Keep roots, logarithms and divisors away from what they cannot take."
 
 
 @dataclass
@@ -74,6 +77,16 @@ class Recording:
         never = ~self.ended.any(0)
         return torch.where(never, steps, self.ended.float().argmax(0) + 1)
 
+    def of_worlds(self, part: slice) -> "Recording":
+        """The recording of some of the worlds."""
+        return Recording(
+            self.transitions.worlds(part),
+            self.observations[:, part],
+            self.diverged[:, part],
+            self.ended[:, part],
+            self.layout,
+        )
+
     def arguments(self, parameters: tuple[str, ...]) -> dict[str, Tensor]:
         """What a program or a fitness reads, `[T·N]` or `[T·N, d]` each."""
         memory = Memory.empty(self.transitions.action.shape[1], self.layout)
@@ -81,12 +94,20 @@ class Recording:
 
 
 @dataclass
-class LastOutputs:
-    """What an environment gave out last: its signals and observation, and from which state."""
+class FirstOutputs:
+    """What an environment gives out for new worlds, before anything packs or changes it.
 
-    state: State | None = None
+    Attributes:
+        state: of the worlds.
+        signals: by name; without those after the first one that raises.
+        observation: what a policy sees.
+        error: what kept the worlds from being made, if anything did.
+    """
+
+    state: State = field(init=False)
     signals: dict[str, Tensor] = field(default_factory=dict)
-    observation: Tensor | None = None
+    observation: Tensor = field(init=False)
+    error: EurekaError | None = None
 
 
 class EnvironmentUnderTest:
@@ -107,15 +128,9 @@ class EnvironmentUnderTest:
         watch: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         self.folder = folder.expanduser().resolve()
-        self.steps = steps
-        self.warp = warp
-        self.watch = watch
+        self.source = self.folder / "env.py"
+        self.steps, self.warp, self.watch = steps, warp, watch
         self._step_s = 0.0
-
-    @property
-    def source(self) -> Path:
-        """The file that defines the environment."""
-        return self.folder / "env.py"
 
     @functools.cached_property
     def environment(self) -> Environment:
@@ -135,8 +150,7 @@ class EnvironmentUnderTest:
     @functools.cached_property
     def recording(self) -> Recording:
         """What it does, recorded once."""
-        worlds = self.worlds(WORLDS)
-        start_worlds(worlds, slice(0, WORLDS))
+        worlds = self.started(WORLDS)
         began = time.monotonic()
 
         def goes_on(done: int) -> bool:
@@ -144,14 +158,13 @@ class EnvironmentUnderTest:
             self._step_s = (time.monotonic() - began) / done
             return self._step_s * done < RECORDING_S
 
-        return record_transitions(
-            worlds, exploration_actions(self.recorded_steps, worlds.action_size), goes_on
-        )
+        actions = exploration_actions(self.recorded_steps, worlds.action_size)
+        return record_transitions(worlds, actions, goes_on)
 
     @functools.cached_property
     def repeated_steps(self) -> int:
         """Control steps of a repetition, an even number: fewer where a step takes long."""
-        assert len(self.recording.ended)  # by which time is known what a step takes
+        assert len(self.recording.ended)  # measures how long a step takes
         affordable = int(REPETITION_S / self._step_s) // 2 * 2
         return min(MOST_REPEATED, max(LEAST_REPEATED, affordable))
 
@@ -160,10 +173,20 @@ class EnvironmentUnderTest:
         with foreign_code(self.source):
             return MujocoWorlds(self.environment, n)
 
-    @contextmanager
-    def glimpse(self) -> Iterator[LastOutputs]:
-        """Note what the environment gives out in the body, before anybody packs or changes it."""
-        environment, seen = self.environment, LastOutputs()
+    def started(self, n: int, ages: Tensor | None = None) -> MujocoWorlds:
+        """Worlds on the CPU in which episodes have begun; `ages` as in `start_worlds`."""
+        worlds = self.worlds(n)
+        start_worlds(worlds, slice(0, n), ages=ages)
+        return worlds
+
+    def first_outputs(self, n: int, *, partial: bool = False) -> FirstOutputs:
+        """What the environment gives out for `n` new worlds.
+
+        Args:
+            n: how many.
+            partial: return what was given out even where the worlds cannot be made.
+        """
+        environment, seen = self.environment, FirstOutputs()
 
         def signals(state: State) -> dict[str, Tensor]:
             seen.state = state
@@ -176,45 +199,47 @@ class EnvironmentUnderTest:
 
         vars(environment).update(signals=signals, observation=observation)
         try:
-            yield seen
+            self.worlds(n)
+        except EurekaError as error:
+            if not partial:
+                raise
+            seen.error = error
         finally:
             del vars(environment)["signals"], vars(environment)["observation"]
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Code of the environment runs in here: what breaks is an error that names the line."""
-        with foreign_code(self.source):
-            yield
+        return seen
 
 
 def start_worlds(
     worlds: MujocoWorlds, part: slice, seed: int = 0, ages: Tensor | None = None
 ) -> None:
-    """Begin episodes in a slice of worlds."""
+    """Begin episodes in a slice of worlds.
+
+    Args:
+        worlds: all of them.
+        part: those in which episodes begin.
+        seed: of the pool of training episodes.
+        ages: control steps after which each episode already is, `[len(part)]`; zeros if None.
+    """
     count = part.stop - part.start
-    zeros = torch.zeros(count, dtype=torch.int64)
-    with foreign_code(worlds.environment.folder / "env.py"):
-        worlds.start(
-            part, pools.streams(pools.TRAINING, seed, count), zeros if ages is None else ages
-        )
+    ages = torch.zeros(count, dtype=torch.int64) if ages is None else ages
+    worlds.start(part, pools.streams(pools.TRAINING, seed, count), ages)
 
 
 def record_transitions(
-    worlds: MujocoWorlds, chosen: Tensor, goes_on: Callable[[int], bool] = lambda done: True
+    worlds: MujocoWorlds, actions: Tensor, goes_on: Callable[[int], bool] = lambda done: True
 ) -> Recording:
     """Step worlds by actions `[T, N, A]`, for as long as `goes_on` of the steps done says so."""
     steps: list[Step] = []
-    with foreign_code(worlds.environment.folder / "env.py"):
-        for action in chosen:
-            steps.append(worlds.step(action))
-            if not goes_on(len(steps)):
-                break
+    for action in actions:
+        steps.append(worlds.step(action))
+        if not goes_on(len(steps)):
+            break
 
     def stack(name: str) -> Tensor:
         return torch.stack([getattr(step, name) for step in steps])
 
     names = ("before", "after", "prev_action", "terminated", "time_left", "fresh")
-    transitions = Transitions(action=chosen[: len(steps)], **{name: stack(name) for name in names})
+    transitions = Transitions(action=actions[: len(steps)], **{name: stack(name) for name in names})
     return Recording(
         transitions,
         stack("final_observation"),
@@ -232,18 +257,14 @@ def exploration_actions(steps: int, size: int, worlds: int = WORLDS) -> Tensor:
     for style, value in (("+1", 1.0), ("-1", -1.0), ("0", 0.0)):
         fresh[:, STYLES[f"all actions {style}"]] = value
     chosen = fresh.clone()
-    left = torch.zeros(WORLDS, dtype=torch.int64)
+    left = torch.zeros(WORLDS, dtype=torch.int64)  # steps for which an action is still held
     left[STYLES["new random actions"]] = -steps
     for step in range(1, steps):
-        held = left > 0
-        chosen[step] = torch.where(held[:, None], chosen[step - 1], fresh[step])
+        chosen[step] = torch.where((left > 0)[:, None], chosen[step - 1], fresh[step])
         drawn = torch.randint(1, LONGEST_HOLD + 1, (WORLDS,), generator=generator)
         renewed = torch.where(left == 0, drawn, left)
         left = torch.where(left < 0, left, renewed - 1)
     return chosen[:, :worlds]
-
-
-Outcome = Literal["ok", "note", "failed"]
 
 
 @dataclass(frozen=True)
@@ -251,14 +272,14 @@ class CheckFinding:
     """One sentence about an environment.
 
     Attributes:
-        check: the property that was checked.
+        check: the property that was checked; empty until `run_check` fills it in.
         outcome: `failed` if it does not hold, `note` if a person should look at it.
         message: what was seen.
         hint: what to write, or where to look; may be empty.
     """
 
     check: str
-    outcome: Outcome
+    outcome: Literal["ok", "note", "failed"]
     message: str
     hint: str = ""
 
@@ -267,25 +288,26 @@ class CheckFinding:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Said:
-    """A finding before it is known to which check it belongs."""
-
-    outcome: Outcome
-    message: str
-    hint: str = ""
+Findings = Iterator[CheckFinding]
 
 
-def ok(message: str) -> Said:
+def ok(message: str) -> CheckFinding:
     """The property holds."""
-    return Said("ok", message)
+    return CheckFinding("", "ok", message)
 
 
-def note(message: str, hint: str = "") -> Said:
+def note(message: str, hint: str = "") -> CheckFinding:
     """The property may hold; a person should look."""
-    return Said("note", message, hint)
+    return CheckFinding("", "note", message, hint)
 
 
-def failed(message: str, hint: str) -> Said:
+def failed(message: str, hint: str) -> CheckFinding:
     """The property does not hold; the hint says what to write."""
-    return Said("failed", message, hint)
+    return CheckFinding("", "failed", message, hint)
+
+
+def wrong_type(what: str, value: Tensor, expected: torch.dtype, hint: str) -> Findings:
+    """A finding where a tensor has another type than it should."""
+    if value.dtype != expected:
+        got, wanted = (str(kind).removeprefix("torch.") for kind in (value.dtype, expected))
+        yield failed(f"{what} is {got}, not {wanted}.", hint)

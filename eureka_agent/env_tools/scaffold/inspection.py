@@ -1,4 +1,4 @@
-"""What a model consists of, as far as signals, observation and task need to know."""
+"""What a model consists of and what its actuators move, for its signals and placeholder task."""
 
 import functools
 from collections import Counter
@@ -10,14 +10,9 @@ import numpy as np
 
 from eureka_agent.env_tools.scaffold.quoting import display_name, join_names
 
-FREE, BALL, SLIDE, HINGE = (
-    int(kind)
-    for kind in (
-        mujoco.mjtJoint.mjJNT_FREE,
-        mujoco.mjtJoint.mjJNT_BALL,
-        mujoco.mjtJoint.mjJNT_SLIDE,
-        mujoco.mjtJoint.mjJNT_HINGE,
-    )
+_JNT, _TRN, _WRAP, _EQ = mujoco.mjtJoint, mujoco.mjtTrn, mujoco.mjtWrap, mujoco.mjtEq
+FREE, BALL, SLIDE, HINGE = map(
+    int, (_JNT.mjJNT_FREE, _JNT.mjJNT_BALL, _JNT.mjJNT_SLIDE, _JNT.mjJNT_HINGE)
 )
 MOST_ENDS = 6
 """Ends of limbs that get signals of their own."""
@@ -36,7 +31,7 @@ class Joint:
         axis: of slides and hinges, in the frame of the body.
         limits: of slides and hinges, m or rad; None if there are none.
         rest: of slides and hinges, the position in which the model file has them, m or rad.
-        driven: whether an actuator moves it, by whatever way.
+        driven: whether an actuator moves it, in whatever way.
     """
 
     name: str
@@ -48,95 +43,77 @@ class Joint:
     rest: float
     driven: bool
 
-    @property
-    def scalar(self) -> bool:
-        """Whether it is a slide or a hinge."""
-        return self.kind in (SLIDE, HINGE)
-
 
 class ModelInspection:
-    """A look at a compiled model.
+    """The robot in a compiled model, and the other objects.
+
+    The robot is the tree of bodies with the most driven joints.
 
     Args:
         model: one whose bodies, joints and geoms have names.
 
     Attributes:
-        joints: of the robot, but for a free joint of its root.
-        free: the free joint of the root, if it has one.
         root: name of the body from which the robot's tree starts.
+        free: the free joint of the root, if it has one.
+        joints: of the robot, except a free joint of its root.
+        objects: free joints of bodies that do not belong to the robot.
+        others: joints of things that neither float nor belong to the robot, such as a door.
+        travels: whether the root can go anywhere: it floats, or slides freely and undriven.
+        holder: name of the mocap body that holds the root; empty if none does.
+        ends: bodies at the ends of the robot's limbs; none if there are too many to name.
     """
 
     def __init__(self, model: mujoco.MjModel) -> None:
         self.model = model
-        tops = [b for b in range(1, model.nbody) if self._moves(b) and not self._moves(self._up(b))]
-        driven = Counter(self._top_of_joint(joint) for joint in self._driven)
-        root = max(tops, key=lambda top: driven[top]) if tops else 0
-        self.root = model.body(root).name
-        self._root = root
-        joints = [self._joint(j) for j in range(model.njnt) if self._top_of_joint(j) == root]
-        self.free = next((joint for joint in joints if joint.kind == FREE), None)
-        self.joints = [joint for joint in joints if joint.kind != FREE]
-        self._tops = [top for top in tops if top != root]
+        driven = driven_joints(model)
+        top_of = [self._top(int(body)) for body in model.jnt_bodyid]  # of each joint's tree
+        tops = sorted({self._top(b) for b in range(1, model.nbody) if model.body_weldid[b]})
+        counts = Counter(top_of[joint] for joint in driven)
+        self._root = max(tops, key=lambda top: counts[top], default=0)
+        self.root: str = model.body(self._root).name
+        joints = [self._joint(j, j in driven) for j in range(model.njnt)]
+        mine = [joint for joint, top in zip(joints, top_of, strict=True) if top == self._root]
+        rest = [joint for joint, top in zip(joints, top_of, strict=True) if top != self._root]
+        self.free = next((joint for joint in mine if joint.kind == FREE), None)
+        self.joints = [joint for joint in mine if joint.kind != FREE]
+        self.objects = [joint for joint in rest if joint.kind == FREE][:MOST_OBJECTS]
+        self.others = [joint for joint in rest if joint.kind != FREE]
+        self.travels = self.free is not None or any(map(self.carries_away, self.joints))
+        held = (model.body(mocap).name for mocap, body in _held(model) if body == self._root)
+        self.holder: str = next(held, "")
 
-    @property
-    def travels(self) -> bool:
-        """Whether the root can go anywhere: it floats, or slides freely and undriven."""
-        return self.free is not None or any(self.leaves(joint) for joint in self.joints)
-
-    def leaves(self, joint: Joint) -> bool:
+    def carries_away(self, joint: Joint) -> bool:
         """Whether a joint carries the root away: a slide without limits and motor."""
         at_root = int(self.model.joint(joint.name).bodyid[0]) == self._root
         return at_root and joint.kind == SLIDE and not joint.driven and joint.limits is None
 
-    @functools.cached_property
-    def objects(self) -> list[Joint]:
-        """Free joints of bodies that do not belong to the robot."""
-        found = [
-            self._joint(j) for j in range(self.model.njnt) if self._top_of_joint(j) != self._root
-        ]
-        return [joint for joint in found if joint.kind == FREE][:MOST_OBJECTS]
-
-    @functools.cached_property
-    def others(self) -> list[Joint]:
-        """Joints of things that neither float nor belong to the robot, such as a door."""
-        found = [
-            self._joint(j) for j in range(self.model.njnt) if self._top_of_joint(j) != self._root
-        ]
-        return [joint for joint in found if joint.kind != FREE]
-
-    @functools.cached_property
-    def unmoved(self) -> list[str]:
-        """What no action can move, and what to add, a sentence each."""
-        return unactuated_parts(self.model, self._root, self.travels)
-
-    @functools.cached_property
-    def holder(self) -> str:
-        """Name of the mocap body that holds the root; empty if none does."""
-        return mocap_holder(self.model, self._root)
-
     @property
     def mobility(self) -> str:
         """How the root moves, and how many joints actuators move, as part of a sentence."""
+        base = "is fixed to the world by its joints"
         if self.holder:
             base = f"is held by the mocap body {display_name(self.holder)}"
         elif self.free is not None:
             base = "can move freely"
         elif self.travels:
             base = "is carried by slides and hinges"
-        else:
-            base = "is fixed to the world by its joints"
         count, driven = len(self.joints), sum(joint.driven for joint in self.joints)
         return f"{base}; {count} joint{'s' * (count != 1)}, {driven} driven"
 
     @functools.cached_property
     def ends(self) -> list[str]:
-        """Bodies at the ends of the robot's limbs; none if there are too many to name."""
+        """See the class."""
         model = self.model
         moving = [b for b in range(1, model.nbody) if model.body_weldid[b] == b]
         mine = [b for b in moving if b != self._root and self._top(b) == self._root]
         inner = {int(model.body_weldid[model.body_parentid[b]]) for b in mine}
         ends = [model.body(b).name for b in mine if b not in inner]
         return ends if len(ends) <= MOST_ENDS else []
+
+    @property
+    def end_bodies(self) -> list[str]:
+        """Bodies whose ends get a position; the root if nothing else would have one."""
+        return self.ends or ([] if self.travels else [self.root])
 
     def body_of(self, joint: Joint) -> str:
         """Name of the body that a joint moves."""
@@ -145,49 +122,60 @@ class ModelInspection:
     def tip(self, body: str) -> str | None:
         """The geom of a body that is farthest from the body's frame; None if it has none."""
         model = self.model
-        index = model.body(body).id
-        geoms = [g for g in range(model.ngeom) if model.geom_bodyid[g] == index]
-        if not geoms:
+        geoms = np.flatnonzero(model.geom_bodyid == model.body(body).id)
+        if not len(geoms):
             return None
-        return model.geom(max(geoms, key=lambda g: float(np.linalg.norm(model.geom_pos[g])))).name
+        return model.geom(int(geoms[np.linalg.norm(model.geom_pos[geoms], axis=1).argmax()])).name
 
-    def _joint(self, index: int) -> Joint:
-        model = self.model
-        limits = model.jnt_range[index]
+    def unactuated_parts(self) -> list[str]:
+        """What no action moves, and what to add, a sentence each."""
+        model, driven = self.model, driven_joints(self.model)
+        sentences = list(_mocap_sentences(model))
+        # What carries a robot that travels needs no motor.
+        carriers = {
+            j for j in range(model.njnt) if self.travels and model.jnt_bodyid[j] == self._root
+        }
+        idle = [
+            model.joint(j).name
+            for j in range(model.njnt)
+            if j not in driven | carriers and model.jnt_type[j] != FREE
+        ]
+        if idle:
+            sentences.append(
+                f"No actuator moves {len(idle)} of {model.njnt} joints: {join_names(idle)}; what "
+                "touches them may. To drive one, add such as "
+                f'<motor joint="{display_name(idle[0])}" ctrlrange="-1 1"/> to <actuator>.'
+            )
+        excused = {self._root, *(body for _, body in _held(model))}
+        loose = [
+            model.body(int(model.jnt_bodyid[j])).name
+            for j in range(model.njnt)
+            if model.jnt_type[j] == FREE and j not in driven and model.jnt_bodyid[j] not in excused
+        ]
+        if loose:
+            verb = "floats" if len(loose) == 1 else "float"
+            sentences.append(
+                f"No actuator moves {join_names(loose)}, which {verb}: only what touches it does."
+            )
+        return sentences
+
+    def _joint(self, index: int, driven: bool) -> Joint:
+        model, address = self.model, int(self.model.jnt_qposadr[index])
+        low, high = map(float, model.jnt_range[index])
         return Joint(
-            model.joint(index).name,
-            int(model.jnt_type[index]),
-            int(model.jnt_qposadr[index]),
-            int(model.jnt_dofadr[index]),
+            *(model.joint(index).name, int(model.jnt_type[index])),
+            *(address, int(model.jnt_dofadr[index])),
             tuple(float(value) for value in model.jnt_axis[index]),
-            (float(limits[0]), float(limits[1])) if model.jnt_limited[index] else None,
-            float(model.qpos0[model.jnt_qposadr[index]]),
-            index in self._driven,
+            (low, high) if model.jnt_limited[index] else None,
+            float(model.qpos0[address]),
+            driven,
         )
 
-    @functools.cached_property
-    def _driven(self) -> set[int]:
-        """Joints that an actuator moves, by whatever way."""
-        return driven_joints(self.model)
-
-    def _moves(self, body: int) -> bool:
-        return int(self.model.body_weldid[body]) != 0
-
-    def _up(self, body: int) -> int:
-        return int(self.model.body_parentid[body])
-
     def _top(self, body: int) -> int:
-        """The body at the root of a body's tree."""
-        while self._moves(self._up(body)):
-            body = self._up(body)
+        """The body at the root of a body's tree: the last one that still moves."""
+        while self.model.body_weldid[self.model.body_parentid[body]]:
+            body = int(self.model.body_parentid[body])
         return body
-
-    def _top_of_joint(self, joint: int) -> int:
-        return self._top(int(self.model.jnt_bodyid[joint]))
-
-
-_TRN, _WRAP, _EQ = mujoco.mjtTrn, mujoco.mjtWrap, mujoco.mjtEq
-_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 
 
 def driven_joints(model: mujoco.MjModel) -> set[int]:
@@ -199,7 +187,7 @@ def driven_joints(model: mujoco.MjModel) -> set[int]:
     found: set[int] = set()
     for i in range(model.nactuator):
         found |= _moved_by(model, i)
-    groups = [group for group in _coupled(model) if group]
+    groups = list(_coupled(model))
     while True:
         more = {joint for group in groups if group & found for joint in group} - found
         if not more:
@@ -207,72 +195,28 @@ def driven_joints(model: mujoco.MjModel) -> set[int]:
         found |= more
 
 
-def unactuated_parts(model: mujoco.MjModel, root: int, travels: bool) -> list[str]:
-    """What no action moves, and what to add, a sentence each.
-
-    Args:
-        model: one whose parts have names.
-        root: the body from which the robot's tree starts.
-        travels: whether the robot goes anywhere; what carries its root is then no news.
-    """
-    driven = driven_joints(model)
-    said = list(_mocap_sentences(model))
-    carriers = {j for j in range(model.njnt) if travels and model.jnt_bodyid[j] == root}
-    idle = [
-        joint
-        for joint in range(model.njnt)
-        if joint not in driven | carriers and model.jnt_type[joint] != _FREE
-    ]
-    if idle:
-        first = model.joint(idle[0]).name
-        said.append(
-            f"No actuator moves {len(idle)} of {model.njnt} joints: "
-            f"{join_names([model.joint(j).name for j in idle])}; what touches them may. To drive one, "
-            f'add such as <motor joint="{display_name(first)}" ctrlrange="-1 1"/> to <actuator>.'
-        )
-    bodies = [int(model.jnt_bodyid[j]) for j in range(model.njnt) if model.jnt_type[j] == _FREE]
-    held = {body for _, body in _held(model)}
-    loose = [
-        model.body(body).name
-        for body in bodies
-        if body != root and body not in held and int(model.body_jntadr[body]) not in driven
-    ]
-    if loose:
-        verb = "floats" if len(loose) == 1 else "float"
-        said.append(
-            f"No actuator moves {join_names(loose)}, which {verb}: only what touches it does."
-        )
-    return said
-
-
-def mocap_holder(model: mujoco.MjModel, body: int) -> str:
-    """Name of the mocap body that holds a body by an equality constraint; empty if none does."""
-    return next((model.body(mocap).name for mocap, held in _held(model) if held == body), "")
-
-
 def _mocap_sentences(model: mujoco.MjModel) -> Iterator[str]:
     for mocap in (b for b in range(model.nbody) if model.body_mocapid[b] >= 0):
         name = repr(display_name(model.body(mocap).name))
-        held = [body for holder, body in _held(model) if holder == mocap]
+        held = [model.body(body).name for holder, body in _held(model) if holder == mocap]
         if not held:
             yield f"No action moves the mocap body {name}: it stays where episodes begin."
             continue
-        bodies = join_names([model.body(body).name for body in held])
         yield (
-            f"No action moves the mocap body {name}, and it holds {bodies} by an equality "
-            "constraint: both stay where episodes begin. To move them, put the held body on joints "
-            "with actuators and take the constraint out."
+            f"No action moves the mocap body {name}, and it holds {join_names(held)} by an "
+            "equality constraint: both stay where episodes begin. To move them, put the held body "
+            "on joints with actuators and take the constraint out."
         )
 
 
 def _held(model: mujoco.MjModel) -> list[tuple[int, int]]:
     """Pairs of a mocap body and a body that an equality constraint holds to it."""
-    found = []
-    for one, other in _joined(model):
-        for mocap, body in ((one, other), (other, one)):
-            if model.body_mocapid[model.body_rootid[mocap]] >= 0 and body:
-                found.append((int(model.body_rootid[mocap]), body))
-    return found
+    return [
+        (int(model.body_rootid[mocap]), body)
+        for pair in _joined(model)
+        for mocap, body in (pair, pair[::-1])
+        if model.body_mocapid[model.body_rootid[mocap]] >= 0 and body
+    ]
 
 
 def _moved_by(model: mujoco.MjModel, actuator: int) -> set[int]:
@@ -308,7 +252,7 @@ def _of_tendon(model: mujoco.MjModel, tendon: int) -> set[int]:
 
 
 def _coupled(model: mujoco.MjModel) -> Iterator[set[int]]:
-    """Groups of joints each of which moves when another one does."""
+    """Groups of joints in which each moves when another one does."""
     for i in range(model.neq):
         one, other = int(model.eq_obj1id[i]), int(model.eq_obj2id[i])
         if not model.eq_active0[i] or other < 0:
@@ -334,7 +278,7 @@ def _joined(model: mujoco.MjModel) -> Iterator[tuple[int, int]]:
 
 
 def _between(model: mujoco.MjModel, bodies: list[int]) -> set[int]:
-    """Joints that move some bodies against each other; against the world if it is one."""
+    """Joints that move bodies relative to each other, a single body relative to the world."""
     chains = [_chain(model, body) for body in bodies]
     shared = set.intersection(*chains) if len(chains) > 1 else set()
     return set.union(*chains) - shared

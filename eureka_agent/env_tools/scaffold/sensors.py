@@ -1,5 +1,6 @@
 """Signals that read the sensors of a model."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,122 +10,98 @@ from eureka_agent.env_tools.scaffold.quoting import display_name, literal
 from eureka_agent.environment.model_facts import adds_angles
 
 FEW = 4
-"""Joints or sensors up to this number get signals of their own; more share one."""
-
+"""Up to this number, joints or sensors get signals of their own; more of them share one."""
 MOST_COLUMNS = 64
-"""Numbers of a sensor from which it is an image rather than a signal."""
+"""A sensor with more numbers is an image rather than a signal."""
+QUATERNION = ("w", "x", "y", "z")
 
-_S = mujoco.mjtSensor
+_LAST = "in the last physics step"
 _SENSORS = {
-    int(_S.mjSENS_TOUCH): ("N", "force", "Sum of the contact forces in the last physics step at"),
-    int(_S.mjSENS_ACCELEROMETER): (
+    # mjtSensor without its prefix: unit, kind, and the meaning, which ends before the sensor's part
+    "TOUCH": ("N", "force", f"Sum of the contact forces {_LAST} at"),
+    "ACCELEROMETER": (
         *("m/s^2", "other"),
-        "Acceleration in the last physics step, along its own axes, 9.81 upwards at rest, of",
+        f"Acceleration {_LAST}, along its own axes, 9.81 upwards at rest, of",
     ),
-    int(_S.mjSENS_VELOCIMETER): ("m/s", "velocity", "Velocity, along its own axes, of"),
-    int(_S.mjSENS_GYRO): ("rad/s", "angular_velocity", "Angular velocity, about its own axes, of"),
-    int(_S.mjSENS_FORCE): (
+    "VELOCIMETER": ("m/s", "velocity", "Velocity, along its own axes, of"),
+    "GYRO": ("rad/s", "angular_velocity", "Angular velocity, about its own axes, of"),
+    "FORCE": (
         *("N", "force"),
-        "Force between its body and the parent in the last physics step, along the own axes of",
+        f"Force between its body and the parent {_LAST}, along the own axes of",
     ),
-    int(_S.mjSENS_TORQUE): (
+    "TORQUE": (
         *("N m", "force"),
-        "Torque between its body and the parent in the last physics step, about the own axes of",
+        f"Torque between its body and the parent {_LAST}, about the own axes of",
     ),
-    int(_S.mjSENS_MAGNETOMETER): ("1", "other", "Magnetic flux, along its own axes, at"),
-    int(_S.mjSENS_RANGEFINDER): (
+    "MAGNETOMETER": ("1", "other", "Magnetic flux, along its own axes, at"),
+    "RANGEFINDER": (
         *("m", "distance"),
         "Distance to what lies ahead, along the z axis, -1 if nothing does, of",
     ),
-    int(_S.mjSENS_CAMPROJECTION): ("1", "other", "Place in the image of a camera, pixels, of"),
-    int(_S.mjSENS_JOINTPOS): ("m", "position", "Position of"),
-    int(_S.mjSENS_JOINTVEL): ("m/s", "velocity", "Velocity of"),
-    int(_S.mjSENS_TENDONPOS): ("m", "position", "Length of"),
-    int(_S.mjSENS_TENDONVEL): ("m/s", "velocity", "Rate of the length of"),
-    int(_S.mjSENS_ACTUATORPOS): ("1", "other", "Length, m, or angle, rad, of what it drives, of"),
-    int(_S.mjSENS_ACTUATORVEL): ("1", "other", "Rate, m/s or rad/s, of what it drives, of"),
-    int(_S.mjSENS_ACTUATORFRC): (
-        *("1", "other"),
-        "Force, N, or torque, N m, in the last physics step of",
-    ),
-    int(_S.mjSENS_JOINTACTFRC): (
-        *("N", "force"),
-        "Force of all actuators in the last physics step on",
-    ),
-    int(_S.mjSENS_TENDONACTFRC): (
-        *("N", "force"),
-        "Force of all actuators in the last physics step on",
-    ),
-    int(_S.mjSENS_BALLQUAT): ("1", "orientation", "Rotation, a unit quaternion, of"),
-    int(_S.mjSENS_BALLANGVEL): ("rad/s", "angular_velocity", "Angular velocity of"),
-    int(_S.mjSENS_JOINTLIMITPOS): ("m", "distance", "Distance to the nearest limit of"),
-    int(_S.mjSENS_JOINTLIMITVEL): ("m/s", "velocity", "Rate of the distance to a limit of"),
-    int(_S.mjSENS_JOINTLIMITFRC): (
-        *("N", "force"),
-        "Force of the limit in the last physics step on",
-    ),
-    int(_S.mjSENS_TENDONLIMITPOS): ("m", "distance", "Distance to the nearest limit of"),
-    int(_S.mjSENS_TENDONLIMITVEL): ("m/s", "velocity", "Rate of the distance to a limit of"),
-    int(_S.mjSENS_TENDONLIMITFRC): (
-        *("N", "force"),
-        "Force of the limit in the last physics step on",
-    ),
-    int(_S.mjSENS_FRAMEPOS): ("m", "position", "Position of"),
-    int(_S.mjSENS_FRAMEQUAT): ("1", "orientation", "Orientation, a unit quaternion, of"),
-    int(_S.mjSENS_FRAMEXAXIS): ("1", "orientation", "Direction of the x axis of"),
-    int(_S.mjSENS_FRAMEYAXIS): ("1", "orientation", "Direction of the y axis of"),
-    int(_S.mjSENS_FRAMEZAXIS): ("1", "orientation", "Direction of the z axis of"),
-    int(_S.mjSENS_FRAMELINVEL): ("m/s", "velocity", "Velocity of"),
-    int(_S.mjSENS_FRAMEANGVEL): ("rad/s", "angular_velocity", "Angular velocity of"),
-    int(_S.mjSENS_FRAMELINACC): (
-        *("m/s^2", "other"),
-        "Acceleration in the last physics step of",
-    ),
-    int(_S.mjSENS_FRAMEANGACC): (
-        *("rad/s^2", "other"),
-        "Angular acceleration in the last physics step of",
-    ),
-    int(_S.mjSENS_SUBTREECOM): ("m", "position", "Centre of mass, with all below it, of"),
-    int(_S.mjSENS_SUBTREELINVEL): (
+    "CAMPROJECTION": ("1", "other", "Place in the image of a camera, pixels, of"),
+    "JOINTPOS": ("m", "position", "Position of"),
+    "JOINTVEL": ("m/s", "velocity", "Velocity of"),
+    "TENDONPOS": ("m", "position", "Length of"),
+    "TENDONVEL": ("m/s", "velocity", "Rate of the length of"),
+    "ACTUATORPOS": ("1", "other", "Length, m, or angle, rad, of what it drives, of"),
+    "ACTUATORVEL": ("1", "other", "Rate, m/s or rad/s, of what it drives, of"),
+    "ACTUATORFRC": ("1", "other", f"Force, N, or torque, N m, {_LAST} of"),
+    "JOINTACTFRC": ("N", "force", f"Force of all actuators {_LAST} on"),
+    "TENDONACTFRC": ("N", "force", f"Force of all actuators {_LAST} on"),
+    "BALLQUAT": ("1", "orientation", "Rotation, a unit quaternion, of"),
+    "BALLANGVEL": ("rad/s", "angular_velocity", "Angular velocity of"),
+    "JOINTLIMITPOS": ("m", "distance", "Distance to the nearest limit of"),
+    "JOINTLIMITVEL": ("m/s", "velocity", "Rate of the distance to a limit of"),
+    "JOINTLIMITFRC": ("N", "force", f"Force of the limit {_LAST} on"),
+    "TENDONLIMITPOS": ("m", "distance", "Distance to the nearest limit of"),
+    "TENDONLIMITVEL": ("m/s", "velocity", "Rate of the distance to a limit of"),
+    "TENDONLIMITFRC": ("N", "force", f"Force of the limit {_LAST} on"),
+    "FRAMEPOS": ("m", "position", "Position of"),
+    "FRAMEQUAT": ("1", "orientation", "Orientation, a unit quaternion, of"),
+    "FRAMEXAXIS": ("1", "orientation", "Direction of the x axis of"),
+    "FRAMEYAXIS": ("1", "orientation", "Direction of the y axis of"),
+    "FRAMEZAXIS": ("1", "orientation", "Direction of the z axis of"),
+    "FRAMELINVEL": ("m/s", "velocity", "Velocity of"),
+    "FRAMEANGVEL": ("rad/s", "angular_velocity", "Angular velocity of"),
+    "FRAMELINACC": ("m/s^2", "other", f"Acceleration {_LAST} of"),
+    "FRAMEANGACC": ("rad/s^2", "other", f"Angular acceleration {_LAST} of"),
+    "SUBTREECOM": ("m", "position", "Centre of mass, with all below it, of"),
+    "SUBTREELINVEL": (
         *("m/s", "velocity"),
         "Velocity of the centre of mass, with all below it, of",
     ),
-    int(_S.mjSENS_SUBTREEANGMOM): (
+    "SUBTREEANGMOM": (
         *("N m s", "other"),
         "Angular momentum about the centre of mass, with all below it, of",
     ),
-    int(_S.mjSENS_INSIDESITE): ("1", "contact", "1 while inside a site, else 0, for"),
-    int(_S.mjSENS_GEOMDIST): ("m", "distance", "Shortest distance to another part, of"),
-    int(_S.mjSENS_GEOMNORMAL): ("1", "orientation", "Direction of the nearest other part from"),
-    int(_S.mjSENS_GEOMFROMTO): ("m", "position", "Ends of the shortest line to another part from"),
-    int(_S.mjSENS_E_POTENTIAL): ("J", "other", "Potential energy of"),
-    int(_S.mjSENS_E_KINETIC): ("J", "other", "Kinetic energy of"),
-    int(_S.mjSENS_CLOCK): ("s", "other", "Time since the episode began of"),
+    "INSIDESITE": ("1", "contact", "1 while inside a site, else 0, for"),
+    "GEOMDIST": ("m", "distance", "Shortest distance to another part, of"),
+    "GEOMNORMAL": ("1", "orientation", "Direction of the nearest other part from"),
+    "GEOMFROMTO": ("m", "position", "Ends of the shortest line to another part from"),
+    "E_POTENTIAL": ("J", "other", "Potential energy of"),
+    "E_KINETIC": ("J", "other", "Kinetic energy of"),
+    "CLOCK": ("s", "other", "Time since the episode began of"),
 }
-_OWN = {
-    int(kind)
-    for kind in (
-        *(_S.mjSENS_VELOCIMETER, _S.mjSENS_GYRO, _S.mjSENS_ACCELEROMETER, _S.mjSENS_FORCE),
-        *(_S.mjSENS_TORQUE, _S.mjSENS_MAGNETOMETER),
-    )
+_OWN_AXES = {"VELOCIMETER", "GYRO", "ACCELEROMETER", "FORCE", "TORQUE", "MAGNETOMETER"}
+"""Sensors that measure along the axes of their site."""
+_NO_FRAME = _OWN_AXES | {"BALLQUAT", "BALLANGVEL", "CAMPROJECTION"}
+"""Sensors whose meaning already names their axes."""
+_BETWEEN = {"GEOMNORMAL", "GEOMFROMTO"}
+"""Sensors between two parts, where the second one is no frame of reference."""
+_SUBTREES = {"SUBTREECOM", "SUBTREELINVEL"}
+_WHOLE_MODEL = {"E_POTENTIAL", "E_KINETIC", "CLOCK"}
+_AXES = {3: ("x", "y", "z"), 4: QUATERNION}
+_ROTARY_UNITS = {"m": "rad", "m/s": "rad/s", "N": "N m"}
+_ROTARY_KINDS = {"position": "angle", "velocity": "angular_velocity"}
+_ROTARY_WORDS = {
+    "Rate of the length": "Rate of the angle",
+    "Length": "Angle",
+    "Position": "Angle",
+    "Force": "Torque",
+    "Velocity": "Angular velocity",
+    "Distance": "Angle",
 }
-"""Sensors that see along the axes of what they sit on."""
-_SUBTREES = {int(_S.mjSENS_SUBTREECOM), int(_S.mjSENS_SUBTREELINVEL)}
-_BETWEEN = {int(_S.mjSENS_GEOMNORMAL), int(_S.mjSENS_GEOMFROMTO)}
-"""Sensors whose second part is no frame."""
-_BODY, _JOINT, _TENDON = (
-    int(kind)
-    for kind in (mujoco.mjtObj.mjOBJ_BODY, mujoco.mjtObj.mjOBJ_JOINT, mujoco.mjtObj.mjOBJ_TENDON)
-)
-_ROTARY = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_BALL))
-_COLUMNS = {3: ("x", "y", "z"), 4: ("w", "x", "y", "z")}
-_TURNING = {"m": "rad", "m/s": "rad/s", "N": "N m"}
-"""Units of what turns, by those of what slides."""
-_TURNING_KINDS = {"position": "angle", "velocity": "angular_velocity"}
-_WHOLE = {int(_S.mjSENS_E_POTENTIAL), int(_S.mjSENS_E_KINETIC), int(_S.mjSENS_CLOCK)}
-"""Sensors of the whole simulation."""
-_LOCAL = {int(_S.mjSENS_BALLQUAT), int(_S.mjSENS_BALLANGVEL), int(_S.mjSENS_CAMPROJECTION)}
-"""Sensors of several columns whose frame is no question."""
+_OBJECT, _JOINT = mujoco.mjtObj, mujoco.mjtJoint
 
 Part = tuple[str, str]
 """What a signal is about: the kind of part, such as joint, and its name in the model."""
@@ -135,26 +112,31 @@ class SignalSource:
     """A signal to be written: as the decorator has it, and an expression over `state`.
 
     Attributes:
-        name: its name; before `named`, without the word for the part.
+        name: its name; before `with_unique_names`, without the word for the part.
         unit: SI unit.
         kind: the physical kind.
-        size: number of columns, None for a plain one.
-        axes: what each column is.
+        axes: what each column is; empty for a plain signal `[N]`, or where columns have no names.
         meaning: one phrase.
         terms: expressions for its columns, one after the other.
         part: what it is about; of no kind where it is about several.
         members: the parts that it is about, where they are several.
+        columns: number of columns without names.
     """
 
     name: str
     unit: str
     kind: str
-    size: int | None
     axes: tuple[str, ...]
     meaning: str
     terms: tuple[str, ...]
     part: Part
     members: tuple[Part, ...] = ()
+    columns: int = 0
+
+    @property
+    def size(self) -> int | None:
+        """Number of columns; None for a plain signal `[N]`."""
+        return len(self.axes) or self.columns or None
 
     @property
     def value(self) -> str:
@@ -169,16 +151,15 @@ def concatenated(terms: Sequence[str]) -> str:
 
 def sensor_signals(model: mujoco.MjModel) -> list[SignalSource]:
     """A signal per sensor; one for all of a kind that are many."""
-    kinds: dict[tuple[int, str], list[int]] = {}
+    groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for index in range(model.nsensor):
         if 0 < model.sensor_dim[index] <= MOST_COLUMNS:
-            unit = _text(model, index)[0]  # what hinges and what slides is not of one kind
-            kinds.setdefault((int(model.sensor_type[index]), unit), []).append(index)
+            unit, _, _ = _text(model, index)  # hinges and slides do not share a signal
+            groups[_type(model, index), unit].append(index)
     found = []
-    for (kind, _), sensors in kinds.items():
-        plain = all(model.sensor_dim[i] == 1 for i in sensors)
-        if len(sensors) > FEW and plain:
-            found.append(_sensor_group(model, kind, sensors))
+    for sensors in groups.values():
+        if len(sensors) > FEW and all(model.sensor_dim[i] == 1 for i in sensors):
+            found.append(_sensor_group(model, sensors))
         else:
             found += [_sensor(model, index) for index in sensors]
     return found
@@ -187,64 +168,75 @@ def sensor_signals(model: mujoco.MjModel) -> list[SignalSource]:
 def _sensor(model: mujoco.MjModel, index: int) -> SignalSource:
     name, size = model.sensor(index).name, int(model.sensor_dim[index])
     unit, kind, meaning = _text(model, index)
-    reading = f"state.sensor({literal(name)})"
-    frame = _frame(model, index) if size > 1 else ""
+    reading, meaning = f"state.sensor({literal(name)})", f"{meaning} {_subject(model, index)}"
+    part = ("sensor", name)
+    if size == 1:
+        return SignalSource("sensor", unit, kind, (), meaning, (f"{reading}[:, 0]",), part)
+    axes, meaning = _AXES.get(size, ()), meaning + _frame(model, index)
+    return SignalSource("sensor", unit, kind, axes, meaning, (reading,), part, columns=size)
+
+
+def _sensor_group(model: mujoco.MjModel, sensors: Sequence[int]) -> SignalSource:
+    unit, kind, meaning = _text(model, sensors[0])
+    names = [model.sensor(index).name for index in sensors]
+    word = f"{_type(model, sensors[0]).lower()}_sensors"
     return SignalSource(
-        "sensor",
-        *(unit, kind, size if size > 1 else None, _COLUMNS.get(size, ())),
-        f"{meaning} {_subject(model, index)}{frame}",
-        (reading if size > 1 else f"{reading}[:, 0]",),
-        ("sensor", name),
+        word,
+        *(unit, kind, tuple(display_name(name) for name in names)),
+        f"{meaning} {', '.join(_subject(model, index) for index in sensors)}, in this order",
+        tuple(f"state.sensor({literal(name)})" for name in names),
+        ("", word),
+        tuple(("sensor", name) for name in names),
     )
+
+
+def _type(model: mujoco.MjModel, index: int) -> str:
+    """What MuJoCo calls the type of a sensor, such as GYRO."""
+    return mujoco.mjtSensor(int(model.sensor_type[index])).name.removeprefix("mjSENS_")
 
 
 def _text(model: mujoco.MjModel, index: int) -> tuple[str, str, str]:
     """Unit, kind and meaning of a sensor; of hinges and tendons that add up angles, as angles."""
-    number = int(model.sensor_type[index])
-    known = _SENSORS.get(number)
-    if known is None:
-        return (
-            "1",
-            "other",
-            f"Reading of the {_word(number)} sensor {display_name(_name(model, index))} at",
-        )
-    unit, kind, meaning = known
-    if unit in _TURNING and _turns(model, index):
-        meaning = meaning.replace("Rate of the length", "Rate of the angle")
-        for word, turned in (("Length", "Angle"), ("Position", "Angle"), ("Force", "Torque")):
-            meaning = meaning.replace(word, turned)
-        meaning = meaning.replace("Velocity", "Angular velocity").replace("Distance", "Angle")
-        return _TURNING[unit], _TURNING_KINDS.get(kind, kind), meaning
+    word = _type(model, index)
+    if word not in _SENSORS:
+        name = display_name(model.sensor(index).name)
+        return "1", "other", f"Reading of the {word.lower()} sensor {name} at"
+    unit, kind, meaning = _SENSORS[word]
+    if unit in _ROTARY_UNITS and _is_rotary(model, index):
+        for plain, turned in _ROTARY_WORDS.items():
+            meaning = meaning.replace(plain, turned)
+        return _ROTARY_UNITS[unit], _ROTARY_KINDS.get(kind, kind), meaning
     return unit, kind, meaning
 
 
-def _turns(model: mujoco.MjModel, index: int) -> bool:
-    """Whether a sensor is on a hinge, or on a tendon that adds up angles."""
+def _is_rotary(model: mujoco.MjModel, index: int) -> bool:
+    """Whether a sensor is on a hinge, a ball, or a tendon that adds up angles."""
     kind, number = int(model.sensor_objtype[index]), int(model.sensor_objid[index])
-    if kind == _TENDON:
+    if kind == _OBJECT.mjOBJ_TENDON:
         return adds_angles(model, number)
-    return kind == _JOINT and int(model.jnt_type[number]) in _ROTARY
+    rotary = (_JOINT.mjJNT_HINGE, _JOINT.mjJNT_BALL)
+    return kind == _OBJECT.mjOBJ_JOINT and int(model.jnt_type[number]) in rotary
 
 
 def _subject(model: mujoco.MjModel, index: int) -> str:
-    """What a sensor sits on; MuJoCo tells a body's frame and its inertial frame apart."""
-    if int(model.sensor_type[index]) in _WHOLE:
+    """What a sensor sits on; MuJoCo distinguishes a body's frame from its inertial frame."""
+    word, kind = _type(model, index), int(model.sensor_objtype[index])
+    if word in _WHOLE_MODEL:
         return "the whole model"
-    kind = int(model.sensor_objtype[index])
     if kind <= 0:
         return "the model"
     named = _named(model, kind, int(model.sensor_objid[index]))
-    inertial = kind == _BODY and int(model.sensor_type[index]) not in _SUBTREES
+    inertial = kind == _OBJECT.mjOBJ_BODY and word not in _SUBTREES
     return f"the inertial frame of {named}" if inertial else named
 
 
 def _frame(model: mujoco.MjModel, index: int) -> str:
-    """Along whose axes a sensor of several columns sees."""
-    number = int(model.sensor_type[index])
-    if number not in _SENSORS or number in _OWN | _LOCAL:
+    """The frame in which a sensor of several columns measures, as the end of a phrase."""
+    word = _type(model, index)
+    if word not in _SENSORS or word in _NO_FRAME:
         return ""
     reference = int(model.sensor_refid[index])
-    if reference < 0 or number in _BETWEEN:
+    if reference < 0 or word in _BETWEEN:
         return ", in the world"
     return f", as {_named(model, int(model.sensor_reftype[index]), reference)} sees it"
 
@@ -253,27 +245,3 @@ def _named(model: mujoco.MjModel, kind: int, number: int) -> str:
     word = mujoco.mju_type2Str(kind) or "object"
     name = mujoco.mj_id2name(model, kind, number)
     return f"the {word.removeprefix('x')} {display_name(name) if name else number}"
-
-
-def _name(model: mujoco.MjModel, index: int) -> str:
-    return model.sensor(index).name
-
-
-def _word(number: int) -> str:
-    """What MuJoCo calls a type of sensors."""
-    return mujoco.mjtSensor(number).name.removeprefix("mjSENS_").lower()
-
-
-def _sensor_group(model: mujoco.MjModel, number: int, sensors: Sequence[int]) -> SignalSource:
-    unit, kind, meaning = _text(model, sensors[0])
-    names = [_name(model, index) for index in sensors]
-    readings = tuple(f"state.sensor({literal(name)})" for name in names)
-    word = f"{_word(number)}_sensors"
-    return SignalSource(
-        word,
-        *(unit, kind, len(names), tuple(display_name(name) for name in names)),
-        f"{meaning} {', '.join(_subject(model, index) for index in sensors)}, in this order",
-        readings,
-        ("", word),
-        tuple(("sensor", name) for name in names),
-    )

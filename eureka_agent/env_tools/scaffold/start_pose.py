@@ -1,6 +1,6 @@
-"""Where episodes of a model begin: a keyframe, or its own pose, put right where that is needed."""
+"""Where episodes of a model begin: a keyframe, or its own pose, corrected where that is needed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import mujoco
@@ -9,13 +9,13 @@ import numpy as np
 START = "start"
 """Name of the keyframe that is written where the model has no pose that will do."""
 MAX_OVERLAP = 0.25
-"""Overlap of two bodies at the start, as a share of the smaller one's size."""
-TORN = 0.1
-"""Distance, m or rad, at which an equality constraint is broken; less of a model below 1 m."""
-APART = (
+"""Overlap of two bodies at the start, as a fraction of the smaller one's size."""
+BROKEN = 0.1
+"""Distance, m or rad, at which an equality constraint is broken; less in a model below 1 m."""
+OVERLAP_REMEDY = (
     "Move apart what overlaps, keep it from colliding (<contact><exclude .../>), or add a keyframe."
 )
-WHOLE = (
+CONSTRAINT_REMEDY = (
     "Add a keyframe in which it holds, with the poses of mocap bodies (mpos, mquat), or take it "
     "out."
 )
@@ -23,7 +23,7 @@ WHOLE = (
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 _SCALAR = (int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE))
 _TOUCH = 0.02
-"""Overlap that may be there at the start without anything being moved for it."""
+"""Overlap at the start up to which nothing is moved."""
 _LIFTS, _TRIES, _DRAWS = 200, 200, 16
 
 
@@ -36,7 +36,7 @@ class StartPose:
         key: number of the keyframe that it comes from, -1 for the model's own pose.
         moved: whether the pose is not that of the keyframe or the model itself.
         reason: why it is this one; empty where the model's own pose will do.
-        trouble: what is wrong with it all the same; empty if nothing is.
+        trouble: what is wrong with it; empty if nothing is.
         cure: what to do about that.
     """
 
@@ -56,7 +56,7 @@ def start_pose(model: mujoco.MjModel) -> StartPose:
     else one near the first choice, with joints drawn at random.
     """
     refused: dict[str, list[str]] = {}
-    choices = [_put_right(model, key) for key in (*range(model.nkey), -1)]
+    choices = [_corrected(model, key) for key in (*range(model.nkey), -1)]
     for choice in choices:
         if not choice.trouble:
             return _explained(model, choice, refused)
@@ -65,44 +65,41 @@ def start_pose(model: mujoco.MjModel) -> StartPose:
     return _explained(model, drawn or choices[0], refused if drawn else {})
 
 
-def add_start_keyframe(spec: mujoco.MjSpec, model: mujoco.MjModel, begun: StartPose) -> str:
+def add_start_keyframe(spec: mujoco.MjSpec, model: mujoco.MjModel, start: StartPose) -> str:
     """Have a keyframe hold where episodes begin; returns its name, empty for the model's own pose.
 
     Args:
         spec: of the model; it gets another keyframe only where none has the pose.
         model: the same, compiled.
-        begun: what `start_pose` said.
+        start: the result of `start_pose`.
     """
-    if begun.key < 0 and not begun.moved:
+    if start.key < 0 and not start.moved:
         return ""
-    own = spec.keys[begun.key] if begun.key >= 0 else None
+    own = spec.keys[start.key] if start.key >= 0 else None
     taken = {key.name for key in spec.keys}
     name = START
     while name in taken:
         name += "_"
-    if own is not None and not begun.moved:
+    if own is not None and not start.moved:
         own.name = own.name or name
         return own.name
-    added = spec.add_key(name=name, qpos=begun.pose)
+    added = spec.add_key(name=name, qpos=start.pose)
     if own is not None:
         added.time = own.time
-        for kept, field in (
-            *(("qvel", "key_qvel"), ("act", "key_act"), ("ctrl", "key_ctrl")),
-            *(("mpos", "key_mpos"), ("mquat", "key_mquat")),
-        ):
-            setattr(added, kept, getattr(model, field)[begun.key])
+        for field in ("qvel", "act", "ctrl", "mpos", "mquat"):
+            setattr(added, field, getattr(model, f"key_{field}")[start.key])
     return name
 
 
-def safe_noise(model: mujoco.MjModel, begun: StartPose, noise: float) -> float:
-    """The noise, at most `noise`, that lets no bodies overlap and no constraint tear."""
+def safe_noise(model: mujoco.MjModel, start: StartPose, noise: float) -> float:
+    """The noise, at most `noise`, at which no bodies overlap and no constraint breaks."""
     random = np.random.default_rng(0)
     for _ in range(8):
-        draws = (random.uniform(-noise, noise, model.nq) for _ in range(_DRAWS))
-        poses = [within_limits(model, begun.pose + draw) for draw in draws]
-        deepest = max(deepest_contact(model, pose, begun.key)[0] for pose in poses)
-        torn = any(broken_constraint(model, pose, begun.key)[1] for pose in poses)
-        if deepest <= 0.5 * MAX_OVERLAP and not torn:
+        draws = random.uniform(-noise, noise, (_DRAWS, model.nq))
+        poses = [within_limits(model, start.pose + draw) for draw in draws]
+        deepest = max(deepest_contact(model, pose, start.key)[0] for pose in poses)
+        broken = any(broken_constraint(model, pose, start.key)[1] for pose in poses)
+        if deepest <= 0.5 * MAX_OVERLAP and not broken:
             break
         noise *= 0.5
     return noise
@@ -111,40 +108,39 @@ def safe_noise(model: mujoco.MjModel, begun: StartPose, noise: float) -> float:
 def within_limits(model: mujoco.MjModel, pose: np.ndarray) -> np.ndarray:
     """The nearest pose `[nq]` within the limits of hinges and slides."""
     pose = pose.copy()
-    for joint in range(model.njnt):
-        if model.jnt_limited[joint] and model.jnt_type[joint] in _SCALAR:
-            address = model.jnt_qposadr[joint]
-            pose[address] = np.clip(pose[address], *model.jnt_range[joint])
+    limited = np.isin(model.jnt_type, _SCALAR) & model.jnt_limited.astype(bool)
+    places = model.jnt_qposadr[limited]
+    pose[places] = np.clip(pose[places], *model.jnt_range[limited].T)
     return pose
 
 
 def deepest_contact(model: mujoco.MjModel, pose: np.ndarray, key: int = -1) -> tuple[float, str]:
-    """How deep geoms overlap in a pose, as a share of the smaller one's size, and which do.
+    """How deep geoms overlap in a pose, as a fraction of the smaller one's size, and which do.
 
     Args:
         model: the model.
         pose: positions `[nq]`.
-        key: number of the keyframe that says all else; -1 for the model itself.
+        key: number of the keyframe with the rest of the state; -1 for the model itself.
     """
     worst, names = 0.0, ""
     for contact in _posed(model, pose, key).contact:
         if contact.geom[0] < 0 or contact.geom[1] < 0:
             continue  # of a deformable part
         sizes = [model.geom_rbound[g] for g in contact.geom if model.geom_rbound[g] > 0]
-        share = -float(contact.dist) / float(min(sizes, default=1.0))
-        if share > worst:
-            worst = share
+        overlap = -float(contact.dist) / float(min(sizes, default=1.0))
+        if overlap > worst:
+            worst = overlap
             names = " and ".join(repr(model.geom(int(g)).name or int(g)) for g in contact.geom)
     return worst, names
 
 
 def broken_constraint(model: mujoco.MjModel, pose: np.ndarray, key: int = -1) -> tuple[float, str]:
-    """By how much the equality constraint that is farthest from holding fails, and which it is.
+    """By how much the worst equality constraint is violated, and which it is.
 
     Args:
         model: the model.
         pose: positions `[nq]`.
-        key: number of the keyframe that says all else; -1 for the model itself.
+        key: number of the keyframe with the rest of the state; -1 for the model itself.
 
     Returns:
         The distance, m or rad, and the constraint in words; (0, "") if all hold.
@@ -155,7 +151,7 @@ def broken_constraint(model: mujoco.MjModel, pose: np.ndarray, key: int = -1) ->
         return 0.0, ""
     worst = rows[np.abs(data.efc_pos[rows]).argmax()]
     gap = abs(float(data.efc_pos[worst]))
-    if gap <= TORN * min(1.0, float(model.stat.extent)):
+    if gap <= BROKEN * min(1.0, float(model.stat.extent)):
         return 0.0, ""
     return gap, _constraint(model, int(data.efc_id[worst]))
 
@@ -169,7 +165,7 @@ def _posed(model: mujoco.MjModel, pose: np.ndarray, key: int) -> mujoco.MjData:
     return data
 
 
-def _put_right(model: mujoco.MjModel, key: int) -> StartPose:
+def _corrected(model: mujoco.MjModel, key: int) -> StartPose:
     """A keyframe or the model's own pose, with joints inside their limits and above the ground."""
     own = model.key_qpos[key] if key >= 0 else model.qpos0
     pose, done = within_limits(model, own), []
@@ -190,21 +186,21 @@ def _trouble(model: mujoco.MjModel, pose: np.ndarray, key: int) -> tuple[str, st
         return "positions are not finite", "Correct the numbers of the keyframe."
     depth, geoms = deepest_contact(model, pose, key)
     if depth > MAX_OVERLAP:
-        return f"{geoms} overlap", APART
+        return f"{geoms} overlap", OVERLAP_REMEDY
     gap, constraint = broken_constraint(model, pose, key)
-    return (f"{constraint} is broken by {gap:.2g}", WHOLE) if constraint else ("", "")
+    return (f"{constraint} is broken by {gap:.2g}", CONSTRAINT_REMEDY) if constraint else ("", "")
 
 
 def _lifted(model: mujoco.MjModel, pose: np.ndarray, key: int) -> np.ndarray | None:
-    """The pose with all that floats raised by as little as helps; None if nothing has to be."""
-    free = [int(model.jnt_qposadr[j]) + 2 for j in range(model.njnt) if model.jnt_type[j] == _FREE]
-    if not free or deepest_contact(model, pose, key)[0] <= _TOUCH:
+    """The pose with all floating bodies raised until nothing overlaps; None if none need be."""
+    heights = model.jnt_qposadr[model.jnt_type == _FREE] + 2
+    best, lowest = None, deepest_contact(model, pose, key)[0]
+    if not len(heights) or lowest <= _TOUCH:
         return None
     step = 0.01 * float(model.stat.extent)
-    best, lowest = None, deepest_contact(model, pose, key)[0]
     for number in range(1, _LIFTS):
         lifted = pose.copy()
-        lifted[free] += number * step
+        lifted[heights] += number * step
         depth = deepest_contact(model, lifted, key)[0]
         if depth < 0.95 * lowest:  # what overlaps within the robot itself stays
             best, lowest = lifted, depth
@@ -220,8 +216,8 @@ def _drawn(model: mujoco.MjModel, choice: StartPose) -> StartPose | None:
     places, limited = model.jnt_qposadr[scalar], model.jnt_limited[scalar].astype(bool)
     low, high = (np.where(limited, model.jnt_range[scalar, i], (-1.0, 1.0)[i]) for i in (0, 1))
     for number in range(_TRIES):
-        pose, share = choice.pose.copy(), (number + 1) / _TRIES
-        pose[places] += share * (random.uniform(low, high) - pose[places])
+        pose, distance = choice.pose.copy(), (number + 1) / _TRIES
+        pose[places] += distance * (random.uniform(low, high) - pose[places])
         if not _trouble(model, pose, choice.key)[0]:
             done = "joints were moved until nothing overlaps and all constraints hold"
             return StartPose(pose, choice.key, True, done)
@@ -231,7 +227,7 @@ def _drawn(model: mujoco.MjModel, choice: StartPose) -> StartPose | None:
 def _explained(
     model: mujoco.MjModel, choice: StartPose, refused: Mapping[str, Sequence[str]]
 ) -> StartPose:
-    """A choice with all the reasons for it: where else what would have been wrong."""
+    """A choice with all the reasons for it, and what would have been wrong elsewhere."""
     first = ", the first one of the model" if choice.key == 0 else ""
     why = [f"in {', '.join(poses)} {trouble}" for trouble, poses in refused.items()]
     why += [choice.reason] if choice.reason else []
@@ -252,17 +248,12 @@ def _constraint(model: mujoco.MjModel, index: int) -> str:
     name = model.equality(index).name
     if name:
         return f"the {kind} constraint {name!r}"
-    parts = list(_parts(model, index))
-    return f"the {kind} constraint of {' and '.join(parts)}" if parts else f"a {kind} constraint"
-
-
-def _parts(model: mujoco.MjModel, index: int) -> Iterator[str]:
-    owner = {
+    part_of = {
         int(mujoco.mjtObj.mjOBJ_BODY): model.body,
         int(mujoco.mjtObj.mjOBJ_SITE): model.site,
         int(mujoco.mjtObj.mjOBJ_JOINT): model.joint,
         int(mujoco.mjtObj.mjOBJ_TENDON): model.tendon,
     }.get(int(model.eq_objtype[index]))
-    for part in (int(model.eq_obj1id[index]), int(model.eq_obj2id[index])):
-        if owner is not None and part >= 0:
-            yield repr(owner(part).name or part)
+    numbers = (int(model.eq_obj1id[index]), int(model.eq_obj2id[index]))
+    names = [repr(part_of(i).name or i) for i in numbers if part_of is not None and i >= 0]
+    return f"the {kind} constraint of {' and '.join(names)}" if names else f"a {kind} constraint"

@@ -9,13 +9,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import astuple, replace
+from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.columns import Columns
-from rich.console import RenderableType
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -25,11 +25,12 @@ from textual.timer import Timer
 from textual.widgets import Footer, Input, Static, Tree
 
 from eureka_agent.common.text import plural
+from eureka_agent.store import GenerationRow
 from eureka_agent.store.folder import videos
 from eureka_agent.views.dashboard.pages import (
     candidate_heading,
     candidate_pages,
-    generation_pages,
+    generation,
     run_heading,
     run_pages,
     unreadable,
@@ -119,18 +120,17 @@ class Dashboard(App[None]):
                 self._draw(self._shown)
 
     def _arrange(self, *, keep: bool) -> None:
+        grouping, sorting, words = astuple(self._arrangement)
         branches, shown, total = [], 0, 0
         for index, source in enumerate(self._sources):
             branch, matching = self._arrangement.arrange(index, source)
-            branch.opened = index == 0 or bool(self._arrangement.words)
+            branch.opened = index == 0 or bool(words)
             branches.append(branch)
             shown += matching
             total += len(source.overview.candidates) if source.overview else 0
         self.query_one(RunTree).show(branches, keep=keep)
         how = plural(total, "candidate")
-        if self._arrangement.words:
-            how = f"{shown} of {how} with “{self._arrangement.words}”"
-        grouping, sorting = self._arrangement.grouping, self._arrangement.sorting
+        how = f"{shown} of {how} with “{words}”" if words else how
         by = "not grouped" if grouping == "nothing" else f"by {grouping}"
         order = "newest first" if sorting == "newest" else f"sorted by {sorting}"
         self.query_one("#how", Static).update(Text(f"{how}, {by}, {order}"))
@@ -167,10 +167,12 @@ class Dashboard(App[None]):
             details = source.details(place.candidate)
             if details is not None:
                 return candidate_heading(details, overview.row.goal), candidate_pages(details)
-            return run_heading(source), {"Facts": lambda: unreadable(source)}
-        for row in overview.generations if overview else []:
-            if overview is not None and row.generation == place.generation:
-                return Text(f"Generation {row.generation}", "bold"), generation_pages(overview, row)
+            return run_heading(source), {"Facts": partial(unreadable, source)}
+        known = overview.generations if overview else []
+        rows: dict[int | None, GenerationRow] = {row.generation: row for row in known}
+        if overview is not None and (row := rows.get(place.generation)) is not None:
+            heading = Text(f"Generation {row.generation}", "bold")
+            return heading, {"Summary": partial(generation, overview, row)}
         return run_heading(source), run_pages(source)
 
     def on_resize(self) -> None:
@@ -203,6 +205,7 @@ class Dashboard(App[None]):
         """Show a page by its number, in place of the list where there is no room for both."""
         page = self.query_one(Page)
         if page.display:
+            self._draw_cursor()  # the number is of a page about what the cursor is on now
             page.choose(index)
         else:
             self.action_read()
@@ -244,17 +247,19 @@ class Dashboard(App[None]):
         else:
             tree.go_to(Place(index, candidate=best))
 
+    def _rearrange(self, *, keep: bool, **changes: Any) -> None:
+        self._arrangement = replace(self._arrangement, **changes)
+        self._arrange(keep=keep)
+
     def action_group(self) -> None:
         """Group candidates in the next way."""
         following = (GROUPINGS.index(self._arrangement.grouping) + 1) % len(GROUPINGS)
-        self._arrangement = replace(self._arrangement, grouping=GROUPINGS[following])
-        self._arrange(keep=False)
+        self._rearrange(keep=False, grouping=GROUPINGS[following])
 
     def action_sort(self) -> None:
         """Sort candidates in the next way."""
         following = (SORTINGS.index(self._arrangement.sorting) + 1) % len(SORTINGS)
-        self._arrangement = replace(self._arrangement, sorting=SORTINGS[following])
-        self._arrange(keep=True)
+        self._rearrange(keep=True, sorting=SORTINGS[following])
 
     def action_search(self) -> None:
         """Ask for words to look for."""
@@ -266,8 +271,7 @@ class Dashboard(App[None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search while the words are typed."""
         if event.value.strip() != self._arrangement.words:
-            self._arrangement = replace(self._arrangement, words=event.value.strip())
-            self._arrange(keep=False)
+            self._rearrange(keep=False, words=event.value.strip())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Keep what was found, and go through it."""
@@ -300,14 +304,14 @@ class Dashboard(App[None]):
         source, number = self._sources[place.run], place.candidate
         if number is None and source.overview is not None:
             number = source.overview.row.best_candidate
-        found = videos(source.path / "candidates" / str(number))
-        if not found:
+        found = next(iter(videos(source.path / "candidates" / str(number))), None)
+        if found is None:
             self.notify("There is no video of this yet.")
-        elif open_file(found[0]):
-            self.notify(str(found[0]), title="Opening", markup=False)
+        elif open_file(found):
+            self.notify(str(found), title="Opening", markup=False)
         else:
-            said = f"{found[0]}\nNothing on this machine can show it; copy it to one with a screen."
-            self.notify(said, title="Video", markup=False)
+            message = f"{found}\nNothing on this machine can show it; copy it to one with a screen."
+            self.notify(message, title="Video", markup=False)
 
     def action_keys(self) -> None:
         """Explain the keys."""
@@ -344,32 +348,21 @@ class Keys(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The text."""
+        table = plain_table("", "~")
+        table.show_header = False
+        for key, meaning in KEYS:
+            table.add_row(Text(key, "bold"), Text(meaning))
+        signs = {word: Text(f"{symbol} {word}", style) for symbol, word, style in STATES.values()}
+        table.add_row("signs", Columns([Text("★ best"), *signs.values()], padding=(0, 2)))
         with VerticalScroll(id="keys"):
-            yield Static(explanation())
-
-
-def explanation() -> RenderableType:
-    """Keys and signs as a table."""
-    table = plain_table("", "~")
-    table.show_header = False
-    for key, meaning in KEYS:
-        table.add_row(Text(key, "bold"), Text(meaning))
-    signs = {word: Text(f"{symbol} {word}", style) for symbol, word, style in STATES.values()}
-    table.add_row("signs", Columns([Text("★ best"), *signs.values()], padding=(0, 2)))
-    return table
-
-
-def player() -> str | None:
-    """The program that opens files here; None without a screen, as over ssh."""
-    if sys.platform == "darwin":
-        return shutil.which("open")
-    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    return shutil.which("xdg-open") if screen else None
+            yield Static(table)
 
 
 def open_file(path: Path) -> bool:
     """Open a file on its own, so that it outlives the dashboard; false where nothing here can."""
-    program = player()
+    mac = sys.platform == "darwin"
+    screen = mac or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    program = shutil.which("open" if mac else "xdg-open") if screen else None
     if program is None:
         return False
     # In a thread, which waits for the player to end, so that it leaves no dead process behind.
@@ -381,10 +374,5 @@ def _play(program: str, path: Path) -> None:
     null = subprocess.DEVNULL
     with suppress(OSError):
         subprocess.run(
-            [program, str(path)],
-            stdin=null,
-            stdout=null,
-            stderr=null,
-            start_new_session=True,
-            check=False,
+            [program, str(path)], stdin=null, stdout=null, stderr=null, start_new_session=True
         )

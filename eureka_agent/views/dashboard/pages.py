@@ -13,7 +13,6 @@ from eureka_agent.common.text import (
     duration,
     number,
     percent,
-    plural,
     sparkline,
     terminal_line,
     terminal_program,
@@ -27,7 +26,7 @@ from eureka_agent.views.dashboard.widgets import Chart, Curve, Pages, Point
 from eureka_agent.views.documents import exchange_name
 from eureka_agent.views.live import event_line, generation_line
 from eureka_agent.views.snapshot import PUBLISHED, CandidateSnapshot, RunSnapshot
-from eureka_agent.views.terminal.candidate import analysis_sections
+from eureka_agent.views.terminal.candidate import analysis_sections, evaluations_table
 from eureka_agent.views.terminal.parts import (
     STATES,
     code,
@@ -39,13 +38,22 @@ from eureka_agent.views.terminal.parts import (
     status_text,
     verdict,
 )
-from eureka_agent.views.terminal.run import Results, best_title, model_usage, verdict_view
+from eureka_agent.views.terminal.run import (
+    Results,
+    best_title,
+    candidates_table,
+    usage_view,
+    verdict_view,
+)
 from eureka_agent.views.terminal.tables import setting_text
 from eureka_agent.views.verdict import comparison_notes, standing_words, why_first
 
-EVENTS = 200
-SUMMARY_EVENTS = 5
+EVENTS, SUMMARY_EVENTS = 200, 5
+TALL, LOW = 10, 4
+"""Lines of charts, where `HEIGHT` does not fit."""
 HEIGHT = 8
+DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+ROLES = {"candidate": "Training", "winner": "Trained again"}
 
 
 def run_pages(source: Source) -> Pages:
@@ -58,13 +66,13 @@ def run_pages(source: Source) -> Pages:
         "Best": lambda: best(source),
         "Generations": lambda: generations(overview),
         "Events": lambda: events(source),
-        "Insight": lambda: reward_comparison(overview),
+        "Rewards": lambda: reward_comparison(overview),
         "Settings": lambda: settings(overview),
     }
 
 
 def run_heading(source: Source) -> Text:
-    """Which run it is and how it stands, on one line."""
+    """The run's name and status on one line."""
     status = status_text(source.overview.status) if source.overview else Text("unreadable", "red")
     return Text.assemble((terminal_line(source.name), "bold"), "  ", status)
 
@@ -75,7 +83,7 @@ def unreadable(source: Source) -> RenderableType:
 
 
 def run_summary(source: Source, overview: RunSnapshot) -> RenderableType:
-    """How a run stands: what happens now, its results, its course and what it took."""
+    """The status of a run: what happens now, its results, their course and what was spent."""
     row = overview.row
     parts: list[RenderableType] = [Text(terminal_line(row.goal))]
     if source.failure:
@@ -90,12 +98,11 @@ def run_summary(source: Source, overview: RunSnapshot) -> RenderableType:
         if reason := why_first(run, row.best_candidate):
             first = f"Candidate {row.best_candidate} stands first"
             parts.append(Text(f"{first}: {terminal_line(reason)}."))
-        parts += [Text(), _results(run), Text(), _spent(run)]
+        parts += [Text(), _results(run), Text(), usage_view(run)]
     if _has_fitness(overview):
         parts += [Text(), Text("Ranking fitness by generation", "bold"), _course(overview)]
-    lines: list[RenderableType] = [event_line(event) for event in source.events(SUMMARY_EVENTS)]
-    if lines:
-        parts += [Text(), section("Last events", Group(*lines))]
+    if last := source.events(SUMMARY_EVENTS):
+        parts += [Text(), section("Last events", Group(*map(event_line, last)))]
     return Group(*parts)
 
 
@@ -108,17 +115,6 @@ def _results(run: RunSnapshot) -> RenderableType:
     if not results:
         return Text("Nothing has been compared yet.", "dim")
     return Group(results, Text(notes, "dim"))
-
-
-def _spent(run: RunSnapshot) -> RenderableType:
-    lines = [
-        f"{plural(len(run.candidates), 'candidate')} in "
-        f"{plural(len(run.generations), 'generation')}",
-        f"{count(run.row.env_steps)} steps, {duration(run.row.wall_seconds)}, "
-        f"{count(run.steps_per_second)} steps per second in training",
-        *model_usage(run),
-    ]
-    return Text("\n".join(lines))
 
 
 def best(source: Source) -> RenderableType:
@@ -148,10 +144,8 @@ def generations(overview: RunSnapshot) -> RenderableType:
     """All generations in numbers."""
     if not overview.generations:
         return Text("Nothing has been proposed yet.", "dim")
-    lines: list[RenderableType] = [generation_line(row) for row in overview.generations]
-    if not _has_fitness(overview):
-        return Group(*lines)
-    return Group(_course(overview), Text(), *lines)
+    course = [_course(overview), Text()] if _has_fitness(overview) else []
+    return Group(*course, *map(generation_line, overview.generations))
 
 
 def _has_fitness(overview: RunSnapshot) -> bool:
@@ -161,12 +155,12 @@ def _has_fitness(overview: RunSnapshot) -> bool:
 
 def events(source: Source) -> RenderableType:
     """What happened, the newest first."""
-    lines: list[RenderableType] = [event_line(event) for event in source.events(EVENTS)[::-1]]
-    return Group(*lines) if lines else Text("Nothing has happened yet.", "dim")
+    known = source.events(EVENTS)[::-1]
+    return Group(*map(event_line, known)) if known else Text("Nothing has happened yet.", "dim")
 
 
 def reward_comparison(overview: RunSnapshot) -> RenderableType:
-    """What the rewards say of each other, and how far each is from the human reward."""
+    """How rewards judge each other's policies, and how far each is from the human reward."""
     known = overview.reward_comparison
     if known is None:
         return Text("Programs and policies have not been compared with each other.", "dim")
@@ -176,12 +170,12 @@ def reward_comparison(overview: RunSnapshot) -> RenderableType:
     fitness = (">ranking fitness",) if _has_fitness(overview) else ()
     table = plain_table(">#", *fitness, ">others' comparisons won", ">from human reward", "")
     for row in overview.candidates:
-        share, distance = known.peers.get(str(row.id)), distances.get(row.id)
-        if share is not None or distance is not None:
+        win_rate, distance = known.peers.get(str(row.id)), distances.get(row.id)
+        if win_rate is not None or distance is not None:
             alarm = Text("pleases its own reward alone", "red") if row.id in alarmed else ""
             ranked = overview.ranks.get(row.id)
             values = (number(ranked.value if ranked else None),) if fitness else ()
-            table.add_row(str(row.id), *values, percent(share), number(distance), alarm)
+            table.add_row(str(row.id), *values, percent(win_rate), number(distance), alarm)
     parts: list[RenderableType] = [Text(f"- {terminal_line(sentence)}") for sentence in known.said]
     note = "Distance between what programs ask for: 0 is the same, 1 the contrary."
     return Group(*parts, Text(), table, Text(note, "dim"))
@@ -195,42 +189,18 @@ def settings(overview: RunSnapshot) -> RenderableType:
     return table
 
 
-def generation_pages(overview: RunSnapshot, row: GenerationRow) -> Pages:
-    """The page on one generation."""
-    return {"Summary": lambda: generation(overview, row)}
-
-
 def generation(overview: RunSnapshot, row: GenerationRow) -> RenderableType:
     """A generation: its numbers, and its candidates from the best to the worst."""
     members = [each for each in overview.best_first if each.generation == row.generation]
-    measured, ranks = _has_fitness(overview), overview.ranks
-    known = [ranks[each.id] for each in members if each.id in ranks]
-    dense = measured and any(ranked.progress is not None for ranked in known)
-    heading = ">ranking fitness" if measured else ">done"
-    table = plain_table(">#", "from", "state", heading, *([">progress"] if dense else []), "~")
-    for each in members:
-        parents = " ".join(f"#{parent}" for parent in each.parents)
-        done = overview.training_progress.get(each.id)
-        ranked = ranks.get(each.id)
-        value = ranked.value if ranked and measured else None
-        fitness = number(value) if done is None else percent(done)
-        words = foreign(thought_line(each.thought, overview.row.goal))
-        nearer = [number(ranked and ranked.progress)] if dense else []
-        table.add_row(str(each.id), parents, state_text(each.state), fitness, *nearer, words)
     numbers = f"{row.finished} of {row.candidates} trained, {row.rejected} rejected, "
     numbers += f"{row.failed} failed."
     if row.best is not None:
         numbers += f" Best ranking fitness {number(row.best)}, mean {number(row.mean)}."
-    return Group(Text(numbers), Text(), table)
-
-
-TALL, LOW = 10, 4
-DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
-ROLES = {"candidate": "Training", "winner": "Trained again"}
+    return Group(Text(numbers), Text(), candidates_table(overview, members))
 
 
 def candidate_heading(details: CandidateSnapshot, goal: str) -> Text:
-    """Which candidate it is and how it stands, on one line."""
+    """The candidate's number, state and rank value on one line."""
     row = details.row
     line = Text.assemble((f"Candidate {row.id}", "bold"), "  ", state_text(row.state))
     if row.fitness is not None and details.ranked:
@@ -271,9 +241,8 @@ def candidate_summary(details: CandidateSnapshot) -> RenderableType:
     if row.twin is not None:
         table.add_row("equivalent to", f"#{row.twin}")
     table.add_row("written by", foreign(row.designer))
-    said = standing_words(row, details.ranked)
-    if said:
-        table.add_row("result", said)
+    if result := standing_words(row, details.ranked):
+        table.add_row("result", result)
     if row.own_return is not None:
         table.add_row("checkpoint", f"after {count(row.checkpoint_step or 0)} steps")
     for role, name in ROLES.items():
@@ -322,7 +291,7 @@ def differences(details: CandidateSnapshot) -> RenderableType:
 def criticism(details: CandidateSnapshot) -> RenderableType:
     """What the critic found in this program and in the versions that it sent back."""
     row = details.row
-    found = verdict(row.verdict, row.text) if row.verdict else Text("Nothing to mend.", "dim")
+    found = verdict(row.verdict, row.text) if row.verdict else Text("Nothing to fix.", "dim")
     if row.state == "proposed":
         found = Text("Not checked yet.", "dim")
     parts = [section("This program", found)]
@@ -334,34 +303,18 @@ def criticism(details: CandidateSnapshot) -> RenderableType:
 
 def curves(details: CandidateSnapshot) -> RenderableType:
     """Fitness beside the human reward, and the program's own return, as training went on."""
-    measured = _measured(details)
     parts: list[RenderableType] = []
-    if measured or not any(details.evaluations.values()):
+    if _measured(details) or not any(details.evaluations.values()):
         parts += [Text("Ranking fitness", "bold"), _fitness(details, TALL)]
     for training in details.trainings:
         evaluations = details.evaluations[training.id]
         if not evaluations:
             continue
-        own = [(e.step, e.own_return) for e in evaluations]
-        columns = (">own return", ">length", ">ended early", "")
-        table = plain_table(">step", *((">fitness",) if measured else ()), *columns)
-        for e in evaluations:
-            table.add_row(
-                count(e.step),
-                *((number(e.fitness),) if measured else ()),
-                number(e.own_return),
-                number(e.episode_length),
-                percent(e.ended_early),
-                Text("shipped", "green") if e.step == training.checkpoint_step else "",
-            )
-        chart = Chart([Curve("own return", _points(own), "yellow")], LOW)
-        parts += [
-            Text(),
-            Text(f"{ROLES[training.role]}, seed {training.seed}: what the reward pays", "bold"),
-            chart,
-            Text(),
-            table,
-        ]
+        own = _points((e.step, e.own_return) for e in evaluations)
+        title = f"{ROLES[training.role]}, seed {training.seed}: what the reward pays"
+        chart = Chart([Curve("own return", own, "yellow")], LOW)
+        table = evaluations_table(evaluations, training.checkpoint_step)
+        parts += [Text(), Text(title, "bold"), chart, Text(), table]
     return Group(*parts)
 
 
@@ -369,7 +322,7 @@ def components(details: CandidateSnapshot) -> RenderableType:
     """What each component paid per step as training went on, weighted."""
     evaluations = _latest(details)
     if not any(e.components for e in evaluations):
-        return Text("No evaluation has told of components yet.", "dim")
+        return Text("No evaluation has recorded components yet.", "dim")
     names = dict.fromkeys(name for e in evaluations for name in e.components)
     parts: list[RenderableType] = [Text("Weighted value per step, mean of an evaluation.", "dim")]
     for name in names:
@@ -385,11 +338,11 @@ def components(details: CandidateSnapshot) -> RenderableType:
 
 
 def diagnostics(details: CandidateSnapshot) -> RenderableType:
-    """What the trainer says of itself: a line for each measure."""
+    """The trainer's diagnostics: a line for each measure."""
     evaluations = _latest(details)
     names = dict.fromkeys(name for e in evaluations for name in e.diagnostics)
     if not names:
-        return Text("The trainer has told nothing yet.", "dim")
+        return Text("The trainer has recorded no diagnostics yet.", "dim")
     table = plain_table("measure", "over training", ">first", ">last", ">lowest", ">highest")
     for name in names:
         values = [e.diagnostics.get(name) for e in evaluations]
@@ -408,13 +361,11 @@ def failures(details: CandidateSnapshot) -> RenderableType:
     """How its policy's episodes fail, what its program pays, and what a model says of both."""
     known = details.analysis
     sections = analysis_sections(known.failures, known.lens, known.opinion)
-    if not sections:
-        return Text("Its policy has not been looked at.", "dim")
-    return Group(*sections)
+    return Group(*sections) if sections else Text("Its policy has not been analysed.", "dim")
 
 
 def reflection(details: CandidateSnapshot) -> RenderableType:
-    """What its training taught, as the next generation was told."""
+    """The reflection on its training, as the next generation reads it."""
     text = details.row.reflection
     return Text(terminal_text(text)) if text else Text("There is no reflection yet.", "dim")
 
@@ -424,8 +375,7 @@ def conversation(details: CandidateSnapshot) -> RenderableType:
     if not details.exchanges:
         return Text("No language model was asked for this candidate.", "dim")
     parts: list[RenderableType] = []
-    seen = 0
-    for exchange in details.exchanges:
+    for exchange, messages in zip(details.exchanges, details.new_messages, strict=True):
         name = exchange_name(exchange.role, exchange.attempt)
         about = "about " if exchange.estimated else ""
         tokens = f"{about}{exchange.prompt_tokens:,} + {exchange.completion_tokens:,} tokens"
@@ -433,21 +383,12 @@ def conversation(details: CandidateSnapshot) -> RenderableType:
         model, time = terminal_line(exchange.model), duration(exchange.seconds)
         line = f"{name} by {model}: {tokens}, {time}{cost}"
         parts += [Text(line, "bold"), Text()]
-        # A repair's question begins with all that was said before to the author.
-        for message in exchange.messages[seen if exchange.role == "repair" else 0 :]:
-            parts.append(_said(message.get("role", ""), message.get("content", "")))
-        if exchange.role == "designer":
-            seen = len(exchange.messages) + 1
-        if exchange.reasoning:
-            parts.append(_said("reasoning", exchange.reasoning))
-        parts.append(_said(f"reply ({exchange.finish_reason})", exchange.reply))
+        texts = [(message.get("role", ""), message.get("content", "")) for message in messages]
+        texts += [("reasoning", exchange.reasoning)] if exchange.reasoning else []
+        for role, text in (*texts, (f"reply ({exchange.finish_reason})", exchange.reply)):
+            body = Padding(Text(terminal_text(text).strip()), (0, 0, 1, 2))
+            parts += [Text(terminal_line(role), "cyan"), body]
     return Group(*parts)
-
-
-def _said(role: str, text: str) -> RenderableType:
-    return Group(
-        Text(terminal_line(role), "cyan"), Padding(Text(terminal_text(text).strip()), (0, 0, 1, 2))
-    )
 
 
 def _measured(details: CandidateSnapshot) -> bool:
@@ -456,9 +397,11 @@ def _measured(details: CandidateSnapshot) -> bool:
 
 
 def _fitness(details: CandidateSnapshot, height: int = 8) -> Chart:
-    """The candidate's fitness by step beside the human reward's, as far as either is known."""
-    own = _curve([details.evaluations[t.id] for t in details.trainings if t.role == "candidate"])
-    again = _curve([details.evaluations[t.id] for t in details.trainings if t.role == "winner"])
+    """The candidate's fitness by step beside the human reward's; what is not known is left out."""
+    own, again = (
+        _curve([details.evaluations[t.id] for t in details.trainings if t.role == role])
+        for role in ROLES
+    )
     drawn = [
         Curve(f"#{details.row.id}", own, "green"),
         Curve("trained again", again, "magenta", dotted=True),
@@ -475,7 +418,7 @@ def _fitness(details: CandidateSnapshot, height: int = 8) -> Chart:
 
 
 def _curve(trainings: Iterable[list[EvaluationRow]]) -> tuple[Point, ...]:
-    """Fitness by step; of several trainings the mean, as many lines would hide each other."""
+    """Fitness by step, the mean of several training runs: many lines would hide each other."""
     steps: dict[int, list[float]] = {}
     for evaluations in trainings:
         for e in evaluations:
@@ -489,12 +432,12 @@ def _points(pairs: Iterable[tuple[int, float | None]]) -> tuple[Point, ...]:
 
 
 def _latest(details: CandidateSnapshot) -> list[EvaluationRow]:
-    """The evaluations of the candidate's own training in the search, the first seed's."""
+    """The evaluations of the candidate's first training run in the search."""
     return next((rows for rows in details.evaluations.values() if rows), [])
 
 
 def _standings(trainings: Sequence[TrainingRow]) -> Text:
-    """Several trainings on a line: how many, what each reached, how far the others are."""
+    """Several training runs on a line: how many, what each reached, how far the others are."""
     parts = [str(len(trainings))]
     for word, key in (("ranking", "ranking_fitness"), ("reporting", "reporting_fitness")):
         values = [getattr(training, key) for training in trainings]

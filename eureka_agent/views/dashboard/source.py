@@ -33,7 +33,7 @@ class Source:
         self.name = path.resolve().name
         self.overview: RunSnapshot | None = None
         self.failure = ""
-        self._told: tuple[str, str | None] = "", None
+        self._reported: tuple[str, str | None] = "", None
         self._reader: RunReader | None = None
         self._published: Document | None = None
 
@@ -42,9 +42,12 @@ class Source:
         fresh = self._try(self._read_overview)
         if fresh is not None:
             self.overview = fresh
-        # Not what stood before this look: a page that was read since may have failed.
-        told, self._told = self._told, (self.failure, self.overview and self.overview.status)
-        return fresh is not None or told != self._told
+        # Not the state before this look: a page that was read since may have failed.
+        before, self._reported = (
+            self._reported,
+            (self.failure, self.overview and self.overview.status),
+        )
+        return fresh is not None or before != self._reported
 
     def details(self, number: int) -> CandidateSnapshot | None:
         """A candidate in full; None where it cannot be read, and `failure` says why."""

@@ -1,6 +1,6 @@
-"""The list of the dashboard: runs, generations and candidates as a tree that keeps its place."""
+"""The list of the dashboard: runs, generations and candidates as a tree."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, Literal
@@ -22,7 +22,7 @@ Sorting = Literal["number", "fitness", "state", "newest"]
 GROUPINGS: tuple[Grouping, ...] = ("generation", "lineage", "nothing")
 SORTINGS: tuple[Sorting, ...] = ("number", "fitness", "state", "newest")
 ORDER_OF_STATES = ("training", "accepted", "proposed", "finished", "rejected", "failed")
-# Up to so many candidates all generations are open at first, else the newest one.
+# Up to this many candidates all generations are open at first, else only the newest one.
 OPEN_AT_FIRST = 40
 
 
@@ -58,7 +58,7 @@ class Arrangement:
     Attributes:
         grouping: what candidates hang under.
         sorting: their order.
-        words: only those that hold all of these words somewhere, or whose number it is (`#12`).
+        words: shows only candidates with all of these words in them, or with this number (`#12`).
     """
 
     grouping: Grouping = "generation"
@@ -159,18 +159,18 @@ def _generation_label(row: GenerationRow) -> Text:
 
 
 def _leaf(index: int, overview: RunSnapshot, row: CandidateRow) -> Branch:
-    """The line of a candidate: state, number, fitness or what stands in its way, parents, words."""
+    """The line of a candidate: state, number, fitness or progress, parents, words."""
     symbol, word, style = STATES[row.state]
     leads = row.id == overview.row.best_candidate
     ranked = overview.ranks.get(row.id)
-    said = word if row.fitness is None or ranked is None else number(ranked.value)
+    result = word if row.fitness is None or ranked is None else number(ranked.value)
     if row.id in overview.training_progress:
-        said = percent(overview.training_progress[row.id])
+        result = percent(overview.training_progress[row.id])
     parents = f"  ← {' '.join(f'#{parent}' for parent in row.parents)}" if row.parents else ""
     label = _styled(
         ("★" if leads else symbol, style),
         (f" #{row.id:<4}", "bold" if leads else ""),
-        (f"{said:>8}", style if row.fitness is None else "bold" if leads else ""),
+        (f"{result:>8}", style if row.fitness is None else "bold" if leads else ""),
         (parents, "cyan"),
         (f"  {_words(row.failure, row.thought or row.note, overview.row.goal)}", "dim"),
     )
@@ -193,11 +193,8 @@ def _styled(*parts: tuple[str, str]) -> Text:
     return Text("".join(text for text, _ in parts), spans=spans)
 
 
-Shape = tuple[Place, tuple["Shape", ...]]
-
-
 class RunTree(Tree[Place]):
-    """The tree; what is folded and where the cursor stands survive a change of what it shows."""
+    """The tree; folds and the cursor stay in place when what it shows changes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right", "open", "Unfold", show=False),
@@ -211,19 +208,22 @@ class RunTree(Tree[Place]):
         self.show_root = False
         self.auto_expand = False
         self.guide_depth = 2
-        self._shape: tuple[Shape, ...] = ()
+        self._shape: list[tuple[int, Place]] = []
         self._places: dict[Place, TreeNode[Place]] = {}
 
     def show(self, branches: Sequence[Branch], *, keep: bool) -> None:
-        """Show a tree; one of the same shape only gets its labels changed.
+        """Show a tree; if its shape is the same as before, only labels change.
 
         Args:
             branches: the runs.
-            keep: leave folded what is folded now; otherwise all begins as the branches say.
+            keep: leave folded what is folded now; otherwise fold as the branches say.
         """
-        shape = tuple(_shape(branch) for branch in branches)
+        shape = [(depth, branch.place) for depth, branch in _lines(branches)]
         if keep and shape == self._shape:
-            self._relabel(branches)
+            for _, branch in _lines(branches):
+                node = self._places[branch.place]
+                if not _same(node.label, branch.label):
+                    node.set_label(branch.label)
             return
         folded = {place: not node.is_expanded for place, node in self._places.items()}
         place = self.place
@@ -275,7 +275,7 @@ class RunTree(Tree[Place]):
             self.action_cursor_parent()
 
     def render_label(self, node: TreeNode[Place], base_style: Style, style: Style) -> Text:
-        """The label of a line; under the cursor nothing is dim, which could not be read there."""
+        """The label of a line; under the cursor nothing is dim, so that it stays legible."""
         label = super().render_label(node, base_style, style)
         if node is self.cursor_node:
             label.stylize("not dim")
@@ -291,16 +291,12 @@ class RunTree(Tree[Place]):
             self._places[branch.place] = node
             self._add(node, branch.children, folded)
 
-    def _relabel(self, branches: Iterable[Branch]) -> None:
-        for branch in branches:
-            node = self._places[branch.place]
-            if not _same(node.label, branch.label):
-                node.set_label(branch.label)
-            self._relabel(branch.children)
 
-
-def _shape(branch: Branch) -> Shape:
-    return branch.place, tuple(_shape(child) for child in branch.children)
+def _lines(branches: Iterable[Branch], depth: int = 0) -> Iterator[tuple[int, Branch]]:
+    """All branches from top to bottom, each with its depth."""
+    for branch in branches:
+        yield depth, branch
+        yield from _lines(branch.children, depth + 1)
 
 
 def _same(old: str | Text, new: Text) -> bool:

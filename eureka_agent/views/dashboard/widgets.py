@@ -31,7 +31,7 @@ class Scroll(VerticalScroll):
 
 
 class Page(Vertical):
-    """Pages about one thing, of which one shows; the same title stays chosen for the next thing."""
+    """Pages about one thing, one of them shown; the next thing shows the page of the same title."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -112,7 +112,7 @@ class Curve:
         name: what the legend says.
         points: x and y, in the order of x.
         style: its colour.
-        dotted: drawn with gaps, which tells it apart where there is no colour.
+        dotted: drawn with gaps, to be distinct where there is no colour.
     """
 
     name: str
@@ -190,8 +190,8 @@ class Chart:
                 drawn += 1
                 if curve.dotted and drawn % GROUP >= DRAWN:
                     continue
-                share = step / steps
-                yield round(x0 + share * (x1 - x0)), round(y0 + share * (y1 - y0))
+                t = step / steps
+                yield round(x0 + t * (x1 - x0)), round(y0 + t * (y1 - y0))
 
     def _legend(self) -> Text:
         line = Text(" " * (LABEL + 2))

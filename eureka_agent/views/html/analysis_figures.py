@@ -1,29 +1,30 @@
-"""Plots of what a run knows of its rewards and policies beyond fitness; those that it has."""
+"""Plots beyond fitness: failures, what rewards say of each other's policies, reward profiles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from eureka_agent.store import RewardComparisonRow
 from eureka_agent.views.html.figures import (
+    COLOUR_BAR,
     COLOURS,
     FITNESS_SCALE,
     QUIET,
     WINNER,
+    Document,
     Figure,
     label,
     layout,
     line,
+    line_looks,
+    over_generations,
     short,
 )
 
-FEW = 25
-"""Generations up to which each has its number at the axis."""
+HEIGHT = 280
 SAME = 0.03
 """Distance up to which a search takes two programs for one."""
-Matrix = list[list[float | None]]
 DISTANCE_SCALE = [[0, "#e9a80c"], [0.5, "#2a9d8f"], [1, "#5c6bd0"]]
-OPINION_SCALE = [[0, WINNER], [0.5, QUIET], [1, "#0b84c6"]]
+AGREEMENT_SCALE = [[0, WINNER], [0.5, QUIET], [1, "#0b84c6"]]
 
 
 @dataclass(frozen=True)
@@ -35,76 +36,77 @@ class AnalysisPlot:
         title: the heading.
         words: how to read it.
         figure: the plot.
-        said: what follows from it, a sentence each.
+        conclusions: what follows from it, a sentence each.
     """
 
     key: str
     title: str
     words: str
     figure: Figure
-    said: tuple[str, ...] = ()
+    conclusions: tuple[str, ...] = ()
 
 
 def analysis_plots(
-    row: RewardComparisonRow | None, generations: Sequence[Mapping[str, Any]] = ()
+    row: RewardComparisonRow | None, generations: Sequence[Document] = ()
 ) -> list[AnalysisPlot]:
-    """What is known, drawn; nothing where nothing is known.
+    """The plots for which something is known.
 
     Args:
-        row: what was known last of programs and policies beside each other.
+        row: the last comparison of programs and policies with each other.
         generations: of the run's document, with the `failures` of each.
     """
     known = [_matrix(row), _distances(row)] if row is not None else []
-    return [found for found in (_failures(generations), *known) if found is not None]
+    return [plot for plot in (_failures(generations), *known) if plot is not None]
 
 
-def failures_figure(generations: Sequence[Mapping[str, Any]]) -> Figure:
-    """Of each generation's episodes the share that fails in each way.
+def failures_figure(generations: Sequence[Document]) -> Figure:
+    """The fraction of each generation's episodes that fails in each way.
 
     Args:
-        generations: each with its number and its `failures`, shares by type.
+        generations: each with its number and its `failures`, fractions by type.
     """
-    sums: dict[str, float] = {}
-    for row in generations:
-        for kind, share in row["failures"].items():
-            sums[kind] = sums.get(kind, 0.0) + share
-    frequent = sorted(sums, key=lambda kind: -sums[kind])[: len(COLOURS)]
+    sums = {
+        kind: sum(row["failures"].get(kind, 0.0) for row in generations)
+        for row in generations
+        for kind in row["failures"]
+    }
+    frequent = sorted(sums, key=lambda kind: -sums[kind])
     numbers = [row["generation"] for row in generations]
-    data = [
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "x": numbers,
-            "y": short(100 * row["failures"].get(kind, 0.0) for row in generations),
-            "name": label(kind, 30),
-            "line": {"color": colour, "width": 2},
-            "hovertemplate": "%{y:.3~g} % in generation %{x}<extra>%{fullData.name}</extra>",
-        }
-        for kind, colour in zip(frequent, COLOURS, strict=False)
-    ]
-    ground = layout("generation", "% of the episodes", 320, showlegend=True)
+    hover = "%{y:.3~g} % in generation %{x}<extra>%{fullData.name}</extra>"
+    data = []
+    for kind, colour in zip(frequent, COLOURS, strict=False):
+        percents = [100 * row["failures"].get(kind, 0.0) for row in generations]
+        drawn = line(numbers, percents, label(kind, 30), mode="lines+markers", color=colour)
+        data.append(drawn | {"hovertemplate": hover})
+    ground = over_generations("% of the episodes", 320, numbers, showlegend=True)
     ground["yaxis"] |= {"rangemode": "tozero"}
-    ground["xaxis"] |= {"dtick": 1} if len(numbers) <= FEW else {}
     return {"data": data, "layout": ground}
 
 
-def heat_figure(z: Matrix, rows: tuple[str, list[str]], columns: tuple[str, list[str]]) -> Figure:
+def heat_figure(
+    z: Sequence[Sequence[float | None]],
+    rows: tuple[str, list[str]],
+    columns: tuple[str, list[str]],
+    **look: object,
+) -> Figure:
     """A matrix as colours; gaps where there is no number.
 
     Args:
         z: row by row.
         rows: what the rows are together, and the name of each.
         columns: likewise.
+        look: properties of the trace, as Plotly names them.
     """
     trace: Figure = {
         "type": "heatmap",
-        "z": [short(line) for line in z],
+        "z": [short(values) for values in z],
         "x": [label(name, 30) for name in columns[1]],
         "y": [label(name, 30) for name in rows[1]],
-        "colorbar": {"thickness": 12, "outlinewidth": 0},
+        "colorbar": COLOUR_BAR,
         "hovertemplate": "%{y}<br>%{x}<br>%{z}<extra></extra>",
         "xgap": 1,
         "ygap": 1,
+        **look,
     }
     ground = layout(columns[0], rows[0], 180 + 22 * min(len(rows[1]), 30))
     category = {"type": "category", "showgrid": False}
@@ -113,7 +115,7 @@ def heat_figure(z: Matrix, rows: tuple[str, list[str]], columns: tuple[str, list
     return {"data": [trace], "layout": ground}
 
 
-def _failures(generations: Sequence[Mapping[str, Any]]) -> AnalysisPlot | None:
+def _failures(generations: Sequence[Document]) -> AnalysisPlot | None:
     if not any(row["failures"] for row in generations):
         return None
     words = (
@@ -121,52 +123,49 @@ def _failures(generations: Sequence[Mapping[str, Any]]) -> AnalysisPlot | None:
         "ways. Of a policy with episodes that come less than half of the way from random actions "
         "to the best policy known at the time, only these count."
     )
-    figure = failures_figure(generations)
-    return AnalysisPlot("failures", "How policies fail", words, figure)
+    return AnalysisPlot("failures", "How policies fail", words, failures_figure(generations))
 
 
 def _matrix(row: RewardComparisonRow) -> AnalysisPlot | None:
     entry = row.matrix
     if not entry.get("z"):
         return None
-    policies = [_policy(policy["candidate"], policy["step"]) for policy in entry["policies"]]
+    policies = [
+        f"no candidate's, {policy['step']}"
+        if policy["candidate"] is None
+        else f"#{policy['candidate']} at {policy['step']}"
+        for policy in entry["policies"]
+    ]
     programs = [f"#{number}" for number in entry["programs"]]
-    figure = heat_figure(entry["z"], ("policy", policies), ("judged by the reward of", programs))
-    figure["data"][0] |= {"colorscale": OPINION_SCALE, "zmid": 0}
+    figure = heat_figure(
+        *(entry["z"], ("policy", policies), ("judged by the reward of", programs)),
+        colorscale=AGREEMENT_SCALE,
+        zmid=0,
+    )
     words = (
         "To its own reward a policy always looks good; the others were not trained to please it. "
         "In standard deviations from the mean of all policies: blue is better."
     )
     words = " ".join([words, *_blank_columns(row)])
-    return AnalysisPlot(
-        "matrix", "What every reward thinks of every policy", words, figure, tuple(row.said)
-    )
+    title = "What every reward thinks of every policy"
+    return AnalysisPlot("matrix", title, words, figure, tuple(row.said))
 
 
 def _blank_columns(row: RewardComparisonRow) -> list[str]:
     """Why columns of the matrix are empty, a sentence for each."""
     programs, known = row.matrix["programs"], row.distances.get("candidates", [])
-    said = []
+    sentences = []
     for column, number in enumerate(programs):
         if any(line[column] is not None for line in row.matrix["z"]):
             continue
-        earlier = [other for other in programs[:column] if other in known and number in known]
-        apart = {
-            other: row.distances["matrix"][known.index(number)][known.index(other)]
-            for other in earlier
-        }
-        same = next((o for o, gap in apart.items() if gap is not None and gap <= SAME), None)
-        said.append(
-            f"Column #{number} is blank: that program pays the same everywhere, or asks for the "
-            "same as an earlier one."
-            if same is None
-            else f"Column #{number} is blank: it asks for the same as #{same}, and is shown there."
-        )
-    return said
-
-
-def _policy(candidate: int | None, step: int) -> str:
-    return f"#{candidate} at {step}" if candidate is not None else f"no candidate's, {step}"
+        distances = row.distances["matrix"][known.index(number)] if number in known else []
+        apart = dict(zip(known, distances, strict=False))
+        near = [n for n in programs[:column] if (gap := apart.get(n)) is not None and gap <= SAME]
+        why = "that program pays the same everywhere, or asks for the same as an earlier one"
+        if near:
+            why = f"it asks for the same as #{near[0]}, and is shown there"
+        sentences.append(f"Column #{number} is blank: {why}.")
+    return sentences
 
 
 def _distances(row: RewardComparisonRow) -> AnalysisPlot | None:
@@ -174,45 +173,41 @@ def _distances(row: RewardComparisonRow) -> AnalysisPlot | None:
     if not entry.get("matrix"):
         return None
     names = [f"#{number}" for number in entry["candidates"]]
-    values, rows = list(entry["matrix"]), list(names)
+    values, rows = entry["matrix"], names
     if entry.get("human"):
         values, rows = [*values, entry["human"]], [*names, "human reward"]
-    figure = heat_figure(values, ("reward", rows), ("reward", names))
-    figure["data"][0] |= {"colorscale": DISTANCE_SCALE, "zmin": 0, "zmax": 1}
+    columns = ("reward", names)
+    figure = heat_figure(
+        values, ("reward", rows), columns, colorscale=DISTANCE_SCALE, zmin=0, zmax=1
+    )
     words = "0: they ask the same of a policy; 1: the contrary."
     return AnalysisPlot("distances", "How far apart the rewards are", words, figure)
-
-
-Document = Mapping[str, Any]
-HEIGHT = 280
 
 
 def profile_figures(lens: Document) -> dict[str, Figure]:
     """One figure for each sweep, by the key that names it in the page.
 
     Args:
-        lens: as `AnalysisRow.lens` holds it; {} where nothing is known.
+        lens: the reward profile as in `AnalysisRow.lens`; {} if nothing is known.
     """
     return {f"lens-{k}": _figure(view) for k, view in enumerate(lens.get("views", ()))}
 
 
 def _figure(view: Document) -> Figure:
-    names = [_name(swept) for swept in view["swept"]]
+    units = ["" if swept["unit"] == "1" else f" ({swept['unit']})" for swept in view["swept"]]
+    names = [
+        label(f"{swept['name']}{unit}", 40)
+        for swept, unit in zip(view["swept"], units, strict=True)
+    ]
     return _grid(view, names) if len(names) == 2 else _curves(view, names[0])
-
-
-def _name(swept: Document) -> str:
-    unit = "" if swept["unit"] == "1" else f" ({swept['unit']})"
-    return label(f"{swept['name']}{unit}", 40)
 
 
 def _curves(view: Document, name: str) -> Figure:
     """The reward and its components over one quantity."""
     (grid,) = view["grids"]
     data = [line(grid, view["total"], "reward", color=QUIET, width=4)]
-    for i, (component, values) in enumerate(view["components"].items()):
-        colour, dash = COLOURS[i % len(COLOURS)], "solid" if i < len(COLOURS) else "dash"
-        data.append(line(grid, values, label(component, 30), color=colour, dash=dash))
+    for look, (component, values) in zip(line_looks(), view["components"].items(), strict=False):
+        data.append(line(grid, values, label(component, 30), **look))
     ground = layout(name, "paid per step", HEIGHT, showlegend=True)
     return {"data": data, "layout": ground}
 
@@ -226,7 +221,7 @@ def _grid(view: Document, names: list[str]) -> Figure:
         "y": short(second),
         "z": [short(row) for row in zip(*view["total"], strict=True)],
         "colorscale": FITNESS_SCALE,
-        "colorbar": {"thickness": 12, "outlinewidth": 0},
+        "colorbar": COLOUR_BAR,
         "hovertemplate": "%{x}, %{y}<br>%{z}<extra>reward</extra>",
     }
     return {"data": [trace], "layout": layout(names[0], names[1], HEIGHT)}

@@ -1,8 +1,9 @@
 """The plots of a report as plain Plotly figures: dicts with `data` and `layout`."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from html import escape
+from itertools import accumulate, chain, repeat
 from typing import Any
 
 from eureka_agent.common.text import last_line, number, terminal_line
@@ -10,6 +11,7 @@ from eureka_agent.views.snapshot import RunSnapshot
 from eureka_agent.views.terminal.run import compared
 
 Figure = dict[str, Any]
+Document = Mapping[str, Any]
 
 # Told apart by most kinds of colour blindness, and legible on both grounds.
 COLOURS = ("#0b84c6", "#d9820f", "#0f9d75", "#c2569b", "#7a6ff0", "#a0783c", "#d1495b", "#6b8e23")
@@ -18,7 +20,17 @@ CLEAR = "rgba(0,0,0,0)"
 FITNESS_SCALE = [[0, "#5c6bd0"], [0.5, "#2a9d8f"], [1, "#e9a80c"]]
 """Without the dark end of the usual scales, which a dark ground would swallow."""
 LONGEST = 60
-STEPS = "environment steps"
+COLOUR_BAR: Figure = {"thickness": 12, "outlinewidth": 0}
+OTHERS = "other ends"
+SPREAD = 0.6
+"""Fraction of a generation's width that its candidates take."""
+MANY = 25
+"""Generations beyond which marks shrink and not every number fits below them."""
+COMPARED = {"human reward": HUMAN, "bare fitness": BARE}
+"""Colours of the rewards that a winner is compared with."""
+SEARCHED, AGAIN = ("in the search", COLOURS[0]), ("trained again", COLOURS[4])
+TRAINED = "trained"
+"""What `outcome` says of a candidate with a fitness."""
 
 
 def label(text: str, longest: int = LONGEST) -> str:
@@ -45,6 +57,20 @@ def layout(x: str, y: str, height: int, **more: Any) -> Figure:
     }
 
 
+def over_generations(y: str, height: int, generations: Sized, **more: Any) -> Figure:
+    """The ground of a plot over generations; a few of them have each its number at the axis."""
+    ground = layout("generation", y, height, **more)
+    ground["xaxis"] |= {"dtick": 1} if len(generations) <= MANY else {}
+    return ground
+
+
+def over_steps(y: str, **more: Any) -> Figure:
+    """The ground of a plot over a training run, from its first step: it may have one evaluation."""
+    ground = layout("environment steps", y, 320, **more)
+    ground["xaxis"] |= {"rangemode": "tozero"}
+    return ground
+
+
 def line(x: Sequence[float], y: Sequence[float | None], name: str, **look: Any) -> Figure:
     """A line with that look; `mode` as Plotly names it."""
     mode = look.pop("mode", "lines")
@@ -52,6 +78,13 @@ def line(x: Sequence[float], y: Sequence[float | None], name: str, **look: Any) 
     hover = "%{y:.4~g} at %{x}<extra>%{fullData.name}</extra>"
     trace = {"type": "scatter", "mode": mode, "x": list(x), "y": short(y), "name": name}
     return trace | {"line": drawn, "hovertemplate": hover}
+
+
+def line_looks() -> Iterator[dict[str, str]]:
+    """Looks of lines that a reader can distinguish: all colours, then the same dashed."""
+    for dash in chain(["solid"], repeat("dash")):
+        for colour in COLOURS:
+            yield {"color": colour, "dash": dash}
 
 
 def points(x: Sequence[float], y: Sequence[Any], name: str, **look: Any) -> Figure:
@@ -66,28 +99,8 @@ def short(values: Iterable[float | None]) -> list[float | None]:
     return [None if value is None else float(f"{value:.6g}") for value in values]
 
 
-Document = Mapping[str, Any]
-
-TRAINED = "trained"
-"""The end that is none: a fitness is there."""
-
-
-def best_so_far(candidates: Sequence[Document]) -> tuple[list[int], list[float]]:
-    """Generations, and the highest fitness up to each.
-
-    Args:
-        candidates: those with a fitness, in any order.
-    """
-    generations = sorted({row["generation"] for row in candidates})
-    best: list[float] = []
-    for generation in generations:
-        here = max(row["fitness"] for row in candidates if row["generation"] == generation)
-        best.append(max(here, best[-1]) if best else here)
-    return generations, best
-
-
 def ancestors(by_id: Mapping[int, Document], candidate: int | None) -> set[int]:
-    """A candidate and all it came from; nobody for None."""
+    """A candidate and all it came from; empty for None."""
     found: set[int] = set()
     waiting = [candidate]
     while waiting:
@@ -99,33 +112,14 @@ def ancestors(by_id: Mapping[int, Document], candidate: int | None) -> set[int]:
     return found
 
 
-def children(candidates: Sequence[Document]) -> dict[int, list[int]]:
-    """Numbers of those that came from each candidate that has any."""
-    found: dict[int, list[int]] = {}
-    for row in candidates:
-        for parent in row["parents"]:
-            found.setdefault(parent, []).append(row["id"])
-    return found
-
-
 def outcome(candidate: Document) -> str:
-    """What became of a candidate: its state, and of what stopped it the kind."""
+    """What became of a candidate: its state, and the kind of error that stopped it."""
     errors = [finding for finding in candidate["verdict"] if finding.get("severity") == "error"]
     if candidate["state"] == "rejected" and errors:
         return f"rejected: {errors[0].get('rule', 'no rule named')}"
     if candidate["state"] == "failed":
         return f"failed: {last_line(candidate['failure'] or '').split(':')[0] or 'no reason named'}"
     return TRAINED if candidate["state"] == "finished" else str(candidate["state"])
-
-
-OTHERS = "other ends"
-SPREAD = 0.6
-"""Share of a generation's width that its candidates take."""
-MANY = 25
-"""Generations beyond which marks shrink and not every number fits below them."""
-COMPARED = {"human reward": HUMAN, "bare fitness": BARE}
-"""Colours of the rewards that a winner is compared with."""
-SEARCHED, AGAIN = ("in the search", COLOURS[0]), ("trained again", COLOURS[4])
 
 
 def comparison_figure(run: RunSnapshot) -> Figure:
@@ -170,19 +164,18 @@ def generations_figure(document: Document, human: float | None) -> Figure:
     }
     scored = [row for row in candidates if row["fitness"] is not None]
     data = [_candidates(scored, place, "candidates", {"color": COLOURS[0], "opacity": 0.65})]
-    x, best = best_so_far(scored)
+    rows = [row for row in document["generations"] if row["best"] is not None]
+    x, mean = [row["generation"] for row in rows], [row["mean"] for row in rows]
+    best = list(accumulate((row["best"] for row in rows), max))
     data.append(line(x, best, "best so far", color=WINNER, shape="hv"))
-    rows = [row for row in document["generations"] if row["mean"] is not None]
-    mean = [row["mean"] for row in rows]
-    data.append(line([row["generation"] for row in rows], mean, "mean", color=QUIET, dash="dot"))
+    data.append(line(x, mean, "mean", color=QUIET, dash="dot"))
     if human is not None and candidates:
         ends = [-0.5, max(row["generation"] for row in candidates) + 0.5]
         data.append(line(ends, [human, human], "human reward", color=HUMAN, dash="dash"))
     marker = {"color": WINNER, "size": 15, "symbol": "star"}
     chosen = [row for row in scored if row["id"] == winner]
     data.append(_candidates(chosen, place, "winner", marker))
-    ground = layout("generation", "ranking fitness", 420)
-    ground["xaxis"] |= {"dtick": 1} if len(document["generations"]) <= MANY else {}
+    ground = over_generations("ranking fitness", 420, document["generations"])
     others = [row for row in candidates if row["fitness"] is None]
     if others:
         strip = _candidates(others, place, "without a fitness", {"color": QUIET, "symbol": "x"})
@@ -194,12 +187,9 @@ def generations_figure(document: Document, human: float | None) -> Figure:
 
 
 def lineage_figure(document: Document) -> Figure:
-    """Who came from whom: candidates by generation and place, joined to their parents.
+    """Lineage: candidates of a run by generation and place, joined to their parents.
 
     The winner's ancestors are joined by a thick line; colour is fitness.
-
-    Args:
-        document: of the run.
     """
     candidates = document["candidates"]
     by_id = {row["id"]: row for row in candidates}
@@ -212,7 +202,7 @@ def lineage_figure(document: Document) -> Figure:
     scored = [row for row in candidates if row["fitness"] is not None]
     others = [row for row in candidates if row["fitness"] is None]
     size = 12 if len(document["generations"]) <= MANY else 7
-    scale = {"title": {"text": "ranking fitness"}, "thickness": 12, "outlinewidth": 0}
+    scale = COLOUR_BAR | {"title": {"text": "ranking fitness"}}
     colours = [row["fitness"] for row in scored]
     marker = {"color": colours, "colorscale": FITNESS_SCALE, "colorbar": scale, "size": size}
     open_marker = {"color": QUIET, "symbol": "x-thin-open", "size": 8}
@@ -220,16 +210,16 @@ def lineage_figure(document: Document) -> Figure:
     for rows, name, look in ((others, without, open_marker), (scored, "candidates", marker)):
         data.append(_candidates(rows, place, name, look) | {"y": [row["slot"] + 1 for row in rows]})
     data.append(_edges(ancestry, "the winner's", WINNER, 3))
-    ground = layout("generation", "place in the generation", 420, showlegend=False)
+    generations = document["generations"]
+    ground = over_generations("place in the generation", 420, generations, showlegend=False)
     ground["yaxis"] |= {"zeroline": False, "showgrid": False}
     ground["yaxis"] |= {"dtick": 1} if all(row["slot"] < MANY for row in candidates) else {}
     ground["xaxis"] |= {"showgrid": False}
-    ground["xaxis"] |= {"dtick": 1} if len(document["generations"]) <= MANY else {}
     return {"data": data, "layout": ground}
 
 
 def training_figure(trainings: Sequence[Document], human: Sequence[Document]) -> Figure:
-    """Fitness over the training of one candidate, beside the human reward's.
+    """Fitness over the training runs of one candidate, beside the human reward's.
 
     Args:
         trainings: the candidate's, each with its `evaluations`.
@@ -237,10 +227,10 @@ def training_figure(trainings: Sequence[Document], human: Sequence[Document]) ->
     """
     data = []
     for entry in human:
-        x, y = _curve(entry["evaluations"], "fitness")
+        x, y = _fitness_curve(entry["evaluations"])
         data.append(line(x, y, "human reward", color=HUMAN, dash="dash"))
     for entry in trainings:
-        x, y = _curve(entry["evaluations"], "fitness")
+        x, y = _fitness_curve(entry["evaluations"])
         if y.count(None) == len(y):
             continue
         name, colour = AGAIN if entry["role"] == "winner" else SEARCHED
@@ -251,32 +241,22 @@ def training_figure(trainings: Sequence[Document], human: Sequence[Document]) ->
     for trace in data:  # one entry in the legend for all of a kind
         trace["showlegend"] = trace["name"] not in named
         named.add(trace["name"])
-    return {"data": data, "layout": _over_steps("ranking fitness")}
+    return {"data": data, "layout": over_steps("ranking fitness")}
 
 
 def components_figure(evaluations: Sequence[Document]) -> Figure:
-    """What each component pays per step, weighted, over one training.
-
-    Args:
-        evaluations: of the training, by step.
-    """
-    names = list(dict.fromkeys(name for row in evaluations for name in row["components"]))
+    """What each component pays per step, weighted, over the evaluations of one training run."""
+    names = dict.fromkeys(name for row in evaluations for name in row["components"])
+    steps = [row["step"] for row in evaluations]
     data = []
-    for i, name in enumerate(names):
+    for look, name in zip(line_looks(), names, strict=False):
         values = [row["components"].get(name, {}).get("mean") for row in evaluations]
-        steps = [row["step"] for row in evaluations]
-        colour, dash = COLOURS[i % len(COLOURS)], "solid" if i < len(COLOURS) else "dash"
-        drawn = line(steps, short(values), label(name, 30), color=colour, dash=dash)
-        data.append(drawn | {"mode": "lines+markers"})
-    return {"data": data, "layout": _over_steps("weighted, per step", showlegend=True)}
+        data.append(line(steps, values, label(name, 30), mode="lines+markers", **look))
+    return {"data": data, "layout": over_steps("weighted, per step", showlegend=True)}
 
 
 def outcomes_figure(document: Document) -> Figure:
-    """How many candidates of each generation came to what end, by reason.
-
-    Args:
-        document: of the run.
-    """
+    """How many candidates of each generation of a run came to what end, by reason."""
     ended = [(row["generation"], outcome(row)) for row in document["candidates"]]
     names = Counter(name for _, name in ended).most_common(len(COLOURS) - 1)
     frequent = sorted((name for name, _ in names), key=lambda name: name != TRAINED)
@@ -294,8 +274,8 @@ def outcomes_figure(document: Document) -> Figure:
         for name, colour in zip([*frequent, OTHERS], COLOURS, strict=False)
         if any(counts[at, name] for at in generations)
     ]
-    ground = layout("generation", "candidates", 320, barmode="stack", bargap=0.4, showlegend=True)
-    ground["xaxis"] |= {"dtick": 1} if len(generations) <= MANY else {}
+    look = {"barmode": "stack", "bargap": 0.4, "showlegend": True}
+    ground = over_generations("candidates", 320, generations, **look)
     few = all(row["candidates"] < MANY for row in document["generations"])
     ground["yaxis"] |= {"dtick": 1 if few else None}
     return {"data": data, "layout": ground}
@@ -335,12 +315,5 @@ def _edges(
     return trace | look
 
 
-def _over_steps(y: str, **more: Any) -> Figure:
-    """The ground of a plot over a training, from its first step: it may have one evaluation."""
-    ground = layout(STEPS, y, 320, **more)
-    ground["xaxis"] |= {"rangemode": "tozero"}
-    return ground
-
-
-def _curve(evaluations: Sequence[Document], key: str) -> tuple[list[int], list[float | None]]:
-    return [row["step"] for row in evaluations], [row[key] for row in evaluations]
+def _fitness_curve(evaluations: Sequence[Document]) -> tuple[list[int], list[float | None]]:
+    return [row["step"] for row in evaluations], [row["fitness"] for row in evaluations]

@@ -1,40 +1,41 @@
-"""The report's page, put together from a run's documents, a template, a style and a script."""
+"""The report: everything worth showing of a run in one HTML file that needs no network.
+
+It is put together from the run's snapshot, templates, a style and a script.
+"""
 
 import secrets
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 from eureka_agent import __version__
-from eureka_agent.common import text as forms
+from eureka_agent.common import text
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import command
 from eureka_agent.store import RunReader
-from eureka_agent.store.folder import require_replaceable, videos, write_atomically
+from eureka_agent.store.folder import PICTURE, require_replaceable, videos, write_atomically
 from eureka_agent.views.documents import describe_candidate, describe_run, exchange_name
-from eureka_agent.views.html import figures, words
+from eureka_agent.views.html import figures
 from eureka_agent.views.html.analysis_figures import analysis_plots, profile_figures
-from eureka_agent.views.html.contents import (
-    Passages,
-    new_messages,
-    pack,
-    pack_data,
-    winner_picture,
-    winner_video,
-)
-from eureka_agent.views.html.figures import Figure, children
-from eureka_agent.views.html.words import highlighted
+from eureka_agent.views.html.contents import Passages, embed, pack, pack_data
+from eureka_agent.views.html.figures import Figure
 from eureka_agent.views.snapshot import Document, RunSnapshot, candidate_snapshot
+from eureka_agent.views.terminal.parts import STATES
 from eureka_agent.views.terminal.run import compared, mean_title, trainings_text, winner_name
-from eureka_agent.views.verdict import ranking_words, standing_words
+from eureka_agent.views.terminal.tables import setting_text
+from eureka_agent.views.verdict import comparison_notes, ranking_words, standing_words
 
 NAME = "report.html"
-FEW = 40
+PRINTED = 40
 """Candidates that a printed report lists; on a screen all are there."""
 ALL_SHOWN = 20
 """Candidates that the page lists without scrolling of its own."""
@@ -43,7 +44,7 @@ LONGEST_REPLY = 20_000
 
 
 def write_report(run: RunReader, path: Path | None = None) -> Path:
-    """Write the report of a run, and say where.
+    """Write the report of a run, and return where.
 
     Args:
         run: at any moment of its life.
@@ -58,8 +59,7 @@ def write_report(run: RunReader, path: Path | None = None) -> Path:
     try:
         if named:
             require_replaceable(path)
-        text = report_page(run)
-        write_atomically(path, text)
+        write_atomically(path, report_page(run))
     except OSError as error:
         raise UsageError(
             f"The report cannot be written to {path}: {error.strerror}.",
@@ -73,36 +73,37 @@ def report_page(reader: RunReader) -> str:
     with reader.transaction():
         run = RunSnapshot(reader)
         document = describe_run(run)
-        passages = Passages()
         rows = {row["id"]: row for row in document["candidates"]}
         document["candidates"] = [rows[row.id] for row in run.best_first]
+        passages = Passages()
         candidates = [_candidate(run, row.id, passages) for row in run.best_first]
         human = _human_trainings(reader)
         found = analysis_plots(run.reward_comparison, document["generations"])
-    environment = _environment()
-    plots = _run_plots(run, document, human)
-    opened = _opened(environment, candidates, human)
+    plots = _run_plots(run, document, human) | {plot.key: plot.figure for plot in found}
+    opened = _opened(candidates, human)
     best = run.row.best_candidate
-    plots |= {reward_comparison.key: reward_comparison.figure for reward_comparison in found}
-    return environment.get_template("report.html.j2").render(
+    folders = [reader.candidate_folder(row["id"]) for row in candidates]
+    films = [str(film.relative_to(run.path)) for folder in folders for film in videos(folder)]
+    data = {"plots": plots, "candidates": opened, "winner": best, "passages": passages.texts}
+    folder = None if best is None else reader.candidate_folder(best)
+    template = _templates().get_template("report.html.j2")
+    return template.render(
         run=document,
         seen=run,
-        config=run.row.config,
         winner=next((entry for entry in candidates if entry["id"] == best), None),
-        winner_plots=opened[str(best)]["plots"] if best is not None else {},
-        video=winner_video(reader, best),
-        picture=winner_picture(reader, best),
-        films=_films(reader, candidates),
+        winner_plots={} if best is None else opened[str(best)]["plots"],
+        video=embed(run, next(iter(videos(folder)), None)) if folder else None,
+        picture=embed(run, folder / PICTURE) if folder else None,
+        films=films,
         few=ALL_SHOWN,
         dense=any(row["ranking_progress"] is not None for row in candidates),
-        insights=found,
+        analysis_plots=found,
         plots=plots,
-        printed=_printed(document),
+        printed={row["id"] for row in candidates[:PRINTED]},
+        notes=_notes(run),
         nonce=secrets.token_urlsafe(16),
-        library=pack(get_plotlyjs()),
-        data=pack_data(
-            {"plots": plots, "candidates": opened, "winner": best, "passages": passages.texts}
-        ),
+        library=_library(),
+        data=pack_data(data),
     )
 
 
@@ -110,79 +111,31 @@ def _candidate(run: RunSnapshot, number: int, passages: Passages) -> Document:
     """A candidate in full, with what the language model was asked about it."""
     candidate = candidate_snapshot(run, number)
     return describe_candidate(candidate) | {
+        "children": candidate.children,
         "standing": standing_words(candidate.row, candidate.ranked),
-        "asked": new_messages(candidate.exchanges, passages),
+        "asked": [
+            [(message.get("role", ""), passages.add(message.get("content", ""))) for message in new]
+            for new in candidate.new_messages
+        ],
     }
 
 
-def _opened(
-    environment: Environment, candidates: Sequence[Document], human: list[Document]
-) -> dict[str, Document]:
+def _opened(candidates: Sequence[Document], human: list[Document]) -> dict[str, Document]:
     """What each candidate shows when it is opened, by its number."""
-    template = environment.get_template("candidate.html.j2")
-    offspring = children(candidates)
+    template = _templates().get_template("candidate.html.j2")
     return {
         str(row["id"]): {
-            "html": template.render(candidate=row, children=offspring.get(row["id"], [])),
+            "html": template.render(candidate=row),
             "plots": _candidate_plots(row, human),
         }
         for row in candidates
     }
 
 
-def _environment() -> Environment:
-    """Templates that escape everything, and make control characters of foreign text visible."""
-    loader = PackageLoader("eureka_agent.views.html", "page")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: forms.terminal_text(value) if type(value) is str else value,
-    )
-    environment.filters |= {
-        "number": forms.number,
-        "percent": forms.percent,
-        "count": forms.count,
-        "duration": forms.duration,
-        "one_line": forms.terminal_line,
-        "last_line": forms.last_line,
-        "idea": forms.thought_line,
-        "moment": words.moment,
-        "extent": words.extent,
-        "shown": words.shown,
-        "code": highlighted,
-    }
-    environment.globals |= {
-        "version": __version__,
-        "things": forms.plural,
-        "command": command,
-        "compared": compared,
-        "exchange_name": exchange_name,
-        "notes": words.notes,
-        "ranking_words": ranking_words,
-        "trainings_text": trainings_text,
-        "mean_title": mean_title,
-        "winner_name": winner_name,
-        "states": words.STATES,
-        "style": _file("report.css"),
-        "script": _file("report.js"),
-        "longest_reply": LONGEST_REPLY,
-    }
-    return environment
-
-
-def _file(name: str) -> Markup:
-    return Markup((Path(__file__).parent / "page" / name).read_text(encoding="utf-8"))
-
-
 def _human_trainings(run: RunReader) -> list[Document]:
-    """The trainings of the human reward with what a plot needs of them."""
+    """The training runs of the human reward with what a plot needs of them."""
     return [
         {
-            "role": training.role,
-            "seed": training.seed,
             "ranking_fitness": training.ranking_fitness,
             "evaluations": [
                 {"step": row.step, "fitness": row.fitness} for row in run.evaluations(training.id)
@@ -196,9 +149,9 @@ def _run_plots(run: RunSnapshot, document: Document, human: list[Document]) -> d
     """The plots of the run as a whole, those that have something to show."""
     known = [t["ranking_fitness"] for t in human if t["ranking_fitness"] is not None]
     plots = {"comparison": figures.comparison_figure(run)}
-    if document["candidates"]:
-        level = fmean(known) if known else None
-        if document["measured"]:
+    if run.candidates:
+        if run.measured:
+            level = fmean(known) if known else None
             plots["generations"] = figures.generations_figure(document, level)
         plots["lineage"] = figures.lineage_figure(document)
         outcomes = figures.outcomes_figure(document)
@@ -206,25 +159,83 @@ def _run_plots(run: RunSnapshot, document: Document, human: list[Document]) -> d
     return {key: figure for key, figure in plots.items() if figure["data"]}
 
 
-def _candidate_plots(candidate: Mapping[str, Any], human: list[Document]) -> dict[str, Figure]:
-    """The plots of one candidate: its trainings, what its components paid, and its lens."""
+def _candidate_plots(candidate: Document, human: list[Document]) -> dict[str, Figure]:
+    """The plots of one candidate: its reward profile, its training runs, its components."""
+    plots = profile_figures(candidate["lens"])
     trainings = [training for training in candidate["trainings"] if training["evaluations"]]
-    lens = profile_figures(candidate["lens"])
-    if not trainings:
-        return lens
-    training = figures.training_figure(trainings, human)
-    plots = lens | ({"training": training} if training["data"] else {})
-    if any(row["components"] for row in trainings[0]["evaluations"]):
-        plots["components"] = figures.components_figure(trainings[0]["evaluations"])
+    if trainings:
+        training = figures.training_figure(trainings, human)
+        plots |= {"training": training} if training["data"] else {}
+        if any(row["components"] for row in trainings[0]["evaluations"]):
+            plots["components"] = figures.components_figure(trainings[0]["evaluations"])
     return plots
 
 
-def _films(run: RunReader, candidates: Sequence[Document]) -> list[str]:
-    """The films that lie in the run folder, in the order of candidates."""
-    found = [path for row in candidates for path in videos(run.candidate_folder(row["id"]))]
-    return [str(path.relative_to(run.path)) for path in found]
+def _notes(run: RunSnapshot) -> list[str]:
+    """How far the comparison can be trusted, a sentence each."""
+    if run.measured and run.row.best_candidate and not run.winner.values:
+        ranking = text.number(run.ranking_mean)
+        return [f"Not compared yet. Its ranking fitness is {ranking}; being chosen flatters it."]
+    notes, published = comparison_notes(run), run.published
+    if published is not None:
+        notes += [f"Published baselines: {note}" for note in published["notes"]]
+        if published["steps"]:
+            date = f", measured {published['date']}" if published["date"] else ""
+            steps = text.count(published["steps"])
+            notes.append(f"Published baselines are after {steps} steps{date}.")
+    return notes
 
 
-def _printed(document: Document) -> set[int]:
-    """Candidates that a printed report lists: all of few, of many the first."""
-    return {row["id"] for row in document["candidates"][:FEW]}
+@cache
+def _library() -> str:
+    """Plotly's script, packed."""
+    return pack(get_plotlyjs())
+
+
+@cache
+def _templates() -> Environment:
+    """Templates that escape everything, and make control characters of foreign text visible."""
+    environment = Environment(
+        loader=PackageLoader("eureka_agent.views.html", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: text.terminal_text(value) if type(value) is str else value,
+    )
+    environment.filters |= {
+        "number": text.number,
+        "percent": text.percent,
+        "count": text.count,
+        "duration": text.duration,
+        "one_line": text.terminal_line,
+        "last_line": text.last_line,
+        "idea": text.thought_line,
+        "moment": lambda seconds: time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)),
+        "extent": lambda interval: text.number_range(*(interval or (None, None))),
+        "setting": setting_text,
+        "code": _highlighted,
+    }
+    page = Path(__file__).parent / "page"
+    environment.globals |= {
+        "version": __version__,
+        "command": command,
+        "compared": compared,
+        "exchange_name": exchange_name,
+        "ranking_words": ranking_words,
+        "trainings_text": trainings_text,
+        "mean_title": mean_title,
+        "winner_name": winner_name,
+        "states": {state: word for state, (_, word, _) in STATES.items()},
+        "style": Markup((page / "report.css").read_text(encoding="utf-8")),
+        "script": Markup((page / "report.js").read_text(encoding="utf-8")),
+        "longest_reply": LONGEST_REPLY,
+    }
+    return environment
+
+
+def _highlighted(program: str) -> Markup:
+    """A program, each line a `<span class="line">`; the page's style numbers and colours them."""
+    lexer, formatter = PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)
+    lines = highlight(text.terminal_program(program), lexer, formatter).rstrip("\n").split("\n")
+    return Markup("\n").join(Markup(f'<span class="line">{line}</span>') for line in lines)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from eureka_agent.common.text import (
@@ -126,7 +127,21 @@ def _curves(evaluations: Sequence[EvaluationRow], checkpoint: int | None) -> Ren
         title = "ranking fitness" if name == "fitness" else name.replace("_", " ")
         drawn = sparkline(curve, low, high)
         lines.append(Text(f"{title:<16} {drawn}  {number(low)} to {number(high)}"))
-    columns = [name for name in ("fitness", "progress") if name in curves]
+    return Group(*lines, Text(), evaluations_table(evaluations, checkpoint))
+
+
+def evaluations_table(evaluations: Sequence[EvaluationRow], checkpoint: int | None) -> Table:
+    """The evaluations of a training run in numbers; measures that none has are left out.
+
+    Args:
+        evaluations: by step.
+        checkpoint: the step of the selected checkpoint, once there is one.
+    """
+    columns = [
+        name
+        for name in ("fitness", "progress")
+        if any(getattr(row, name) is not None for row in evaluations)
+    ]
     headings = [f">{name}" for name in columns]
     table = plain_table(">step", *headings, ">own return", ">length", ">ended early", "")
     for row in evaluations:
@@ -136,9 +151,9 @@ def _curves(evaluations: Sequence[EvaluationRow], checkpoint: int | None) -> Ren
             number(row.own_return),
             number(row.episode_length),
             percent(row.ended_early),
-            Text("shipped", "green") if row.step == checkpoint else "",
+            Text("selected", "green") if row.step == checkpoint else "",
         )
-    return Group(*lines, Text(), table)
+    return table
 
 
 def _components(evaluation: EvaluationRow) -> list[RenderableType]:

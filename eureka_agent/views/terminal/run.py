@@ -1,6 +1,6 @@
 """`runs`, `show RUN` and the end of a search, drawn for a terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -24,7 +24,7 @@ from eureka_agent.common.text import (
     thought_line,
     tokens,
 )
-from eureka_agent.store import RunReader
+from eureka_agent.store import CandidateRow, RunReader
 from eureka_agent.views.documents import runs_document
 from eureka_agent.views.snapshot import PUBLISHED, REWARDS, Document, RunSnapshot
 from eureka_agent.views.terminal.parts import (
@@ -103,7 +103,7 @@ def show_run(reader: RunReader) -> RenderableType:
         if run.generations:
             parts.append(section(f"Generations ({ranking_words(run)})", _generations(run)))
             parts.append(section(*_candidates(run)))
-        parts += [*_reward_comparison(run), _usage(run)]
+        parts += [*_reward_comparison(run), usage_view(run)]
         if row.sandbox:
             parts.append(Text(f"Isolation: {terminal_line(row.sandbox)}"))
         return Group(*parts)
@@ -122,7 +122,7 @@ def final_summary(reader: RunReader) -> RenderableType:
             places.add_row("policy", path_text(str(run.policy or "not written yet")))
         places.add_row("run", path_text(str(run.path)))
         places.add_row("more", path_text(command("show", run.path)))
-        parts += [section("Where it lies", places), _usage(run)]
+        parts += [section("Where it lies", places), usage_view(run)]
         return Group(*parts)
 
 
@@ -218,7 +218,11 @@ def _candidates(run: RunSnapshot) -> tuple[str, Table]:
     title = f"Candidates, best first ({ranking_words(run)})"
     if len(rows) > MOST_CANDIDATES:
         title += f": {MOST_CANDIDATES} of {len(rows):,}; all with --json or in watch"
-        rows = rows[:MOST_CANDIDATES]
+    return title, candidates_table(run, rows[:MOST_CANDIDATES])
+
+
+def candidates_table(run: RunSnapshot, rows: Sequence[CandidateRow]) -> Table:
+    """Candidates of a run in numbers and words, a line each."""
     shown = [(row, run.ranks.get(row.id)) for row in rows]
     dense = run.measured and any(rank and rank.progress is not None for _, rank in shown)
     more = [">progress"] if dense else []
@@ -238,10 +242,11 @@ def _candidates(run: RunSnapshot) -> tuple[str, Table]:
             foreign(words),
             style="bold" if row.id == run.row.best_candidate else "",
         )
-    return title, table
+    return table
 
 
-def _usage(run: RunSnapshot) -> RenderableType:
+def usage_view(run: RunSnapshot) -> RenderableType:
+    """How many candidates there are, and the steps, time and tokens that they took."""
     states = [candidate.state for candidate in run.candidates]
     numbers = ", ".join(
         f"{states.count(state)} {STATES[state][1]}"

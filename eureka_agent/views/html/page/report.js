@@ -39,8 +39,8 @@ function follow() {
     return;
   }
   byId("opened").innerHTML = candidate.html; // escaped where it was made
-  for (const said of byId("opened").querySelectorAll("[data-passages]")) {
-    said.textContent = said.dataset.passages.split(" ").map((number) => data.passages[number]).join("\n\n");
+  for (const passage of byId("opened").querySelectorAll("[data-passages]")) {
+    passage.textContent = passage.dataset.passages.split(" ").map((number) => data.passages[number]).join("\n\n");
   }
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
@@ -95,12 +95,12 @@ function arrange() {
 function film() {
   const video = document.querySelector("video");
   if (!video) return;
-  const tell = () => {
+  const replace = () => {
     byId("unplayable").hidden = false;
     video.remove();
   };
-  if (video.error) tell();
-  else video.addEventListener("error", tell);
+  if (video.error) replace();
+  else video.addEventListener("error", replace);
 }
 
 /** A button that goes from the system's theme to the other one and back. */
