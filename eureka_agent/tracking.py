@@ -74,7 +74,6 @@ class Tracker:
             self._writers = {}
 
     def _write_curves(self) -> None:
-        """New evaluations of policies during their training."""
         trainings = {row.id: row for row in self._run.trainings()}
         now = self._run.row().updated
         for row in self._run.evaluations(since=self._last_evaluation):
@@ -83,7 +82,6 @@ class Tracker:
             _add_scalars(writer, _curves(row), row.step, now)
 
     def _write_candidates(self) -> None:
-        """Programs that are done, and their results."""
         for row in self._run.candidates():
             if row.state not in DONE or row.id in self._written:
                 continue
@@ -149,7 +147,6 @@ class Tracker:
         return self._writers[label]
 
     def _label(self, training: TrainingRow) -> str:
-        """The folder of a training run."""
         if training.role == "candidate" and training.candidate_id is not None:
             first = self._run.trainings("candidate", training.candidate_id)[0]
             label = _candidate_label(training.candidate_id)
@@ -230,7 +227,6 @@ def _curves(row: EvaluationRow) -> dict[str, float | None]:
 
 
 def _texts(row: CandidateRow) -> dict[str, str]:
-    """Texts of a candidate by their names, in Markdown."""
     indented = "\n".join(f"    {line}" for line in terminal_text(row.text).splitlines())
     return {
         "thought": terminal_text(row.thought),

@@ -191,6 +191,5 @@ def _defines(tree: ast.Module, name: str) -> bool:
 
 
 def _targets(statement: ast.Assign | ast.AnnAssign) -> list[str]:
-    """Names that a statement assigns to."""
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
     return [target.id for target in targets if isinstance(target, ast.Name)]

@@ -143,7 +143,6 @@ class _Comparison:
             self.run.set_reporting(searched.id, float(judged.fitness.mean()))
 
     def _report(self, outcomes: list[Outcome]) -> None:
-        """Judge the selected checkpoints of a population on the reporting pool."""
         selected = [(o.job, o.best.weights) for o in outcomes if o.best is not None]
         if not selected:
             return

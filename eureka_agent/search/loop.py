@@ -197,7 +197,6 @@ def _bank(bank: Bank, row: CandidateRow, checkpoint: Checkpoint, kind: Kind) -> 
 def _store_result(
     run: Run, row: CandidateRow, best: Checkpoint, environment: Environment, config: SearchConfig
 ) -> None:
-    """Write a candidate's policy and episodes, then its result."""
     folder = run.candidate_folder(row.id)
     save_policy(folder / "policy.zip", best.weights, environment)
     with atomic_file(folder / EPISODES_FILE) as draft:

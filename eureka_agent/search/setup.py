@@ -335,7 +335,6 @@ def _check_initial(text: str, environment: Environment, source: str) -> None:
 
 
 def _set_up(run: Run, environment: Environment, config: SearchConfig) -> SearchSetup:
-    """The setup of a run that is open."""
     task = dataclasses.replace(
         environment.describe(), task=run.row().goal, measured=config.measured
     )
@@ -365,7 +364,6 @@ def _set_up(run: Run, environment: Environment, config: SearchConfig) -> SearchS
 
 
 def _kept(run: Run, name: str) -> str:
-    """A program that the run keeps a copy of."""
     try:
         return read_plain(run.path / name, LARGEST_PROGRAM, run.path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -390,7 +388,6 @@ def _designer(config: SearchConfig, task: TaskDescription, run: Run, initial: st
 
 
 def _conversation(config: SearchConfig, run: Run) -> "Conversation":
-    """A conversation with the model; the run holds what it spends in all its roles."""
     from eureka_agent.llm.budget import Budget
     from eureka_agent.llm.conversation import Conversation
 

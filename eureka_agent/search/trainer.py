@@ -241,8 +241,6 @@ class Trainer:
     def _advance(
         self, worker: TrainerClient, training: Mapping[int, Outcome], done: int, steps: int
     ) -> dict[int, LaneReply]:
-        """Train all lanes for some steps; returns their reports."""
-
         def show(progress: int) -> None:
             numbers = (outcome.job.training for outcome in training.values())
             self._run.set_progress(dict.fromkeys(numbers, done + progress))

@@ -311,7 +311,6 @@ class LaneGroup(Stateful):
         return orders
 
     def _sums(self, lane: int) -> dict[str, float]:
-        """Sums of a lane's diagnostics over this advance."""
         return {name: float(value[lane]) for name, value in self._diagnostics.items()}
 
     def _evict(self, report: LaneReport, reason: str, line: int = 0) -> None:

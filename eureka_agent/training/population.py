@@ -178,7 +178,6 @@ class Population:
         ]
 
     def _home(self, lane: int) -> tuple[LaneGroup, int]:
-        """The group of a lane, and its number in that group."""
         if not 0 <= lane < self.lanes:
             raise UsageError(f"There is no lane {lane}: this population has {self.lanes}.")
         index = bisect_right(self._firsts, lane) - 1

@@ -305,8 +305,6 @@ class Sb3Trainer:
 
 
 class _RewardCounter(BaseCallback):
-    """Counts rewards and failed physics over a rollout."""
-
     def __init__(self, lane: Lane, worlds: RewardedVecEnv) -> None:
         super().__init__()
         self._lane, self._worlds = lane, worlds
@@ -323,7 +321,6 @@ class _RewardCounter(BaseCallback):
 
 
 def _algorithm(environment: Environment, worlds: VecNormalize, seed: int) -> PPO:
-    """PPO with the environment's settings and without a log."""
     settings = environment.training
     rollout = settings.n_steps * worlds.num_envs
     algorithm = PPO(
