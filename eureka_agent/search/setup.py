@@ -311,7 +311,7 @@ def _sound_fitness(path: Path, environment: Environment, config: SearchConfig) -
                 remedy = "Fix that file."
                 if folder in said or any(modules):
                     remedy += " A run keeps a copy of it alone, without what is beside it."
-                raise UsageError(said.removesuffix(" Mend that file."), remedy) from error
+                raise UsageError(said.removesuffix(" Fix that file."), remedy) from error
     return text
 
 

@@ -222,7 +222,7 @@ class JudgeClient:
                     raise JudgeFailed(f"The judge cannot play policies: {error.message}") from error
                 raise JudgeFailed(
                     f"The judge cannot measure by {self._fitness}: "
-                    f"{error.message.removesuffix(' Mend that file.')}",
+                    f"{error.message.removesuffix(' Fix that file.')}",
                     "Fix that file, then resume the run.",
                 ) from error
             except WorkerFailed as error:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sledge import sledge
 
-from eureka_agent.cli.environments import environments_document
+from eureka_agent.cli.catalogue import environments_document
 from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import (
     MujocoWorlds,

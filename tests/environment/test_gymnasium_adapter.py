@@ -13,7 +13,7 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete
 from support import command
 
-from eureka_agent.cli.environments import environments_document
+from eureka_agent.cli.catalogue import environments_document
 from eureka_agent.common.errors import EurekaError, MissingError, UsageError
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import (
