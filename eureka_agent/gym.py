@@ -324,7 +324,7 @@ def _check_render_mode(mode: str | None, environment: Environment) -> None:
     if mode not in (None, "rgb_array"):
         raise UsageError(f"There is no render mode {mode!r}.", "Use rgb_array, or none.")
     if mode is not None:
-        environment.model
+        environment.model  # noqa: B018 what has no model says so here, and not at the first picture
 
 
 register()

@@ -1,9 +1,15 @@
 """Small but real searches, shared by tests: a few rollouts of four worlds."""
 
+import io
 import os
+import signal
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
+from unittest import mock
+
+from eureka_agent.cli import STOPS, main
 
 TINY = {
     "candidates": 3,
@@ -27,6 +33,34 @@ UNTO_SCHEMA_4 = (
 def command(*words: str) -> list[str]:
     """The command line of a process that runs the program."""
     return [sys.executable, "-m", "eureka_agent", *words]
+
+
+def run(
+    *words: str, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, which has loaded torch already.
+
+    Its streams are no terminals, and stdin is empty. What needs a process of its own (signals,
+    terminals, an interpreter that loads nothing) starts one with `command`.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
+    handlers = {name: signal.getsignal(getattr(signal, name)) for name in STOPS}
+    with (
+        chdir(cwd or Path.cwd()),
+        mock.patch.dict(os.environ, {"COLUMNS": "80"} | environment),
+        mock.patch.multiple(sys, stdin=io.StringIO(), stdout=out, stderr=err),
+        mock.patch.object(sys, "argv", ["eureka-agent", *words]),
+    ):
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            for name, handler in handlers.items():
+                signal.signal(getattr(signal, name), handler)
+    said = (bytes(stream.buffer.getvalue()).decode() for stream in (out, err))
+    return subprocess.CompletedProcess(words, code, *said)
 
 
 def tiny_search(runs: Path, *words: str) -> list[str]:

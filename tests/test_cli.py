@@ -6,14 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import run
 
 ENV_KEYS = {"name", "task", "signals"}
-
-
-def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "eureka_agent", *words], capture_output=True, text=True, cwd=cwd
-    )
 
 
 @pytest.mark.parametrize(

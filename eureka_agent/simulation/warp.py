@@ -33,7 +33,7 @@ from eureka_agent.simulation.simulator import LATE_FIELDS, late_sensors, out_of_
 
 wp.config.log_level = wp.LOG_ERROR  # before the next import: its greeting would go to stdout
 
-import mujoco_warp as mjw
+import mujoco_warp as mjw  # noqa: E402
 
 SCRATCH = 1.5
 """Memory in use at a time over that of the worlds' own arrays: solver and graphs need some."""

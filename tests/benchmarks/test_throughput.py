@@ -13,18 +13,18 @@ import torch
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
-from rates.phases import ENVIRONMENT, INFERENCE, PHYSICS, UPDATE, PhaseClock
-from rates.physics import replay
-from rates.population import watched
-from rates.processes import measurement_of
-from rates.recording import Recording, record, spread_over
-from rates.report import report
-from rates.setting import PEERS, Cell, Measurement, Setting, human_reward, plan
-from throughput import Results
+from rates.phases import ENVIRONMENT, INFERENCE, PHYSICS, UPDATE, PhaseClock  # noqa: E402
+from rates.physics import replay  # noqa: E402
+from rates.population import watched  # noqa: E402
+from rates.processes import measurement_of  # noqa: E402
+from rates.recording import Recording, record, spread_over  # noqa: E402
+from rates.report import report  # noqa: E402
+from rates.setting import PEERS, Cell, Measurement, Setting, human_reward, plan  # noqa: E402
+from throughput import Results  # noqa: E402
 
-from eureka_agent.common.errors import EurekaError, UsageError
-from eureka_agent.simulation import CpuSimulator
-from eureka_agent.training import Population
+from eureka_agent.common.errors import EurekaError, UsageError  # noqa: E402
+from eureka_agent.simulation import CpuSimulator  # noqa: E402
+from eureka_agent.training import Population  # noqa: E402
 
 TINY = Setting(
     worlds=2,

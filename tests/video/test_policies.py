@@ -12,7 +12,7 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from eureka_agent.cli.runs import find_policies
+from eureka_agent.cli.play import find_policies
 from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import Environment
 from eureka_agent.store import Run

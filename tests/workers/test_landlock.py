@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(abi() < 3, reason="this kernel's Landlock is too
 BEGINNING = """
 import ctypes, json, os, sys
 from pathlib import Path
-from eureka_agent.sandbox import lock
+from eureka_agent.workers.isolation import lock
 from eureka_agent.workers.isolation.syscalls import prctl
 from eureka_agent.workers.isolation.landlock import READ, USE, Rule, restrict
 
