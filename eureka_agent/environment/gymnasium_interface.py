@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from eureka_agent.common.errors import EnvironmentFailed, EurekaError, describe
-from eureka_agent.common.paths import telling_frame
+from eureka_agent.common.paths import user_frame
 
 LOCKED = (
     "The process that trains is locked: it may open no file and no connection and start no thread "
@@ -193,7 +193,7 @@ def _place_of_error(error: BaseException) -> str:
     """The innermost line of the environment at which an error came up, as a sentence."""
     walked = list(traceback.walk_tb(error.__traceback__))
     codes = ((frame.f_code, line) for frame, line in reversed(walked))
-    frame = telling_frame((code.co_filename, line, code.co_qualname) for code, line in codes)
+    frame = user_frame((code.co_filename, line, code.co_qualname) for code, line in codes)
     if frame is not None:
         return f" That is {frame[0]}, line {frame[1]}, in {frame[2]}."
     if isinstance(error, SyntaxError) and error.filename:

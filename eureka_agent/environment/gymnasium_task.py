@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent / "gymnasium_tasks"
 OWN_SCORE = "own_score"
 """Name of the signal that only a fitness may read: the environment's own reward."""
 DEFAULTS: dict[str, Any] = {"worlds": 16, "horizon": 64, "budget": 100_000}
-"""Where a task file says nothing: small, as these environments are stepped one by one, in Python."""
+"""Where a task file says nothing: small, as Python steps these environments one by one."""
 
 
 class _Table(pydantic.BaseModel):
