@@ -1,7 +1,7 @@
 """Simulators: many worlds of one MuJoCo model, stepped together.
 
 Importing this package silences the engine's own log: by default MuJoCo appends every warning to
-MUJOCO_LOG.TXT in the working folder. Divergence is detected and counted by the simulators instead.
+MUJOCO_LOG.TXT in the working folder. The simulators detect and count divergence instead.
 """
 
 import mujoco

@@ -63,7 +63,7 @@ def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyP
 
 def test_a_driver_too_old_for_warp_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpus(monkeypatch, 1)
-    monkeypatch.setattr("eureka_agent.simulation.warp.usable_gpus", lambda: 0)
+    monkeypatch.setattr("warp.get_cuda_device_count", lambda: 0)
     assert "580" in str(gpu_obstacle())
 
 
