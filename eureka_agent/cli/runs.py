@@ -205,7 +205,7 @@ def play(
     from rich.console import Console
 
     from eureka_agent.store import find_run
-    from eureka_agent.video.film import require_film_name
+    from eureka_agent.video import require_film_name
 
     if video is not None:
         require_film_name(video)
