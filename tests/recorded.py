@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
-from eureka_agent.environment import Environment, pools
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
+from eureka_agent.environment import SCRIPTED_POLICIES, Environment, pools
 from eureka_agent.workers.judge_client import EvaluatedEpisodes, read_judgements
 from eureka_agent.workers.judge_server import JudgeServer
 from eureka_agent.workers.protocol import Message

@@ -16,8 +16,7 @@ from stable_baselines3.common.env_checker import check_env as check_for_stable_b
 
 import eureka_agent.gym
 from eureka_agent.common.errors import MissingError, UsageError
-from eureka_agent.environment import find_environment, list_environments, load_fitness
-from eureka_agent.environment.worlds import ActionError
+from eureka_agent.environment import ActionError, find_environment, list_environments, load_fitness
 from eureka_agent.reward import RewardRejected
 from eureka_agent.training.sb3 import RewardedVecEnv
 

@@ -30,8 +30,7 @@ from eureka_agent.analysis.trajectories.failures import (
     recordings_of,
 )
 from eureka_agent.config import SearchConfig
-from eureka_agent.environment import Environment, Episodes, SignalLayout
-from eureka_agent.environment.episodes import concatenate
+from eureka_agent.environment import Environment, Episodes, SignalLayout, concatenate
 from eureka_agent.reward import parse
 from eureka_agent.store import CandidateRow, Run
 from eureka_agent.workers.probe_client import ProbeClient

@@ -24,7 +24,7 @@ from eureka_agent.critic.examination import (
     returns,
     stakes,
 )
-from eureka_agent.environment import Environment, Episodes, SignalLayout
+from eureka_agent.environment import Environment, Episodes, SignalLayout, concatenate, foreign_code
 from eureka_agent.environment.contrasts import (
     CONTRASTS_FILE,
     GOOD,
@@ -34,8 +34,6 @@ from eureka_agent.environment.contrasts import (
     Contrast,
     load_contrasts,
 )
-from eureka_agent.environment.episodes import concatenate
-from eureka_agent.environment.source_files import foreign_code
 from eureka_agent.workers.probe_client import ProbeClient
 
 GOOD_SHARE = 0.6

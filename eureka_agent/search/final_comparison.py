@@ -11,8 +11,7 @@ import numpy as np
 
 from eureka_agent.analysis.rewards.bank import SAMPLE_SIZE, Bank
 from eureka_agent.config import SearchConfig
-from eureka_agent.environment import Environment, pools
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
+from eureka_agent.environment import SCRIPTED_POLICIES, Environment, pools
 from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.store import CandidateRow, Run, TrainingRow, solved
 from eureka_agent.store.rows import Role

@@ -7,16 +7,19 @@ MUJOCO_LOG.TXT in the working folder. The simulators detect and count divergence
 import mujoco
 
 from eureka_agent.simulation.devices import (
+    CPU,
     describe_devices,
     gpu_obstacle,
     make_simulator,
     resolve_device,
 )
-from eureka_agent.simulation.simulator import CpuSimulator, Simulator
+from eureka_agent.simulation.simulator import CpuSimulator, Simulator, available_cores
 
 __all__ = [
+    "CPU",
     "CpuSimulator",
     "Simulator",
+    "available_cores",
     "describe_devices",
     "gpu_obstacle",
     "make_simulator",

@@ -16,10 +16,19 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from torch import Tensor
 
 from eureka_agent.common.errors import EurekaError, UsageError
-from eureka_agent.environment import Environment, Memory, Step, Worlds, make_worlds, mix, pools
-from eureka_agent.environment.worlds import SimulatedEnv, read_actions
+from eureka_agent.environment import (
+    Environment,
+    Memory,
+    SimulatedEnv,
+    Step,
+    Worlds,
+    make_worlds,
+    mix,
+    pools,
+    read_actions,
+)
 from eureka_agent.reward import RewardValues
-from eureka_agent.simulation.devices import CPU
+from eureka_agent.simulation import CPU
 from eureka_agent.training.lane import Lane, LaneReport, NonRewardTimer, Reward
 from eureka_agent.training.lane_group import DIVERGENCE_LIMIT
 from eureka_agent.training.networks import MODULES, folded

@@ -13,13 +13,13 @@ from eureka_agent.environment import (
     Act,
     Episodes,
     MujocoWorlds,
+    Reduce,
     Worlds,
     load_fitness,
     make_worlds,
     pools,
     record,
 )
-from eureka_agent.environment.fitness import Reduce
 from eureka_agent.reward import parse
 from eureka_agent.simulation.rendering import Renderer
 from eureka_agent.training import PolicyStack

@@ -9,8 +9,7 @@ from recorded import EPISODES, roamed, same
 from sledge import sledge
 
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
-from eureka_agent.environment import Environment, Episodes
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES, scripted_actions
+from eureka_agent.environment import SCRIPTED_POLICIES, Environment, Episodes, scripted_actions
 from eureka_agent.workers.judge_client import EvaluatedEpisodes
 
 PLENTY = 1 << 28

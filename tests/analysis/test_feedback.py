@@ -16,8 +16,7 @@ from eureka_agent.analysis.trajectories.analyst import Draw
 from eureka_agent.analysis.trajectories.excerpt import excerpt
 from eureka_agent.analysis.trajectories.failures import Bars
 from eureka_agent.config import SearchConfig
-from eureka_agent.environment import Environment
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
+from eureka_agent.environment import SCRIPTED_POLICIES, Environment
 from eureka_agent.simulation.rendering import describe_rendering
 from eureka_agent.store import CandidateRow, Run
 from eureka_agent.workers.judge_client import EvaluatedEpisodes

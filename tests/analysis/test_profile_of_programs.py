@@ -12,8 +12,7 @@ from sledge import sledge
 
 from eureka_agent.analysis.rewards.bank import OWN, RANDOM, Entry, Known, Record, known_of
 from eureka_agent.analysis.rewards.profile import profile_program
-from eureka_agent.environment import Environment
-from eureka_agent.environment.episodes import concatenate
+from eureka_agent.environment import Environment, concatenate
 from eureka_agent.reward import parse
 from eureka_agent.workers.probe.score import score_rows
 from eureka_agent.workers.probe_client import ProbeClient, Score

@@ -15,8 +15,7 @@ from eureka_agent.critic.critic import Critic, Screening
 from eureka_agent.critic.review import Review
 from eureka_agent.critic.reviewer import Reviewer
 from eureka_agent.designer.base import DECLINED_RULE, Proposal, RepairRequest
-from eureka_agent.environment import Environment
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
+from eureka_agent.environment import SCRIPTED_POLICIES, Environment
 from eureka_agent.llm import Client, ModelSettings
 from eureka_agent.llm.budget import Budget
 from eureka_agent.llm.conversation import Conversation

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.environment import Fitness, load_fitness
-from eureka_agent.environment.fitness import Reduce
+from eureka_agent.environment import Fitness, Reduce, load_fitness
 
 
 def fitness(reduce: Reduce, after_end: float = 0.0) -> Fitness:

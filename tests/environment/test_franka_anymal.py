@@ -13,13 +13,13 @@ from eureka_agent.environment import (
     Memory,
     MujocoWorlds,
     SignalLayout,
+    Step,
     Transitions,
     find_environment,
     load_fitness,
     pools,
 )
 from eureka_agent.environment.state import State
-from eureka_agent.environment.worlds import Step
 from eureka_agent.reward import parse
 from eureka_agent.simulation import CpuSimulator
 

@@ -12,13 +12,13 @@ from eureka_agent.environment import (
     Memory,
     MujocoWorlds,
     ResetNoise,
+    Step,
     Transitions,
     find_environment,
     load_fitness,
     mix,
     pools,
 )
-from eureka_agent.environment.worlds import Step
 from eureka_agent.reward import parse
 
 HANDS = {"allegro_hand": 69, "shadow_hand": 154}

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from eureka_agent.analysis.arrays import BoolArray, FloatArray
 from eureka_agent.config import SearchConfig
-from eureka_agent.environment import Episodes, pools
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
+from eureka_agent.environment import SCRIPTED_POLICIES, Episodes, pools
 from eureka_agent.reward import RewardProgram
 from eureka_agent.store import CandidateRow
 from eureka_agent.store.folder import DRAFT_PATTERN, atomic_file, open_arrays
