@@ -217,8 +217,8 @@ def verdicts(entry: dict[str, Any]) -> dict[str, Any]:
     found = {}
     for name, (one, other) in PAIRS.items():
         if one in entry and other in entry:
-            sides = [estimate(entry[side]["values"]) for side in (one, other)]
-            difference = compare(*sides)
+            first, second = (estimate(entry[side]["values"]) for side in (one, other))
+            difference = compare(first, second)
             low, high = difference.interval or (None, None)
             found[name] = {
                 "difference": difference.difference,

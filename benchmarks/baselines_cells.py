@@ -130,7 +130,7 @@ def trained(environment: Environment, config: SearchConfig, kind: str, keep: Pat
             outcomes = trainer.train(_jobs(run, environment, config, kind))
             result = _judged(outcomes, judge, environment, config)
     shipped = [outcome.best for outcome in outcomes if outcome.best is not None]
-    save_policy(keep, max(shipped, key=lambda best: best.fitness).weights, environment)
+    save_policy(keep, max(shipped, key=lambda best: best.fitness or 0.0).weights, environment)
     result.seconds = time.monotonic() - began
     return result
 

@@ -168,8 +168,10 @@ def _shares(population: Population, device: torch.device) -> dict[str, float]:
     for group in population._groups:
         clock.watch(group, "_collect", "inference")
         clock.watch(group._worlds, "step", "environment")
-        clock.watch(group._worlds.simulator, "step", "physics")
-        clock.watch(group._worlds.simulator, "reset_where", "physics")
+        worlds = group._worlds
+        assert isinstance(worlds, MujocoWorlds)
+        clock.watch(worlds.simulator, "step", "physics")
+        clock.watch(worlds.simulator, "reset_where", "physics")
         clock.watch(group, "_evaluate", "reward")
         clock.watch(group, "_learn", "update")
     population.advance(population.rollout_steps)

@@ -13,7 +13,7 @@ waited for.
 
 import argparse
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +37,7 @@ WAITS: tuple[tuple[type, str, str], ...] = (
 
 
 @contextmanager
-def timed(spent: Counter[str]) -> Iterator[None]:
+def timed(spent: defaultdict[str, float]) -> Iterator[None]:
     """Count the seconds of every wait."""
 
     def watch(method: Callable[..., Any], label: str) -> Callable[..., Any]:
@@ -85,7 +85,7 @@ def main() -> None:
             retrainings=0,
         ),
     )
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
     began, processor = time.monotonic(), time.process_time()
     with timed(spent):
         search(launch)
@@ -94,7 +94,7 @@ def main() -> None:
     launch.run.close()
     spent["everything else"] = wall - sum(spent.values())
     print(f"{steps / 1e6:.1f} M steps in {wall / 60:.1f} min, {steps / wall / 1000:.1f} k/s")
-    for label, seconds in spent.most_common():
+    for label, seconds in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"  {label:20} {seconds:8.1f} s  {seconds / wall:6.1%}")
     print(f"  of which this process {time.process_time() - processor:.1f} s of processor time")
 

@@ -66,7 +66,7 @@ def best_of_bare(path: Path, count: int) -> list[float]:
                     run.set_reporting(outcome.job.training, float(judged.fitness.mean()))
     values = {t.seed: t.reporting_fitness for t in run.trainings("fitness")}
     run.close()
-    return [values[seed] for seed in seeds if values[seed] is not None]
+    return [value for seed in seeds if (value := values[seed]) is not None]
 
 
 def difference(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:

@@ -74,7 +74,7 @@ def _begin_again(simulator: Simulator, recording: Recording, t: int, copies: int
         worlds = (first[:, None] + recording.which[ended]).flatten()
         mask = torch.zeros(simulator.n, dtype=torch.bool)
         mask[worlds] = True
-        states = [simulator.view(field).clone() for field in ("qpos", "qvel")]
-        for state, recorded in zip(states, (recording.qpos, recording.qvel), strict=True):
+        qpos, qvel = (simulator.view(field).clone() for field in ("qpos", "qvel"))
+        for state, recorded in ((qpos, recording.qpos), (qvel, recording.qvel)):
             state[worlds] = recorded[ended].repeat(copies, 1)
-        simulator.reset_where(mask, *states)
+        simulator.reset_where(mask, qpos, qvel)
