@@ -6,9 +6,9 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from peers import TOLERANCE, paid, peer_of, put, started
+from peers import TOLERANCE, loaded, paid, peer_of, put, started
 
-from eureka_agent.environment import Episodes, SignalLayout, State, find_environment, load_fitness
+from eureka_agent.environment import Episodes, SignalLayout, State, load_fitness
 
 # What ours leave out: see the docstrings of the environments.
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -76,7 +76,7 @@ def test_episodes_end_where_gymnasium_ends_them(name: str) -> None:
 
 @pytest.mark.parametrize("name", PEERS)
 def test_a_dive_is_worth_the_distance_it_covers_and_no_more(name: str) -> None:
-    environment = find_environment(name)
+    environment = loaded(name)
     layout = SignalLayout(environment.signals_described)
     measure = load_fitness(environment.fitness_path)
     limit, speeds = environment.episode_steps, torch.tensor([5.0, 0.2])  # m/s: a dive, a walk

@@ -1,4 +1,4 @@
-"""Habits of environments written elsewhere: read where that can be, else named with the cure."""
+"""Odd environments are read where possible; other faults are named with a cure."""
 
 import json
 import subprocess
@@ -280,15 +280,12 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*words), capture_output=True, text=True, cwd=home)
-
-
 @pytest.mark.slow
 def test_a_module_in_the_working_folder_is_found_and_its_prints_break_no_document(
     home: Path,
 ) -> None:
-    done = run(home, "critique", "gymnasium:my_drifts:Drift-v0", "reward.py", "--json")
+    words = command("critique", "gymnasium:my_drifts:Drift-v0", "reward.py", "--json")
+    done = subprocess.run(words, capture_output=True, text=True, cwd=home)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["accepted"]
 
@@ -328,7 +325,8 @@ def test_what_the_lock_breaks_is_named_before_any_training(
 @pytest.mark.long
 def test_a_search_stops_where_the_environment_ends_every_worker(home: Path) -> None:
     words = ["search", "gymnasium:my_drifts:Ends-v0", "--candidates", "1", "--generations", "1"]
-    done = run(home, *words, "--steps", "512", "--set", "worlds=2", "--plain")
+    words = command(*words, "--steps", "512", "--set", "worlds=2", "--plain")
+    done = subprocess.run(words, capture_output=True, text=True, cwd=home)
     assert done.returncode == 1
     said = "my_drifts:Ends-v0 ended 2 workers in a row, and no reward program was running"
     assert said in done.stderr

@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 import torch
-from peers import TOLERANCE, paid, peer_of, put, started
+from peers import TOLERANCE, loaded, paid, peer_of, put, started
 from torch import Tensor
 
 from eureka_agent.environment import (
@@ -15,7 +15,6 @@ from eureka_agent.environment import (
     Episodes,
     SignalLayout,
     State,
-    find_environment,
     load_fitness,
 )
 from eureka_agent.simulation import CpuSimulator
@@ -46,7 +45,7 @@ def measured(environment: Environment, state: State) -> Tensor:
 
 def episode_measured(name: str, signal: str, values: Tensor, lengths: Tensor) -> Tensor:
     """Fitness of episodes `[E]` with a signal's first column `[L + 1, E]` and all else 0."""
-    environment = find_environment(name)
+    environment = loaded(name)
     layout = SignalLayout(environment.signals_described)
     measure = load_fitness(environment.fitness_path)
     states = torch.zeros(*values.shape, layout.width)
@@ -117,7 +116,7 @@ def isaacs(name: str, seen: np.ndarray, action: np.ndarray, progress: np.ndarray
         total += 0.5 - 0.005 * (action**2).sum(1) - 0.1 * (position > 0.99).sum(1)
         total -= 0.05 * np.abs(motors * velocity).sum(1)
         return np.where(seen[:, 0] < 0.31, -2.0, total)
-    gear = find_environment(name).model.actuator_gear[:, 0]
+    gear = loaded(name).model.actuator_gear[:, 0]
     share = gear / gear.max()
     beyond = np.where(np.abs(position) > 0.98, 0.25 * (np.abs(position) - 0.98) / 0.02, 0.0)
     total += 2.0 - 0.01 * (action**2).sum(1) - (beyond * share).sum(1)
@@ -145,7 +144,7 @@ def test_the_human_reward_is_isaacs(name: str) -> None:
 
 @pytest.mark.parametrize("name", ISAAC)
 def test_the_observation_is_relative_to_torso_and_target(name: str) -> None:
-    environment = find_environment(name)
+    environment = loaded(name)
     pose, speed = rest(environment), torch.zeros(1, environment.model.nv, dtype=torch.float64)
     turned = math.radians(90.0)  # to the left, so that the target is to the right
     pose[0, 3], pose[0, 6] = math.cos(turned / 2), math.sin(turned / 2)
@@ -168,14 +167,14 @@ def test_ant_isaac_begins_with_its_ankles_at_the_limit_or_inside() -> None:
 
 
 def test_the_motors_of_humanoid_isaac_stand_in_the_order_of_its_joints() -> None:
-    model = find_environment("humanoid_isaac").model
+    model = loaded("humanoid_isaac").model
     assert model.actuator_trnid[:, 0].tolist() == list(range(1, model.njnt))
     assert (model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT).all()
 
 
 @pytest.mark.parametrize("name", ISAAC)
 def test_control_runs_at_60_hertz(name: str) -> None:
-    assert find_environment(name).control_step == pytest.approx(1 / 60)
+    assert loaded(name).control_step == pytest.approx(1 / 60)
 
 
 # --- Fitness -----------------------------------------------------------------------------------
@@ -194,7 +193,7 @@ def test_control_runs_at_60_hertz(name: str) -> None:
 def test_a_dive_is_worth_the_distance_it_covers_and_no_more(
     name: str, signal: str, sign: float
 ) -> None:
-    environment = find_environment(name)
+    environment = loaded(name)
     limit, speeds = environment.episode_steps, torch.tensor([5.0, 0.2])  # m/s: a dive, a walk
     way = environment.control_step * torch.arange(limit + 1.0)[:, None] * speeds
     dive, walk = episode_measured(name, signal, sign * way, torch.tensor([20, limit])).tolist()
@@ -205,7 +204,7 @@ def test_a_dive_is_worth_the_distance_it_covers_and_no_more(
 def test_a_speed_other_than_the_target_counts_as_its_difference() -> None:
     name, limit = "half_cheetah_target_speed", 1000
     speeds = torch.tensor([2.0, 0.0, 5.0, -1.0])
-    way = find_environment(name).control_step * torch.arange(limit + 1.0)[:, None] * speeds
+    way = loaded(name).control_step * torch.arange(limit + 1.0)[:, None] * speeds
     values = episode_measured(name, "torso_position", way, torch.full((4,), limit))
     assert values.tolist() == pytest.approx([0.0, -2.0, -3.0, -3.0], abs=1e-3)
 
@@ -225,7 +224,7 @@ HIP, KNEE, ANKLE = 3, 4, 5
     ],
 )
 def test_only_a_hop_on_the_spot_counts_as_height(pose: dict[int, float], height: float) -> None:
-    environment = find_environment("hopper_hop_in_place")
+    environment = loaded("hopper_hop_in_place")
     qpos = rest(environment)
     for index, value in pose.items():
         qpos[0, index] = value
@@ -234,7 +233,7 @@ def test_only_a_hop_on_the_spot_counts_as_height(pose: dict[int, float], height:
 
 
 def test_the_ground_clearance_is_that_of_the_lowest_geom() -> None:
-    environment = find_environment("hopper_hop_in_place")
+    environment = loaded("hopper_hop_in_place")
     generator = torch.Generator().manual_seed(0)
     qpos = rest(environment, 100)
     qpos[:, 1] = 1.5
@@ -250,7 +249,7 @@ def test_the_ground_clearance_is_that_of_the_lowest_geom() -> None:
 
 
 def test_the_position_is_seen_where_it_matters() -> None:
-    environment = find_environment("hopper_hop_in_place")
+    environment = loaded("hopper_hop_in_place")
     qpos = rest(environment, 2)
     qpos[1, 0] = 0.3
     here, there = environment.observation(placed(environment, qpos))

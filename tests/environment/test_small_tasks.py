@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from peers import TOLERANCE, paid, peer_of, started
+from peers import TOLERANCE, loaded, paid, peer_of, started
 from torch import Tensor
 
 from eureka_agent.environment import (
@@ -15,7 +15,6 @@ from eureka_agent.environment import (
     ResetNoise,
     SignalLayout,
     State,
-    find_environment,
     load_fitness,
     mix,
 )
@@ -82,7 +81,7 @@ def test_episodes_begin_as_in_gymnasium(name: str) -> None:
 
 
 def test_targets_of_the_reacher_are_spread_evenly_over_the_disk() -> None:
-    pose, velocity = find_environment("reacher").reset(ResetNoise(mix(0, torch.arange(4000))))
+    pose, velocity = loaded("reacher").reset(ResetNoise(mix(0, torch.arange(4000))))
     radius = pose[:, 2:].norm(dim=1)
     inner = [(radius < 0.2 * math.sqrt(share)).double().mean().item() for share in (0.25, 0.5, 1.0)]
     assert inner == pytest.approx([0.25, 0.5, 1.0], abs=0.03)
@@ -90,7 +89,7 @@ def test_targets_of_the_reacher_are_spread_evenly_over_the_disk() -> None:
 
 
 def test_objects_of_the_pusher_never_begin_near_the_goal() -> None:
-    pose, _ = find_environment("pusher").reset(ResetNoise(mix(0, torch.arange(4000))))
+    pose, _ = loaded("pusher").reset(ResetNoise(mix(0, torch.arange(4000))))
     left, forward = pose[:, 7:9].T
     assert torch.hypot(left, forward).min() > 0.17
     assert left.min() > -0.3
@@ -186,7 +185,7 @@ def test_isaacs_cartpole_fines_failure_and_nothing_else_in_that_step() -> None:
 
 @pytest.mark.parametrize("name", ["inverted_double_pendulum", "cartpole_balance", "ball_balance"])
 def test_duration_is_the_share_of_the_limit_that_was_lived(name: str) -> None:
-    environment = find_environment(name)
+    environment = loaded(name)
     measure = load_fitness(environment.fitness_path)
     layout = SignalLayout(environment.signals_described)
     limit = environment.episode_steps
@@ -199,7 +198,7 @@ def test_duration_is_the_share_of_the_limit_that_was_lived(name: str) -> None:
 
 
 def test_a_crash_of_the_quadcopter_is_worse_than_any_flight() -> None:
-    environment = find_environment("quadcopter")
+    environment = loaded("quadcopter")
     measure = load_fitness(environment.fitness_path)
     lengths = torch.tensor([10, 500])
     steps = measure.function(target_offset=torch.tensor([[0.1, 0.0, 0.0], [0.0, 2.9, 0.0]]))
@@ -234,7 +233,7 @@ def test_a_stretched_knee_lifts_its_side_of_the_tray() -> None:
 
 
 def test_balls_fly_in_towards_the_middle() -> None:
-    pose, velocity = find_environment("ball_balance").reset(ResetNoise(mix(0, torch.arange(500))))
+    pose, velocity = loaded("ball_balance").reset(ResetNoise(mix(0, torch.arange(500))))
     place, speed = pose[:, 13:15], velocity[:, 12:14]
     across = place[:, 0] * speed[:, 1] - place[:, 1] * speed[:, 0]
     assert ((place * speed).sum(1) <= 0.0).all()

@@ -25,6 +25,7 @@ from eureka_agent.video.contact_sheet import (
     Strip,
     choose_frames,
     draw_in_subprocess,
+    draw_sheets,
     replay,
 )
 
@@ -92,7 +93,7 @@ def test_a_sheet_has_a_row_for_each_episode(
     environment, episodes = hopping
     path = tmp_path / "sheet.png"
     strips = [Strip("Up", episodes, 0, (0, 5, 9)), Strip("And down", episodes, 1, (0, 8))]
-    draw_in_subprocess(SheetJob(environment.source, pools.RANKING, SEED, [(path, strips)]))
+    draw_sheets(SheetJob(environment.source, pools.RANKING, SEED, [(path, strips)]))
     drawn = np.asarray(Image.open(path).convert("RGB"))
     row = contact_sheet.HEIGHT + 2 * contact_sheet.LINE
     assert drawn.shape == (2 * row, 3 * contact_sheet.WIDTH, 3)
@@ -103,7 +104,7 @@ def test_a_sheet_has_a_row_for_each_episode(
     assert [p.name for p in tmp_path.iterdir()] == ["sheet.png"]
 
 
-def test_what_hinders_the_drawing_process_is_told(
+def test_the_error_of_the_drawing_process_is_raised_here(
     hopping: tuple[Environment, Episodes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment, episodes = hopping
