@@ -72,6 +72,7 @@ class GymnasiumEnvironment(Environment):
     Raises:
         UsageError: Gymnasium does not know it, or it is of a kind that cannot be used.
         MissingError: a package that it needs is not installed.
+        EnvironmentFailed: its own code fails.
     """
 
     substeps = 1
@@ -101,13 +102,7 @@ class GymnasiumEnvironment(Environment):
             )
 
     def make(self) -> gymnasium.Env[Any, Any]:
-        """Make one, without a time limit and without Gymnasium's checks.
-
-        Raises:
-            UsageError: Gymnasium does not know it.
-            MissingError: a package that it needs is not installed.
-            EnvironmentFailed: its own code fails.
-        """
+        """Make one, without a time limit and without Gymnasium's checks; raises as `__init__`."""
         with foreign_environment(self.name, "cannot be made"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # every process that makes one would repeat them
             return _made(self.name, self._file.arguments)
@@ -118,11 +113,7 @@ class GymnasiumEnvironment(Environment):
         return not self._file.info
 
     def score(self, info: dict[str, Any]) -> float:
-        """The score of a step: the entry of `info` that the task file names.
-
-        Raises:
-            UsageError: the entry is missing, or no number.
-        """
+        """The score of a step: the entry of `info` that the task file names."""
         key = self._file.info
         number = one_number(info.get(key))
         if number is not None:
@@ -134,11 +125,7 @@ class GymnasiumEnvironment(Environment):
         )
 
     def build(self) -> mujoco.MjModel:
-        """Refused: there is no model that could be stepped in a batch.
-
-        Raises:
-            UsageError: always.
-        """
+        """Refused: there is no model that could be stepped in a batch."""
         raise UsageError(
             f"{self.name} is Gymnasium's: it has no MuJoCo model here.",
             "Use an environment that is a folder for this.",
@@ -264,19 +251,11 @@ class GymnasiumWorlds(Worlds):
         return step
 
     def state(self) -> dict[str, np.ndarray]:
-        """Refused, see the class.
-
-        Raises:
-            UsageError: always.
-        """
+        """Refused, see the class."""
         self._refuse()
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Refused, see the class.
-
-        Raises:
-            UsageError: always.
-        """
+        """Refused, see the class."""
         self._refuse()
 
     def _refuse(self) -> NoReturn:

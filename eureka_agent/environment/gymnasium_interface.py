@@ -80,7 +80,7 @@ class Interface:
     """Checks and reads what `reset` and `step` of a Gymnasium environment return.
 
     Environments of old Gym are read as well: `reset` that returns an observation alone, and `step`
-    with four values.
+    with four values. Anything else raises EnvironmentFailed.
 
     Args:
         name: of the environment.
@@ -93,11 +93,7 @@ class Interface:
         self._class: type = type(made.unwrapped)
 
     def first(self, result: Any) -> np.ndarray:
-        """The observation `[D]` that `reset` gave, float32.
-
-        Raises:
-            EnvironmentFailed: it gave something else, or no finite numbers.
-        """
+        """The observation `[D]` that `reset` gave, float32; its numbers must be finite."""
         pair = isinstance(result, tuple) and len(result) == 2
         # A pair of numbers is an observation of old Gym.
         if pair and not all(isinstance(part, int | float | np.number) for part in result):
@@ -108,11 +104,7 @@ class Interface:
         return seen
 
     def later(self, result: Any) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
-        """What `step` gave: observation `[D]`, reward, terminated, truncated and info.
-
-        Raises:
-            EnvironmentFailed: it gave something else.
-        """
+        """What `step` gave: observation `[D]`, reward, terminated, truncated and info."""
         if not isinstance(result, tuple) or len(result) not in (4, 5):
             gives = "nothing" if result is None else f"a {type(result).__name__}"
             if isinstance(result, tuple):
@@ -128,11 +120,7 @@ class Interface:
         return seen, paid, ended and not cut, cut, info
 
     def paid(self, value: Any) -> float:
-        """A reward as a number.
-
-        Raises:
-            EnvironmentFailed: it is none.
-        """
+        """A reward as a number."""
         number = one_number(value)
         if number is None:
             remedy = "Return one number, such as float(...)."

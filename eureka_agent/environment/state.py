@@ -112,7 +112,8 @@ def substate(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarr
 class TaskState(Stateful):
     """Numbers of `n` worlds beyond their physics, as goals, counters and latches, float32 by name.
 
-    Tensors that were read never change: every write makes new ones.
+    Tensors that were read never change: every write makes new ones. Writing an entry that is not
+    declared, or has another shape, raises UsageError.
 
     Args:
         columns: how many numbers each name has.
@@ -136,11 +137,7 @@ class TaskState(Stateful):
         return {name: packed[:, part] for name, part in self._columns.items()}
 
     def write(self, new: Mapping[str, Tensor]) -> None:
-        """Replace entries in all worlds, `[n, columns]` each; the others stay.
-
-        Raises:
-            UsageError: an entry is not declared, or has the wrong shape.
-        """
+        """Replace entries in all worlds, `[n, columns]` each; other entries stay."""
         self.packed = self._merged(self.packed, new)
 
     def write_where(
@@ -153,9 +150,6 @@ class TaskState(Stateful):
             rows: the same as row numbers, if `new` has their rows only; None if it has all.
             new: `[m, columns]` each.
             begin: whether an episode begins there, so that entries left out become 0.
-
-        Raises:
-            UsageError: an entry is not declared, or has the wrong shape.
         """
         old = self.packed if rows is None else self.packed[rows]
         merged = self._merged(torch.zeros_like(old) if begin else old, new)
