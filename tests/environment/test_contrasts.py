@@ -110,7 +110,7 @@ def test_an_angle_turns_at_a_steady_rate() -> None:
     assert (result["pitch_rate"][1:] == -3.0).all()
 
 
-def test_what_is_slowed_gets_less_far_from_the_reset() -> None:
+def test_slowed_quantities_get_less_far_from_the_reset() -> None:
     recorded = recording()
     result = slowed({"position": [0], "pitch": None}, 0.5)(recorded)
     gone = recorded["position"] - recorded["position"][0]

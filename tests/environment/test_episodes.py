@@ -107,7 +107,7 @@ def test_sums_end_with_the_episode() -> None:
     assert sums.tolist() == [10.0, 3.0]
 
 
-def test_they_survive_the_way_through_arrays() -> None:
+def test_episodes_survive_conversion_to_arrays() -> None:
     episodes = recorded()
     again = Episodes.from_arrays(episodes.arrays())
     assert torch.equal(again.lengths, episodes.lengths)

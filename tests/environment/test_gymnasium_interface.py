@@ -177,7 +177,7 @@ def worlds_of(name: str) -> Worlds:
 
 
 @pytest.mark.parametrize("name", ["OldReset", "OldStep", "ArrayReward", "Unending"])
-def test_what_can_be_read_is_read(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_odd_return_values_are_read(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     worlds = worlds_of(name)
     step = worlds.step(torch.zeros(2, 1))
     assert worlds.layout.read(step.after, "own_score").tolist() == [-1.0, -1.0]
@@ -204,7 +204,7 @@ def test_what_can_be_read_is_read(name: str, capsys: pytest.CaptureFixture[str])
         ("Unmade", rf"cannot be made: RuntimeError: No floor. That is .*{FILE}, line", "fix it"),
     ],
 )
-def test_what_breaks_is_named_with_class_and_file(name: str, said: str, cure: str) -> None:
+def test_faults_are_named_with_class_and_file(name: str, said: str, cure: str) -> None:
     with pytest.raises(EnvironmentFailed, match=rf"(?s)habits/{name}-v0.*{said}") as raised:
         worlds_of(name)
     assert cure in raised.value.remedy
@@ -223,7 +223,9 @@ def test_what_breaks_is_named_with_class_and_file(name: str, said: str, cure: st
         ("Lacking", MissingError, "pip install no_such_package"),
     ],
 )
-def test_what_cannot_be_used_is_refused(name: str, kind: type[EurekaError], said: str) -> None:
+def test_unsupported_spaces_and_arguments_are_refused(
+    name: str, kind: type[EurekaError], said: str
+) -> None:
     with pytest.raises(kind, match=rf"(?s){said}"):
         worlds_of(name)
 
@@ -310,7 +312,7 @@ def test_a_module_that_registers_nothing_is_named_with_the_reason(
 
 
 @pytest.mark.slow
-def test_what_the_lock_breaks_is_named_before_any_training(
+def test_what_the_lock_down_breaks_is_reported_before_training(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home)

@@ -144,7 +144,7 @@ def test_isaacs_cartpole_fines_failure_and_nothing_else_in_that_step() -> None:
 
 
 @pytest.mark.parametrize("name", ["inverted_double_pendulum", "cartpole_balance", "ball_balance"])
-def test_duration_is_the_share_of_the_limit_that_was_lived(name: str) -> None:
+def test_duration_is_the_fraction_of_the_time_limit_survived(name: str) -> None:
     environment = loaded(name)
     measure = load_fitness(environment.fitness_path)
     layout = SignalLayout(environment.signals_described)

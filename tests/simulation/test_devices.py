@@ -20,7 +20,7 @@ def pretend_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
 
 
-def test_a_device_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_device_is_refused() -> None:
     for name in ("gpu", "cuda:", "cuda:x", "CPU", ""):
         with pytest.raises(UsageError, match="auto, cpu, cuda"):
             resolve_device(name)

@@ -79,7 +79,7 @@ def test_without_a_camera_in_the_model_the_robot_is_followed() -> None:
 
 
 @draws
-def test_what_is_tiny_in_a_camera_that_stands_still_is_seen_from_closer() -> None:
+def test_a_fixed_camera_moves_closer_to_a_tiny_robot() -> None:
     far_away = '<camera name="far" pos="0 -40 10" xyaxes="1 0 0 0 0.3 1"/>'
     poses = [at(-0.1), at(0.1)]
     with Renderer(model(far_away), 96, 64) as renderer:
@@ -94,7 +94,7 @@ def test_what_is_tiny_in_a_camera_that_stands_still_is_seen_from_closer() -> Non
 
 
 @draws
-def test_the_floor_is_drawn_as_far_as_it_carries() -> None:
+def test_the_floor_is_drawn_as_far_as_robots_run() -> None:
     small = ROBOT.replace("50 50 1", "5 5 1").format(camera="")
     there = mujoco.MjModel.from_xml_string(small)
     with Renderer(there, 60, 40) as renderer:

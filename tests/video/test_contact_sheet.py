@@ -51,7 +51,7 @@ def hopping() -> tuple[Environment, Episodes]:
     return environment, recorded(environment)
 
 
-def test_a_replayed_episode_stands_as_it_stood(hopping: tuple[Environment, Episodes]) -> None:
+def test_a_replayed_episode_has_the_recorded_poses(hopping: tuple[Environment, Episodes]) -> None:
     environment, episodes = hopping
     length = int(episodes.lengths[1])
     assert length < environment.episode_steps  # it falls
@@ -64,7 +64,9 @@ def test_a_replayed_episode_stands_as_it_stood(hopping: tuple[Environment, Episo
     assert poses[1, length - 1].qpos[1] == pytest.approx(heights[length - 1], abs=1e-5)
 
 
-def test_episodes_that_went_otherwise_are_not_drawn(hopping: tuple[Environment, Episodes]) -> None:
+def test_episodes_that_differ_when_replayed_are_not_drawn(
+    hopping: tuple[Environment, Episodes],
+) -> None:
     environment, episodes = hopping
     others = dataclasses.replace(episodes, actions=-episodes.actions)
     with pytest.raises(EurekaError, match=r"Episode 0 differs .* at step 3 a signal is"):

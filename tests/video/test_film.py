@@ -87,7 +87,7 @@ def test_a_film_is_as_fast_as_what_it_shows(control_step: float) -> None:
         assert float(rate) <= 1.5 * most
 
 
-def test_names_of_no_film_are_refused(tmp_path: Path) -> None:
+def test_unknown_film_formats_and_missing_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\.mp4 or \.gif"):
         film_path(tmp_path / "film.avi")
     with pytest.raises(UsageError, match="no folder"):
@@ -115,7 +115,7 @@ def test_without_pillow_the_command_that_installs_it_is_named(
             attempt()
 
 
-def test_the_doctor_tells_which_films_there_are() -> None:
+def test_doctor_lists_the_film_formats() -> None:
     assert describe_films().startswith("mp4")
 
 
@@ -130,7 +130,7 @@ def test_a_small_copy_shows_the_whole_film(tmp_path: Path) -> None:
         assert picture.n_frames == 20  # type: ignore[attr-defined]
 
 
-def test_a_film_that_is_cut_off_is_said_to_be(tmp_path: Path) -> None:
+def test_a_truncated_film_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"\x00\x00\x00\x18ftypmp42")
     with pytest.raises(UsageError, match="no film, or a part of one"):
@@ -146,7 +146,7 @@ def test_numbers_are_written_on_the_picture_and_change_with_it(playback: Playbac
     assert not first[above].any(), "nothing is written where the robot is"
 
 
-def test_what_pays_points_right_and_what_takes_points_left(playback: Playback) -> None:
+def test_bars_point_right_for_positive_and_left_for_negative_components(playback: Playback) -> None:
     overlay, empty = Overlay(playback, HEIGHT), np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     written = overlay.write(empty, 200).astype(int)
     green = written[:, :, 1] > written[:, :, 0] + 40
