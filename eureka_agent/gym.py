@@ -116,9 +116,9 @@ class RewardEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
 class RewardVectorEnv(SimulatedEnv, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """`n` worlds of an environment in one simulator; make it with `make_vec`.
 
-    World `i` of a reset with seed `s` goes through the states of a `PaidEnv` with seed `s + i`. The
-    step after the one that ends an episode begins the next: there the world's action is ignored,
-    and it pays 0.
+    World `i` of a reset with seed `s` goes through the states of a `RewardEnv` with seed `s + i`.
+    The step after the end of an episode begins the next: it ignores the action, and its reward is
+    0.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 as in the base class

@@ -11,8 +11,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, Self
 
 import mujoco
@@ -146,11 +145,8 @@ class Renderer:
         fovy = math.radians(float(model.cam_fovy[camera.fixedcamid]))
         if size / 2 / max(distance * math.tan(fovy / 2), 1e-9) > TINY:
             return
-        camera.type = mujoco.mjtCamera.mjCAMERA_FREE.value
         _look_along(camera, ahead)
-        camera.lookat[:] = (low + high) / 2
-        half_view = math.radians(float(model.vis.global_.fovy) / 2)
-        camera.distance = CLOSE * size / 2 / math.tan(half_view)
+        _show(camera, model, low, high, CLOSE)
 
     def close(self) -> None:
         """Free the memory of the graphics."""
@@ -215,19 +211,25 @@ def _aim(
     mujoco.mj_fwdPosition(model, data)
     if close:
         mujoco.mj_camlight(model, data)
-        ahead = -data.cam_xmat[0].reshape(3, 3)[:, 2]
-        _look_along(camera, ahead)
+        _look_along(camera, -data.cam_xmat[0].reshape(3, 3)[:, 2])
     # Not the compiler's extent: a floor makes it a hundred times the robot's.
     plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
     parts = ~plane & ((followed is None) | (model.body_rootid[model.geom_bodyid] == followed))
     if parts.any():
         places, radii = data.geom_xpos[parts], model.geom_rbound[parts][:, None]
         low, high = (places - radii).min(0), (places + radii).max(0)
-        camera.lookat[:] = (low + high) / 2
-        half_view = math.radians(float(model.vis.global_.fovy) / 2)
-        room = CLOSE if close else ROOM
-        camera.distance = room * float(np.linalg.norm(high - low)) / 2 / math.tan(half_view)
+        _show(camera, model, low, high, CLOSE if close else ROOM)
     return followed
+
+
+def _show(
+    camera: mujoco.MjvCamera, model: mujoco.MjModel, low: np.ndarray, high: np.ndarray, room: float
+) -> None:
+    """Move a free camera to where it sees the box from `low` to `high`, with some room."""
+    camera.type = mujoco.mjtCamera.mjCAMERA_FREE.value
+    camera.lookat[:] = (low + high) / 2
+    half_view = math.radians(float(model.vis.global_.fovy) / 2)
+    camera.distance = room * float(np.linalg.norm(high - low)) / 2 / math.tan(half_view)
 
 
 def _look_along(camera: mujoco.MjvCamera, ahead: np.ndarray) -> None:
@@ -242,13 +244,14 @@ def _open(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, mujoco.M
         MissingError: there is none.
     """
     failures = []
-    for name, make in _ways():
+    for name in _backends():
         try:
-            gl = make(width, height)
+            gl = _context(name, width, height)
             gl.make_current()
             return gl, mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
         except Exception as error:  # drivers raise anything
-            failures.append(f"{name}: {error}".splitlines()[0])
+            label = name or "MuJoCo's own choice"
+            failures.append(f"{label}: {error}".splitlines()[0])
     raise MissingError(f"Nothing here can draw pictures ({'; '.join(failures)}).", _remedy())
 
 
@@ -267,41 +270,29 @@ def _misled(backend: str) -> bool:
     return backend in ("egl", "osmesa") and told not in ("", backend)
 
 
-def _ways() -> Iterator[tuple[str, Callable[[int, int], Any]]]:
-    """Backends that may draw here, the likelier first; each is loaded when it is tried."""
+def _backends() -> list[str]:
+    """Backends that may draw here, the likelier first; empty is MuJoCo's own choice."""
     chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
-    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if chosen not in OWN:
-        yield chosen, partial(_named, chosen)
-        return
-    if chosen or display or sys.platform != "linux":
-        yield "MuJoCo's own choice", _own_choice
-    if sys.platform == "linux":
-        yield "egl", partial(_named, "egl")
+        return [chosen]
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    linux = sys.platform == "linux"
+    return [""] * bool(chosen or display or not linux) + ["egl"] * linux
 
 
-def _own_choice(width: int, height: int) -> Any:
-    from mujoco.gl_context import GLContext
-
-    return _checked(GLContext, width, height)
-
-
-def _named(name: str, width: int, height: int) -> Any:
-    if name not in BACKENDS:
-        raise OSError(f"MUJOCO_GL can be {', '.join(BACKENDS)} or unset, not {name!r}")
-    if _misled(name):
+def _context(backend: str, width: int, height: int) -> Any:
+    """An OpenGL context of a backend, which is loaded only now."""
+    if backend not in ("", *BACKENDS):
+        raise OSError(f"MUJOCO_GL can be {', '.join(BACKENDS)} or unset, not {backend!r}")
+    if _misled(backend):
         raise OSError(f"PYOPENGL_PLATFORM is {os.environ['PYOPENGL_PLATFORM']!r}")
     try:
-        module = importlib.import_module(f"mujoco.{name}")
+        module = importlib.import_module(f"mujoco.{backend or 'gl_context'}")
     except (AttributeError, ImportError, TypeError) as error:  # PyOpenGL raises any of these
         raise OSError("its library is not installed, or does not work") from error
-    return _checked(module.GLContext, width, height)
-
-
-def _checked(make: Callable[[int, int], Any], width: int, height: int) -> Any:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        context = make(width, height)
+        context = module.GLContext(width, height)
     # GLFW only warns of a missing display; drawing then would end the process.
     for warning in said:
         if warning.category.__name__ == "GLFWError":
