@@ -21,7 +21,7 @@ ELSEWHERE = torch.device("meta")
 
 
 class Elsewhere:
-    """A simulator of which only the fields' shapes are there."""
+    """A simulator that has only the shapes of fields."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
         self.model, self.n, self.device = model, N, ELSEWHERE

@@ -1,4 +1,4 @@
-"""The contrasts that environments declare are about their signals, and their experts agree."""
+"""Contrasts change recordings as stated, and human rewards agree with declared ones."""
 
 import copy
 

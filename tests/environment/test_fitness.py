@@ -1,4 +1,4 @@
-"""A fitness makes one number of an episode, whatever became of it."""
+"""A fitness gives one number per episode, also after early ends and divergence."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Environments of Gymnasium behave as themselves, and as environments of this program."""
+"""Gymnasium environments behave as in Gymnasium, and as environments of this program."""
 
 import subprocess
 import sys
@@ -187,7 +187,7 @@ def test_neither_programs_nor_prompts_see_its_own_reward() -> None:
 
 
 def measured(environment: Environment, action: float) -> tuple[float, list[float]]:
-    """What its fitness says of an episode, and the scores of its steps."""
+    """The fitness of an episode, and the scores of its steps."""
     worlds, fitness = started(environment, 1), load_fitness(environment.fitness_path)
     states = [worlds.signals]
     step = worlds.step(torch.full((1, 1), action))

@@ -24,7 +24,7 @@ FILE = Path(__file__).name
 
 
 class Drift(gymnasium.Env[Any, Any]):
-    """A point that drifts; subclasses have one habit each."""
+    """A point that drifts; each subclass does one odd thing."""
 
     def __init__(self, **spaces: Any) -> None:
         self.observation_space = spaces.get("seen", Box(-9.0, 9.0, (2,)))
@@ -256,7 +256,7 @@ class Drift(gymnasium.Env):
         return self.place, -float(abs(self.place).sum()), False, False, {}
 
 class Ends(Drift):
-    limit = 150  # more than a sample of transitions takes, less than a training
+    limit = 150  # more than a sample of transitions takes, less than a training run
 
 class Late(Drift):
     late = True

@@ -1,4 +1,4 @@
-"""The hands turn cubes to goals that change: what counts as reached, and what is paid for it."""
+"""The hands turn cubes to goals that change: what counts as reached, and its reward."""
 
 import itertools
 

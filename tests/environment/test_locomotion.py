@@ -1,4 +1,4 @@
-"""Walkers, swimmers and runners do what is published of them, and their fitness cannot be gamed."""
+"""Walkers, swimmers and runners behave as published, and their fitness cannot be gamed."""
 
 import math
 

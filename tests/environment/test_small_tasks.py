@@ -1,4 +1,4 @@
-"""Reacher, pusher, poles, tray and quadcopter: as published, with signals that tell the truth."""
+"""Reacher, pusher, poles, tray and quadcopter: as published, with correct signals."""
 
 import math
 

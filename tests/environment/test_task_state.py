@@ -1,4 +1,4 @@
-"""Task state lives beside the physics: goals that change, counters that count, none of it leaks."""
+"""Task state beside the physics: goals change, counters count, and neither leaks."""
 
 import textwrap
 from pathlib import Path

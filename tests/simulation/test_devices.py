@@ -1,4 +1,4 @@
-"""Devices by name, and a plain word on what keeps a GPU from being used."""
+"""Devices by name, and clear reasons why a GPU cannot be used."""
 
 import mujoco
 import pytest

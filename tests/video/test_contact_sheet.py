@@ -1,4 +1,4 @@
-"""Contact sheets show recorded episodes as they went, or say why they cannot."""
+"""Contact sheets show recorded episodes, or an error says why not."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Films are whole, as fast as what they show, and say what is missing where none can be made."""
+"""Films are whole and in real time; without an encoder the message says what to install."""
 
 import dataclasses
 import signal
@@ -46,7 +46,7 @@ def shown(path: Path) -> list[np.ndarray]:
 
 
 def climbing(policy: Policy, episodes: Episodes) -> np.ndarray:
-    """Three components, of which the first grows with time and the second is below zero."""
+    """Three components: the first grows with time, the second is below zero."""
     steps, count = episodes.actions.shape[:2]
     time = np.linspace(0, 1, steps, dtype=np.float32)[:, None].repeat(count, 1)
     return np.stack([time, np.full_like(time, -5.0), time])

@@ -1,4 +1,4 @@
-"""What is played is what the judge saw, and its numbers add up."""
+"""Playing repeats the judge's episodes, and its numbers add up."""
 
 import dataclasses
 import io
@@ -22,7 +22,7 @@ def policy(run: Run) -> Policy:
 
 
 def half_and_one(policy: Policy, episodes: Episodes) -> np.ndarray:
-    """Components of which the first is 0.5 and the others are 1 at every step."""
+    """Components at every step: the first is 0.5, the others are 1."""
     paid = np.ones((3, *episodes.actions.shape[:2]), dtype=np.float32)
     paid[0] = 0.5
     return paid

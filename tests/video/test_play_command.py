@@ -1,4 +1,4 @@
-"""The command `play`: what people and scripts see of it."""
+"""The output of the command `play` for people and scripts."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a person types leads to the policy that is meant, or to a sentence."""
+"""A user's words find the intended policy, or give an error in a sentence."""
 
 import io
 import json
