@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
-from support import command
+from support import command, run
 
 from eureka_agent.common.errors import EnvironmentFailed, EurekaError, MissingError, UsageError
 from eureka_agent.config import SearchConfig
@@ -264,32 +264,27 @@ class Late(Drift):
 for kind in (Drift, Ends, Late):
     gymnasium.register(f"{kind.__name__}-v0", kind, max_episode_steps=20)
 """
-PROGRAM = '''"""Stay."""
-WEIGHTS = {"stay": 1.0}
-
-def compute_reward(observation_0):
-    return {"stay": -observation_0.abs()}
-'''
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A folder with a module that registers environments, and a reward."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The working folder, with modules that register environments, or fail to."""
     (tmp_path / "my_drifts.py").write_text(MODULE)
-    (tmp_path / "reward.py").write_text(PROGRAM)
     (tmp_path / "broken_drifts.py").write_text("import no_such_package\n")
     (tmp_path / "unfinished_drifts.py").write_text("x = (\n")
-    return tmp_path
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    sys.modules.pop("my_drifts", None)
 
 
-@pytest.mark.slow
 def test_a_module_in_the_working_folder_is_found_and_its_prints_break_no_document(
     home: Path,
 ) -> None:
-    words = command("critique", "gymnasium:my_drifts:Drift-v0", "reward.py", "--json")
-    done = subprocess.run(words, capture_output=True, text=True, cwd=home)
+    done = run("envs", "gymnasium:my_drifts:Drift-v0", "--json", cwd=home)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["accepted"]
+    (entry,) = json.loads(done.stdout)
+    assert entry["name"] == "gymnasium:my_drifts:Drift-v0"
 
 
 @pytest.mark.parametrize(
@@ -303,20 +298,14 @@ def test_a_module_in_the_working_folder_is_found_and_its_prints_break_no_documen
     ],
 )
 def test_a_module_that_registers_nothing_is_named_with_the_reason(
-    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: type[EurekaError], said: str
+    home: Path, name: str, kind: type[EurekaError], said: str
 ) -> None:
-    monkeypatch.chdir(home)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     with pytest.raises(kind, match=said):
         find_environment(f"gymnasium:{name}")
 
 
 @pytest.mark.slow
-def test_what_the_lock_down_breaks_is_reported_before_training(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(home)
-    monkeypatch.setattr(sys, "path", [*sys.path])
+def test_what_the_lock_down_breaks_is_reported_before_training(home: Path) -> None:
     environment = find_environment("gymnasium:my_drifts:Late-v0")
     config = SearchConfig(candidates=1, worlds=2, steps=64, threads=1)
     said = r"my_drifts.py, line \d+, in Drift.reset. The process that trains is locked.*__init__"

@@ -1,5 +1,8 @@
 """Winners are filmed beside a search; films neither delay nor end it."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from eureka_agent.simulation.rendering import describe_rendering
@@ -18,7 +21,13 @@ def said(run: Run) -> dict[int | None, str]:
     return {event.candidate_id: event.text for event in run.events() if event.kind == "video"}
 
 
-def test_a_film_that_fails_is_an_event_and_the_next_one_begins(run: Run) -> None:
+def test_a_film_that_fails_is_an_event_and_the_next_one_begins(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player = tmp_path / "player"
+    player.write_text('#!/bin/sh\necho "Loading."\necho "Error: $5 has no policy." >&2\nexit 2\n')
+    player.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(player))
     with WinnerFilms(run) as films:
         films.record(3)
         for number in (1, 2):
@@ -26,7 +35,7 @@ def test_a_film_that_fails_is_an_event_and_the_next_one_begins(run: Run) -> None
             films.record(number)
     assert sorted(number or 0 for number in said(run)) == [1, 2, 3]
     assert "no film: Is a directory" in said(run)[2]
-    assert "no film" in said(run)[3] and "has no policy" in said(run)[3]
+    assert said(run)[3] == "no film: --candidate has no policy."
     assert list(run.candidate_folder(3).glob("video.mp4")) == []
 
 
