@@ -1,10 +1,10 @@
-"""Every environment as one of Gymnasium's, single or vector, paid by a reward program.
+"""Every environment as a Gymnasium environment, single or vector, with a reward program.
 
-So any library can train on what a search found. Importing this module tells Gymnasium the names of
-all environments: `gymnasium.make("eureka_agent/half_cheetah-v0", reward="best/reward.py")`.
+So any RL library can train on the result of a search. Importing this module registers all
+environments: `gymnasium.make("eureka_agent/half_cheetah-v0", reward="best/reward.py")`.
 
-A reward program runs here in the process that made the environment. Its text is checked as always,
-but no sandbox is around it: use programs that you have read.
+The reward program runs in the process that made the environment. Its text is checked as always, but
+no sandbox contains it: use programs that you have read.
 """
 
 import operator
@@ -26,13 +26,15 @@ from eureka_agent.environment import (
     Environment,
     Fitness,
     Memory,
+    MujocoWorlds,
+    SimulatedEnv,
     Step,
     find_environment,
     list_environments,
     load_fitness,
     make_worlds,
+    read_actions,
 )
-from eureka_agent.environment.worlds import MujocoWorlds, SimulatedEnv, read_actions
 from eureka_agent.reward import RewardFunction, parse
 from eureka_agent.simulation.rendering import Renderer
 
@@ -44,10 +46,10 @@ StepReward = RewardFunction | Fitness
 class RewardEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
     """One world of an environment; make it with `make`.
 
-    Observations are the environment's own, float32 `[D]`; actions are in [-1, 1], `[A]`, and cut to
-    that; what is not finite is refused. A world whose physics failed ends, pays 0, and says
-    `diverged` in its info. The picture after an episode's last step is the next one's first. It can
-    be copied with `copy.deepcopy`, state and all.
+    Observations are the environment's own, float32 `[D]`; actions `[A]` are clipped to [-1, 1], and
+    refused if they are not finite. A world whose physics failed ends its episode with reward 0 and
+    `diverged` in its info. The picture after an episode's last step shows the next one's first
+    state. `copy.deepcopy` copies it, state and all.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 as in the base class
@@ -61,7 +63,7 @@ class RewardEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
         self._worlds = _RewardWorlds(environment, reward, 1, threads=1)
         self.observation_space, self.action_space = self._worlds.spaces()
         self._renderer: Renderer | None = None
-        self._lives = False
+        self._running = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -69,11 +71,11 @@ class RewardEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
         """Begin an episode; returns the observation `[D]` and an empty info.
 
         Args:
-            seed: of this and all later episodes; without it they go on from the last one.
+            seed: of this and all later episodes; without it the sequence of episodes goes on.
             options: ignored.
         """
         super().reset(seed=seed)
-        self._lives = True
+        self._running = True
         return self._worlds.begin([self.np_random])[0], {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -84,12 +86,13 @@ class RewardEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
             ActionError: the action has another shape, or is not finite.
             EurekaError: the reward failed.
         """
-        _require_episode(self._lives)
-        step, paid = self._worlds.step([action])
-        self._lives = not (step.terminated[0] or step.truncated[0])
+        _require_episode(self._running)
+        step, rewards = self._worlds.step([action])
+        self._running = not (step.terminated[0] or step.truncated[0])
         info = {"diverged": True} if step.diverged[0] else {}
         observation = step.final_observation[0].numpy().copy()
-        return observation, float(paid[0]), bool(step.terminated[0]), bool(step.truncated[0]), info
+        terminated, truncated = bool(step.terminated[0]), bool(step.truncated[0])
+        return observation, float(rewards[0]), terminated, truncated, info
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """A picture of the present state `[height, width, 3]` uint8; None without a render mode.
@@ -104,7 +107,7 @@ class RewardEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
         return self._worlds.picture(self._renderer)
 
     def close(self) -> None:
-        """Give the memory of the graphics back."""
+        """Free the memory of the graphics."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
@@ -113,9 +116,9 @@ class RewardEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
 class RewardVectorEnv(SimulatedEnv, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """`n` worlds of an environment in one simulator; make it with `make_vec`.
 
-    World `i` of a reset with seed `s` goes through the states of a `PaidEnv` with seed `s + i`. The
-    step after the one that ends an episode begins the next: there the world's action is ignored,
-    and it pays 0.
+    World `i` of a reset with seed `s` goes through the states of a `RewardEnv` with seed `s + i`.
+    The step after the end of an episode begins the next: it ignores the action, and its reward is
+    0.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 as in the base class
@@ -141,8 +144,8 @@ class RewardVectorEnv(SimulatedEnv, VectorEnv[np.ndarray, np.ndarray, np.ndarray
         """Begin episodes everywhere; returns observations `[n, D]` and an empty info.
 
         Args:
-            seed: of the first world, those after it count up; or one per world. Without it episodes
-                go on from the last ones.
+            seed: of the first world, counted up for the others; or one per world. Without it the
+                sequences of episodes go on.
             options: ignored.
         """
         first = not self._generators
@@ -166,7 +169,7 @@ class RewardVectorEnv(SimulatedEnv, VectorEnv[np.ndarray, np.ndarray, np.ndarray
             EurekaError: the reward failed.
         """
         _require_episode(bool(self._generators))
-        step, paid = self._worlds.step(actions)
+        step, rewards = self._worlds.step(actions)
         begins, seen = self._over, step.final_observation.numpy().copy()
         terminated, truncated, diverged = (
             flags.numpy() & ~begins for flags in (step.terminated, step.truncated, step.diverged)
@@ -175,7 +178,7 @@ class RewardVectorEnv(SimulatedEnv, VectorEnv[np.ndarray, np.ndarray, np.ndarray
             seen[begins] = self._worlds.begin(self._generators, begins)[begins]
         self._over = terminated | truncated
         info = {"diverged": diverged, "_diverged": diverged.copy()} if diverged.any() else {}
-        return seen, np.where(begins, 0.0, paid), terminated, truncated, info
+        return seen, np.where(begins, 0.0, rewards), terminated, truncated, info
 
 
 def make(
@@ -185,7 +188,7 @@ def make(
 
     Args:
         name: as on the command line: its name, its folder, or `gymnasium:ID`.
-        reward: file of the reward program that pays; without one each step pays the bare fitness.
+        reward: file of a reward program; without one the reward of each step is its fitness.
         render_mode: `rgb_array` to draw.
 
     Raises:
@@ -199,12 +202,12 @@ def make(
 def make_vec(
     name: str, num_envs: int = 1, *, reward: str | Path | None = None, threads: int = 0
 ) -> RewardVectorEnv:
-    """Make many worlds of an environment, which are stepped together.
+    """Make many worlds of an environment that are stepped together.
 
     Args:
-        name: as of `make`.
+        name: see `make`.
         num_envs: how many.
-        reward: as of `make`.
+        reward: see `make`.
         threads: of the physics, 0 for one per core.
 
     Raises:
@@ -218,7 +221,7 @@ def make_vec(
 
 
 def register() -> None:
-    """Tell Gymnasium the names of all environments, as importing this module does."""
+    """Register all environments with Gymnasium, as importing this module does."""
     for name in list_environments():
         known = f"{NAMESPACE}/{name}-v0"
         if known not in gymnasium.registry:
@@ -231,14 +234,14 @@ def register() -> None:
 
 
 class _RewardWorlds:
-    """Worlds, and what pays their steps."""
+    """Worlds and the reward of their steps."""
 
     def __init__(self, environment: Environment, reward: StepReward, n: int, threads: int) -> None:
         self._worlds, self._reward, self._n = make_worlds(environment, n, threads), reward, n
         self._memory = Memory.empty(n, self._worlds.layout)
 
     def spaces(self) -> tuple[Box, Box]:
-        """Of an observation and of an action."""
+        """The spaces of an observation and of an action."""
         seen, done = self._worlds.observation.shape[1], self._worlds.action_size
         return Box(-np.inf, np.inf, (seen,), np.float32), Box(-1.0, 1.0, (done,), np.float32)
 
@@ -252,7 +255,7 @@ class _RewardWorlds:
             chosen: which worlds begin one `[n]` bool; all when None.
 
         Returns:
-            What is seen now `[n, D]`.
+            Observations of all worlds `[n, D]`.
         """
         rows = np.arange(self._n) if chosen is None else chosen.nonzero()[0]
         for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):  # without gaps
@@ -263,7 +266,7 @@ class _RewardWorlds:
 
     @torch.no_grad()
     def step(self, actions: object) -> tuple[Step, np.ndarray]:
-        """Apply actions `[n, A]`; returns the step and what it pays `[n]` float64."""
+        """Apply actions `[n, A]`; returns the step and its rewards `[n]` float64."""
         action = read_actions(actions, self._n, self._worlds.action_size)
         step = self._worlds.step(action)
         parameters, layout = self._reward.parameters, self._worlds.layout
@@ -273,7 +276,7 @@ class _RewardWorlds:
         return step, torch.where(step.diverged, 0.0, total).double().numpy()
 
     def picture(self, renderer: Renderer) -> np.ndarray:
-        """Of the first world."""
+        """A picture of the first world."""
         assert isinstance(self._worlds, MujocoWorlds)
         simulator = self._worlds.simulator
         return renderer.frame(
@@ -284,7 +287,7 @@ class _RewardWorlds:
 
 
 def _reward(environment: Environment, path: str | Path | None) -> StepReward:
-    """What pays: a program out of a file, or the fitness."""
+    """The reward program in a file, or the fitness."""
     if path is None:
         return load_fitness(environment.fitness_path)
     try:
@@ -297,7 +300,7 @@ def _reward(environment: Environment, path: str | Path | None) -> StepReward:
 
 
 def _seeds(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:
-    """A seed per world; None where chance decides."""
+    """A seed per world; None for a random one."""
     if seed is None:
         return [None] * n
     try:
@@ -313,8 +316,8 @@ def _seeds(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:
     return each
 
 
-def _require_episode(lives: bool) -> None:
-    if not lives:
+def _require_episode(running: bool) -> None:
+    if not running:
         raise gymnasium.error.ResetNeeded(
             "No episode has begun: call reset() before the first step and after an episode's end."
         )
@@ -324,7 +327,7 @@ def _check_render_mode(mode: str | None, environment: Environment) -> None:
     if mode not in (None, "rgb_array"):
         raise UsageError(f"There is no render mode {mode!r}.", "Use rgb_array, or none.")
     if mode is not None:
-        environment.model  # noqa: B018 what has no model says so here, and not at the first picture
+        environment.model  # noqa: B018 an environment without a model is refused here already
 
 
 register()

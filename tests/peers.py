@@ -1,5 +1,6 @@
-"""Environments beside those of Gymnasium that they are modelled on, shared by tests."""
+"""Loaded environments, and those of Gymnasium that they are modelled on, shared by tests."""
 
+import functools
 from typing import Any
 
 import gymnasium
@@ -9,25 +10,43 @@ import pytest
 import torch
 from torch import Tensor
 
-from eureka_agent.environment import Memory, MujocoWorlds, Step, find_environment, pools
-from eureka_agent.reward import RewardValues, parse
+from eureka_agent.environment import (
+    Environment,
+    Memory,
+    MujocoWorlds,
+    Step,
+    find_environment,
+    pools,
+)
+from eureka_agent.reward import RewardFunction, RewardValues, parse
 
 TOLERANCE = 1e-4  # ours are float32
 
 
-def started(name: str, n: int = 1) -> MujocoWorlds:
+@functools.cache
+def loaded(name: str) -> Environment:
+    """An environment, loaded once."""
+    return find_environment(name)
+
+
+@functools.cache
+def human_reward(environment: Environment) -> RewardFunction:
+    """The compiled human reward of an environment."""
+    path = environment.human_reward_path
+    assert path is not None
+    return parse(path.read_text(), environment.signals_described).compile()
+
+
+def started(name: str, n: int = 1, age: int = 0) -> MujocoWorlds:
     """Worlds of an environment at the beginning of their first episodes."""
-    worlds = MujocoWorlds(find_environment(name), n, threads=1)
-    streams = pools.streams(pools.TRAINING, 0, n)
-    worlds.start(slice(0, n), streams, torch.zeros(n, dtype=torch.int64))
+    worlds = MujocoWorlds(loaded(name), n, threads=1)
+    worlds.start(slice(0, n), pools.streams(pools.TRAINING, 0, n), torch.full((n,), age))
     return worlds
 
 
 def paid(worlds: MujocoWorlds, action: Tensor, step: Step) -> RewardValues:
-    """What the human reward pays for a step."""
-    path = worlds.environment.human_reward_path
-    assert path is not None
-    program = parse(path.read_text(), worlds.environment.signals_described).compile()
+    """The human reward of a step `[n]`."""
+    program = human_reward(worlds.environment)
     memory = Memory.empty(worlds.n, worlds.layout)
     return program(step.rollout(action).arguments(worlds.layout, program.parameters, memory))
 

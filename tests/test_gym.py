@@ -16,8 +16,7 @@ from stable_baselines3.common.env_checker import check_env as check_for_stable_b
 
 import eureka_agent.gym
 from eureka_agent.common.errors import MissingError, UsageError
-from eureka_agent.environment import find_environment, list_environments, load_fitness
-from eureka_agent.environment.worlds import ActionError
+from eureka_agent.environment import ActionError, find_environment, list_environments, load_fitness
 from eureka_agent.reward import RewardRejected
 from eureka_agent.training.sb3 import RewardedVecEnv
 
@@ -61,7 +60,7 @@ def test_gymnasium_knows_all_environments_by_name(reward: Path) -> None:
     assert made.step(made.action_space.sample())[1] > 0.9
 
 
-def test_a_world_of_many_is_the_single_one_of_its_seed(reward: Path) -> None:
+def test_a_world_of_a_vector_equals_the_single_environment_of_its_seed(reward: Path) -> None:
     many = eureka_agent.gym.make_vec("cartpole", 3, reward=reward)
     alone = eureka_agent.gym.make("cartpole", reward=reward)
     first, last = many.reset(seed=5)[0], alone.reset(seed=7)[0]
@@ -175,7 +174,7 @@ def test_it_draws_what_it_simulates() -> None:
     assert eureka_agent.gym.make("cartpole").render() is None
 
 
-def test_a_render_mode_that_is_not_there_is_refused() -> None:
+def test_an_unknown_render_mode_is_refused() -> None:
     with pytest.raises(UsageError, match="human"):
         eureka_agent.gym.make("cartpole", render_mode="human")
     with pytest.raises(UsageError, match="no MuJoCo model"):
@@ -206,7 +205,7 @@ def every_form() -> list[Any]:
         (lambda shape: "left", "no numbers"),
     ],
 )
-def test_what_is_no_action_is_refused(wrong: Any, said: str) -> None:
+def test_invalid_actions_are_refused(wrong: Any, said: str) -> None:
     for form in every_form():
         with pytest.raises(ActionError, match=said) as raised:
             form.step(wrong((2, 3) if hasattr(form, "num_envs") else (3,)))

@@ -42,4 +42,5 @@ def worker_memory(name: str, lanes: int, worlds: int, threads: int) -> float:
         worker.weights(range(lanes))
         for lane in range(lanes):
             worker.score(lane, recorded)
-        return peak_memory_mb([worker._child.pid])
+        assert worker._process is not None
+        return peak_memory_mb([worker._process.pid])

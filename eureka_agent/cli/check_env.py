@@ -16,7 +16,7 @@ from eureka_agent.common.text import terminal_line, terminal_text
 from eureka_agent.env_tools.checks.runner import CHECKS, check_environment
 from eureka_agent.env_tools.checks.under_test import CheckFinding
 from eureka_agent.env_tools.scaffold.create import NewEnvironment
-from eureka_agent.environment.source_files import placeholders
+from eureka_agent.environment import placeholders
 
 SYMBOLS = {"ok": ("✓", "green"), "note": ("·", "yellow"), "failed": ("✗", "red")}
 

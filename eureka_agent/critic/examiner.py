@@ -22,7 +22,7 @@ from eureka_agent.critic.examination import (
     returns,
     stakes,
 )
-from eureka_agent.environment import Environment, Episodes, SignalLayout
+from eureka_agent.environment import Environment, Episodes, SignalLayout, concatenate, foreign_code
 from eureka_agent.environment.contrasts import (
     CONTRASTS_FILE,
     GOOD,
@@ -32,13 +32,7 @@ from eureka_agent.environment.contrasts import (
     Contrast,
     load_contrasts,
 )
-from eureka_agent.environment.episodes import (
-    EvaluatedEpisodes,
-    FloatArray,
-    concatenate,
-    join_evaluated,
-)
-from eureka_agent.environment.source_files import foreign_code
+from eureka_agent.environment.episodes import EvaluatedEpisodes, FloatArray, join_evaluated
 from eureka_agent.workers.probe_client import ProbeClient
 
 FAILURES = {

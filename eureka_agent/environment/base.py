@@ -29,10 +29,14 @@ from eureka_agent.environment.state import State
 from eureka_agent.reward import Signal
 from eureka_agent.reward.signals import SignalKind
 
+E = TypeVar("E")
+_DECLARED = "__signal__"
+_SCALAR_JOINTS = (int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE))
+
 
 @dataclass(frozen=True)
 class TaskDescription:
-    """What a designer of rewards may know of an environment: no code, no fitness, no human reward.
+    """What a reward designer may know of an environment: no fitness, no human reward.
 
     Attributes:
         environment: its name.
@@ -47,12 +51,12 @@ class TaskDescription:
         subtasks: the parts of the task, if it has any.
         joints: one phrase per joint.
         actions: one phrase per column of `action`, with what it moves and how strongly.
-        mass: of all that moves, kg.
+        mass: mass of everything that moves, kg.
         physics_step: seconds between two states of the physics.
-        discount: of the training, per control step.
-        source: text of the file that defines the environment.
+        discount: discount factor (gamma) per control step.
+        source: text of `env.py`.
         weightless: whether there is no gravity.
-        measured: whether a fitness says how well a policy does the task.
+        measured: whether a fitness measures how well a policy does the task.
     """
 
     environment: str
@@ -103,53 +107,34 @@ def _with_old_names(cls: type[T]) -> type[T]:
 @_with_old_names
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """PPO settings that suit an environment. They are the same for every reward trained on it."""
+    """PPO settings that suit an environment, the same for every reward that is trained on it.
 
-    hidden: tuple[int, ...] = (64, 64)
-    """Widths of the hidden layers, in the policy and in the value network alike."""
-    activation: Literal["tanh", "elu", "relu"] = "tanh"
-    """Activation of the hidden layers."""
-    initial_log_std: float = 0.0
-    """Logarithm of the actions' standard deviation at the start; actions live in [-1, 1]."""
-    lanes: int = 4
-    """K: policies trained side by side."""
-    worlds: int = 64
-    """N: worlds per policy."""
-    n_steps: int = 32
-    """T: control steps per world and rollout."""
-    n_epochs: int = 5
-    """Passes over a rollout."""
-    minibatches: int = 4
-    """Minibatches per pass; a batch has N·T / minibatches rows."""
-    gamma: float = 0.99
-    """Discount per control step."""
+    The names are those of stable-baselines3, except those in parentheses.
+    """
+
+    hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers of policy and value (net_arch)
+    activation: Literal["tanh", "elu", "relu"] = "tanh"  # of the hidden layers (activation_fn)
+    initial_log_std: float = 0.0  # of the actions, which live in [-1, 1] (log_std_init)
+    lanes: int = 4  # K: policies trained side by side
+    worlds: int = 64  # N: worlds per policy (n_envs)
+    n_steps: int = 32  # T: control steps per world and rollout
+    n_epochs: int = 5  # passes over a rollout
+    minibatches: int = 4  # per pass; a batch has N·T / minibatches rows (batch_size)
+    gamma: float = 0.99  # discount per control step
     gae_lambda: float = 0.95
-    """Lambda of generalised advantage estimation."""
-    clip_range: float = 0.2
-    """PPO's clip range of the probability ratio."""
-    learning_rate: float = 3e-4
-    """Learning rate at the start; it then follows the KL divergence."""
-    target_kl: float = 0.01
-    """KL divergence per update that the learning rate aims at; it never ends an update early."""
-    ent_coef: float = 0.0
-    """Weight of the entropy bonus."""
-    vf_coef: float = 0.5
-    """Weight of the value loss."""
-    max_grad_norm: float = 0.5
-    """Largest norm of a policy's gradient."""
-    budget: int = 300_000
-    """Environment steps per training run, by default."""
-
-
-E = TypeVar("E")
-_DECLARED = "__signal__"
-_SCALAR_JOINTS = (int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE))
+    clip_range: float = 0.2  # of the probability ratio
+    learning_rate: float = 3e-4  # at the start; it then follows the KL divergence
+    target_kl: float = 0.01  # what the learning rate aims at; it never ends an update early
+    ent_coef: float = 0.0  # weight of the entropy bonus
+    vf_coef: float = 0.5  # weight of the value loss
+    max_grad_norm: float = 0.5  # largest norm of a policy's gradient
+    budget: int = 300_000  # environment steps per training run (total_timesteps)
 
 
 def signal(
     *, unit: str, kind: SignalKind, size: int | None = None, axes: tuple[str, ...] = ()
 ) -> Callable[[Callable[[E, State], Tensor]], Callable[[E, State], Tensor]]:
-    """Declare a method `(self, state) -> [N]` or `[N, size]` a signal named and explained as it is.
+    """Declare a method `(self, state) -> [N]` or `[N, size]` a signal with its name and docstring.
 
     Args:
         unit: SI unit, "1" for a pure number.
@@ -170,8 +155,7 @@ def signal(
                 f"Signal {method.__name__!r} has size {size} but names {len(axes)} axes.",
                 "Name every column, or none.",
             )
-        declared = Signal(method.__name__, size, unit, meaning, kind, axes)
-        setattr(method, _DECLARED, declared)
+        setattr(method, _DECLARED, Signal(method.__name__, size, unit, meaning, kind, axes))
         return method
 
     return declare
@@ -203,27 +187,22 @@ class Environment:
     """Numbers of each world beyond its physics, as goals and counters: columns by name."""
     training: TrainingSettings = TrainingSettings()
     """Training settings that suit the task, fixed before any search."""
-    reads_files: ClassVar[bool] = False
-    """Whether worlds read files when they are made, which a locked process cannot."""
-    simulated: ClassVar[bool] = True
-    """Whether its worlds step a MuJoCo model; one of Gymnasium steps itself."""
-    open_goal: bool = False
-    """Whether nobody said what the task is: then any goal may go with the environment's fitness."""
-
-    locked: bool = False
-    """Whether the process that steps it has given up files, network and new threads."""
-    alive: Callable[[], None] = staticmethod(lambda: None)
-    """Called when a world has been stepped, where worlds are stepped one by one.
-
-    Whoever watches the process sets it: many slow worlds may take long for one step of all.
-    """
-
     keyframe: str = ""
     """The keyframe of the model in which episodes begin; the model's own pose if empty.
 
-    Mocap poses, controls, activations and time begin as it has them.
+    Mocap poses, controls, activations and time begin as the keyframe has them.
     """
 
+    reads_files: ClassVar[bool] = False
+    """Whether worlds read files when they are made, which a locked process cannot."""
+    simulated: ClassVar[bool] = True
+    """Whether its worlds step a MuJoCo model; a Gymnasium environment steps itself."""
+    open_goal: bool = False
+    """Whether no task is stated: then any goal may go with the environment's fitness."""
+    locked: bool = False
+    """Whether the process that steps it has given up files, network and new threads."""
+    alive: Callable[[], None] = staticmethod(lambda: None)
+    """Heartbeat for the supervisor, called after each world where worlds are stepped one by one."""
     folder: Path
     """Where the environment lies; set by discovery."""
 
@@ -244,7 +223,7 @@ class Environment:
         raise NotImplementedError
 
     def activations(self, qpos: Tensor) -> Tensor:
-        """First states `[m, na]` of actuators that have one, for episodes that begin at `qpos`.
+        """First activations `[m, na]` of stateful actuators, for episodes that begin at `qpos`.
 
         By default those of the keyframe, zeros without one. An actuator that integrates its control
         begins at the joint's position.
@@ -274,21 +253,21 @@ class Environment:
     # What follows is the same for every environment.
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Environment":
-        """Itself: it says what a task is and keeps nothing, so copies of its worlds share it."""
+        """Itself: an environment has no state, so copies of its worlds share it."""
         return self
 
     def rest_pose(self, noise: ResetNoise) -> Tensor:
-        """Positions of the keyframe or the model's own, `[nq]` float64, where the noise is."""
+        """Positions of the keyframe or the model's own, `[nq]` float64, on the noise's device."""
         return self._fixed("qpos0" if self.keyframe_number < 0 else "key_qpos", noise.device)
 
     def rest_velocity(self, noise: ResetNoise) -> Tensor:
-        """Velocities of the keyframe, else zeros, `[nv]` float64, on the device of the noise."""
+        """Velocities of the keyframe, else zeros, `[nv]` float64, on the noise's device."""
         if self.keyframe_number < 0:
             return torch.zeros(self.model.nv, dtype=torch.float64, device=noise.device)
         return self._fixed("key_qvel", noise.device)
 
     def within_limits(self, qpos: Tensor) -> Tensor:
-        """Positions `[m, nq]` with the slides and hinges moved into the limits of their joints."""
+        """Positions `[m, nq]` with slides and hinges clamped to the limits of their joints."""
         return qpos.clamp(self._fixed("low", qpos.device), self._fixed("high", qpos.device))
 
     @functools.cached_property
@@ -298,9 +277,9 @@ class Environment:
         Raises:
             UsageError: the model has no keyframe of that name.
         """
-        names = [self.model.key(i).name for i in range(self.model.nkey)]
         if not self.keyframe:
             return -1
+        names = [self.model.key(i).name for i in range(self.model.nkey)]
         if self.keyframe not in names:
             listed = ", ".join(repr(name) for name in names if name)
             cure = f"Take one of {listed}" if listed else "Add it to the model"
@@ -311,8 +290,8 @@ class Environment:
         return names.index(self.keyframe)
 
     def _fixed(self, name: str, device: torch.device) -> Tensor:
-        """Numbers of the model on a device, float64."""
-        if (name, device) not in self._on_devices:  # once: a GPU would have to be waited for
+        """Numbers of the model, float64; sent to a device once, as each transfer waits for it."""
+        if (name, device) not in self._on_devices:
             self._on_devices[name, device] = torch.as_tensor(self._numbers(name), device=device)
         return self._on_devices[name, device]
 
@@ -344,21 +323,18 @@ class Environment:
     @functools.cached_property
     def signals_described(self) -> tuple[Signal, ...]:
         """All signals in the order of their declaration, base classes first."""
-        found: dict[str, Signal] = {}
-        for cls in reversed(type(self).__mro__):
-            for member in vars(cls).values():
-                declared: Any = getattr(member, _DECLARED, None)
-                if isinstance(declared, Signal):
-                    found[declared.name] = declared
-        return tuple(found.values())
+        members = [m for cls in reversed(type(self).__mro__) for m in vars(cls).values()]
+        declared: list[Any] = [getattr(member, _DECLARED, None) for member in members]
+        # A redefined signal keeps its place.
+        return tuple({s.name: s for s in declared if isinstance(s, Signal)}.values())
 
     @functools.cached_property
     def layout(self) -> SignalLayout:
-        """How the signals of a state are packed: all that there are."""
+        """How the signals of a state are packed."""
         return SignalLayout(self.signals_described)
 
     def signals(self, state: State) -> dict[str, Tensor]:
-        """All signals of the present state, each `[N]` or `[N, size]`."""
+        """All signals of a state, each `[N]` or `[N, size]`."""
         return {s.name: getattr(self, s.name)(state) for s in self.signals_described}
 
     @property
@@ -395,11 +371,11 @@ class Environment:
                 "Give every actuator a ctrlrange in the model (a pid velrange and ffrange, too): "
                 "actions in [-1, 1] map onto it.",
             )
-        bounds = torch.as_tensor(self.model.actuator_ctrlrange)
-        return bounds[:, 0].clone(), bounds[:, 1].clone()
+        low, high = torch.as_tensor(self.model.actuator_ctrlrange.T.copy())
+        return low, high
 
     def describe(self) -> TaskDescription:
-        """What a designer of rewards may know."""
+        """What a reward designer may know."""
         return TaskDescription(
             environment=self.name,
             task=self.task,
@@ -411,15 +387,22 @@ class Environment:
             robot=self.robot,
             start=self.start,
             subtasks=self.subtasks,
-            joints=joint_facts(self.model),
-            actions=actuator_facts(self.model),
-            mass=moving_mass(self.model),
             physics_step=self.physics_step,
             discount=self.training.gamma,
-            source=(self.folder / "env.py").read_text(encoding="utf-8"),
-            weightless=not self.model.opt.gravity.any()
-            or bool(self.model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_GRAVITY),
+            **self._model_facts(),
         )
+
+    def _model_facts(self) -> dict[str, Any]:
+        """Fields of the description that come from the model and the code."""
+        option = self.model.opt
+        return {
+            "joints": joint_facts(self.model),
+            "actions": actuator_facts(self.model),
+            "mass": moving_mass(self.model),
+            "source": (self.folder / "env.py").read_text(encoding="utf-8"),
+            "weightless": not option.gravity.any()
+            or bool(option.disableflags & mujoco.mjtDisableBit.mjDSBL_GRAVITY),
+        }
 
     @property
     def source(self) -> str:
@@ -428,11 +411,11 @@ class Environment:
 
     @property
     def fitness_path(self) -> Path:
-        """The file with what the task is really about; only the judge loads it."""
+        """The file with the measure of the task; only the judge loads it."""
         return self.folder / "fitness.py"
 
     @property
     def human_reward_path(self) -> Path | None:
-        """The expert's reward program, if there is one that is no placeholder."""
+        """The expert's reward program; None if there is none or only a placeholder."""
         path = self.folder / "human_reward.py"
         return path if path.is_file() and not placeholder_lines(path) else None

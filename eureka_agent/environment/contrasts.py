@@ -1,7 +1,8 @@
-"""Contrasts: pairs of episodes of which a task knows the better one, without a number for either.
+"""Contrasts: pairs of episodes where a task knows which one is better, without a number for either.
 
-A robot that is to run forward must not earn as much when the recording of its run is mirrored.
-Such pairs find wrong signs, axes and frames of reference before any training.
+Testing calls them metamorphic relations. A robot that is to run forward must not get as much return
+when the recording of its run is mirrored. Such pairs find wrong signs, axes and frames of reference
+before any training. An environment declares them in `contrasts.py` of its folder.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,19 +16,31 @@ from eureka_agent.common.errors import UsageError
 from eureka_agent.environment.base import Environment
 from eureka_agent.environment.source_files import load_module
 
+CONTRASTS_FILE = "contrasts.py"
 GOOD = "good"
 """The kind of episodes that do the task well."""
+UNTRAINED = "untrained"
+"""The kind of episodes that go on, to the time limit, as untrained policies begin them. A contrast
+of this kind that expects "more" is a picture of success while no good episode is known."""
+HELD = "held"
+"""The kind of robots that hold still to the time limit in the posture with the highest reward among
+those that an untrained one got into. Good episodes are compared with it, never the reverse."""
+TUMBLE = 3.0
+"""Speed of turning over, rad/s."""
 
 Recorded: TypeAlias = Mapping[str, NDArray[Any]]
 """Signals by name, at the reset and after each step `[L + 1, E]` or `[L + 1, E, d]`, and `action`
 `[L, E, A]` in [-1, 1]."""
 Change: TypeAlias = Callable[[Recorded], dict[str, NDArray[Any]]]
 Expectation = Literal["less", "more", "no more", "no less"]
+Course: TypeAlias = tuple[str, str, int | None]
+"""A quantity that changes steadily: the signal of its value, the signal of its rate, and the column
+of both; None if they have no columns."""
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """What an environment declares: how a reward must move from some episodes to others.
+    """How a reward must move from some episodes to others.
 
     Either the same episodes are compared with themselves after a change, or one kind of episodes
     with another kind.
@@ -35,9 +48,9 @@ class Contrast:
     Attributes:
         name: a short word, such as "mirrored".
         meaning: what the others are, such as "runs that go backward".
-        expect: how much the others must earn, compared with the first.
-        kind: of the episodes that it begins with.
-        change: makes the others out of these; None if they are another kind.
+        expect: how much return the others must get, compared with the first.
+        kind: of the first episodes.
+        change: makes the others from the first; None if they are another kind.
         other: that kind, where nothing is changed.
     """
 
@@ -57,65 +70,22 @@ class Contrast:
             )
 
 
-def mirrored(columns: Mapping[str, Sequence[int] | None]) -> Change:
-    """A change that turns quantities to the other side.
+def load_contrasts(environment: Environment) -> tuple[Contrast, ...]:
+    """The contrasts of an environment; none where it has no such file.
 
-    Args:
-        columns: which columns of which signals change their sign; None for all of them.
+    Raises:
+        UsageError: the file is broken, or its CONTRASTS are none.
     """
-
-    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
-        result = dict(recorded)
-        for name, which in columns.items():
-            if which is not None and recorded[name].ndim == 2:
-                raise UsageError(
-                    f'The signal "{name}" has no columns to mirror.', "Give None in their place."
-                )
-            result[name] = recorded[name].copy()
-            result[name][..., slice(None) if which is None else list(which)] *= -1
-        return result
-
-    return change
-
-
-def frozen(rates: Sequence[str]) -> Change:
-    """A change after which the robot stays as it was reset, and does nothing.
-
-    Args:
-        rates: signals that are velocities of any kind: they become 0.
-    """
-
-    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
-        result = {name: np.broadcast_to(v[:1], v.shape).copy() for name, v in recorded.items()}
-        for name in ("action", *rates):
-            result[name] = np.zeros_like(recorded[name])
-        return result
-
-    return change
-
-
-def harder(factor: float = 2.0) -> Change:
-    """A change after which the same happens with larger actions, within [-1, 1]."""
-
-    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
-        return {**recorded, "action": np.clip(recorded["action"] * factor, -1.0, 1.0)}
-
-    return change
-
-
-Course: TypeAlias = tuple[str, str, int | None]
-"""A quantity that changes steadily: the signal of its value, that of its rate, and which column of
-both is meant; None if they have none."""
-UNTRAINED = "untrained"
-"""The kind of episodes that go on, to the time limit, as untrained policies begin them. A contrast
-of this kind that must earn more is a picture of success, for as long as no good episode is known.
-"""
-HELD = "held"
-"""The kind of robots that hold still for ever in the posture that pays best, of those that an
-untrained one got into. It can only be what good episodes are compared with.
-"""
-TUMBLE = 3.0
-"""Speed of turning over, rad/s."""
+    path = environment.fitness_path.with_name(CONTRASTS_FILE)
+    if not path.is_file():
+        return ()
+    declared: Any = getattr(load_module(path), "CONTRASTS", None)
+    if not isinstance(declared, tuple) or not all(isinstance(c, Contrast) for c in declared):
+        raise UsageError(
+            f"{path} defines no contrasts.",
+            "Write CONTRASTS = (Contrast(...), ...), see eureka_agent.environment.contrasts.",
+        )
+    return declared
 
 
 def travelling(
@@ -165,6 +135,39 @@ def travelling(
     )
 
 
+def mirrored(columns: Mapping[str, Sequence[int] | None]) -> Change:
+    """A change that turns quantities to the other side.
+
+    Args:
+        columns: which columns of which signals change their sign; None for all of them.
+    """
+    return _edited(columns, lambda value: -value)
+
+
+def slowed(columns: Mapping[str, Sequence[int] | None], factor: float = 0.5) -> Change:
+    """A change after which quantities get less far from where they were at the reset.
+
+    Args:
+        columns: which columns of which signals; None for all of them.
+        factor: how much of the way is left.
+    """
+    return _edited(columns, lambda value: value[:1] + factor * (value - value[:1]))
+
+
+def frozen(rates: Sequence[str]) -> Change:
+    """A change after which the robot stays as it was reset, and does nothing.
+
+    Args:
+        rates: signals that are velocities of any kind: they become 0.
+    """
+
+    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
+        result = {name: np.broadcast_to(v[:1], v.shape).copy() for name, v in recorded.items()}
+        return result | {name: np.zeros_like(recorded[name]) for name in ("action", *rates)}
+
+    return change
+
+
 def carried(course: Course, speed: float, control_step: float) -> Change:
     """A change after which the robot as a whole moves or turns at a steady speed from the reset on.
 
@@ -186,58 +189,45 @@ def carried(course: Course, speed: float, control_step: float) -> Change:
     return change
 
 
-def slowed(columns: Mapping[str, Sequence[int] | None], factor: float = 0.5) -> Change:
-    """A change after which quantities get less far from where they were at the reset.
-
-    Args:
-        columns: which columns of which signals; None for all of them.
-        factor: how much of the way is left.
-    """
-
-    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
-        result = dict(recorded)
-        for name, which in columns.items():
-            value = recorded[name].copy()
-            chosen = (..., slice(None) if which is None else list(which))
-            first = value[:1][chosen]
-            value[chosen] = first + factor * (value[chosen] - first)
-            result[name] = value
-        return result
-
-    return change
+def harder(factor: float = 2.0) -> Change:
+    """A change after which the same happens with larger actions, within [-1, 1]."""
+    return _acting(lambda action: action * factor)
 
 
 def shaken(size: float = 0.5) -> Change:
     """A change after which the same happens while each motor trembles, within [-1, 1].
 
     Args:
-        size: what is added to actions at every other step, and taken from them at the rest.
+        size: added to actions at every other step, and subtracted at the rest.
     """
 
-    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
-        action = recorded["action"]
+    def tremble(action: NDArray[Any]) -> NDArray[Any]:
         sign = np.where(np.arange(len(action)) % 2, -1.0, 1.0).astype(action.dtype)
-        return {**recorded, "action": np.clip(action + size * sign[:, None, None], -1.0, 1.0)}
+        return action + size * sign[:, None, None]
+
+    return _acting(tremble)
+
+
+def _edited(
+    columns: Mapping[str, Sequence[int] | None], edit: Callable[[NDArray[Any]], NDArray[Any]]
+) -> Change:
+    """A change of columns of signals, `[L + 1, E, ...]`; None for all columns."""
+
+    def change(recorded: Recorded) -> dict[str, NDArray[Any]]:
+        result = dict(recorded)
+        for name, which in columns.items():
+            if which is not None and recorded[name].ndim == 2:
+                raise UsageError(
+                    f'The signal "{name}" has no columns.', "Give None in their place."
+                )
+            value = result[name] = recorded[name].copy()
+            chosen = (..., slice(None) if which is None else list(which))
+            value[chosen] = edit(value[chosen])
+        return result
 
     return change
 
 
-CONTRASTS_FILE = "contrasts.py"
-
-
-def load_contrasts(environment: Environment) -> tuple[Contrast, ...]:
-    """The contrasts of an environment; none where it has no such file.
-
-    Raises:
-        UsageError: the file is broken, or its CONTRASTS are none.
-    """
-    path = environment.fitness_path.with_name(CONTRASTS_FILE)
-    if not path.is_file():
-        return ()
-    declared: Any = getattr(load_module(path), "CONTRASTS", None)
-    if not isinstance(declared, tuple) or not all(isinstance(c, Contrast) for c in declared):
-        raise UsageError(
-            f"{path} defines no contrasts.",
-            "Write CONTRASTS = (Contrast(...), ...), see eureka_agent.environment.contrasts.",
-        )
-    return declared
+def _acting(edit: Callable[[NDArray[Any]], NDArray[Any]]) -> Change:
+    """A change of the actions alone, clipped to [-1, 1]."""
+    return lambda recorded: {**recorded, "action": np.clip(edit(recorded["action"]), -1.0, 1.0)}

@@ -27,8 +27,8 @@ def find_environment(name: str) -> Environment:
     """Load the environment called `name`, or the one in the folder `name`.
 
     A name is looked up in `envs/`, in the folders of the `EUREKA_ENVS` path list and among the
-    entry points of the group `eureka_agent.environments`, in this order. `gymnasium:ID` is one of
-    Gymnasium's.
+    entry points of the group `eureka_agent.environments`, in this order. `gymnasium:ID` names a
+    Gymnasium environment.
 
     Raises:
         UsageError: there is no such environment, its folder is not one, or it cannot be used.
@@ -66,8 +66,7 @@ def load_environment(folder: Path) -> Environment:
         )
     if not (folder / "fitness.py").is_file():
         raise UsageError(
-            f"Environment {folder.name!r} has no fitness.py.",
-            "Write one: it says what the task is really about.",
+            f"Environment {folder.name!r} has no fitness.py.", "Write one: it measures the task."
         )
     module = load_module(path)
     classes = [
@@ -79,30 +78,23 @@ def load_environment(folder: Path) -> Environment:
     ]
     if len(classes) != 1:
         raise UsageError(
-            f"{path} defines {len(classes)} subclasses of Environment.",
-            "Define exactly one.",
+            f"{path} defines {len(classes)} subclasses of Environment.", "Define exactly one."
         )
-    _require_parts(classes[0], path)
+    (cls,) = classes
+    missing = {n: e for n, e in _ATTRIBUTES.items() if not hasattr(cls, n)}
+    missing |= {n: e for n, e in _METHODS.items() if getattr(cls, n) is getattr(Environment, n)}
+    for name, example in missing.items():
+        raise UsageError(f"{path}: {cls.__name__} has no `{name}`.", f"Write {example}.")
     with foreign_code(path):
-        environment = classes[0]()
+        environment = cls()
         environment.folder = folder
         described = environment.describe()
     if not described.signals:
         raise UsageError(
-            f"{path}: {classes[0].__name__} declares no signals.",
+            f"{path}: {cls.__name__} declares no signals.",
             'Write some, such as @signal(unit="m", kind="position") above a method.',
         )
     return environment
-
-
-def _require_parts(cls: type[Environment], path: Path) -> None:
-    """Refuse a class that leaves out what every environment has to say."""
-    for name, example in _ATTRIBUTES.items():
-        if not hasattr(cls, name):
-            raise UsageError(f"{path}: {cls.__name__} has no `{name}`.", f"Write {example}.")
-    for name, example in _METHODS.items():
-        if getattr(cls, name) is getattr(Environment, name):
-            raise UsageError(f"{path}: {cls.__name__} has no `{name}`.", f"Write {example}.")
 
 
 def make_worlds(
@@ -113,7 +105,7 @@ def make_worlds(
     device: torch.device = CPU,
     backend: str | None = None,
 ) -> Worlds:
-    """Make worlds of an environment, which have begun an episode and stand still.
+    """Make worlds that have begun an episode and stand still.
 
     Args:
         environment: the task.
@@ -123,12 +115,12 @@ def make_worlds(
         backend: see `make_simulator`.
 
     Raises:
-        EnvironmentFailed: an environment of Gymnasium raised something.
+        EnvironmentFailed: a Gymnasium environment raised something.
     """
     if environment.simulated:
         return MujocoWorlds(environment, n, threads, device=device, backend=backend)
-    # Only here, as it loads Gymnasium.
+    # Imported only here, as it loads Gymnasium.
     from eureka_agent.environment.gymnasium_adapter import GymnasiumEnvironment, GymnasiumWorlds
 
-    assert isinstance(environment, GymnasiumEnvironment)  # no other steps itself
+    assert isinstance(environment, GymnasiumEnvironment)  # the only kind that is not simulated
     return GymnasiumWorlds(environment, n, device)

@@ -37,7 +37,7 @@ class SignalLayout:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What a program writes to read each of the `S` columns."""
+        """The expression that reads each of the `S` columns in a program."""
         return tuple(
             f"{signal.name}[:, {i}]" if signal.size else signal.name
             for signal in self.signals
@@ -56,7 +56,7 @@ class SignalLayout:
 
 @dataclass
 class Memory(Stateful):
-    """What an episode has seen so far, packed: first, highest and lowest values `[N, S]`."""
+    """What running episodes have seen so far, packed: first, highest and lowest values `[N, S]`."""
 
     start: Tensor
     high: Tensor
@@ -67,13 +67,13 @@ class Memory(Stateful):
     def empty(
         cls, worlds: int, layout: SignalLayout, device: torch.device | None = None
     ) -> "Memory":
-        """Memory before any step; the first step of an episode overwrites it."""
+        """Memory before any step; an episode's first step overwrites it."""
         return cls(*(torch.zeros(worlds, layout.width, device=device) for _ in range(3)))
 
 
 @dataclass
 class Transitions:
-    """`T` steps of `N` worlds. Rows are independent of each other: any subset is as good.
+    """`T` steps of `N` worlds. Rows are independent: any subset of them can be used.
 
     Attributes:
         before: packed signals ahead of each step, after a reset where there was one `[T, N, S]`.
@@ -105,7 +105,7 @@ class Transitions:
         Args:
             layout: of `before` and `after`.
             parameters: signals, `prev_`, `start_`, `max_` or `min_` before one, and the plain names
-                of the reward program's contract. Names that are none of these are left out.
+                of the reward program's contract. Other names are left out.
             memory: what the running episodes have seen before the first step; moved on in place
                 when a parameter needs it.
         """
@@ -146,7 +146,7 @@ class Transitions:
 
 
 def _rows(value: Tensor) -> Tensor:
-    """`[T, N, ...]` to a contiguous copy `[M, ...]`: programs get memory of their own."""
+    """`[T, N, ...]` to a contiguous copy `[M, ...]`, which a program may change."""
     return value.reshape(-1, *value.shape[2:]).clone()
 
 
@@ -194,9 +194,9 @@ class Episodes:
         return torch.arange(len(self.actions))[:, None] < self.lengths
 
     def arguments(self, layout: SignalLayout, parameters: tuple[str, ...]) -> dict[str, Tensor]:
-        """What a program reads, `M = L·E` rows; those beyond an end repeat the last one."""
+        """What a program reads, `M = L·E` rows; rows beyond an end repeat the last one."""
         steps, episodes = self.actions.shape[:2]
-        # Rows past an end hold whatever came next: give programs valid rows, and ignore the result.
+        # Rows past an end hold garbage: programs get valid rows instead, and `sums` ignores them.
         time = torch.arange(steps)[:, None].expand(steps, episodes)
         row = torch.minimum(time, self.lengths - 1)
         which = torch.arange(episodes).expand(steps, episodes)
@@ -213,13 +213,13 @@ class Episodes:
         return transitions.arguments(layout, parameters, Memory.empty(episodes, layout))
 
     def sums(self, evaluation: RewardValues) -> Tensor:
-        """Sum of a program's total over each episode `[E]`."""
+        """Undiscounted return of a program in each episode `[E]` float64."""
         total = evaluation.total.view(self.actions.shape[:2])
         return torch.where(self.alive(), total, 0.0).double().sum(0)
 
 
 def concatenate(episodes: Sequence[Episodes]) -> Episodes:
-    """Episodes of several records side by side."""
+    """Several sets of episodes side by side."""
     arrays = [one.arrays() for one in episodes]
     axis = {"lengths": 0, "terminated": 0}
     return Episodes.from_arrays(

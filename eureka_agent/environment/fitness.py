@@ -1,4 +1,4 @@
-"""Fitness: what a task is really about. Loaded by the judge, and to train on it bare."""
+"""Fitness: the measure of a task. The judge loads it; a policy can also be trained on it alone."""
 
 import inspect
 import math
@@ -24,7 +24,7 @@ UNBOUNDED: Bounds = (None, None)
 
 @dataclass(frozen=True)
 class ProgressMeasure:
-    """A dense measure of the fitness's task, for where the fitness itself is hardly ever reached.
+    """A dense measure of the fitness's task, for tasks where the fitness is sparse.
 
     Attributes:
         function: `(**signals) -> [M]`, higher is better.
@@ -37,7 +37,7 @@ class ProgressMeasure:
     meaning: str
 
     def episode(self, arguments: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
-        """Mean over the time limit `[E]` float64; an early end goes on counting as its last step.
+        """Mean over the time limit `[E]` float64; steps after an early end count as its last step.
 
         Otherwise an end would hide what it cost, or what it reached.
 
@@ -64,8 +64,7 @@ class Fitness:
         meaning: the file's docstring: what the number is, with its unit.
         progress: a dense measure of the same task, if the file has one; it decides only among
             candidates of equal fitness.
-        stated: what the file says that an episode's fitness lies between; None where it says
-            nothing.
+        stated: bounds of an episode's fitness that the file states; None where it states none.
         path: the file.
     """
 
@@ -79,7 +78,7 @@ class Fitness:
     path: Path = Path("fitness.py")
 
     def bounds(self, *, boolean: bool, steps: int) -> Bounds:
-        """What an episode's fitness lies between, as far as the file lets one know.
+        """Bounds of an episode's fitness, as stated by the file or implied by how it reduces.
 
         Args:
             boolean: whether the function returns booleans.
@@ -96,7 +95,7 @@ class Fitness:
 
     @property
     def weights(self) -> dict[str, float]:
-        """As of a reward program with one component."""
+        """Weights, as a reward program with one component has them."""
         return {"fitness": 1.0}
 
     def __call__(self, arguments: Mapping[str, Tensor]) -> RewardValues:
@@ -105,16 +104,17 @@ class Fitness:
         return RewardValues(total=total, components={"fitness": total})
 
     def require_signals(self, signals: Sequence[Signal]) -> None:
-        """Refuse a fitness that reads what these signals do not give.
+        """Refuse a fitness with a parameter that is no signal.
 
         Raises:
-            UsageError: it does.
+            UsageError: it has one.
         """
         known = parameter_names(signals)
         code = getattr(self.function, "__code__", None)
         line = f", line {code.co_firstlineno}" if code else ""
         for name, parameter in inspect.signature(self.function).parameters.items():
-            if name not in known and parameter.default is parameter.empty and _is_named(parameter):
+            named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            if name not in known and parameter.default is parameter.empty and named:
                 listed = ", ".join(signal.name for signal in signals)
                 raise UsageError(
                     f"{self.path}{line}: the fitness reads {name!r}, which is no signal.",
@@ -147,12 +147,12 @@ class Fitness:
     def episode(self, steps: Tensor, lengths: Tensor, diverged: Tensor | None = None) -> Tensor:
         """One number per episode `[E]`.
 
-        An episode whose physics failed proves nothing, and what it did just before may be what
-        broke it: all its steps count as the worst there is, `after_end` or its own lowest step.
+        An episode whose physics failed proves nothing, and its last actions may have broken it: all
+        its steps count as the lower of `after_end` and its own lowest step.
 
         Args:
-            steps: fitness of each step `[L, E]`, `L` the time limit; what lies past an early end
-                is ignored.
+            steps: fitness of each step `[L, E]`, `L` the time limit; steps past an early end are
+                ignored.
             lengths: steps until the end of each episode `[E]`.
             diverged: whether it ended because the physics failed `[E]` bool; None if none did.
         """
@@ -180,7 +180,7 @@ def load_fitness(path: Path) -> Fitness:
 
     Raises:
         UsageError: the file is broken, lacks `fitness`, its REDUCE, AFTER_END or RANGE cannot be
-            used, or its `progress` does not say what it is.
+            used, or its `progress` has no docstring.
     """
     module = load_module(path)
     function: Callable[..., Tensor] | None = getattr(module, "fitness", None)
@@ -194,11 +194,9 @@ def load_fitness(path: Path) -> Fitness:
     after_end: Any = getattr(module, "AFTER_END", 0.0)
     if not isinstance(after_end, int | float) or not math.isfinite(after_end):
         raise UsageError(f"{path}: AFTER_END is {after_end!r}.", "Give a finite number.")
-    with foreign_code(path):
-        parameters = tuple(inspect.signature(function).parameters)
     return Fitness(
         function=function,
-        parameters=parameters,
+        parameters=_parameters(path, function),
         reduce=reduce,
         after_end=float(after_end),
         meaning=" ".join((module.__doc__ or "").split()),
@@ -208,12 +206,8 @@ def load_fitness(path: Path) -> Fitness:
     )
 
 
-def _is_named(parameter: inspect.Parameter) -> bool:
-    return parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-
-
 def _load_range(path: Path, module: ModuleType) -> Bounds | None:
-    """RANGE of a fitness file: what it says that an episode's fitness lies between."""
+    """RANGE of a fitness file: the stated bounds of an episode's fitness."""
     given: Any = getattr(module, "RANGE", None)
     if given is None:
         return None
@@ -241,6 +235,9 @@ def _load_progress(path: Path, module: ModuleType) -> ProgressMeasure | None:
             f"{path}: progress does not say what it measures.",
             "Write progress(<signals>) with a docstring: what the number is, with its unit.",
         )
+    return ProgressMeasure(function, _parameters(path, function), meaning)
+
+
+def _parameters(path: Path, function: Callable[..., Tensor]) -> tuple[str, ...]:
     with foreign_code(path):
-        parameters = tuple(inspect.signature(function).parameters)
-    return ProgressMeasure(function, parameters, meaning)
+        return tuple(inspect.signature(function).parameters)

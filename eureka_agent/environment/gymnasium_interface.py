@@ -1,9 +1,8 @@
-"""What environments written elsewhere do wrong, said with their class, file and line."""
+"""Read what foreign environments return, and report their faults with class, file and line."""
 
 import inspect
 import io
 import traceback
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
@@ -19,15 +18,40 @@ LOCKED = (
     "or process. Open what the environment needs in its __init__ and keep it, or give "
     "--sandbox off."
 )
-_REFUSED = (PermissionError, BlockingIOError)
-_NO_THREAD = "can't start new thread"
+_FOREIGN_ARGUMENT = (
+    "Leave it out of gymnasium.register and of [arguments], or let __init__ take it."
+)
+_RESET_ARGUMENTS = (
+    "Declare it as reset(self, *, seed=None, options=None), call super().reset(seed=seed) there, "
+    "and draw from self.np_random."
+)
+_CURES = {  # words of an error, and what to do
+    ("unexpected keyword argument", "registered"): _FOREIGN_ARGUMENT,
+    ("unexpected keyword argument", "environment creator"): _FOREIGN_ARGUMENT,
+    ("unexpected keyword argument", "'seed'"): _RESET_ARGUMENTS,
+    ("unexpected keyword argument", "'options'"): _RESET_ARGUMENTS,
+    ("must inherit from the gymnasium.Env class",): (
+        "Derive its class from gymnasium.Env, or wrap it in one that is."
+    ),
+}
+
+
+class _Nowhere(io.TextIOBase):
+    def write(self, text: str, /) -> int:
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+
+_NOWHERE = _Nowhere()
 
 
 @contextmanager
 def foreign_environment(name: str, what: str, locked: bool = False) -> Iterator[None]:
-    """Run code of an environment of Gymnasium: whatever breaks becomes an error that says where.
+    """Run code of a Gymnasium environment; its errors name the line of its code.
 
-    What it prints is dropped: it would fill a disk, or break a document that somebody parses.
+    What it prints is dropped: it would fill a disk, or break a document on stdout.
 
     Args:
         name: of the environment.
@@ -43,24 +67,20 @@ def foreign_environment(name: str, what: str, locked: bool = False) -> Iterator[
     except EurekaError:
         raise
     except (Exception, SystemExit) as error:
-        said = f"Gymnasium's {name} {what}: {describe(error)}"
-        remedy = LOCKED if locked and _was_refused(error) else _remedy(error)
-        raise EnvironmentFailed(f"{said.rstrip('.')}.{_place(error)}", remedy) from error
-
-
-@contextmanager
-def without_warnings() -> Iterator[None]:
-    """No warning of a library is shown: every process that makes an environment would repeat it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+        text = describe(error)
+        known = (cure for words, cure in _CURES.items() if all(word in text for word in words))
+        remedy = next(known, "The fault is in the environment's code: fix it there.")
+        if locked and _was_refused(error):
+            remedy = LOCKED
+        message = f"Gymnasium's {name} {what}: {text}".rstrip(".")
+        raise EnvironmentFailed(f"{message}.{_place_of_error(error)}", remedy) from error
 
 
 class Interface:
-    """What one environment of Gymnasium gives back, read as its interface has it.
+    """Checks and reads what `reset` and `step` of a Gymnasium environment return.
 
-    Environments of old Gym are read as well: `reset` that gives an observation alone, and `step`
-    with four values.
+    Environments of old Gym are read as well: `reset` that returns an observation alone, and `step`
+    with four values. Anything else raises EnvironmentFailed.
 
     Args:
         name: of the environment.
@@ -73,25 +93,23 @@ class Interface:
         self._class: type = type(made.unwrapped)
 
     def first(self, result: Any) -> np.ndarray:
-        """The observation `[D]` that `reset` gave, float32.
-
-        Raises:
-            EnvironmentFailed: it gave something else, or no finite numbers.
-        """
-        seen = self._observation("reset", result[0] if _has_info(result) else result)
+        """The observation `[D]` that `reset` gave, float32; its numbers must be finite."""
+        pair = isinstance(result, tuple) and len(result) == 2
+        # A pair of numbers is an observation of old Gym.
+        if pair and not all(isinstance(part, int | float | np.number) for part in result):
+            result = result[0]
+        seen = self._observation("reset", result)
         if not np.isfinite(seen).all():
             raise self._broken("reset", "an observation that is not finite", "Start from numbers.")
         return seen
 
     def later(self, result: Any) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
-        """What `step` gave: observation `[D]`, reward, terminated, truncated and info.
-
-        Raises:
-            EnvironmentFailed: it gave something else.
-        """
-        remedy = "Return observation, reward, terminated, truncated, info."
+        """What `step` gave: observation `[D]`, reward, terminated, truncated and info."""
         if not isinstance(result, tuple) or len(result) not in (4, 5):
-            gives = f"{len(result)} values" if isinstance(result, tuple) else _described(result)
+            gives = "nothing" if result is None else f"a {type(result).__name__}"
+            if isinstance(result, tuple):
+                gives = f"{len(result)} values"
+            remedy = "Return observation, reward, terminated, truncated, info."
             raise self._broken("step", f"{gives}, not a tuple of five", remedy)
         info = result[-1] if isinstance(result[-1], dict) else {}
         seen, paid = self._observation("step", result[0]), result[1]
@@ -102,26 +120,18 @@ class Interface:
         return seen, paid, ended and not cut, cut, info
 
     def paid(self, value: Any) -> float:
-        """A reward as a number.
-
-        Raises:
-            EnvironmentFailed: it is none.
-        """
+        """A reward as a number."""
         number = one_number(value)
         if number is None:
-            raise self._broken(
-                "step", f"a reward {_of_kind(value)}", "Return one number, such as float(...)."
-            )
+            remedy = "Return one number, such as float(...)."
+            raise self._broken("step", f"a reward {_kind(value)}", remedy)
         return number
 
     def _flag(self, value: Any) -> bool:
         number = one_number(value)
         if number is None:
-            raise self._broken(
-                "step",
-                f"a value {_of_kind(value)} as terminated or truncated",
-                "Return True or False for each.",
-            )
+            said = f"a value {_kind(value)} as terminated or truncated"
+            raise self._broken("step", said, "Return True or False for each.")
         return bool(number)
 
     def _observation(self, method: str, value: Any) -> np.ndarray:
@@ -131,14 +141,19 @@ class Interface:
             seen = None
         if seen is None or seen.shape != (self._size,):
             remedy = f"Return what its observation_space says: {self._size} numbers in one row."
-            raise self._broken(method, f"an observation {_of_kind(value)}", remedy)
+            raise self._broken(method, f"an observation {_kind(value)}", remedy)
         return seen
 
     def _broken(self, method: str, gives: str, remedy: str) -> EnvironmentFailed:
-        place = _place_of(self._class, method)
-        return EnvironmentFailed(
-            f"Gymnasium's {self._name}: {method}{place} gives {gives}.", remedy
-        )
+        owner = self._class
+        code = getattr(inspect.unwrap(getattr(owner, method)), "__code__", None)
+        place = f" of {owner.__name__}"
+        if code:
+            place = (
+                f" of its class {owner.__name__} ({code.co_filename}, line {code.co_firstlineno})"
+            )
+        message = f"Gymnasium's {self._name}: {method}{place} gives {gives}."
+        return EnvironmentFailed(message, remedy)
 
 
 def one_number(value: Any) -> float | None:
@@ -154,33 +169,15 @@ def one_number(value: Any) -> float | None:
     return float(values.reshape(-1)[0]) if values.size == 1 else None
 
 
-def _has_info(result: Any) -> bool:
-    """Whether `reset` gave a pair; two numbers are an observation of old Gym."""
-    pair = isinstance(result, tuple) and len(result) == 2
-    return pair and not all(isinstance(part, int | float | np.number) for part in result)
-
-
-def _described(value: Any) -> str:
-    """A value that takes the place of several."""
-    return "nothing" if value is None else f"a {type(value).__name__}"
-
-
-def _of_kind(value: Any) -> str:
-    """What kind of value one is, after its name."""
+def _kind(value: Any) -> str:
+    """The kind of a value, in words that follow its name."""
     shape, kind = getattr(value, "shape", None), getattr(getattr(value, "dtype", None), "kind", "f")
     if not shape or not isinstance(shape, tuple):
         return f"of type {type(value).__name__}"
     return {"O": "of objects", "U": "of texts", "S": "of texts"}.get(kind, f"of shape {shape}")
 
 
-def _place_of(owner: type, method: str) -> str:
-    """Where a class has a method, in words."""
-    code = getattr(inspect.unwrap(getattr(owner, method)), "__code__", None)
-    where = f", {code.co_filename}, line {code.co_firstlineno}" if code else ""
-    return f" of its class {owner.__name__} ({where[2:]})" if where else f" of {owner.__name__}"
-
-
-def _place(error: BaseException) -> str:
+def _place_of_error(error: BaseException) -> str:
     """The innermost line of the environment at which an error came up, as a sentence."""
     walked = list(traceback.walk_tb(error.__traceback__))
     codes = ((frame.f_code, line) for frame, line in reversed(walked))
@@ -192,38 +189,11 @@ def _place(error: BaseException) -> str:
     return ""
 
 
-def _remedy(error: BaseException) -> str:
-    text = describe(error)
-    if isinstance(error, TypeError) and "unexpected keyword argument" in text:
-        if "registered" in text or "environment creator" in text:
-            return "Leave it out of gymnasium.register and of [arguments], or let __init__ take it."
-        if "'seed'" in text or "'options'" in text:
-            return (
-                "Declare it as reset(self, *, seed=None, options=None), call super().reset("
-                "seed=seed) there, and draw from self.np_random."
-            )
-    if "must inherit from the gymnasium.Env class" in text:
-        return "Derive its class from gymnasium.Env, or wrap it in one that is."
-    return "It is not this program's: fix it where it comes from."
-
-
 def _was_refused(error: BaseException | None) -> bool:
     """Whether the kernel refused something, here or where the error came from."""
     while error is not None:
-        if isinstance(error, _REFUSED) or _NO_THREAD in describe(error):
+        refused = isinstance(error, (PermissionError, BlockingIOError))
+        if refused or "can't start new thread" in describe(error):
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-class _Nowhere(io.TextIOBase):
-    """A file that keeps nothing."""
-
-    def write(self, text: str, /) -> int:
-        return len(text)
-
-    def writable(self) -> bool:
-        return True
-
-
-_NOWHERE = _Nowhere()

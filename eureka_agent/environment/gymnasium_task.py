@@ -1,4 +1,4 @@
-"""Task files: what Gymnasium does not say of one of its environments, and a designer must know."""
+"""Task files: what a reward designer must know of a Gymnasium environment that Gymnasium omits."""
 
 import keyword
 import re
@@ -19,9 +19,9 @@ from eureka_agent.reward.signals import STANDARD_PARAMETERS, SignalKind
 FOLDER = Path(__file__).parent / "gymnasium_tasks"
 """Task files of well-known environments, `<id>.toml`, and the fitnesses of all."""
 OWN_SCORE = "own_score"
-"""Name of the signal that only a fitness may read: what the environment itself pays."""
+"""Name of the signal that only a fitness may read: the environment's own reward."""
 DEFAULTS: dict[str, Any] = {"worlds": 16, "n_steps": 64, "budget": 100_000}
-"""Where a task file says nothing: these environments are stepped one by one, in Python."""
+"""Where a task file says nothing: small, as Python steps these environments one by one."""
 
 
 class _Table(pydantic.BaseModel):
@@ -40,7 +40,7 @@ class SignalEntry(_Table):
 
 
 class TaskFile(_Table):
-    """What a task file says; only `id` must be there. docs/gymnasium.md explains each."""
+    """A task file; only `id` is required. docs/gymnasium.md explains each entry."""
 
     id: str
     task: str = ""
@@ -81,7 +81,7 @@ def read_task(path: Path) -> TaskFile:
     """Read a task file.
 
     Raises:
-        UsageError: it cannot be read, is no TOML, or says something that does not fit.
+        UsageError: it cannot be read, is no TOML, or has an entry that does not fit.
     """
     try:
         task = TaskFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -104,15 +104,15 @@ def read_task(path: Path) -> TaskFile:
 
 
 def signals_of(task: TaskFile, low: list[float], high: list[float]) -> tuple[Signal, ...]:
-    """The entries of an observation as signals, those first that have names.
+    """The entries of an observation as signals, named ones first.
 
     Args:
-        task: names them.
+        task: the names.
         low: the least that each of the `D` entries can be.
         high: the most.
 
     Raises:
-        UsageError: the names do not fit the observation, or are none.
+        UsageError: the names do not fit the observation, or are no names.
     """
     named = [Signal(s.name, s.size, s.unit, s.meaning, s.kind, s.axes) for s in task.signals]
     covered = sum(signal.size or 1 for signal in named)
@@ -131,7 +131,7 @@ def signals_of(task: TaskFile, low: list[float], high: list[float]) -> tuple[Sig
 
 
 def _entry(name: str, index: int, low: float, high: float) -> str:
-    """What can be said of an entry that nobody named."""
+    """The meaning of an entry without a name."""
     said = f"Entry {index} of the observation of Gymnasium's {name}"
     bounded = abs(low) < 1e6 and abs(high) < 1e6
     return f"{said}, between {low:.3g} and {high:.3g}" if bounded else said
@@ -139,14 +139,14 @@ def _entry(name: str, index: int, low: float, high: float) -> str:
 
 def _check_names(name: str, signals: tuple[Signal, ...]) -> None:
     taken = {*STANDARD_PARAMETERS, OWN_SCORE}
+    reserved = ", ".join((*STANDARD_PARAMETERS, OWN_SCORE))
     for signal in signals:
         sound = re.fullmatch(NAME_PATTERN, signal.name) and not keyword.iskeyword(signal.name)
         if not sound or signal.name in taken or split_prefix(signal.name)[0]:
             raise UsageError(
                 f"{name}: {signal.name!r} cannot be the name of a signal.",
                 "Use a Python name that no other signal has, that is none of "
-                f"{', '.join((*STANDARD_PARAMETERS, OWN_SCORE))}, and begins with no prev_, start_, max_ "
-                "or min_.",
+                f"{reserved}, and that begins with no prev_, start_, max_ or min_.",
             )
         if signal.axes and len(signal.axes) != signal.size:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""What a model says about its robot, in words: what a designer of rewards would read off it."""
+"""Facts of a model in words: what a reward designer would read off its joints and actuators."""
 
 import warnings
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _JOINTS = {
     _HINGE: "hinge",
 }
 _UNITS = {_SLIDE: "m", _HINGE: "rad"}
-_FORCES = {_SLIDE: ("force", "N"), _HINGE: ("torque", "N m")}
+_FORCES = {_SLIDE: ("force on", "N"), _HINGE: ("torque on", "N m")}
 _SITE_FORCES = (
     *((f"force along its {axis} axis at", "N") for axis in "xyz"),
     *((f"torque about its {axis} axis at", "N m") for axis in "xyz"),
@@ -28,7 +28,7 @@ _FIXED, _AFFINE = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
 
 
 def compile_spec(spec: mujoco.MjSpec) -> mujoco.MjModel:
-    """The model of a spec; what MuJoCo calls old-fashioned in it is no news to who runs it."""
+    """Compile a spec without MuJoCo's deprecation warnings, which only its author can act on."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* is deprecated", UserWarning)
         return spec.compile()
@@ -37,14 +37,22 @@ def compile_spec(spec: mujoco.MjSpec) -> mujoco.MjModel:
 def joint_facts(model: mujoco.MjModel) -> tuple[str, ...]:
     """One phrase per joint: name, type and range, and whether no actuator drives it."""
     on_joints = model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT
-    known = model.nu > 0 and bool(on_joints.all())  # what tendons and sites move is not told
+    # Tendons and sites may drive any joint, so only models without them have joints "not driven".
+    known = model.nu > 0 and bool(on_joints.all())
     driven = set(model.actuator_trnid[on_joints, 0].tolist())
-    free = mujoco.mjtJoint.mjJNT_FREE
-    return tuple(
-        _joint(model, i)
-        + (", not driven" if known and i not in driven and model.jnt_type[i] != free else "")
-        for i in range(model.njnt)
-    )
+    facts = []
+    for index in range(model.njnt):
+        kind = mujoco.mjtJoint(int(model.jnt_type[index]))
+        phrase = f"{model.joint(index).name or f'joint {index}'}: {_JOINTS[kind]}"
+        if model.jnt_limited[index]:
+            low, high = model.jnt_range[index]
+            phrase += f", {low:.3g} to {high:.3g} {_UNITS.get(kind, 'rad')}"
+        elif kind in _UNITS:
+            phrase += ", no limits"
+        if known and index not in driven and kind != mujoco.mjtJoint.mjJNT_FREE:
+            phrase += ", not driven"
+        facts.append(phrase)
+    return tuple(facts)
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,9 @@ class Control:
     """One number that an actuator takes: most take one, some several, passive ones none.
 
     Attributes:
-        actuator: which one takes it.
-        input: what it sets, as MuJoCo calls it: pos, vel, ff, voltage, rx, ...; may be empty.
+        actuator: index of the actuator.
+        input: the quantity that it sets, in MuJoCo's words: pos, vel, ff, voltage, rx, ...; may be
+            empty.
         name: of the actuator, and of the input where there are several.
     """
 
@@ -76,37 +85,26 @@ def controls(model: mujoco.MjModel) -> tuple[Control, ...]:
 
 
 def actuator_facts(model: mujoco.MjModel) -> tuple[str, ...]:
-    """One phrase per column of `action`: what -1 and +1 do."""
-    return tuple(_control(model, index, c) for index, c in enumerate(controls(model)))
+    """One phrase per column of `action`: the effect of -1 and +1."""
+    facts = []
+    for control, bounds in zip(controls(model), model.actuator_ctrlrange, strict=True):
+        if model.actuator_ctrlnum[control.actuator] > 1:
+            effect = _input_effect(model, control, bounds)
+        else:
+            effect = _effect(model, control.actuator, bounds)
+            # Many actuators have the name of what they drive: once is enough.
+            effect = effect.replace(f" of {control.name},", ",", 1)
+        facts.append(f"{control.name}: {effect}")
+    return tuple(facts)
 
 
 def moving_mass(model: mujoco.MjModel) -> float:
     """Mass of everything that moves, kg."""
-    moves = model.body_weldid != 0
-    return float(model.body_mass[moves].sum())
+    return float(model.body_mass[model.body_weldid != 0].sum())
 
 
-def _joint(model: mujoco.MjModel, index: int) -> str:
-    kind = mujoco.mjtJoint(int(model.jnt_type[index]))
-    phrase = f"{model.joint(index).name or f'joint {index}'}: {_JOINTS[kind]}"
-    if not model.jnt_limited[index]:
-        return f"{phrase}, no limits" if kind in _UNITS else phrase
-    low, high = model.jnt_range[index]
-    return f"{phrase}, {low:.3g} to {high:.3g} {_UNITS.get(kind, 'rad')}"
-
-
-def _control(model: mujoco.MjModel, index: int, control: Control) -> str:
-    """What one control does; `index` is its place in `ctrl`."""
-    bounds = model.actuator_ctrlrange[index]
-    if model.actuator_ctrlnum[control.actuator] > 1:
-        return f"{control.name}: {_input(model, control, bounds)}"
-    effect = _effect(model, control.actuator, bounds)
-    # Actuators are often called as what they drive: once is enough.
-    return f"{control.name}: {effect.replace(f' of {control.name},', ',', 1)}"
-
-
-def _input(model: mujoco.MjModel, control: Control, bounds: np.ndarray) -> str:
-    """What one of several inputs of an actuator sets; the control value itself where it is odd."""
+def _input_effect(model: mujoco.MjModel, control: Control, bounds: np.ndarray) -> str:
+    """The effect of one of several inputs of an actuator; the plain range if it is unusual."""
     if control.input in _ROTATIONS:
         return f"{_ROTATIONS[control.input]}, {_range(bounds)}"
     driven = _driven(model, control.actuator)
@@ -124,18 +122,18 @@ def _input(model: mujoco.MjModel, control: Control, bounds: np.ndarray) -> str:
 
 
 def _effect(model: mujoco.MjModel, index: int, bounds: np.ndarray) -> str:
-    """What the range of an actuator's only control does; the control value where it is odd."""
+    """The effect of an actuator's only control; the plain range if it is unusual."""
     driven = _driven(model, index)
-    gain = float(model.actuator_gainprm[index, 0])
     plain = f"control value {_range(bounds)}"
-    if driven is None or model.actuator_gaintype[index] != _FIXED or not gain:
-        return plain if driven is None else f"{plain} on {driven.name}"
-    quantity, scale = _quantity(model, index, driven, gain)
+    if driven is None:
+        return plain
+    plain = f"{plain} on {driven.name}"
+    quantity, scale = _quantity(model, index, driven)
+    dynamics = int(model.actuator_dyntype[index])
     if quantity is None:
-        return f"{plain} on {driven.name}"
+        return plain
     what, unit = quantity
     control = _range(bounds * scale)
-    dynamics = int(model.actuator_dyntype[index])
     if dynamics == _DYNAMICS.mjDYN_INTEGRATOR:
         limits = model.actuator_actrange[index] * scale
         within = (
@@ -145,30 +143,28 @@ def _effect(model: mujoco.MjModel, index: int, bounds: np.ndarray) -> str:
     if dynamics in (_DYNAMICS.mjDYN_FILTER, _DYNAMICS.mjDYN_FILTEREXACT):
         delay = float(model.actuator_dynprm[index, 0])
         return f"{what} {driven.name}, {control} {unit}, reached with a delay of {delay:.3g} s"
-    if dynamics != _DYNAMICS.mjDYN_NONE:
-        return f"{plain} on {driven.name}"
-    return f"{what} {driven.name}, {control} {unit}"
+    return f"{what} {driven.name}, {control} {unit}" if dynamics == _DYNAMICS.mjDYN_NONE else plain
 
 
 @dataclass(frozen=True)
 class _Driven:
-    """What an actuator acts on.
+    """The target of an actuator.
 
     Attributes:
         name: of the joint, site or tendon.
-        force: what a force on it is called, with its unit.
+        force: name and unit of a force on it.
         length: unit of its position; None if it has none.
-        gear: by which its force is multiplied, and its position, too; 0 where it is no number.
+        gear: factor of its force and position; 0 where it is no number.
     """
 
     name: str
-    force: tuple[str, str]
-    length: str | None
-    gear: float
+    force: tuple[str, str] = ("", "")
+    length: str | None = None
+    gear: float = 0.0
 
 
 def _driven(model: mujoco.MjModel, index: int) -> _Driven | None:
-    """What an actuator acts on; None where that takes more than one word."""
+    """The target of an actuator; None where one word cannot name it."""
     transmission = mujoco.mjtTrn(int(model.actuator_trntype[index]))
     target, reference = (int(i) for i in model.actuator_trnid[index])
     gear = model.actuator_gear[index]
@@ -176,9 +172,8 @@ def _driven(model: mujoco.MjModel, index: int) -> _Driven | None:
         kind = mujoco.mjtJoint(int(model.jnt_type[target]))
         name = model.joint(target).name or f"joint {target}"
         if kind not in _FORCES:
-            return _Driven(name, ("", ""), None, 0.0)
-        what, unit = _FORCES[kind]
-        return _Driven(name, (f"{what} on", unit), _UNITS[kind], float(gear[0]))
+            return _Driven(name)
+        return _Driven(name, _FORCES[kind], _UNITS[kind], float(gear[0]))
     if transmission == mujoco.mjtTrn.mjTRN_SITE and reference < 0:
         (axes,) = np.nonzero(gear)
         if len(axes) == 1:
@@ -186,14 +181,14 @@ def _driven(model: mujoco.MjModel, index: int) -> _Driven | None:
             return _Driven(name, _SITE_FORCES[axes[0]], None, float(gear[axes[0]]))
     if transmission == mujoco.mjtTrn.mjTRN_TENDON:
         name = model.tendon(target).name or f"tendon {target}"
-        if adds_angles(model, target):
-            return _Driven(name, ("torque on", "N m"), "rad", float(gear[0]))
-        return _Driven(name, ("tension of", "N"), "m", float(gear[0]))
+        turns = adds_angles(model, target)
+        force, length = (("torque on", "N m"), "rad") if turns else (("tension of", "N"), "m")
+        return _Driven(name, force, length, float(gear[0]))
     return None
 
 
 def adds_angles(model: mujoco.MjModel, tendon: int) -> bool:
-    """Whether what is called a tendon's length is a sum of hinge angles, rad."""
+    """Whether a tendon's "length" is a sum of hinge angles, rad."""
     first = int(model.tendon_adr[tendon])
     parts = slice(first, first + int(model.tendon_num[tendon]))
     joints = model.wrap_objid[parts][model.wrap_type[parts] == mujoco.mjtWrap.mjWRAP_JOINT]
@@ -201,11 +196,15 @@ def adds_angles(model: mujoco.MjModel, tendon: int) -> bool:
 
 
 def _quantity(
-    model: mujoco.MjModel, index: int, driven: _Driven, gain: float
+    model: mujoco.MjModel, index: int, driven: _Driven
 ) -> tuple[tuple[str, str] | None, float]:
-    """What a control value sets, with its unit, and the factor to it; None where it is odd."""
+    """What a control value sets, with its unit, and the factor to it; None if it is unusual.
+
+    MuJoCo's force is gain * control + bias, with bias = b0 + b1 * length + b2 * velocity.
+    """
+    gain = float(model.actuator_gainprm[index, 0])
     stiffness, damping = -model.actuator_biasprm[index, 1:3]
-    if not driven.gear:
+    if model.actuator_gaintype[index] != _FIXED or not gain or not driven.gear:
         return None, 1.0
     if model.actuator_biastype[index] == mujoco.mjtBias.mjBIAS_NONE:
         return driven.force, gain * driven.gear

@@ -1,9 +1,9 @@
 """Random numbers as a pure function of (stream, episode, draw).
 
-A world's reset noise must not depend on what other worlds do, on how many there are, or on how
-often somebody asked before. So there is no generator whose state advances: each number is a hash
-of a 64-bit key. The hash is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
-number generators", OOPSLA 2014, figure 17), on 64-bit integers that wrap around, on any device.
+A world's reset noise must not depend on what other worlds do, on how many there are, or on how many
+numbers were drawn before. So there is no generator whose state advances: each number is a hash of a
+64-bit key. The hash is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+generators", OOPSLA 2014, figure 17), on 64-bit integers that wrap around, on any device.
 """
 
 import math
@@ -60,19 +60,20 @@ class ResetNoise:
     def _unit(self, size: int) -> Tensor:
         counter = torch.arange(self._draws, self._draws + size, device=self._keys.device)
         self._draws += size
+        # The upper 53 bits of a key fill the mantissa of a float64.
         return _shifted(mix(self._keys[:, None], counter), 11).double() * 2.0**-53
 
 
 def _integers(part: int | Tensor, device: torch.device | None) -> Any:
-    """What can be reckoned with where the numbers lie: on a device, or on the CPU when None.
+    """An operand as a tensor on a device, or as a NumPy array on the CPU when None.
 
-    There that is NumPy: resets are small and frequent, and its calls cost a third of torch's.
+    Resets are small and frequent, and NumPy's calls cost a third of torch's.
     """
-    if device is not None:
-        # Filled there: a number that is sent would have to be waited for.
-        whole = isinstance(part, int)
-        return torch.full((1,), part, dtype=torch.int64, device=device) if whole else part
-    return np.array([part]) if isinstance(part, int) else part.numpy()
+    if device is None:
+        return np.array([part]) if isinstance(part, int) else part.numpy()
+    # Filled on the device: sending a number would wait for it.
+    whole = isinstance(part, int)
+    return torch.full((1,), part, dtype=torch.int64, device=device) if whole else part
 
 
 def _splitmix(z: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Policies that nobody trained: where a robot gets by chance, by rest, by force and by swinging.
+"""Policies without training: random actions, none, constant extremes, and sinusoids.
 
 Their episodes are the first that a reward can be scored on, before anything has been learned.
 """
@@ -11,7 +11,7 @@ from torch import Tensor
 SCRIPTED_POLICIES = ("random", "rest", "extremes", "waves")
 """Actions held for a random while, none, the same largest ones throughout, a sinusoid each."""
 LONGEST_HOLD = 16
-"""Control steps for which a random action is held at most: short ones average out."""
+"""Longest time that a random action is held, control steps: short ones average out."""
 SLOWEST_HZ, FASTEST_HZ = 0.3, 3.0
 
 
@@ -21,21 +21,28 @@ def scripted_actions(
     """Actions `[steps, episodes, size]` in [-1, 1] of one kind, the same for the same seed.
 
     Args:
-        kind: one of `ROAMING`.
+        kind: one of `SCRIPTED_POLICIES`.
         steps: control steps.
-        episodes: of which each gets actions of its own.
+        episodes: number of episodes; each gets actions of its own.
         size: numbers per action.
         control_step: seconds between two actions.
         seed: source of all that is random in them.
     """
     generator = torch.Generator().manual_seed(seed)
-    if kind == "random":
-        fresh = torch.rand(steps, episodes, size, generator=generator) * 2.0 - 1.0
-        return hold_actions(fresh, generator)
-    if kind == "extremes":
-        return _extremes(episodes, size, generator).expand(steps, episodes, size).clone()
-    if kind == "waves":
-        return _waves(steps, episodes, size, control_step, generator)
+    match kind:
+        case "random":
+            fresh = torch.rand(steps, episodes, size, generator=generator) * 2.0 - 1.0
+            return hold_actions(fresh, generator)
+        case "extremes":  # both ends at once first, then any corner
+            corners = torch.rand(episodes, size, generator=generator).sub(0.5).sign()
+            corners[:1], corners[1:2] = 1.0, -1.0
+            return corners.expand(steps, episodes, size).clone()
+        case "waves":
+            along = torch.rand(episodes, size, generator=generator)
+            hertz = SLOWEST_HZ * (FASTEST_HZ / SLOWEST_HZ) ** along
+            phase = torch.rand(episodes, size, generator=generator)
+            time = torch.arange(steps)[:, None, None] * control_step
+            return torch.sin(2.0 * math.pi * (hertz * time + phase))
     return torch.zeros(steps, episodes, size)
 
 
@@ -56,20 +63,3 @@ def hold_actions(fresh: Tensor, generator: torch.Generator) -> Tensor:
             actions[step] = torch.where(held[:, None], actions[step - 1], fresh[step])
         left = torch.where(held, left, drawn) - 1
     return actions
-
-
-def _extremes(episodes: int, size: int, generator: torch.Generator) -> Tensor:
-    """Both ends at once first, then any corner, `[episodes, size]`."""
-    corners = torch.rand(episodes, size, generator=generator).sub(0.5).sign()
-    corners[:1], corners[1:2] = 1.0, -1.0
-    return corners
-
-
-def _waves(
-    steps: int, episodes: int, size: int, control_step: float, generator: torch.Generator
-) -> Tensor:
-    along = torch.rand(episodes, size, generator=generator)
-    hertz = SLOWEST_HZ * (FASTEST_HZ / SLOWEST_HZ) ** along
-    phase = torch.rand(episodes, size, generator=generator)
-    time = torch.arange(steps)[:, None, None] * control_step
-    return torch.sin(2.0 * math.pi * (hertz * time + phase))

@@ -10,6 +10,9 @@ from types import ModuleType
 
 from eureka_agent.common.errors import EurekaError, UsageError, describe
 
+PLACEHOLDER = "CHANGE"
+"""What `new-env` writes wherever a person has to."""
+
 
 def load_module(path: Path) -> ModuleType:
     """Execute a Python file of an environment as a module of its own, under no importable name.
@@ -28,12 +31,9 @@ def load_module(path: Path) -> ModuleType:
 
 @contextmanager
 def foreign_code(path: Path) -> Iterator[None]:
-    """Run code of an environment: whatever breaks in it becomes an error that names file and line.
+    """Run code from a file of an environment; its errors name file and line.
 
-    What it prints goes to stderr, as stdout may be a document that somebody parses.
-
-    Args:
-        path: the file that the code comes from.
+    What it prints goes to stderr, as a program may parse stdout as a document.
 
     Raises:
         UsageError: the code raised anything, or would end the program.
@@ -44,42 +44,31 @@ def foreign_code(path: Path) -> Iterator[None]:
     except EurekaError:
         raise
     except (Exception, SystemExit) as error:
-        raise UsageError(
-            f"{path}{_line_in(path, error)} cannot be used: {describe(error)}",
-            "Mend that file.",
-        ) from error
-
-
-def _line_in(path: Path, error: BaseException) -> str:
-    """The line of a file at which an error came up, in words; empty if it was elsewhere."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        lines.append(error.lineno)
-    return f", line {lines[-1]}," if lines else ""
-
-
-PLACEHOLDER = "CHANGE"
-"""What `new-env` writes wherever a person has to."""
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        if isinstance(error, SyntaxError) and error.filename == str(path):
+            lines.append(error.lineno)
+        place = f"{path}, line {lines[-1]}," if lines else str(path)
+        raise UsageError(f"{place} cannot be used: {describe(error)}", "Fix that file.") from error
 
 
 def placeholder_lines(path: Path) -> list[int]:
-    """Numbers of the lines of a file that say `MARK`; none if there is no file."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [number for number, line in enumerate(lines, 1) if f"{PLACEHOLDER}:" in line]
+    """Numbers of the lines of a file that say `PLACEHOLDER`; none if there is no file."""
+    return [number for number, line in _lines(path) if f"{PLACEHOLDER}:" in line]
 
 
 def placeholders(folder: Path) -> list[str]:
-    """What of an environment is still as `new-env` wrote it: `task`, `fitness`, `human reward`."""
-    found = []
-    source = folder / "env.py"
-    if source.is_file():
-        lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
-        if any(line.lstrip().startswith("task =") and f"{PLACEHOLDER}:" in line for line in lines):
-            found.append("task")
-    for name in ("fitness", "human_reward"):
-        if placeholder_lines(folder / f"{name}.py"):
-            found.append(name.replace("_", " "))
-    return found
+    """Parts of an environment that are still as `new-env` wrote them.
+
+    They are `task`, `fitness` and `human reward`.
+    """
+    tasks = [text for _, text in _lines(folder / "env.py") if text.lstrip().startswith("task =")]
+    found = ["task"] if any(f"{PLACEHOLDER}:" in text for text in tasks) else []
+    files = {"fitness": "fitness.py", "human reward": "human_reward.py"}
+    return found + [part for part, file in files.items() if placeholder_lines(folder / file)]
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    if not path.is_file():
+        return []
+    return list(enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1))

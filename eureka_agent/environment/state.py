@@ -39,8 +39,7 @@ class State:
     def __getattr__(self, field: str) -> Tensor:
         if field.startswith("_"):
             raise AttributeError(field)
-        value = self._copied(self._simulator.view(field))
-        self.__dict__[field] = value
+        value = self.__dict__[field] = self._copied(self._simulator.view(field))
         return value
 
     def geom_position(self, name: str) -> Tensor:
@@ -66,17 +65,17 @@ class State:
         return self.sensordata[:, start : start + int(sensor.dim[0])]
 
     def _part(self, field: str, index: int) -> Tensor:
-        """One body's or geom's entry: the others' are not converted."""
+        """The entry of one body, geom or site; the others are not converted."""
         return self._copied(self._simulator.view(field)[:, index])
 
     def _copied(self, value: Tensor) -> Tensor:
-        """The chosen rows as they are now: the physics write into what they showed."""
+        """A copy of the chosen rows, as the next step overwrites the view."""
         chosen = value if self._rows is None else value[self._rows]
         return chosen.to(torch.float32, copy=True)
 
 
 class Stateful:
-    """Base of what a checkpoint holds; a subclass names its attributes in `STATE`."""
+    """Base class of parts of a checkpoint; a subclass names its attributes in `STATE`."""
 
     STATE: ClassVar[tuple[str, ...]]
     """Attributes that are tensors or arrays of a fixed shape, or stateful themselves."""
@@ -94,7 +93,7 @@ class Stateful:
         return result
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to a state; attributes keep their memory, which others may share."""
+        """Go back to a state, in place, as other objects may share the memory."""
         for name in self.STATE:
             value = getattr(self, name)
             if isinstance(value, Stateful):
@@ -106,14 +105,15 @@ class Stateful:
 
 
 def substate(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The entries whose names begin with a prefix, without it."""
+    """The entries whose names begin with a prefix, with the prefix removed."""
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
 class TaskState(Stateful):
-    """Named float32 numbers of `n` worlds.
+    """Numbers of `n` worlds beyond their physics, as goals, counters and latches, float32 by name.
 
-    What has been read stays as it was: every change makes new tensors.
+    Tensors that were read never change: every write makes new ones. Writing an entry that is not
+    declared, or has another shape, raises UsageError.
 
     Args:
         columns: how many numbers each name has.
@@ -132,16 +132,12 @@ class TaskState(Stateful):
         self.packed = torch.zeros(n, width, device=device)
 
     def read(self, rows: Tensor | None = None) -> dict[str, Tensor]:
-        """Every entry of some worlds, of all when None, `[m, columns]` each."""
+        """Every entry of some worlds, or of all when None, `[m, columns]` each."""
         packed = self.packed if rows is None else self.packed[rows]
         return {name: packed[:, part] for name, part in self._columns.items()}
 
     def write(self, new: Mapping[str, Tensor]) -> None:
-        """Replace entries in all worlds, `[n, columns]` each; the others stay.
-
-        Raises:
-            UsageError: an entry is not declared, or has the wrong shape.
-        """
+        """Replace entries in all worlds, `[n, columns]` each; other entries stay."""
         self.packed = self._merged(self.packed, new)
 
     def write_where(
@@ -154,9 +150,6 @@ class TaskState(Stateful):
             rows: the same as row numbers, if `new` has their rows only; None if it has all.
             new: `[m, columns]` each.
             begin: whether an episode begins there, so that entries left out become 0.
-
-        Raises:
-            UsageError: an entry is not declared, or has the wrong shape.
         """
         old = self.packed if rows is None else self.packed[rows]
         merged = self._merged(torch.zeros_like(old) if begin else old, new)

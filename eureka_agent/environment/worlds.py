@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NoReturn, Self, TypeAlias
 
 import numpy as np
@@ -40,20 +40,9 @@ class Step:
     final_observation: Tensor
 
     def rollout(self, action: Tensor) -> Transitions:
-        """The step as a rollout of length one.
-
-        Args:
-            action: as applied, in [-1, 1] `[N, A]`.
-        """
-        return Transitions(
-            before=self.before[None],
-            after=self.after[None],
-            action=action[None],
-            prev_action=self.prev_action[None],
-            terminated=self.terminated[None],
-            time_left=self.time_left[None],
-            fresh=self.fresh[None],
-        )
+        """The step as a rollout of length one; `action` is as applied, in [-1, 1] `[N, A]`."""
+        known = vars(self) | {"action": action}
+        return Transitions(**{f.name: known[f.name][None] for f in fields(Transitions)})
 
 
 class ActionError(UsageError, ValueError):
@@ -61,16 +50,15 @@ class ActionError(UsageError, ValueError):
 
 
 def read_actions(actions: object, n: int, size: int) -> Tensor:
-    """Actions from outside as float32 `[n, size]`, cut to [-1, 1].
+    """Actions from an RL library as float32 `[n, size]`, clipped to [-1, 1].
 
     Args:
-        actions: an array, or what can be made one.
+        actions: an array, or anything that NumPy makes one of.
         n: worlds.
         size: numbers per action.
 
     Raises:
-        ActionError: they are something else; what an algorithm gives when it has diverged is not
-            to be taken for an action.
+        ActionError: they have another shape, or a diverged algorithm made them not finite.
     """
     try:
         given = torch.as_tensor(np.asarray(actions, dtype=np.float32))
@@ -93,7 +81,7 @@ def read_actions(actions: object, n: int, size: int) -> Tensor:
 
 
 class SimulatedEnv:
-    """What Gymnasium's and stable-baselines3's forms of an environment share: how it is copied."""
+    """How Gymnasium's and stable-baselines3's forms of an environment are copied."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """The same environment in the same state, with worlds of its own."""
@@ -171,16 +159,16 @@ class Worlds(Stateful):
         raise NotImplementedError
 
     def try_out(self) -> None:
-        """Begin an episode everywhere and take a step, so that what is broken shows at once."""
+        """Begin an episode everywhere and take a step, so that faults show at once."""
         self.start(slice(0, self.n), torch.zeros_like(self._streams), torch.zeros_like(self._age))
         self.step(torch.zeros_like(self._prev_action))
 
     def overflow(self) -> str | None:
-        """Say what the physics left out for want of room since the last call; None if nothing."""
+        """What the physics left out for lack of buffer space since the last call, if anything."""
         return None
 
     def _begin(self, chosen: Tensor) -> None:
-        """Begin an episode in the worlds of a mask `[n]`; the others keep what they have."""
+        """Begin an episode in the worlds of a mask `[n]`; the others keep their state."""
         raise NotImplementedError
 
     def _set_active(self, worlds: slice, active: bool) -> None:
@@ -201,7 +189,7 @@ class Worlds(Stateful):
         terminated: Tensor,
         diverged: Tensor,
     ) -> Step:
-        """Take in what a step brought, and say so; resets come after it."""
+        """Make the `Step`, and take over its results as the present state; resets come later."""
         limit = self.environment.episode_steps
         step = Step(
             before=self.signals,
@@ -220,7 +208,7 @@ class Worlds(Stateful):
 
 
 class MujocoWorlds(Worlds):
-    """`n` worlds of an environment on MuJoCo; see `AnyWorlds`.
+    """`n` worlds of an environment on MuJoCo; see `Worlds`.
 
     The order within a control step: physics, task state, signals, terminated; then, for the next
     step, changes of the task and resets, after which signals and observation are read anew, so that
@@ -247,19 +235,20 @@ class MujocoWorlds(Worlds):
     ) -> None:
         super().__init__(environment, n, device)
         self._made_with: dict[str, Any] = {"threads": threads, "device": device, "backend": backend}
-        self.simulator = make_simulator(environment.model, n, device, threads, backend=backend)
+        model = environment.model
+        self.simulator = make_simulator(model, n, device, threads, backend=backend)
         self.simulator.prepare(environment.substeps)
-        # Where rows can be chosen on the host, a reset costs what its rows cost. A GPU would have
-        # to be waited for: there every row is computed, and a mask chooses.
+        # On the CPU a reset costs only the rows that it computes. Choosing rows on a GPU would wait
+        # for it: there every row is computed, and a mask chooses.
         self._by_rows = isinstance(self.simulator, CpuSimulator)
         low, high = (bound.to(device) for bound in environment.action_range())
         self._centre, self._half = (low + high) / 2, (high - low) / 2
         self._control = self.simulator.view("ctrl")
-        self._qpos = torch.zeros(n, environment.model.nq, dtype=torch.float64, device=device)
-        self._qvel = torch.zeros(n, environment.model.nv, dtype=torch.float64, device=device)
+        self._qpos = torch.zeros(n, model.nq, dtype=torch.float64, device=device)
+        self._qvel = torch.zeros(n, model.nv, dtype=torch.float64, device=device)
+        self._act = torch.zeros(n, model.na, dtype=torch.float64, device=device)
         self._stepped: np.ndarray | None = None
         self._task = TaskState(environment.task_state, n, device)
-        self._act = torch.zeros(n, environment.model.na, dtype=torch.float64, device=device)
         state = self._state()
         self.observation = environment.observation(state)
         self.signals = self.layout.pack(environment.signals(state))
@@ -292,7 +281,7 @@ class MujocoWorlds(Worlds):
         return step
 
     def overflow(self) -> str | None:
-        """See `AnyWorlds.overflow`."""
+        """See `Worlds.overflow`."""
         return self.simulator.overflow()
 
     def state(self) -> dict[str, np.ndarray]:
@@ -305,18 +294,18 @@ class MujocoWorlds(Worlds):
         self.simulator.restore(state["simulator"])
         self._set_active(slice(0, 0), True)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Worlds":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "MujocoWorlds":
         """As many worlds in the same state, on a simulator of their own."""
         copied = memo[id(self)] = MujocoWorlds(self.environment, self.n, **self._made_with)
         copied.restore(self.state())
         return copied
 
     def _begin(self, chosen: Tensor) -> None:
-        rows = chosen.nonzero()[:, 0] if self._by_rows else None
-        part = slice(None) if rows is None else rows
+        rows, part = self._rows(chosen)
         streams, episodes = self._streams[part], self._episodes[part]
-        qpos, qvel = self.environment.reset(ResetNoise(mix(streams, episodes)))
-        self._qpos[part], self._qvel[part] = qpos, qvel
+        self._qpos[part], self._qvel[part] = self.environment.reset(
+            ResetNoise(mix(streams, episodes))
+        )
         if self.environment.model.na:
             self._act[part] = self.environment.activations(self._qpos[part])
         self.simulator.reset_where(
@@ -327,25 +316,29 @@ class MujocoWorlds(Worlds):
             begun = self.environment.begin_task(self._state(rows), noise)
             self._task.write_where(chosen, rows, begun, begin=True)
         self._count(chosen)
-        self._look(chosen, rows)
+        self._observe(chosen, rows)
 
     def _change_tasks(self, chosen: Tensor) -> None:
         """Set other tasks in the worlds of a mask `[n]`, whose episodes go on."""
         if self._by_rows and not chosen.any():
             return
-        rows = chosen.nonzero()[:, 0] if self._by_rows else None
-        part = slice(None) if rows is None else rows
+        rows, part = self._rows(chosen)
         noise = ResetNoise(mix(self._streams[part], self._episodes[part], self._age[part]))
         begun = self.environment.begin_task(self._state(rows), noise)
         self._task.write_where(chosen, rows, begun, begin=False)
-        self._look(chosen, rows)
+        self._observe(chosen, rows)
 
-    def _look(self, chosen: Tensor, rows: Tensor | None) -> None:
+    def _rows(self, chosen: Tensor) -> tuple[Tensor | None, Tensor | slice]:
+        """Row numbers of a mask `[n]` and the index of these rows; None and all rows on a GPU."""
+        rows = chosen.nonzero()[:, 0] if self._by_rows else None
+        return rows, slice(None) if rows is None else rows
+
+    def _observe(self, chosen: Tensor, rows: Tensor | None) -> None:
         """Read signals and observation of the worlds of a mask `[n]` anew."""
         state = self._state(rows)
         signals = self.layout.pack(self.environment.signals(state))
         observation = self.environment.observation(state)
-        # Never in place: what has been handed out must stay as it was.
+        # Never in place: callers hold the tensors of earlier steps.
         if rows is None:
             self.signals = torch.where(chosen[:, None], signals, self.signals)
             self.observation = torch.where(chosen[:, None], observation, self.observation)
@@ -363,11 +356,9 @@ class MujocoWorlds(Worlds):
 
 
 Act: TypeAlias = Callable[[int, Tensor], Tensor]
-"""Control step, from 0, and observations `[n, D]` to actions `[n, A]` in [-1, 1]."""
-
-
-Watch: TypeAlias = Callable[[int, Tensor], None]
-"""Told before each control step which it is, and which episodes have ended early `[n]` bool."""
+"""A policy: control step, from 0, and observations `[n, D]` to actions `[n, A]` in [-1, 1]."""
+OnStep: TypeAlias = Callable[[int, Tensor], None]
+"""Gets each control step before it is taken, and which episodes have ended early `[n]` bool."""
 
 
 @torch.no_grad()
@@ -377,16 +368,16 @@ def record(
     act: Act,
     *,
     living: int | None = None,
-    watch: Watch = lambda step, ended: None,
+    watch: OnStep = lambda step, ended: None,
 ) -> tuple[Episodes, Tensor]:
     """Let a policy act for one episode in every world.
 
     Args:
-        worlds: any; all of them are started anew.
+        worlds: all of them are started anew.
         streams: the source of randomness of each episode `[n]`.
         act: the policy.
         living: how many worlds are stepped, the first ones; the others stand still. All when None.
-        watch: is told of each control step before it is done.
+        watch: called before each control step.
 
     Returns:
         The episodes, and which of them ended because the physics failed `[n]` bool.

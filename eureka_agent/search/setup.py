@@ -23,8 +23,7 @@ from eureka_agent.critic.examiner import Examiner
 from eureka_agent.critic.review import Review
 from eureka_agent.designer.base import Designer, PastCandidate, Proposal, RepairRequest
 from eureka_agent.designer.offline.designer import OfflineDesigner
-from eureka_agent.environment import Environment, TaskDescription, find_environment
-from eureka_agent.environment.source_files import placeholders
+from eureka_agent.environment import Environment, TaskDescription, find_environment, placeholders
 from eureka_agent.reward import RewardRejected, parse
 from eureka_agent.search.arguments import (
     check_arguments,
@@ -319,7 +318,7 @@ def _sound_fitness(path: Path, environment: Environment, config: SearchConfig) -
                 remedy = "Fix that file."
                 if folder in said or any(modules):
                     remedy += " A run keeps a copy of it alone, without what is beside it."
-                raise UsageError(said.removesuffix(" Mend that file."), remedy) from error
+                raise UsageError(said.removesuffix(" Fix that file."), remedy) from error
     return text
 
 

@@ -1,8 +1,8 @@
-"""How large the fixed buffers of a GPU simulation must be: measured on the CPU, with room to spare.
+"""Sizes of the fixed buffers of a GPU simulation, measured on the CPU, with room to spare.
 
-A GPU simulator drops the contacts and constraints that find no place in its buffers, and pays for
-every place that stays empty. So the model is moved about at random on the CPU, and twice the most
-that was seen is reserved.
+A GPU simulator drops contacts and constraints that do not fit into its buffers, and every unused
+place costs time. So random controls move the model on the CPU, and twice the largest use is
+reserved.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ import mujoco.batch
 import numpy as np
 
 WORLDS = 64
-"""Half of them start as the model does, half in random poses, where bodies may interpenetrate."""
+"""Half of them start in the model's pose, half in random poses, where bodies may interpenetrate."""
 SECONDS = 1.5
-"""Physical time of the trial: long enough to fall over and come to lie."""
+"""Simulated time of the trial, s: long enough to fall over and come to rest."""
 MAX_STEPS = 400
 HOLD = 10
-"""Steps that a random control lasts."""
+"""Physics steps that a random control lasts."""
 ROOM = 2
-"""Places reserved for each one seen in use."""
+"""Places reserved for each used one."""
 LEAST_CONTACTS, LEAST_ROWS = 8, 16
 
 
@@ -28,7 +28,7 @@ class Capacity:
     """Places in the buffers, per world.
 
     Attributes:
-        contacts: contacts, and pairs of geoms near enough to be looked at; worlds share theirs.
+        contacts: contacts, and pairs of geoms near enough to be checked; worlds share theirs.
         rows: constraint rows: limits, equalities, friction, and several for each contact.
     """
 
@@ -37,9 +37,9 @@ class Capacity:
 
 
 def measure_capacity(model: mujoco.MjModel, pairs: np.ndarray) -> Capacity:
-    """Try a model on the CPU; the same model always gives the same answer.
+    """Measure a model; the same model always gives the same answer.
 
-    What the model asks for itself (`<size nconmax="..." njmax="..."/>`) is the least it gets.
+    The model's own request (`<size nconmax="..." njmax="..."/>`) is the least that it gets.
 
     Args:
         model: the compiled model.
@@ -55,14 +55,14 @@ def measure_capacity(model: mujoco.MjModel, pairs: np.ndarray) -> Capacity:
     for step in range(min(MAX_STEPS, int(np.ceil(SECONDS / model.opt.timestep)))):
         if step % HOLD == 0:
             controls[:] = _random_controls(model, rng)
-            # Seldom: it is much slower than a step, and its answer changes slowly.
+            # Rarely: it is much slower than a step, and its answer changes slowly.
             batch.forward(stage=int(mujoco.mjtStage.mjSTAGE_POS))
             near = _near(model, pairs, centres, frames)
             most_contacts = max(most_contacts, int(near.max(initial=0)))
         try:
             batch.step()
         except mujoco.batch.SimulationError:
-            pass  # a random pose can be one that the engine gives up on; the other worlds went on
+            pass  # the engine gives up on some random poses; the other worlds went on
         most_contacts = max(most_contacts, int(contacts.max()))
         most_rows = max(most_rows, int(rows.max()))
     return Capacity(
@@ -100,7 +100,7 @@ def _random_poses(model: mujoco.MjModel, n: int, rng: np.random.Generator) -> np
 def _near(
     model: mujoco.MjModel, pairs: np.ndarray, centres: np.ndarray, frames: np.ndarray
 ) -> np.ndarray:
-    """How many pairs of geoms are so near that a simulator looks at them `[WORLDS]`.
+    """How many pairs of geoms are near enough for a collision check `[WORLDS]`.
 
     Args:
         model: the compiled model.

@@ -1,4 +1,4 @@
-"""Devices by name, what keeps a GPU from being used, and the simulator that a device takes."""
+"""Devices by name, why a GPU cannot be used, and the simulator of a device."""
 
 import importlib.metadata
 import importlib.util
@@ -37,12 +37,12 @@ def resolve_device(name: str) -> torch.device:
 
 
 def gpu_obstacle(index: int = 0) -> MissingError | None:
-    """What keeps the GPU of an index from being used, with the remedy; None when nothing does."""
+    """Why the GPU of an index cannot be used, with the remedy; None when it can."""
     return _torch_obstacle(index) or _warp_obstacle(index)
 
 
 def describe_devices() -> dict[str, str]:
-    """What this machine can train on, with versions, and why not on what it cannot."""
+    """Devices of this machine with versions, and why those that do not work do not."""
     said = {"cpu": f"works, with MuJoCo {mujoco.__version__} on {available_cores()} cores"}
     obstacle = gpu_obstacle()
     if obstacle is not None:
@@ -82,7 +82,7 @@ def make_simulator(
     """
     if (backend or ("warp" if device.type == "cuda" else "cpu")) == "cpu":
         return CpuSimulator(model, n, threads)
-    # Warp is an extra, takes seconds to load and looks for a GPU driver: only who uses it loads it.
+    # Imported only here: Warp is an extra, takes seconds to load and looks for a GPU driver.
     from eureka_agent.simulation.warp import WarpSimulator
 
     return WarpSimulator(model, n, device)
@@ -117,9 +117,9 @@ def _warp_obstacle(index: int) -> MissingError | None:
             "Install it: pip install -c constraints.txt 'eureka-agent[gpu]' (in a checkout: "
             "'.[gpu]').",
         )
-    from eureka_agent.simulation.warp import usable_gpus
+    from eureka_agent.simulation.warp import wp
 
-    if index >= usable_gpus():
+    if index >= wp.get_cuda_device_count():  # 0 where the driver is missing or too old
         version = importlib.metadata.version("warp-lang")
         return MissingError(
             f"Warp {version} cannot use the GPU cuda:{index} with this machine's driver.",

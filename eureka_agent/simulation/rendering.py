@@ -1,7 +1,7 @@
 """Pictures of a model's states, drawn off screen.
 
-MuJoCo draws through OpenGL, for which a machine without a display needs EGL. `MUJOCO_GL` is obeyed
-where it names what to draw through; otherwise what works is found out by trying.
+MuJoCo draws through OpenGL; a machine without a display needs EGL for it. `MUJOCO_GL` is obeyed
+where it names a backend; otherwise backends are tried until one works.
 """
 
 import copy
@@ -11,8 +11,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, Self
 
 import mujoco
@@ -30,13 +29,13 @@ MOST_GEOMS = 10_000
 AZIMUTH, ELEVATION = 120.0, -18.0
 """Degrees: the camera of models that have none looks along the left of x, and a little down."""
 WIDER = 16
-"""Times that floors are drawn wider than the model says."""
+"""Factor by which floors are drawn wider than in the model."""
 ROOM, CLOSE = 1.5, 1.3
-"""How much more than what it looks at that camera sees, and one that is to come close."""
+"""View of that camera over the size of what it looks at, and of one that comes close."""
 TINY = 0.4
-"""Share of half a picture's height below which all that moves is too small to be seen well."""
+"""Fraction of half a picture's height below which all that moves is too small to be seen well."""
 TRACKING = (mujoco.mjtCamLight.mjCAMLIGHT_TRACK.value, mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM.value)
-"""Modes of a model's cameras that go along with a body."""
+"""Modes of a model's cameras that follow a body."""
 
 
 class Renderer:
@@ -48,8 +47,8 @@ class Renderer:
         height: of a frame, in pixels.
         camera: name of a camera of the model. By default its first one; of a model without any, a
             camera that follows the heaviest moving body from the side.
-        close: come close to that body, from where the model's first camera tracks it; of a model
-            whose camera stands still nothing changes.
+        close: come close to that body, from the side where the model's first camera tracks it; has
+            no effect for a camera that stands still.
 
     Raises:
         UsageError: the model has no such camera.
@@ -78,7 +77,7 @@ class Renderer:
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._drawing)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Renderer":
-        """Another one that draws the same; what draws is not shared."""
+        """Another one that draws the same, with an OpenGL context of its own."""
         copied = memo[id(self)] = self._again()
         return copied
 
@@ -120,9 +119,9 @@ class Renderer:
         return pixels[::-1].copy()  # OpenGL counts rows from below
 
     def come_near(self, poses: Sequence[ArrayLike]) -> None:
-        """Step closer where a camera stands still and what moves is tiny in its picture.
+        """Move a fixed camera closer if everything that moves is tiny in its picture.
 
-        It then looks from the same side, and sees all of what moves in these states.
+        It then looks from the same side, and sees everything that moves in these states.
 
         Args:
             poses: positions `[nq]` of states.
@@ -146,14 +145,11 @@ class Renderer:
         fovy = math.radians(float(model.cam_fovy[camera.fixedcamid]))
         if size / 2 / max(distance * math.tan(fovy / 2), 1e-9) > TINY:
             return
-        camera.type = mujoco.mjtCamera.mjCAMERA_FREE.value
         _look_along(camera, ahead)
-        camera.lookat[:] = (low + high) / 2
-        half_view = math.radians(float(model.vis.global_.fovy) / 2)
-        camera.distance = CLOSE * size / 2 / math.tan(half_view)
+        _show(camera, model, low, high, CLOSE)
 
     def close(self) -> None:
-        """Give the memory of the graphics back."""
+        """Free the memory of the graphics."""
         self._gl.make_current()
         self._drawing.free()
         self._gl.free()
@@ -170,7 +166,7 @@ class Renderer:
 
 
 def describe_rendering() -> str:
-    """Whether this machine can draw, and through what, found out by trying."""
+    """Whether this machine can draw, and through which backend, found out by trying."""
     try:
         gl, drawing = _open(mujoco.MjModel.from_xml_string("<mujoco/>"), 16, 16)
     except MissingError as error:
@@ -181,7 +177,7 @@ def describe_rendering() -> str:
 
 
 def _with_wide_floors(model: mujoco.MjModel) -> mujoco.MjModel:
-    """A copy whose floors are drawn farther than robots run: planes that collide carry for ever."""
+    """A copy whose floors are drawn farther than robots run: planes that collide are infinite."""
     model = copy.copy(model)
     collides = (model.geom_contype > 0) | (model.geom_conaffinity > 0)
     floors = (model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE) & collides
@@ -196,7 +192,7 @@ def _with_wide_floors(model: mujoco.MjModel) -> mujoco.MjModel:
 def _aim(
     camera: mujoco.MjvCamera, model: mujoco.MjModel, name: str | None, close: bool
 ) -> int | None:
-    """Point a camera at a model; gives the body that it has to be moved along with, if any."""
+    """Point a camera at a model; gives the body that it has to follow, if any."""
     names = [model.camera(i).name for i in range(model.ncam)]
     if name is not None and name not in names:
         known = f"It has {', '.join(names)}." if any(names) else "It has none."
@@ -215,19 +211,25 @@ def _aim(
     mujoco.mj_fwdPosition(model, data)
     if close:
         mujoco.mj_camlight(model, data)
-        ahead = -data.cam_xmat[0].reshape(3, 3)[:, 2]
-        _look_along(camera, ahead)
-    # Not the extent that the compiler finds: that of a floor is a hundred times the robot's.
+        _look_along(camera, -data.cam_xmat[0].reshape(3, 3)[:, 2])
+    # Not the compiler's extent: a floor makes it a hundred times the robot's.
     plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
     parts = ~plane & ((followed is None) | (model.body_rootid[model.geom_bodyid] == followed))
     if parts.any():
         places, radii = data.geom_xpos[parts], model.geom_rbound[parts][:, None]
         low, high = (places - radii).min(0), (places + radii).max(0)
-        camera.lookat[:] = (low + high) / 2
-        half_view = math.radians(float(model.vis.global_.fovy) / 2)
-        room = CLOSE if close else ROOM
-        camera.distance = room * float(np.linalg.norm(high - low)) / 2 / math.tan(half_view)
+        _show(camera, model, low, high, CLOSE if close else ROOM)
     return followed
+
+
+def _show(
+    camera: mujoco.MjvCamera, model: mujoco.MjModel, low: np.ndarray, high: np.ndarray, room: float
+) -> None:
+    """Move a free camera to where it sees the box from `low` to `high`, with some room."""
+    camera.type = mujoco.mjtCamera.mjCAMERA_FREE.value
+    camera.lookat[:] = (low + high) / 2
+    half_view = math.radians(float(model.vis.global_.fovy) / 2)
+    camera.distance = room * float(np.linalg.norm(high - low)) / 2 / math.tan(half_view)
 
 
 def _look_along(camera: mujoco.MjvCamera, ahead: np.ndarray) -> None:
@@ -236,24 +238,25 @@ def _look_along(camera: mujoco.MjvCamera, ahead: np.ndarray) -> None:
 
 
 def _open(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, mujoco.MjrContext]:
-    """An OpenGL context that draws off screen, made current, and the model's things in it.
+    """An OpenGL context that draws off screen, made current, and the model's resources in it.
 
     Raises:
         MissingError: there is none.
     """
     failures = []
-    for name, make in _ways():
+    for name in _backends():
         try:
-            gl = make(width, height)
+            gl = _context(name, width, height)
             gl.make_current()
             return gl, mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
-        except Exception as error:  # every driver fails in a way of its own
-            failures.append(f"{name}: {error}".splitlines()[0])
+        except Exception as error:  # drivers raise anything
+            label = name or "MuJoCo's own choice"
+            failures.append(f"{label}: {error}".splitlines()[0])
     raise MissingError(f"Nothing here can draw pictures ({'; '.join(failures)}).", _remedy())
 
 
 def _remedy() -> str:
-    """What to do where nothing draws: take back what the environment asks for, then install."""
+    """What to do where nothing draws: unset the variable that misleads, then install."""
     chosen = os.environ.get("MUJOCO_GL", "")
     name = "PYOPENGL_PLATFORM" if _misled(chosen.strip().lower() or "egl") else "MUJOCO_GL"
     if not os.environ.get(name):
@@ -262,47 +265,35 @@ def _remedy() -> str:
 
 
 def _misled(backend: str) -> bool:
-    """Whether PyOpenGL, which EGL and OSMesa go through, was told to use something else."""
+    """Whether PyOpenGL, which EGL and OSMesa use, was told to use another platform."""
     told = os.environ.get("PYOPENGL_PLATFORM", "").lower()
     return backend in ("egl", "osmesa") and told not in ("", backend)
 
 
-def _ways() -> Iterator[tuple[str, Callable[[int, int], Any]]]:
-    """What may draw on this machine, the likelier first; each is loaded when it is tried."""
+def _backends() -> list[str]:
+    """Backends that may draw here, the likelier first; empty is MuJoCo's own choice."""
     chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
-    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if chosen not in OWN:
-        yield chosen, partial(_named, chosen)
-        return
-    if chosen or display or sys.platform != "linux":
-        yield "MuJoCo's own choice", _own_choice
-    if sys.platform == "linux":
-        yield "egl", partial(_named, "egl")
+        return [chosen]
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    linux = sys.platform == "linux"
+    return [""] * bool(chosen or display or not linux) + ["egl"] * linux
 
 
-def _own_choice(width: int, height: int) -> Any:
-    from mujoco.gl_context import GLContext
-
-    return _checked(GLContext, width, height)
-
-
-def _named(name: str, width: int, height: int) -> Any:
-    if name not in BACKENDS:
-        raise OSError(f"MUJOCO_GL can be {', '.join(BACKENDS)} or unset, not {name!r}")
-    if _misled(name):
+def _context(backend: str, width: int, height: int) -> Any:
+    """An OpenGL context of a backend, which is loaded only now."""
+    if backend not in ("", *BACKENDS):
+        raise OSError(f"MUJOCO_GL can be {', '.join(BACKENDS)} or unset, not {backend!r}")
+    if _misled(backend):
         raise OSError(f"PYOPENGL_PLATFORM is {os.environ['PYOPENGL_PLATFORM']!r}")
     try:
-        module = importlib.import_module(f"mujoco.{name}")
-    except (AttributeError, ImportError, TypeError) as error:  # what PyOpenGL makes of it
+        module = importlib.import_module(f"mujoco.{backend or 'gl_context'}")
+    except (AttributeError, ImportError, TypeError) as error:  # PyOpenGL raises any of these
         raise OSError("its library is not installed, or does not work") from error
-    return _checked(module.GLContext, width, height)
-
-
-def _checked(make: Callable[[int, int], Any], width: int, height: int) -> Any:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        context = make(width, height)
-    # GLFW only warns of a display that is not there; to draw then would end the process.
+        context = module.GLContext(width, height)
+    # GLFW only warns of a missing display; drawing then would end the process.
     for warning in said:
         if warning.category.__name__ == "GLFWError":
             raise OSError(str(warning.message))

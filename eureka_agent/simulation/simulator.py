@@ -2,8 +2,8 @@
 
 import copy
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import mujoco
 import mujoco.batch
@@ -15,17 +15,16 @@ from eureka_agent.common.errors import UsageError
 
 MAX_SPEED = 1e6
 """A velocity beyond this (m/s or rad/s) counts as divergence: no robot recovers from it."""
-
 LATE_FIELDS = frozenset(
     (
         *("act_dot", "actuator_force", "cacc", "cfrc_ext", "cfrc_int", "qacc", "qacc_smooth"),
         *("qfrc_actuator", "qfrc_constraint", "qfrc_inverse", "qfrc_smooth"),
     )
 )
-"""Fields that hold what acted during the last physics step, not what follows from the state."""
+"""Fields of MuJoCo's acceleration stage: they belong to the last physics step, not to the state."""
 
 
-class Simulator(Protocol):
+class Simulator(ABC):
     """`n` worlds of one MuJoCo model with batched tensor views.
 
     Positions, velocities and their sensors read after `step` or `reset_where` describe the new
@@ -38,9 +37,12 @@ class Simulator(Protocol):
         device: where the tensors returned by `view` live.
     """
 
-    model: mujoco.MjModel
-    n: int
-    device: torch.device
+    def __init__(self, model: mujoco.MjModel, n: int, device: torch.device) -> None:
+        self.model, self.n, self.device = model, n, device
+        self._views: dict[str, Tensor] = {}
+        late = model.sensor_needstage == int(mujoco.mjtStage.mjSTAGE_ACC)
+        entries = np.flatnonzero(np.repeat(late, model.sensor_dim))
+        self._late_sensors = torch.from_numpy(entries).to(device)  # entries of `sensordata`
 
     def view(self, field: str) -> Tensor:
         """A live `[n, ...]` view of an `mjData` field such as `qpos`, `ctrl` or `sensordata`.
@@ -51,22 +53,28 @@ class Simulator(Protocol):
         Raises:
             UsageError: the field does not exist or cannot be viewed.
         """
-        ...
+        if field not in self._views:
+            self._bind(field)
+        return self._views[field]
 
-    def prepare(self, substeps: int) -> None:
+    @abstractmethod
+    def _bind(self, field: str) -> None:
+        """Make the view of a field."""
+
+    def prepare(self, substeps: int) -> None:  # noqa: B027 the CPU has nothing to prepare
         """Do now what `step(substeps)` and a reset would do first: compile, record, allocate.
 
         The state stays. Afterwards nothing is compiled or read from disk.
         """
-        ...
 
+    @abstractmethod
     def step(self, substeps: int, worlds: Sequence[int] | np.ndarray | None = None) -> None:
         """Advance by `substeps` physics steps the given worlds, or all when None.
 
         The worlds are a hint that saves time: a backend may step all.
         """
-        ...
 
+    @abstractmethod
     def reset_where(
         self,
         mask: Tensor,
@@ -75,7 +83,7 @@ class Simulator(Protocol):
         act: Tensor | None = None,
         keyframe: int = -1,
     ) -> None:
-        """Put the worlds in `mask [n]` into fresh states, all else of them as in a keyframe.
+        """Put the worlds in `mask [n]` into fresh states; the rest of each is as in a keyframe.
 
         Rows outside the mask are not read. On a GPU nothing waits for the device.
 
@@ -83,51 +91,40 @@ class Simulator(Protocol):
             mask: which worlds, bool on `device`.
             qpos: positions `[n, nq]`.
             qvel: velocities `[n, nv]`.
-            act: states of actuators that have one `[n, na]`; as in the model when None.
+            act: activations of stateful actuators `[n, na]`; as in the model when None.
             keyframe: number of the one that gives mocap poses, controls and time; those of the
                 model itself when -1.
         """
-        ...
 
+    @abstractmethod
     def state(self) -> np.ndarray:
         """Everything that decides how the physics go on, solver warm starts included `[n, X]`."""
-        ...
 
+    @abstractmethod
     def restore(self, state: np.ndarray) -> None:
         """Go back to a state."""
-        ...
 
     def diverged(self) -> Tensor:
-        """Which worlds left the finite numbers at their last step, `[n]` bool on `device`."""
-        ...
+        """Which worlds are not finite or faster than `MAX_SPEED`, `[n]` bool on `device`."""
+        qpos, qvel = self.view("qpos"), self.view("qvel")
+        # One sum per world finds NaN and infinity: both survive addition.
+        speed = qvel.abs().amax(1) if qvel.shape[1] else qvel.sum(1)
+        return ~torch.isfinite(qpos.sum(1) + speed) | (speed > MAX_SPEED)
 
     def overflow(self) -> str | None:
-        """Say what did not fit into buffers of a fixed size since the last call, and the remedy.
+        """What did not fit into buffers of a fixed size since the last call, with the remedy.
 
-        None when all did, as always on the CPU. What did not fit was left out of the physics. Waits
-        for the device: ask once per rollout.
+        None when all did, as always on the CPU. The physics left out what did not fit. Waits for
+        the device: ask once per rollout.
         """
-        ...
+        return None
 
 
-def out_of_bounds(qpos: Tensor, qvel: Tensor) -> Tensor:
-    """Which states `[n, nq]`, `[n, nv]` are no states of a robot any more, `[n]` bool."""
-    # One sum per world finds NaN and infinity: both survive addition.
-    speed = qvel.abs().amax(1) if qvel.shape[1] else qvel.sum(1)
-    return ~torch.isfinite(qpos.sum(1) + speed) | (speed > MAX_SPEED)
-
-
-def late_sensors(model: mujoco.MjModel) -> Tensor:
-    """Entries of `sensordata` that belong to the `LATE_FIELDS`, int64 `[m]`."""
-    late = model.sensor_needstage == int(mujoco.mjtStage.mjSTAGE_ACC)
-    return torch.from_numpy(np.flatnonzero(np.repeat(late, model.sensor_dim)))
-
-
-class CpuSimulator:
+class CpuSimulator(Simulator):
     """`n` worlds on CPU threads; see `Simulator`.
 
-    `Batch` gives bit-identical physics for any number of worlds and threads, so what a world does
-    never depends on its neighbours. It must not be used from several Python threads at once.
+    `Batch` gives bit-identical physics for any number of worlds and threads, so a world never
+    depends on its neighbours. It must not be used from several Python threads at once.
 
     Args:
         model: the compiled model; it is copied and never changed.
@@ -136,32 +133,31 @@ class CpuSimulator:
     """
 
     def __init__(self, model: mujoco.MjModel, n: int, threads: int = 0) -> None:
-        self.model = _prepared(model)
-        self.n = n
-        self.device = torch.device("cpu")
-        self._batch = mujoco.batch.Batch(self.model, n, nthread=threads or available_cores())
-        self._views: dict[str, Tensor] = {}
-        self._late_sensors = late_sensors(self.model)
+        model = copy.deepcopy(model)
+        # mujoco 4.0.0 ships a core whose sparse Newton solver assembles wrong Hessians.
+        model.opt.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
+        # The engine's silent reset of diverged worlds would hide divergence from the judge.
+        model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+        super().__init__(model, n, torch.device("cpu"))
+        self._batch = mujoco.batch.Batch(model, n, nthread=threads or available_cores())
         self._failed = np.zeros(n, dtype=bool)
 
-    def view(self, field: str) -> Tensor:
-        """See `Simulator.view`; float64, shared with the physics."""
-        view = self._views.get(field)
-        if view is None:
-            try:
-                array = self._batch.bind(field)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise UsageError(f"The simulator has no field {field!r}: {error}") from error
-            # Outputs of the physics are read-only arrays, which torch cannot express: nobody here
-            # writes to them, so the flag is lifted on a view of the same memory.
-            view = self._views[field] = _shared(array)
-            if not array.flags.writeable:
-                # Outputs are copied out after a call: without one the new view would hold zeros.
-                self._refresh()
-        return view
-
-    def prepare(self, substeps: int) -> None:
-        """See `Simulator.prepare`; there is nothing to do."""
+    def _bind(self, field: str) -> None:
+        try:
+            array = self._batch.bind(field)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"The simulator has no field {field!r}: {error}") from error
+        if array.flags.writeable:
+            self._views[field] = torch.from_numpy(array)
+            return
+        # Outputs of the physics are read-only arrays, which torch cannot express: nothing here
+        # writes to them, so the flag is lifted on a view of the same memory.
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        holder = type("Memory", (), {"__array_interface__": interface, "owner": array})()
+        self._views[field] = torch.from_numpy(np.asarray(holder))
+        # Outputs are copied out after a call: without one the new view would hold zeros.
+        self._refresh()
 
     def step(self, substeps: int, worlds: Sequence[int] | np.ndarray | None = None) -> None:
         """See `Simulator.step`."""
@@ -205,47 +201,23 @@ class CpuSimulator:
 
     def diverged(self) -> Tensor:
         """See `Simulator.diverged`."""
-        bad = out_of_bounds(self.view("qpos"), self.view("qvel"))
-        return bad | torch.from_numpy(self._failed)
-
-    def overflow(self) -> str | None:
-        """See `Simulator.overflow`."""
-        return None
+        return super().diverged() | torch.from_numpy(self._failed)
 
     def _refresh(self, ids: np.ndarray | None = None) -> None:
         """Compute what follows from the states of worlds, all when None."""
-        # An `MjData` serves many worlds: what this call does not compute comes out as another's.
+        # Worlds share `MjData` buffers: fields that this call does not compute would come out with
+        # another world's values.
         kept = [(view, columns, view[:, columns].clone()) for view, columns in self._late()]
         self._batch.forward(ids, stage=int(mujoco.mjtStage.mjSTAGE_VEL))
         for view, columns, value in kept:
             view[:, columns] = value
 
     def _late(self) -> Iterator[tuple[Tensor, Tensor | slice]]:
-        """The views in use of what the last physics step left, as `[n, ...]` and columns."""
+        """The views in use of results of the last physics step, as `[n, ...]` and columns."""
         for field in LATE_FIELDS & self._views.keys():
             yield self._views[field], slice(None)
         if "sensordata" in self._views and len(self._late_sensors):
             yield self._views["sensordata"], self._late_sensors
-
-
-def _prepared(model: mujoco.MjModel) -> mujoco.MjModel:
-    """A copy with the options that this program relies on."""
-    model = copy.deepcopy(model)
-    # mujoco 4.0.0 ships a core whose sparse Newton solver assembles wrong Hessians.
-    model.opt.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
-    # The engine's silent reset of diverged worlds would hide divergence from the judge.
-    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
-    return model
-
-
-def _shared(array: np.ndarray) -> Tensor:
-    if array.flags.writeable:
-        return torch.from_numpy(array)
-    interface = dict(array.__array_interface__)
-    address, _ = interface["data"]
-    interface["data"] = (address, False)
-    holder = type("Memory", (), {"__array_interface__": interface, "owner": array})()
-    return torch.from_numpy(np.asarray(holder))
 
 
 def available_cores() -> int:

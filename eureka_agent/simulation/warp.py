@@ -29,27 +29,21 @@ from torch import Tensor
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.simulation.capacity import Capacity, measure_capacity
-from eureka_agent.simulation.simulator import LATE_FIELDS, late_sensors, out_of_bounds
+from eureka_agent.simulation.simulator import LATE_FIELDS, Simulator
 
 wp.config.log_level = wp.LOG_ERROR  # before the next import: its greeting would go to stdout
 
 import mujoco_warp as mjw  # noqa: E402
 
 SCRATCH = 1.5
-"""Memory in use at a time over that of the worlds' own arrays: solver and graphs need some."""
-
+"""Peak memory over that of the worlds' own arrays, as solver and graphs need some."""
 _CONTACTS = mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.OverflowType.CCD
 _ROWS = mjw.OverflowType.NEFC | mjw.OverflowType.NJMAX_NNZ
 _UNFINISHED = mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS
 """The solver stopped at its limit of iterations, as on the CPU: not a buffer."""
 
 
-def usable_gpus() -> int:
-    """How many GPUs Warp can use; 0 where the driver is missing or too old."""
-    return wp.get_cuda_device_count()
-
-
-def prepared(model: mujoco.MjModel) -> mujoco.MjModel:
+def _prepared(model: mujoco.MjModel) -> mujoco.MjModel:
     """A copy with options that MuJoCo Warp takes.
 
     Raises:
@@ -68,7 +62,7 @@ def prepared(model: mujoco.MjModel) -> mujoco.MjModel:
     return model
 
 
-def put_model(model: mujoco.MjModel) -> Any:
+def _put_model(model: mujoco.MjModel) -> Any:
     """The model on the current device.
 
     Raises:
@@ -115,8 +109,7 @@ def _memory(arrays: Any) -> int:
     return total
 
 
-def too_many(n: int, fit: int, device: torch.device) -> UsageError:
-    """What to raise when only `fit` of `n` worlds find place on a device."""
+def _too_many(n: int, fit: int, device: torch.device) -> UsageError:
     return UsageError(
         f"{n} worlds of this model do not fit into the memory of {device}; about {fit} would.",
         "Use fewer candidates or fewer worlds for each, or wait until the GPU is free.",
@@ -128,7 +121,7 @@ def explain_overflow(masks: np.ndarray, capacity: Capacity) -> str | None:
 
     Args:
         masks: bits of `OverflowType` per world, int `[n]`.
-        capacity: the places that there were.
+        capacity: the places that were reserved.
     """
     masks = masks & ~int(_UNFINISHED)
     worlds = np.count_nonzero(masks)
@@ -149,18 +142,18 @@ def explain_overflow(masks: np.ndarray, capacity: Capacity) -> str | None:
     others = kinds & ~(_CONTACTS | _ROWS)
     if others:
         said.append(f"more than fits of {others.name} (simplify the model's geometry)")
-    left_out = "What did not fit was left out of the physics."
-    return f"{worlds} of {len(masks)} worlds had {' and '.join(said)}. {left_out}"
+    had = f"{worlds} of {len(masks)} worlds had {' and '.join(said)}."
+    return f"{had} The physics left out what did not fit."
 
 
 _STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
 
-class WarpSimulator:
+class WarpSimulator(Simulator):
     """`n` worlds on one device, float32; see `Simulator`.
 
-    The last call of a control step leaves positions and velocities computed, from which the next
-    one goes on (`step2`), so that only `step1` is paid on top of the physics.
+    The last call of a control step leaves positions and velocities computed, and the next one goes
+    on from them (`step2`), so that only `step1` costs time beyond the physics.
 
     Args:
         model: the compiled model; it is copied and never changed.
@@ -173,22 +166,19 @@ class WarpSimulator:
     """
 
     def __init__(self, model: mujoco.MjModel, n: int, device: torch.device) -> None:
-        self.model = prepared(model)
-        self.n = n
-        self.device = device
+        super().__init__(_prepared(model), n, device)
         wp.init()
         self._device = wp.device_from_torch(device)
-        self._views: dict[str, Tensor] = {}
         self._steps: dict[int, Any] = {}
         self._keyframes: dict[int, dict[str, Tensor]] = {}
         with wp.ScopedDevice(self._device):
-            self._physics = put_model(self.model)
+            self._physics = _put_model(self.model)
             self.capacity = measure_capacity(
                 self.model, self._physics.nxn_geom_pair_filtered.numpy().reshape(-1, 2)
             )
             fit = worlds_that_fit(self.model, self.capacity, device)
             if n > fit:
-                raise too_many(n, fit, device)
+                raise _too_many(n, fit, device)
             try:
                 self._data = make_data(self.model, n, self.capacity)
                 self._allocate()
@@ -196,7 +186,7 @@ class WarpSimulator:
             except RuntimeError as error:
                 if "allocate" not in str(error):
                     raise
-                raise too_many(n, fit, device) from error
+                raise _too_many(n, fit, device) from error
         self._compute_graph = self._record(self._compute)
         self._reset_graph = self._record(self._reset)
         self._save_graph = self._record(self._save)
@@ -204,13 +194,6 @@ class WarpSimulator:
         everywhere = torch.ones(n, dtype=torch.bool, device=device)
         start = torch.from_numpy(self.model.qpos0).to(device).expand(n, -1)
         self.reset_where(everywhere, start, torch.zeros(n, self.model.nv, device=device))
-
-    def view(self, field: str) -> Tensor:
-        """See `Simulator.view`; float32, shared with the physics."""
-        view = self._views.get(field)
-        if view is None:
-            view = self._views[field] = self._bind(field)
-        return view
 
     def prepare(self, substeps: int) -> None:
         """See `Simulator.prepare`; the rest happened at construction. The state stays."""
@@ -254,7 +237,7 @@ class WarpSimulator:
             view.masked_fill_(mask.view(-1, *[1] * (view.ndim - 1)), 0.0)
 
     def _of_keyframe(self, number: int) -> dict[str, Tensor]:
-        """What a keyframe says beside positions, velocities and activations, sent once."""
+        """Fields of a keyframe beside positions, velocities and activations, sent once."""
         if number not in self._keyframes:
             model = self.model
             said = {
@@ -281,10 +264,6 @@ class WarpSimulator:
         self._replay(self._load_graph)
         self._refresh()
 
-    def diverged(self) -> Tensor:
-        """See `Simulator.diverged`."""
-        return out_of_bounds(self.view("qpos"), self.view("qvel"))
-
     def overflow(self) -> str | None:
         """See `Simulator.overflow`."""
         seen = (self._overflowed | self._overflow).cpu().numpy()
@@ -292,7 +271,7 @@ class WarpSimulator:
         self._overflow.zero_()
         return explain_overflow(seen, self.capacity)
 
-    def _bind(self, field: str) -> Tensor:
+    def _bind(self, field: str) -> None:
         array = getattr(self._data, field, None)
         if field not in mujoco.batch.DATA_FIELDS or not isinstance(array, wp.array):
             raise UsageError(f"The GPU simulator has no field {field!r}.")
@@ -300,20 +279,19 @@ class WarpSimulator:
         tensor = wp.to_torch(array)
         if tensor.numel() != self.n * int(np.prod(shape)):
             raise UsageError(f"The GPU simulator keeps {field!r} in a form of its own.")
-        return tensor.view(self.n, *shape)  # matrices are flat there
+        self._views[field] = tensor.view(self.n, *shape)  # matrices are flat there
 
     def _allocate(self) -> None:
-        """What the graphs read besides the engine's own arrays."""
+        """Allocate what the graphs read besides the engine's own arrays."""
         size = mujoco.mj_stateSize(self.model, _STATE)
         self._state: Any = wp.zeros((self.n, size), dtype=float)
         self._reset_mask = wp.zeros(self.n, dtype=bool)
         self._mask = wp.to_torch(self._reset_mask)
         self._overflow = wp.to_torch(self._data.overflow)
         self._overflowed = torch.zeros_like(self._overflow)
-        self._late_sensors = late_sensors(self.model).to(self.device)
 
     def _try_out(self) -> None:
-        """Compile every kernel, and meet the peak of memory, by calling everything once."""
+        """Call everything once: it compiles every kernel and reaches the peak of memory."""
         self._compute()
         self._advance(2)
         self._save()
@@ -333,7 +311,7 @@ class WarpSimulator:
 
     @property
     def _whole_steps(self) -> bool:
-        """Whether what was computed from the last state cannot be gone on from."""
+        """Whether a step must start anew, not from what the last call computed."""
         option = self.model.opt
         runge_kutta = option.integrator == mujoco.mjtIntegrator.mjINT_RK4  # needs all stages
         sleep = bool(option.enableflags & mujoco.mjtEnableBit.mjENBL_SLEEP)
@@ -343,13 +321,13 @@ class WarpSimulator:
         """Compute positions, velocities and their sensors from the state."""
         mjw.step1(self._physics, self._data)
         if self._held:
-            # What holds bodies together is computed from the velocities of the bodies before
-            # those are: it must see them once more.
+            # Equality constraints use the bodies' velocities before these are computed: they must
+            # see them once more.
             mjw.step1(self._physics, self._data)
 
     @property
     def _held(self) -> bool:
-        """Whether bodies are held together by constraints that depend on their velocities."""
+        """Whether equality constraints that depend on velocities hold bodies together."""
         kinds = (mujoco.mjtEq.mjEQ_CONNECT, mujoco.mjtEq.mjEQ_WELD)
         return bool(np.isin(self.model.eq_type, [int(kind) for kind in kinds]).any())
 
@@ -380,12 +358,12 @@ class WarpSimulator:
         return capture.graph
 
     def _replay(self, graph: Any) -> None:
-        # Not every thread has made the device its own, and the default stream is of no device.
+        # A thread may not have chosen the device yet, and the default stream belongs to none.
         with wp.ScopedDevice(self._device):
             wp.capture_launch(graph, stream=self._stream())
 
     def _stream(self) -> Any:
-        """PyTorch's current stream as Warp's, so that the two take turns; None on the CPU."""
+        """PyTorch's current stream as Warp's, so that the two run in order; None on the CPU."""
         if self.device.type == "cpu":
             return None
         return wp.stream_from_torch(torch.cuda.current_stream(self.device))
@@ -393,7 +371,7 @@ class WarpSimulator:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """No garbage collection meanwhile: freeing device memory breaks a recording."""
+    """Suspend garbage collection, as freeing device memory breaks a recording."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
 from eureka_agent.environment import Environment, Stateful, TrainingSettings
-from eureka_agent.simulation.devices import CPU
+from eureka_agent.simulation import CPU
 from eureka_agent.store.folder import atomic_file, write_atomically
 
 

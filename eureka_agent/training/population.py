@@ -14,8 +14,7 @@ from torch import Tensor
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import Environment, SignalLayout, substate
-from eureka_agent.simulation.devices import CPU
-from eureka_agent.simulation.simulator import available_cores
+from eureka_agent.simulation import CPU, available_cores
 from eureka_agent.training.lane import LaneReport, Reward
 from eureka_agent.training.lane_group import LaneGroup
 

@@ -16,10 +16,18 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from torch import Tensor
 
 from eureka_agent.common.errors import EurekaError, UsageError
-from eureka_agent.environment import Environment, Memory, Worlds, make_worlds, mix, pools
-from eureka_agent.environment.worlds import SimulatedEnv, read_actions
+from eureka_agent.environment import (
+    Environment,
+    Memory,
+    SimulatedEnv,
+    Worlds,
+    make_worlds,
+    mix,
+    pools,
+    read_actions,
+)
 from eureka_agent.reward import RewardValues
-from eureka_agent.simulation.devices import CPU
+from eureka_agent.simulation import CPU
 from eureka_agent.training.lane import Lane, LaneReport, NonRewardTimer, Reward
 from eureka_agent.training.lane_group import MAX_DIVERGED
 from eureka_agent.training.networks import fold_normalisation, policy_arguments, spaces

@@ -1,6 +1,6 @@
 """Playing a policy: the reporting episodes as the judge plays them, and what can be filmed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,28 +13,39 @@ from eureka_agent.environment import (
     Act,
     Episodes,
     MujocoWorlds,
+    Reduce,
     Worlds,
     load_fitness,
     make_worlds,
     pools,
     record,
 )
-from eureka_agent.environment.fitness import Reduce
 from eureka_agent.reward import parse
+from eureka_agent.simulation.rendering import Renderer
 from eureka_agent.training import PolicyStack
 from eureka_agent.video.policies import Policy, read_weights
 
 ComputeComponents = Callable[[Policy, Episodes], np.ndarray]
-"""Asks a worker what a policy's program pays, component by component: `[C, L, E]`, unweighted."""
+"""Asks a worker for the components of a policy's reward program: `[C, L, E]`, unweighted."""
 
 
 @dataclass(frozen=True)
 class Pose:
-    """A state of the physics, as far as it can be seen."""
+    """The visible part of a state of the physics."""
 
     qpos: np.ndarray
     mocap_pos: np.ndarray
     mocap_quat: np.ndarray
+
+    @classmethod
+    def of(cls, worlds: MujocoWorlds, world: int) -> "Pose":
+        """The present pose of a world."""
+        names = ("qpos", "mocap_pos", "mocap_quat")
+        return cls(*(worlds.simulator.view(name)[world].cpu().numpy().copy() for name in names))
+
+    def drawn_by(self, renderer: Renderer) -> np.ndarray:
+        """A picture of it, `[height, width, 3]` uint8."""
+        return renderer.frame(self.qpos, mocap_pos=self.mocap_pos, mocap_quat=self.mocap_quat)
 
 
 @dataclass
@@ -42,13 +53,13 @@ class Playback:
     """What a policy did in `E` reporting episodes of up to `L` steps.
 
     Attributes:
-        policy: who.
-        episodes: as they went.
-        diverged: in which the physics failed `[E]` bool.
-        fitness: of each episode `[E]`; None where nothing measures the task.
-        so_far: fitness of what has been seen of an episode after each step `[L, E]`; likewise.
-        poses: what the one episode looked like ahead of each of its steps, if it is filmed.
-        components: what the reward program paid, weighted, by name `[L, E]`.
+        policy: the policy.
+        episodes: recorded episodes.
+        diverged: episodes that ended because the physics failed `[E]` bool.
+        fitness: of each episode `[E]`; None where no fitness measures the task.
+        so_far: fitness of the part of an episode up to each step `[L, E]`; None likewise.
+        poses: of the filmed episode, ahead of each of its steps; empty if none is filmed.
+        components: weighted components of the reward program by name `[L, E]`.
         silence: why there are no components, in words.
     """
 
@@ -61,14 +72,18 @@ class Playback:
     components: dict[str, np.ndarray] = field(default_factory=dict)
     silence: str = ""
 
+    @property
+    def control_step(self) -> float:
+        """Seconds between two steps."""
+        return self.policy.environment.control_step
+
     def as_dict(self) -> dict[str, Any]:
         """The numbers, as a plain document."""
-        control_step = self.policy.environment.control_step
         lengths, ended = self.episodes.lengths.tolist(), self.episodes.terminated.tolist()
         alive = self.episodes.alive().numpy()
         sums = {
-            name: np.where(alive, paid, 0.0).sum(0, dtype=np.float64)
-            for name, paid in self.components.items()
+            name: np.where(alive, rewards, 0.0).sum(0, dtype=np.float64)
+            for name, rewards in self.components.items()
         }
         return {
             "policy": self.policy.title,
@@ -82,7 +97,7 @@ class Playback:
                     "episode": e,
                     "fitness": None if self.fitness is None else float(self.fitness[e]),
                     "steps": steps,
-                    "seconds": steps * control_step,
+                    "seconds": steps * self.control_step,
                     "ended_early": ended[e],
                     "diverged": bool(self.diverged[e]),
                     "components": {name: _finite(total[e]) for name, total in sums.items()},
@@ -92,22 +107,16 @@ class Playback:
         }
 
 
-def pose_of(worlds: MujocoWorlds, world: int) -> Pose:
-    """How a world stands."""
-    names = ("qpos", "mocap_pos", "mocap_quat")
-    return Pose(*(worlds.simulator.view(name)[world].cpu().numpy().copy() for name in names))
-
-
 def play_policy(
-    policy: Policy, pay: ComputeComponents | None = None, filmed: int | None = None
+    policy: Policy, compute: ComputeComponents | None = None, filmed: int | None = None
 ) -> Playback:
     """Play a policy without action noise on the reporting pool.
 
     Args:
-        policy: who.
-        pay: how to learn what its program pays; None if nobody asks.
-        filmed: the one episode that is played, and whose states are kept; None for all episodes,
-            of which no states are.
+        policy: the policy.
+        compute: gives the components of its program; None to leave them out.
+        filmed: the one episode that is played, and whose poses are kept; None for all episodes,
+            without poses.
 
     Raises:
         UsageError: the policy does not fit its environment, there are not so many episodes, the
@@ -115,37 +124,34 @@ def play_policy(
     """
     fitness = load_fitness(policy.fitness) if policy.fitness else None
     episodes, diverged, poses = _play(policy, filmed)
-    if filmed is not None:
-        episodes, diverged = episodes.part(slice(filmed, filmed + 1)), diverged[filmed:][:1]
     values, so_far = None, None
     if fitness is not None:
         arguments = episodes.arguments(policy.environment.layout, fitness.parameters)
         steps = fitness.steps(arguments, *episodes.actions.shape[:2])
         values = fitness.episode(steps, episodes.lengths, diverged).numpy()
         so_far = _so_far(steps, fitness.reduce).numpy()
-    performance = Playback(
-        policy=policy,
-        episodes=episodes,
-        diverged=diverged.numpy(),
-        fitness=values,
-        so_far=so_far,
-        poses=poses,
-    )
+    playback = Playback(policy, episodes, diverged.numpy(), values, so_far, poses)
     if policy.program is None:
-        performance.silence = "nobody knows which reward trained this policy"
-    elif pay is not None:
+        playback.silence = "nobody knows which reward trained this policy"
+    elif compute is not None:
         try:
-            performance.components = _weighted(policy, pay(policy, episodes))
+            components = compute(policy, episodes)
+            weights = parse(policy.program, policy.environment.signals_described).weights
+            playback.components = {
+                name: weight * component
+                for (name, weight), component in zip(weights.items(), components, strict=True)
+                if weight  # weight 0: the program computes it, but it is no part of the reward
+            }
         except EurekaError as error:
-            performance.silence = error.message
-    return performance
+            playback.silence = error.message
+    return playback
 
 
 def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Pose]]:
-    """The episodes, which of them diverged, and the poses of the filmed one.
+    """The episodes, which of them diverged `[E]`, and the poses of the filmed one.
 
-    That alone is stepped, among others that stand still: in its place among as many it goes to the
-    last bit as it does when all of them are played.
+    A filmed episode is stepped alone, among others that stand still: at its place among as many, it
+    is bit-identical to the same episode when all are played.
     """
     environment, each = policy.environment, policy.episodes
     if filmed is not None and not 0 <= filmed < each:
@@ -167,14 +173,16 @@ def _play(policy: Policy, filmed: int | None) -> tuple[Episodes, Tensor, list[Po
             worlds.stop(slice(0, filmed))
             worlds.stop(slice(filmed + 1, each))
         if not ended[filmed]:
-            poses.append(pose_of(worlds, filmed))
+            poses.append(Pose.of(worlds, filmed))
 
-    recorded, diverged = record(worlds, streams, act, watch=watch)
-    return recorded, diverged, poses
+    episodes, diverged = record(worlds, streams, act, watch=watch)
+    if filmed is None:
+        return episodes, diverged, poses
+    return episodes.part(slice(filmed, filmed + 1)), diverged[filmed:][:1], poses
 
 
 def _acting(policy: Policy, worlds: Worlds) -> Act:
-    """Actions `[E, A]` for observations `[E, D]`, to the last bit as the run's judge has them."""
+    """The policy as the run's judge plays it, bit for bit: `[E, D]` to `[E, A]`."""
     weights = read_weights(policy.path)
     seen = weights["mlp_extractor.policy_net.0.weight"].shape[1]
     sizes = (seen, weights["action_net.weight"].shape[0])
@@ -198,7 +206,7 @@ def _acting(policy: Policy, worlds: Worlds) -> Act:
 
 
 def _so_far(steps: Tensor, reduce: Reduce) -> Tensor:
-    """What an episode that ended here would count as, but for what is added after an early end."""
+    """Fitness `[L, E]` of an episode up to each step, without the steps after an early end."""
     match reduce:
         case "mean":
             return steps.cumsum(0) / torch.arange(1, len(steps) + 1)[:, None]
@@ -210,18 +218,6 @@ def _so_far(steps: Tensor, reduce: Reduce) -> Tensor:
             return steps.cummax(0).values
         case "any":
             return (steps > 0).double().cummax(0).values
-
-
-def _weighted(policy: Policy, paid: np.ndarray) -> dict[str, np.ndarray]:
-    """Weighted components by name; those with weight 0 are shown to nobody as paid."""
-    weights: Mapping[str, float] = parse(
-        policy.program or "", policy.environment.signals_described
-    ).weights
-    return {
-        name: weight * component
-        for (name, weight), component in zip(weights.items(), paid, strict=True)
-        if weight
-    }
 
 
 def _finite(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Which policy is meant, and all that playing it takes: found by what a person types."""
+"""Find the policy that a user names, with everything that playing it takes."""
 
 import io
 import json
@@ -24,7 +24,7 @@ MOST_BYTES = 256 << 20
 """Bytes of a policy's weights."""
 MOST_NUMBERS = MOST_BYTES // 4
 MOST_PICKLE = 1 << 20
-"""Bytes of the list of what the weights are called."""
+"""Bytes of the pickle that lists the names of the weights."""
 MOST_EPISODES, MOST_LANES = 10_000, 1_024
 LARGEST_CONTROL = 1 << 20
 """Bytes of the file beside a zip."""
@@ -36,15 +36,15 @@ class Policy:
     """A trained policy with all that playing it takes.
 
     Attributes:
-        title: what people call it.
+        title: its name for people.
         path: its zip.
         environment: the task that it was trained on.
-        fitness: the file that measures the task; None where nothing does.
-        program: text of the reward program that trained it; None where nobody knows.
-        seed: whose reporting episodes are played.
-        episodes: how many of them.
-        lanes: how many policies its run's judge plays side by side, on which the last bit depends.
-        sandbox: how well the program must be kept in.
+        fitness: the file that measures the task; None where none does.
+        program: text of the reward program that trained it; None if unknown.
+        seed: of the reporting episodes.
+        episodes: number of reporting episodes.
+        lanes: policies that its run's judge plays side by side; results depend on it bit for bit.
+        sandbox: the least isolation that the program needs.
     """
 
     title: str
@@ -65,14 +65,14 @@ def find_policy(
     environment: str | None = None,
     agrees: Agrees | None = None,
 ) -> Policy:
-    """The policy that `text` means: a run's best one, a candidate's, or that of a zip.
+    """Find the policy that `text` names: a run's best one, a candidate's, or the one in a zip.
 
     Args:
         text: as `find_run` takes it, or the path of a zip.
         runs: where runs are kept.
         candidate: number of a candidate of the run; its best one when None.
-        environment: name or folder of the environment; where the run or the zip says it when None.
-        agrees: asks the user about a run that was not made here; None where nobody can be asked.
+        environment: name or folder of the environment; from the run or beside the zip when None.
+        agrees: asks the user about a run that was not made here; None where asking is impossible.
 
     Raises:
         UsageError: there is no such policy, its environment is not here, or its run was not made
@@ -97,10 +97,10 @@ def find_policy(
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict in a zip of stable-baselines3; nothing else of it is read or run.
+    """The state dict in a stable-baselines3 zip; nothing else in it is read or run.
 
     Raises:
-        UsageError: the file holds no policy of this kind, or more than any policy does.
+        UsageError: the file holds no policy of this kind, or more bytes than any policy.
     """
     try:
         with open_plain(path) as file, zipfile.ZipFile(file) as archive:
@@ -113,7 +113,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         found = {name: value for name, value in weights.items() if isinstance(value, Tensor)}
     except zipfile.BadZipFile as error:
         raise _no_policy(path, str(error)) from error
-    except Exception as error:  # a file may be wrong in any way, and torch raises whatever it met
+    except Exception as error:  # a foreign file makes torch raise anything
         raise _no_policy(path, (str(error).splitlines() or [type(error).__name__])[0]) from error
     missing = [name for name in NEEDED if name not in found]
     if missing:
@@ -146,7 +146,7 @@ def _odd_layer(weights: Mapping[str, Tensor]) -> str:
 
 
 def _unpacked(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """A file of an archive, unpacked only if it stays within a size."""
+    """A file of an archive, unpacked only if it is small enough."""
     size = archive.getinfo(name).file_size  # more than this is never unpacked
     if size > most:
         raise ValueError(f"its {name} unpacks to {size:,} bytes")
@@ -154,17 +154,17 @@ def _unpacked(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
 
 
 def _require_small(archive: zipfile.ZipFile) -> None:
-    """Refuse weights that unpack to more than those of a policy do."""
+    """Refuse weights that unpack to more bytes than any policy has."""
     entries = archive.infolist()
     pickles = sum(entry.file_size for entry in entries if entry.filename.endswith(".pkl"))
     if sum(entry.file_size for entry in entries) > MOST_BYTES or pickles > MOST_PICKLE:
-        raise ValueError("its weights unpack to more than those of a policy")
+        raise ValueError("its weights unpack to more bytes than any policy has")
 
 
 def _no_policy(path: Path, reason: str) -> UsageError:
     return UsageError(
         f"{path} holds no policy that can be played: {reason}.",
-        "Give a zip that a search or a training of this program wrote.",
+        "Give a zip that `search` or `train` of this program wrote.",
     )
 
 
@@ -186,7 +186,7 @@ def _of_run(
     if not is_plain(zipped, path):
         raise UsageError(
             f"{title} has no policy: there is no file {zipped}.",
-            "Only candidates that trained to the end have one: eureka-agent show tells which.",
+            "Only candidates that trained to the end have one: eureka-agent show lists them.",
         )
     found = _environment(
         [environment] if environment else [row.environment_source, row.environment]
@@ -211,7 +211,7 @@ def _whole(config: Mapping[str, Any], name: str, default: int, most: int) -> int
     """A whole number of a run's configuration.
 
     Raises:
-        UsageError: it is none, or beyond all reason.
+        UsageError: it is no whole number, or out of bounds.
     """
     value = config.get(name, default)
     if type(value) is not int or not 0 <= value <= most:
@@ -222,7 +222,7 @@ def _whole(config: Mapping[str, Any], name: str, default: int, most: int) -> int
 
 
 def _environment(sources: list[str]) -> Environment:
-    """The first of these that is here: of a run from another machine only the name may be."""
+    """The first of these that is found: the path in a run from another machine may not exist."""
     for source in sources[:-1]:
         try:
             return find_environment(source)
@@ -231,25 +231,24 @@ def _environment(sources: list[str]) -> Environment:
     try:
         return find_environment(sources[-1])
     except UsageError as error:
-        remedy = f"{error.remedy} Or say where the environment is, with --env.".strip()
+        remedy = f"{error.remedy} Or name the environment with --env.".strip()
         raise UsageError(error.message, remedy) from error
 
 
 def _environment_beside(path: Path) -> str:
-    """What the JSON file beside a zip says."""
+    """The environment that the JSON file beside a zip names."""
     beside = path.with_suffix(".json")
     try:
         said = json.loads(read_plain(beside, LARGEST_CONTROL))["environment"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
-            f"Nothing says which environment {path} was trained in: {beside} is not there, or "
-            "does not tell.",
+            f"The environment of {path} is unknown: {beside} is missing, or does not name it.",
             "Name it with --env ENV.",
         ) from error
     if not isinstance(said, str) or not by_name(said):
         raise UsageError(
             f"{beside} says that {path.name} was trained in {said!r:.100}, which may be code from "
             "elsewhere.",
-            "Look at it; if you want it to run, name it with --env ENV.",
+            "Read it; if you want it to run, name it with --env ENV.",
         )
     return said

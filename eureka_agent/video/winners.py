@@ -1,4 +1,4 @@
-"""Films of a search's winners, made beside it by a process that takes what the training leaves."""
+"""Films of a search's winners, made by a low-priority process while the search goes on."""
 
 import os
 import subprocess
@@ -6,29 +6,29 @@ import sys
 from collections import deque
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from eureka_agent.common.paths import command
 from eureka_agent.store import Run
 from eureka_agent.store.folder import open_new
 
 SECONDS = 10.0
-"""Of an episode that are filmed."""
-FILM, SAID = "video.mp4", "video.log"
+"""Filmed part of an episode."""
+FILM, LOG = "video.mp4", "video.log"
 PATIENCE_S = 180.0
-"""How long the end of a search waits for each film that is still to be made."""
+"""How long the end of a search waits for each film that is not done."""
 LEAST_PRIORITY = 19
-"""Beside a training, so that it is slowed by nothing; on a busy machine a film may get nowhere."""
+"""Niceness, so that no training run slows down; on a busy machine a film may make no progress."""
 
 
 class WinnerFilms:
-    """Has winners filmed, one at a time; a context manager of one search.
+    """Films winners one at a time; a context manager of one search.
 
-    A film goes into the candidate's folder as `video.mp4`, or `video.gif`. One that cannot be made
-    becomes an event of the run, and nothing more: no search ends for want of a picture.
+    A film goes into the candidate's folder as `video.mp4`, or `video.gif`. A film that fails
+    becomes an event of the run: it never ends a search.
 
     Args:
-        run: whose winners.
+        run: the run with the winners.
     """
 
     def __init__(self, run: Run) -> None:
@@ -40,7 +40,7 @@ class WinnerFilms:
         self._ending = False
 
     def record(self, candidate: int) -> None:
-        """Have a candidate filmed, now or as soon as the one before it is done; never waits."""
+        """Film a candidate, now or as soon as the one before it is done; never waits."""
         if candidate not in self._seen and not self._films(candidate):
             self._seen.add(candidate)
             self._waiting.append(candidate)
@@ -63,10 +63,10 @@ class WinnerFilms:
             self._stop()
 
     def _finish(self) -> None:
-        """Make the films that are left, with the priority of the search: no training is slowed."""
+        """Make the films that are left, at normal priority, as no training run is left."""
         self._run.set_phase("films of the generations' winners are made")
         self._ending = True
-        # A process that has little priority keeps it, so that its film is begun again.
+        # A process cannot raise its own priority, so the film in progress begins again.
         self._stop()
         self._waiting.appendleft(self._candidate)
         self._go_on()
@@ -74,17 +74,13 @@ class WinnerFilms:
             try:
                 self._process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
-                self._give_up()
+                for candidate in (self._candidate, *self._waiting):
+                    words = ("--candidate", str(candidate), "--video", "FILE")
+                    remedy = command("play", self._run.path, *words)
+                    said = f"no film, it took too long; make it with: {remedy}"
+                    self._run.event("video", said, candidate)
                 return
             self._go_on()
-
-    def _give_up(self) -> None:
-        for candidate in (self._candidate, *self._waiting):
-            words = ("--candidate", str(candidate), "--video", "FILE")
-            remedy = command("play", self._run.path, *words)
-            self._run.event(
-                "video", f"no film, it took too long; make it with: {remedy}", candidate
-            )
 
     def _stop(self) -> None:
         if self._process is not None:
@@ -97,12 +93,12 @@ class WinnerFilms:
         return [p for p in (folder / FILM, (folder / FILM).with_suffix(".gif")) if p.is_file()]
 
     def _go_on(self) -> None:
-        """Take note of a film that is done, and begin the next."""
+        """Report a film that is done, and begin the next."""
         if self._process is not None:
             if self._process.poll() is None:
                 return
             self._process = None
-            self._tell()
+            self._report()
         while self._waiting and self._process is None:
             self._candidate = self._waiting.popleft()
             try:
@@ -115,34 +111,30 @@ class WinnerFilms:
         words = [
             *(sys.executable, "-m", "eureka_agent", "play", str(self._run.path)),
             *("--candidate", str(candidate), "--video", str(folder / FILM)),
-            *("--seconds", f"{SECONDS:g}", "--trust"),  # as whoever began this search does
+            *("--seconds", f"{SECONDS:g}", "--trust"),  # the user of this search trusts its run
         ]
-        with open_new(folder / SAID) as said:
-            process = self._child(words, said)
+        with open_new(folder / LOG) as log:
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+                start_new_session=True,  # Ctrl-C is for the search
+            )
         if not self._ending:
             os.setpriority(os.PRIO_PROCESS, process.pid, LEAST_PRIORITY)
         return process
 
-    def _child(self, words: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
-        """A process with one compute thread, in a session of its own: Ctrl-C is for the search."""
-        return subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
-            start_new_session=True,
-        )
-
-    def _tell(self) -> None:
-        """Say in the run what became of a film."""
-        said = self._run.candidate_folder(self._candidate) / SAID
+    def _report(self) -> None:
+        """Record the result of a film in the run."""
+        log = self._run.candidate_folder(self._candidate) / LOG
         made = self._films(self._candidate)
         if made:
-            said.unlink(missing_ok=True)
+            log.unlink(missing_ok=True)
             self._run.event("video", f"filmed: {made[0].name}", self._candidate)
             return
-        lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         errors = [line for line in lines if line.startswith("Error: ")]
         reason = (errors or lines[-1:] or ["its process was ended"])[0]
         self._run.event("video", f"no film: {reason.removeprefix('Error: ')}", self._candidate)

@@ -19,13 +19,13 @@ from eureka_agent.environment import (
     Fitness,
     Worlds,
     find_environment,
+    foreign_code,
     load_fitness,
     make_worlds,
     pools,
     record,
+    scripted_actions,
 )
-from eureka_agent.environment.scripted_policies import scripted_actions
-from eureka_agent.environment.source_files import foreign_code
 from eureka_agent.training import PolicyStack
 from eureka_agent.workers.protocol import Message, done
 from eureka_agent.workers.serve import Reporter, serve, watch_steps

@@ -10,8 +10,7 @@ from sledge import policy
 
 from eureka_agent.analysis.rewards.bank import Bank, Entry, Kind, Record, Scorer
 from eureka_agent.analysis.rewards.comparison import RewardComparison
-from eureka_agent.environment import Environment
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
+from eureka_agent.environment import SCRIPTED_POLICIES, Environment
 from eureka_agent.store import CandidateRow, Run
 from eureka_agent.workers.probe_client import ProbeClient
 

@@ -8,8 +8,7 @@ import pytest
 from eureka_agent.analysis.rewards.bank import FOLDER, Bank
 from eureka_agent.config import SearchConfig
 from eureka_agent.designer.base import PastCandidate, Proposal, RepairRequest
-from eureka_agent.environment import Environment
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
+from eureka_agent.environment import SCRIPTED_POLICIES, Environment
 from eureka_agent.search.loop import search
 from eureka_agent.search.setup import SearchSetup, new_search
 from eureka_agent.store import RunReader

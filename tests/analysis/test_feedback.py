@@ -252,7 +252,7 @@ def test_without_a_picture_the_search_goes_on_and_an_event_says_why(
     trained.analyse(analyst=looking, seed=4)  # the episodes are those of another
     assert looking.drawn == {}
     (event,) = trained.run.events()
-    assert "no frames of episodes: Episode 0 goes otherwise" in event.text
+    assert "no frames of episodes: Episode 0 differs" in event.text
 
 
 def test_frames_can_be_switched_off(trained: Trained) -> None:

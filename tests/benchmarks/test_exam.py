@@ -12,8 +12,7 @@ from benchmarks.exam_report import report, task_bar
 from benchmarks.pool.members import Member
 from eureka_agent.analysis.rewards.bank import FOLDER, Entry, Record
 from eureka_agent.common.errors import MissingError
-from eureka_agent.environment import Environment
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
+from eureka_agent.environment import SCRIPTED_POLICIES, Environment
 
 
 @pytest.fixture

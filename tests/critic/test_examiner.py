@@ -11,9 +11,8 @@ from eureka_agent.analysis.rewards.bank import Bank, Entry, Record
 from eureka_agent.common.errors import UsageError
 from eureka_agent.critic.critic import Screening
 from eureka_agent.critic.examiner import Examiner, label_records
-from eureka_agent.environment import Environment
+from eureka_agent.environment import SCRIPTED_POLICIES, Environment
 from eureka_agent.environment.contrasts import CONTRASTS_FILE, GOOD, load_contrasts
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 from eureka_agent.store import CandidateRow, Run
 from eureka_agent.store.baselines import fingerprint
 from eureka_agent.workers.probe_client import ProbeClient

@@ -10,7 +10,7 @@ from eureka_agent.common.errors import UsageError
 from eureka_agent.env_tools.checks.under_test import start_worlds
 from eureka_agent.env_tools.scaffold.create import NewEnvironment, new_environment
 from eureka_agent.environment import Environment, MujocoWorlds, find_environment
-from eureka_agent.simulation.devices import CPU, make_simulator
+from eureka_agent.simulation import CPU, make_simulator
 from eureka_agent.training.networks import _control
 
 ROBOT = """<mujoco><worldbody>

@@ -21,7 +21,7 @@ ELSEWHERE = torch.device("meta")
 
 
 class Elsewhere:
-    """A simulator of which only the fields' shapes are there."""
+    """A simulator that has only the shapes of fields."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
         self.model, self.n, self.device = model, N, ELSEWHERE
@@ -68,7 +68,7 @@ def worlds(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> MujocoW
     return MujocoWorlds(environment, N, device=ELSEWHERE)
 
 
-def test_a_control_step_waits_for_no_number(worlds: MujocoWorlds) -> None:
+def test_a_control_step_never_waits_for_the_device(worlds: MujocoWorlds) -> None:
     action = torch.zeros(N, worlds.action_size, device=ELSEWHERE)
     worlds.step(action)
     with NothingFromTheHost():

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from peers import loaded
 from sledge import sledge
 
-from eureka_agent.cli.environments import environments_document
+from eureka_agent.cli.catalogue import environments_document
 from eureka_agent.common.errors import UsageError
 from eureka_agent.environment import (
     MujocoWorlds,
@@ -23,7 +24,7 @@ from eureka_agent.reward import parse
 
 @pytest.mark.parametrize("name", list_environments())
 def test_signals_have_their_stated_shapes_and_are_finite(name: str) -> None:
-    environment = find_environment(name)
+    environment = loaded(name)
     worlds = MujocoWorlds(environment, 4, threads=1)
     worlds.start(
         slice(0, 4), pools.streams(pools.TRAINING, 0, 4), torch.zeros(4, dtype=torch.int64)
@@ -40,7 +41,7 @@ def test_signals_have_their_stated_shapes_and_are_finite(name: str) -> None:
 
 @pytest.mark.parametrize("name", list_environments())
 def test_the_human_reward_is_a_reward_program_like_any_other(name: str) -> None:
-    environment = find_environment(name)
+    environment = loaded(name)
     path = environment.human_reward_path
     assert path is not None
     assert parse(path.read_text(), environment.signals_described).weights
@@ -48,7 +49,7 @@ def test_the_human_reward_is_a_reward_program_like_any_other(name: str) -> None:
 
 @pytest.mark.parametrize("name", list_environments())
 def test_what_the_designer_reads_says_nothing_of_fitness_or_human_reward(name: str) -> None:
-    environment = find_environment(name)
+    environment = loaded(name)
     source = (environment.folder / "env.py").read_text()
     assert "fitness" not in source
     assert "reward" not in source
@@ -56,7 +57,7 @@ def test_what_the_designer_reads_says_nothing_of_fitness_or_human_reward(name: s
 
 @pytest.mark.parametrize("name", list_environments())
 def test_every_folder_has_a_readme_with_its_picture_and_is_listed(name: str) -> None:
-    folder = find_environment(name).folder
+    folder = loaded(name).folder
     text = (folder / "README.md").read_text()
     assert text.startswith(f"# {name}\n")
     assert "(picture.png)" in text

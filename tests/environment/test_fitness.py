@@ -1,4 +1,4 @@
-"""A fitness makes one number of an episode, whatever became of it."""
+"""A fitness gives one number per episode, also after early ends and divergence."""
 
 import math
 from pathlib import Path
@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.environment import Fitness, load_fitness
-from eureka_agent.environment.fitness import Reduce
+from eureka_agent.environment import Fitness, Reduce, load_fitness
 
 
 def fitness(reduce: Reduce, after_end: float = 0.0) -> Fitness:
@@ -40,12 +39,12 @@ def test_a_diverged_episode_is_as_bad_as_its_worst_step_where_that_is_worse() ->
     assert of(fitness("mean", -7.0), [-4.0, 1e9, 0.0, 0.0], 2, True) == -7.0
 
 
-def test_numbers_that_overflow_before_the_physics_fails_are_no_result() -> None:
+def test_numbers_that_are_not_finite_before_a_divergence_are_no_result() -> None:
     assert of(fitness("mean"), [1.0, math.inf, 0.0, 0.0], 2, True) == 0.0
     assert of(fitness("sum"), [1.0, math.nan, 0.0, 0.0], 2, True) == 0.0
 
 
-def test_progress_goes_on_as_it_was_after_an_early_end(
+def test_progress_keeps_its_last_value_after_an_early_end(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "fitness.py"
@@ -60,7 +59,7 @@ def test_progress_goes_on_as_it_was_after_an_early_end(
     assert found.tolist() == pytest.approx([14 / 3, 6.0])
 
 
-def test_progress_is_not_there_unless_the_file_has_it_and_says_what_it_is(tmp_path: Path) -> None:
+def test_progress_is_optional_and_needs_a_docstring(tmp_path: Path) -> None:
     path = tmp_path / "fitness.py"
     path.write_text("def fitness(x): return x\n")
     assert load_fitness(path).progress is None
@@ -82,7 +81,7 @@ def test_progress_is_not_there_unless_the_file_has_it_and_says_what_it_is(tmp_pa
         ("RANGE = (0, 3)\nREDUCE = 'any'", True, (0.0, 3.0)),
     ],
 )
-def test_a_fitness_has_the_range_that_its_file_lets_one_know(
+def test_the_bounds_of_a_fitness_follow_from_its_file(
     tmp_path: Path, text: str, boolean: bool, bounds: tuple[float | None, float | None]
 ) -> None:
     path = tmp_path / "fitness.py"
@@ -91,7 +90,7 @@ def test_a_fitness_has_the_range_that_its_file_lets_one_know(
 
 
 @pytest.mark.parametrize("given", ["1", "(1,)", "(1, 0)", "(0, 'a')", "(0, float('nan'))", "'01'"])
-def test_a_range_that_is_none_is_refused(tmp_path: Path, given: str) -> None:
+def test_an_invalid_range_is_refused(tmp_path: Path, given: str) -> None:
     path = tmp_path / "fitness.py"
     path.write_text(f"RANGE = {given}\n\ndef fitness(place): return place\n")
     with pytest.raises(UsageError, match="RANGE is") as caught:

@@ -6,31 +6,21 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+from peers import loaded, paid, started
 from torch import Tensor
 
 from eureka_agent.environment import (
     Episodes,
-    Memory,
     MujocoWorlds,
     SignalLayout,
-    Transitions,
-    find_environment,
+    Step,
     load_fitness,
-    pools,
 )
 from eureka_agent.environment.state import State
-from eureka_agent.environment.worlds import Step
-from eureka_agent.reward import parse
 from eureka_agent.simulation import CpuSimulator
 
 QUADRUPED, ARM = "anymal", "franka_cabinet"
 LEGS = ("front left", "front right", "back left", "back right")
-
-
-def started(name: str, n: int = 1, age: int = 0) -> MujocoWorlds:
-    worlds = MujocoWorlds(find_environment(name), n, threads=1)
-    worlds.start(slice(0, n), pools.streams(pools.TRAINING, 0, n), torch.full((n,), age))
-    return worlds
 
 
 def put(worlds: MujocoWorlds, qpos: Tensor, qvel: Tensor | None = None) -> State:
@@ -46,19 +36,6 @@ def put(worlds: MujocoWorlds, qpos: Tensor, qvel: Tensor | None = None) -> State
 
 def read(worlds: MujocoWorlds, packed: Tensor, name: str) -> Tensor:
     return worlds.layout.read(packed, name)
-
-
-def paid(worlds: MujocoWorlds, action: Tensor, step: Step) -> Tensor:
-    """What the human reward pays for a step of each world."""
-    path = worlds.environment.human_reward_path
-    assert path is not None
-    program = parse(path.read_text(), worlds.environment.signals_described).compile()
-    transitions = Transitions(
-        *(value[None] for value in (step.before, step.after, action, step.prev_action)),
-        *(value[None] for value in (step.terminated, step.time_left, step.fresh)),
-    )
-    memory = Memory.empty(worlds.n, worlds.layout)
-    return program(transitions.arguments(worlds.layout, program.parameters, memory)).total
 
 
 @pytest.mark.parametrize("name", [QUADRUPED, ARM])
@@ -167,11 +144,13 @@ def test_the_quadruped_is_paid_as_published() -> None:
         follow = torch.exp(-((command - velocity[:, :2]) ** 2).sum(1) / 0.25)
         turn = torch.exp(-((yaw - spin[:, 2]) ** 2) / 0.25)
         total = 0.02 * (follow + 0.5 * turn - 0.000025 * (torque**2).sum(1))
-        assert paid(worlds, action, step).numpy() == pytest.approx(total.clamp(min=0), abs=1e-6)
+        assert paid(worlds, action, step).total.numpy() == pytest.approx(
+            total.clamp(min=0), abs=1e-6
+        )
 
 
 def test_a_fall_is_worth_no_more_than_standing_still() -> None:
-    environment = find_environment(QUADRUPED)
+    environment = loaded(QUADRUPED)
     layout = SignalLayout(environment.signals_described)
     measure = load_fitness(environment.fitness_path)
     limit = environment.episode_steps
@@ -244,7 +223,7 @@ def pull() -> tuple[Tensor, list[Step]]:
 def test_a_hand_that_pinches_the_handle_can_pull_the_drawer_open(
     pull: tuple[Tensor, list[Step]],
 ) -> None:
-    environment = find_environment(ARM)
+    environment = loaded(ARM)
     layout = SignalLayout(environment.signals_described)
     poses, steps = pull
     assert steps[-1].terminated and poses[:160, 9].abs().max() < 1e-3
@@ -289,7 +268,7 @@ def test_the_arm_is_paid_as_published(pull: tuple[Tensor, list[Step]]) -> None:
     worlds = started(ARM, n)
     signals = worlds.layout.pack(worlds.environment.signals(put(worlds, poses)))
     action = torch.from_numpy(random.uniform(-1, 1, (n, 9))).float()
-    pay = paid(worlds, action, replace(worlds.step(action), before=signals, after=signals))
+    pay = paid(worlds, action, replace(worlds.step(action), before=signals, after=signals)).total
     expected = []
     for pose, row in zip(poses, action.double().numpy(), strict=True):
         data = mujoco.MjData(worlds.environment.model)

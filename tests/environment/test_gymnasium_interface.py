@@ -1,4 +1,4 @@
-"""Habits of environments written elsewhere: read where that can be, else named with the cure."""
+"""Odd environments are read where possible; other faults are named with a cure."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
-from support import command
+from support import command, run
 
 from eureka_agent.common.errors import EnvironmentFailed, EurekaError, MissingError, UsageError
 from eureka_agent.config import SearchConfig
@@ -24,7 +24,7 @@ FILE = Path(__file__).name
 
 
 class Drift(gymnasium.Env[Any, Any]):
-    """A point that drifts; subclasses have one habit each."""
+    """A point that drifts; each subclass does one odd thing."""
 
     def __init__(self, **spaces: Any) -> None:
         self.observation_space = spaces.get("seen", Box(-9.0, 9.0, (2,)))
@@ -177,7 +177,7 @@ def worlds_of(name: str) -> Worlds:
 
 
 @pytest.mark.parametrize("name", ["OldReset", "OldStep", "ArrayReward", "Unending"])
-def test_what_can_be_read_is_read(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_odd_return_values_are_read(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     worlds = worlds_of(name)
     step = worlds.step(torch.zeros(2, 1))
     assert worlds.layout.read(step.after, "own_score").tolist() == [-1.0, -1.0]
@@ -204,7 +204,7 @@ def test_what_can_be_read_is_read(name: str, capsys: pytest.CaptureFixture[str])
         ("Unmade", rf"cannot be made: RuntimeError: No floor. That is .*{FILE}, line", "fix it"),
     ],
 )
-def test_what_breaks_is_named_with_class_and_file(name: str, said: str, cure: str) -> None:
+def test_faults_are_named_with_class_and_file(name: str, said: str, cure: str) -> None:
     with pytest.raises(EnvironmentFailed, match=rf"(?s)habits/{name}-v0.*{said}") as raised:
         worlds_of(name)
     assert cure in raised.value.remedy
@@ -223,7 +223,9 @@ def test_what_breaks_is_named_with_class_and_file(name: str, said: str, cure: st
         ("Lacking", MissingError, "pip install no_such_package"),
     ],
 )
-def test_what_cannot_be_used_is_refused(name: str, kind: type[EurekaError], said: str) -> None:
+def test_unsupported_spaces_and_arguments_are_refused(
+    name: str, kind: type[EurekaError], said: str
+) -> None:
     with pytest.raises(kind, match=rf"(?s){said}"):
         worlds_of(name)
 
@@ -254,7 +256,7 @@ class Drift(gymnasium.Env):
         return self.place, -float(abs(self.place).sum()), False, False, {}
 
 class Ends(Drift):
-    limit = 150  # more than a sample of transitions takes, less than a training
+    limit = 150  # more than a sample of transitions takes, less than a training run
 
 class Late(Drift):
     late = True
@@ -262,35 +264,27 @@ class Late(Drift):
 for kind in (Drift, Ends, Late):
     gymnasium.register(f"{kind.__name__}-v0", kind, max_episode_steps=20)
 """
-PROGRAM = '''"""Stay."""
-WEIGHTS = {"stay": 1.0}
-
-def compute_reward(observation_0):
-    return {"stay": -observation_0.abs()}
-'''
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A folder with a module that registers environments, and a reward."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The working folder, with modules that register environments, or fail to."""
     (tmp_path / "my_drifts.py").write_text(MODULE)
-    (tmp_path / "reward.py").write_text(PROGRAM)
     (tmp_path / "broken_drifts.py").write_text("import no_such_package\n")
     (tmp_path / "unfinished_drifts.py").write_text("x = (\n")
-    return tmp_path
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    sys.modules.pop("my_drifts", None)
 
 
-def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*words), capture_output=True, text=True, cwd=home)
-
-
-@pytest.mark.slow
 def test_a_module_in_the_working_folder_is_found_and_its_prints_break_no_document(
     home: Path,
 ) -> None:
-    done = run(home, "critique", "gymnasium:my_drifts:Drift-v0", "reward.py", "--json")
+    done = run("envs", "gymnasium:my_drifts:Drift-v0", "--json", cwd=home)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["accepted"]
+    (entry,) = json.loads(done.stdout)
+    assert entry["name"] == "gymnasium:my_drifts:Drift-v0"
 
 
 @pytest.mark.parametrize(
@@ -304,20 +298,14 @@ def test_a_module_in_the_working_folder_is_found_and_its_prints_break_no_documen
     ],
 )
 def test_a_module_that_registers_nothing_is_named_with_the_reason(
-    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: type[EurekaError], said: str
+    home: Path, name: str, kind: type[EurekaError], said: str
 ) -> None:
-    monkeypatch.chdir(home)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     with pytest.raises(kind, match=said):
         find_environment(f"gymnasium:{name}")
 
 
 @pytest.mark.slow
-def test_what_the_lock_breaks_is_named_before_any_training(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(home)
-    monkeypatch.setattr(sys, "path", [*sys.path])
+def test_what_the_lock_down_breaks_is_reported_before_training(home: Path) -> None:
     environment = find_environment("gymnasium:my_drifts:Late-v0")
     config = SearchConfig(candidates=1, worlds=2, steps=64, threads=1)
     said = r"my_drifts.py, line \d+, in Drift.reset. The process that trains is locked.*__init__"
@@ -328,7 +316,8 @@ def test_what_the_lock_breaks_is_named_before_any_training(
 @pytest.mark.long
 def test_a_search_stops_where_the_environment_ends_every_worker(home: Path) -> None:
     words = ["search", "gymnasium:my_drifts:Ends-v0", "--candidates", "1", "--generations", "1"]
-    done = run(home, *words, "--steps", "512", "--set", "worlds=2", "--plain")
+    words = command(*words, "--steps", "512", "--set", "worlds=2", "--plain")
+    done = subprocess.run(words, capture_output=True, text=True, cwd=home)
     assert done.returncode == 1
     said = "my_drifts:Ends-v0 ended 2 workers in a row, and no reward program was running"
     assert said in done.stderr

@@ -1,4 +1,4 @@
-"""The hands turn cubes to goals that change: what counts as reached, and what is paid for it."""
+"""The hands turn cubes to goals that change: what counts as reached, and its reward."""
 
 import itertools
 
@@ -6,31 +6,22 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+from peers import loaded, started
 from torch import Tensor
 
 from eureka_agent.environment import (
     Memory,
     MujocoWorlds,
     ResetNoise,
+    Step,
     Transitions,
-    find_environment,
     load_fitness,
     mix,
-    pools,
 )
-from eureka_agent.environment.worlds import Step
 from eureka_agent.reward import parse
 
 HANDS = {"allegro_hand": 69, "shadow_hand": 154}
 hands = pytest.mark.parametrize("name", HANDS)
-
-
-def started(name: str, n: int) -> MujocoWorlds:
-    worlds = MujocoWorlds(find_environment(name), n, threads=1)
-    worlds.start(
-        slice(0, n), pools.streams(pools.TRAINING, 0, n), torch.zeros(n, dtype=torch.int64)
-    )
-    return worlds
 
 
 def put_cube(worlds: MujocoWorlds, world: int, position: Tensor, orientation: Tensor) -> None:
@@ -179,7 +170,7 @@ def test_velocities_of_cube_and_fingertips_are_those_of_the_world(name: str) -> 
 
 @hands
 def test_bending_a_finger_lifts_its_tip(name: str) -> None:
-    model = find_environment(name).model
+    model = loaded(name).model
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     straight = data.site_xpos.copy()
@@ -194,7 +185,7 @@ def test_bending_a_finger_lifts_its_tip(name: str) -> None:
 
 @hands
 def test_episodes_begin_above_the_fingers_in_any_orientation(name: str) -> None:
-    environment = find_environment(name)
+    environment = loaded(name)
     noise = ResetNoise(mix(torch.arange(500)))
     qpos, qvel = environment.reset(noise)
     low, high = torch.from_numpy(environment.model.jnt_range[1:].T.copy())
@@ -227,7 +218,7 @@ def test_nothing_fails_under_random_actions_and_the_cube_is_dropped_at_times(nam
 
 @hands
 def test_the_models_need_no_files_but_their_own(name: str) -> None:
-    model = find_environment(name).model
+    model = loaded(name).model
     assert model.nmesh == 0
     assert {int(kind) for kind in model.geom_type} <= {
         int(mujoco.mjtGeom.mjGEOM_BOX),

@@ -1,4 +1,4 @@
-"""What a model says about its robot is put in the right words and units."""
+"""Facts of a model have the right words and units."""
 
 import mujoco
 import pytest

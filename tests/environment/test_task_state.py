@@ -1,4 +1,4 @@
-"""Task state lives beside the physics: goals that change, counters that count, none of it leaks."""
+"""Task state beside the physics: goals change, counters count, and neither leaks."""
 
 import textwrap
 from pathlib import Path
@@ -130,7 +130,7 @@ def test_goals_depend_on_the_stream_alone(rail: Environment) -> None:
     assert len(column(worlds, among.after, "goal").unique()) > N
 
 
-def test_a_state_that_is_restored_goes_on_to_the_same_goals(rail: Environment) -> None:
+def test_a_restored_state_leads_to_the_same_goals(rail: Environment) -> None:
     worlds, other = started(rail), started(rail)
     rolled(worlds)
     other.restore(worlds.state())

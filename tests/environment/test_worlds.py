@@ -62,7 +62,7 @@ def test_signals_before_a_step_are_those_after_the_last_one_or_after_the_reset()
     assert hanging == pytest.approx(-1.0, abs=0.01)
 
 
-def test_what_the_policy_would_have_seen_is_kept_across_a_reset() -> None:
+def test_the_final_observation_is_kept_across_a_reset() -> None:
     worlds = started("cartpole", 1, [1], [LIMIT - 1])
     step = worlds.step(action(worlds, 0))
     assert step.truncated[0]

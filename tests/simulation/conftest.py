@@ -1,4 +1,4 @@
-"""A small robot with everything that the two simulators must agree on, and where Warp runs."""
+"""A small robot with all features that the two simulators must agree on, and Warp's devices."""
 
 import mujoco
 import pytest
@@ -58,6 +58,6 @@ if gpu_obstacle() is None:
 @pytest.fixture(scope="session", params=DEVICES, ids=str)
 def device(request: pytest.FixtureRequest) -> torch.device:
     """Where Warp runs: its CPU device always, a GPU where there is one."""
-    # Kernels for the CPU compile in half the time when nobody optimises them.
+    # Without optimisation, kernels for the CPU compile in half the time.
     warp.config.optimization_level = 0 if request.param.type == "cpu" else None
     return request.param

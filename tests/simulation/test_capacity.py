@@ -1,4 +1,4 @@
-"""Buffers are large enough for what the model does, and a model may ask for more."""
+"""Buffers are large enough for the model, and a model may ask for more."""
 
 import mujoco
 import numpy as np

@@ -1,4 +1,4 @@
-"""The CPU simulator: what a world does is its own affair."""
+"""On the CPU simulator a world depends on no other."""
 
 import mujoco
 import pytest

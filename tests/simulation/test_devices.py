@@ -1,4 +1,4 @@
-"""Devices by name, and a plain word on what keeps a GPU from being used."""
+"""Devices by name, and clear reasons why a GPU cannot be used."""
 
 import mujoco
 import pytest
@@ -20,7 +20,7 @@ def pretend_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
 
 
-def test_a_device_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_device_is_refused() -> None:
     for name in ("gpu", "cuda:", "cuda:x", "CPU", ""):
         with pytest.raises(UsageError, match="auto, cpu, cuda"):
             resolve_device(name)
@@ -63,7 +63,7 @@ def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyP
 
 def test_a_driver_too_old_for_warp_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpus(monkeypatch, 1)
-    monkeypatch.setattr("eureka_agent.simulation.warp.usable_gpus", lambda: 0)
+    monkeypatch.setattr("warp.get_cuda_device_count", lambda: 0)
     assert "580" in str(gpu_obstacle())
 
 

@@ -52,7 +52,7 @@ def outside(model: mujoco.MjModel, device: torch.device, control_steps: int, sub
 def test_one_step_agrees_with_the_cpu_from_many_states(
     leg: mujoco.MjModel, device: torch.device
 ) -> None:
-    shares = outside(leg, device, control_steps=40, substeps=5)
+    shares = outside(leg, device, control_steps=20, substeps=5)
     assert max(shares.values()) <= ALLOWED, shares
 
 
@@ -68,5 +68,5 @@ def test_one_step_agrees_with_the_cpu_from_many_states(
 )
 def test_one_step_of_a_robot_agrees_with_the_cpu(name: str, device: torch.device) -> None:
     environment = find_environment(name)
-    shares = outside(environment.model, device, 40, environment.substeps)
+    shares = outside(environment.model, device, 20, environment.substeps)
     assert max(shares.values()) <= ALLOWED, shares

@@ -24,6 +24,7 @@ ROBOT = """
 </mujoco>
 """
 FIXED = '<camera name="above" pos="0 0 8"/>'
+VARIABLES = ("MUJOCO_GL", "PYOPENGL_PLATFORM", "DISPLAY")
 CAN_DRAW = describe_rendering().startswith("works")
 draws = pytest.mark.skipif(not CAN_DRAW, reason="nothing on this machine can draw pictures")
 
@@ -78,7 +79,7 @@ def test_without_a_camera_in_the_model_the_robot_is_followed() -> None:
 
 
 @draws
-def test_what_is_tiny_in_a_camera_that_stands_still_is_seen_from_closer() -> None:
+def test_a_fixed_camera_moves_closer_to_a_tiny_robot() -> None:
     far_away = '<camera name="far" pos="0 -40 10" xyaxes="1 0 0 0 0.3 1"/>'
     poses = [at(-0.1), at(0.1)]
     with Renderer(model(far_away), 96, 64) as renderer:
@@ -93,7 +94,7 @@ def test_what_is_tiny_in_a_camera_that_stands_still_is_seen_from_closer() -> Non
 
 
 @draws
-def test_the_floor_is_drawn_as_far_as_it_carries() -> None:
+def test_the_floor_is_drawn_as_far_as_robots_run() -> None:
     small = ROBOT.replace("50 50 1", "5 5 1").format(camera="")
     there = mujoco.MjModel.from_xml_string(small)
     with Renderer(there, 60, 40) as renderer:
@@ -113,52 +114,55 @@ def test_a_camera_that_the_model_lacks_is_named_with_those_it_has() -> None:
         Renderer(model(FIXED), camera="side")
 
 
-def drawing_elsewhere(**environment: str) -> str:
-    """What a process says of drawing that finds other variables in its environment."""
-    code = "from eureka_agent.simulation.rendering import describe_rendering as d; print(d())"
-    variables = {
-        k: v
-        for k, v in os.environ.items()
-        if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM", "DISPLAY")
-    }
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env=variables | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="what draws has other names elsewhere")
+@pytest.mark.skipif(sys.platform != "linux", reason="backends have other names elsewhere")
 @pytest.mark.parametrize(
     ("variable", "value", "why"),
     [
         ("MUJOCO_GL", "disable", "can be egl, glfw, osmesa or unset"),
         ("MUJOCO_GL", "nonsense", "can be egl, glfw, osmesa or unset"),
-        ("MUJOCO_GL", "glfw", "DISPLAY"),
         ("PYOPENGL_PLATFORM", "nonsense", "PYOPENGL_PLATFORM is 'nonsense'"),
     ],
 )
 def test_a_machine_that_cannot_draw_says_why_and_what_to_do(
-    variable: str, value: str, why: str
+    variable: str, value: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = drawing_elsewhere(**{variable: value})
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    require_advice(describe_rendering(), variable, value, why)
+
+
+def require_advice(said: str, variable: str, value: str, why: str) -> None:
+    """Require that a description says why nothing draws, and what to unset and install."""
     assert said.startswith("does not work")
     assert why in said
     assert f"Unset {variable}, which is {value!r}" in said
     assert "apt install libegl1 libgl1-mesa-dri" in said
 
 
+def run_elsewhere(code: str, **environment: str) -> list[str]:
+    """Lines that a new process prints, whose first import of MuJoCo reads this environment."""
+    said = "from eureka_agent.simulation.rendering import describe_rendering as describe"
+    variables = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    words = [sys.executable, "-c", f"import os\n{said}\n{code}"]
+    done = subprocess.run(
+        words, env=variables | environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="OSMesa is Linux's")
-def test_a_library_that_is_missing_takes_nothing_but_pictures() -> None:
-    """MuJoCo loads what it draws through when it is imported, and would fail with it."""
-    said = drawing_elsewhere(MUJOCO_GL="osmesa")
+def test_a_missing_graphics_library_disables_rendering_only() -> None:
+    """MuJoCo loads its graphics library at the first import, and would fail with it."""
+    (said,) = run_elsewhere("print(describe())", MUJOCO_GL="osmesa")
     assert "osmesa" in said
     assert said.startswith("works") or "its library is not installed" in said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="displays have no name elsewhere")
 @draws
-def test_a_display_that_is_not_there_keeps_nobody_from_drawing() -> None:
-    assert "egl" in drawing_elsewhere(DISPLAY=":77")
+def test_a_missing_display_leaves_egl_to_draw_and_glfw_says_why_it_cannot() -> None:
+    code = "print(describe())\ndel os.environ['DISPLAY']\nos.environ['MUJOCO_GL'] = 'glfw'\n"
+    by_default, with_glfw = run_elsewhere(f"{code}print(describe())", DISPLAY=":77")
+    assert "egl" in by_default
+    require_advice(with_glfw, "MUJOCO_GL", "glfw", "DISPLAY")

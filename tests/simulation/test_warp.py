@@ -131,7 +131,7 @@ def test_views_have_the_shapes_of_the_cpu(simulator: Simulator, leg_with_goal) -
         assert simulator.view(field).shape == reference.view(field).shape, field
 
 
-def test_an_overflow_is_told_once_and_a_reset_does_not_hide_it(simulator: WarpSimulator) -> None:
+def test_an_overflow_is_reported_once_and_survives_a_reset(simulator: WarpSimulator) -> None:
     simulator._overflow[1] = int(mjw.OverflowType.NEFC)
     reset(simulator, range(N))
     said = simulator.overflow()

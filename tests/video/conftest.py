@@ -1,4 +1,4 @@
-"""A run with two policies that nobody trained."""
+"""A run with two untrained policies."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +36,7 @@ def save(path: Path, environment: Environment, seed: int) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path, cartpole: Environment) -> Iterator[Run]:
-    """Two candidates with policies, of which the second leads, and one without."""
+    """Two candidates with policies (the second leads), and one without."""
     config = {"candidates": 2, "reporting_episodes": EPISODES, "seed": 5}
     goal = cartpole.task
     with Run.create(tmp_path, "cartpole", goal=goal, seed=5, config=config) as run:

@@ -1,4 +1,4 @@
-"""Contact sheets show recorded episodes as they went, or say why they cannot."""
+"""Contact sheets show recorded episodes, or an error says why not."""
 
 import dataclasses
 from pathlib import Path
@@ -25,6 +25,7 @@ from eureka_agent.video.contact_sheet import (
     Strip,
     choose_frames,
     draw_in_subprocess,
+    draw_sheets,
     replay,
 )
 
@@ -50,7 +51,7 @@ def hopping() -> tuple[Environment, Episodes]:
     return environment, recorded(environment)
 
 
-def test_a_replayed_episode_stands_as_it_stood(hopping: tuple[Environment, Episodes]) -> None:
+def test_a_replayed_episode_has_the_recorded_poses(hopping: tuple[Environment, Episodes]) -> None:
     environment, episodes = hopping
     length = int(episodes.lengths[1])
     assert length < environment.episode_steps  # it falls
@@ -63,10 +64,12 @@ def test_a_replayed_episode_stands_as_it_stood(hopping: tuple[Environment, Episo
     assert poses[1, length - 1].qpos[1] == pytest.approx(heights[length - 1], abs=1e-5)
 
 
-def test_episodes_that_went_otherwise_are_not_drawn(hopping: tuple[Environment, Episodes]) -> None:
+def test_episodes_that_differ_when_replayed_are_not_drawn(
+    hopping: tuple[Environment, Episodes],
+) -> None:
     environment, episodes = hopping
     others = dataclasses.replace(episodes, actions=-episodes.actions)
-    with pytest.raises(EurekaError, match=r"Episode 0 goes otherwise .* at step 3 a signal is"):
+    with pytest.raises(EurekaError, match=r"Episode 0 differs .* at step 3 a signal is"):
         replay(environment, others, streams(), [(0, 3)])
 
 
@@ -92,7 +95,7 @@ def test_a_sheet_has_a_row_for_each_episode(
     environment, episodes = hopping
     path = tmp_path / "sheet.png"
     strips = [Strip("Up", episodes, 0, (0, 5, 9)), Strip("And down", episodes, 1, (0, 8))]
-    draw_in_subprocess(SheetJob(environment.source, pools.RANKING, SEED, [(path, strips)]))
+    draw_sheets(SheetJob(environment.source, pools.RANKING, SEED, [(path, strips)]))
     drawn = np.asarray(Image.open(path).convert("RGB"))
     row = contact_sheet.HEIGHT + 2 * contact_sheet.LINE
     assert drawn.shape == (2 * row, 3 * contact_sheet.WIDTH, 3)
@@ -103,7 +106,7 @@ def test_a_sheet_has_a_row_for_each_episode(
     assert [p.name for p in tmp_path.iterdir()] == ["sheet.png"]
 
 
-def test_what_hinders_the_drawing_process_is_told(
+def test_the_error_of_the_drawing_process_is_raised_here(
     hopping: tuple[Environment, Episodes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment, episodes = hopping

@@ -1,4 +1,4 @@
-"""Films are whole, as fast as what they show, and say what is missing where none can be made."""
+"""Films are whole and in real time; without an encoder the message says what to install."""
 
 import dataclasses
 import signal
@@ -46,14 +46,14 @@ def shown(path: Path) -> list[np.ndarray]:
 
 
 def climbing(policy: Policy, episodes: Episodes) -> np.ndarray:
-    """Three components, of which the first grows with time and the second is below zero."""
+    """Three components: the first grows with time, the second is below zero."""
     steps, count = episodes.actions.shape[:2]
     time = np.linspace(0, 1, steps, dtype=np.float32)[:, None].repeat(count, 1)
     return np.stack([time, np.full_like(time, -5.0), time])
 
 
 @pytest.fixture
-def performance(run: Run) -> Playback:
+def playback(run: Run) -> Playback:
     return play_policy(find_policy(str(run.path), run.path.parent), climbing, filmed=0)
 
 
@@ -87,7 +87,7 @@ def test_a_film_is_as_fast_as_what_it_shows(control_step: float) -> None:
         assert float(rate) <= 1.5 * most
 
 
-def test_names_of_no_film_are_refused(tmp_path: Path) -> None:
+def test_unknown_film_formats_and_missing_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\.mp4 or \.gif"):
         film_path(tmp_path / "film.avi")
     with pytest.raises(UsageError, match="no folder"):
@@ -103,19 +103,19 @@ def test_without_an_encoder_a_film_is_a_gif(
 
 
 def test_without_pillow_the_command_that_installs_it_is_named(
-    tmp_path: Path, performance: Playback, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, playback: Playback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     for attempt in (
         lambda: film_path(tmp_path / "film.mp4"),
-        lambda: Overlay(performance, HEIGHT),
+        lambda: Overlay(playback, HEIGHT),
         lambda: as_gif(tmp_path / "film.mp4"),
     ):
         with pytest.raises(MissingError, match="pip install"):
             attempt()
 
 
-def test_the_doctor_tells_which_films_there_are() -> None:
+def test_doctor_lists_the_film_formats() -> None:
     assert describe_films().startswith("mp4")
 
 
@@ -130,15 +130,15 @@ def test_a_small_copy_shows_the_whole_film(tmp_path: Path) -> None:
         assert picture.n_frames == 20  # type: ignore[attr-defined]
 
 
-def test_a_film_that_is_cut_off_is_said_to_be(tmp_path: Path) -> None:
+def test_a_truncated_film_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"\x00\x00\x00\x18ftypmp42")
     with pytest.raises(UsageError, match="no film, or a part of one"):
         as_gif(path)
 
 
-def test_numbers_are_written_on_the_picture_and_change_with_it(performance: Playback) -> None:
-    overlay, empty = Overlay(performance, HEIGHT), np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
+def test_numbers_are_written_on_the_picture_and_change_with_it(playback: Playback) -> None:
+    overlay, empty = Overlay(playback, HEIGHT), np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     first, last = overlay.write(empty, 0), overlay.write(empty, 200)
     assert first.shape == (HEIGHT + overlay.heading, WIDTH, 3) and first.dtype == np.uint8
     assert not np.array_equal(first, last)
@@ -146,8 +146,8 @@ def test_numbers_are_written_on_the_picture_and_change_with_it(performance: Play
     assert not first[above].any(), "nothing is written where the robot is"
 
 
-def test_what_pays_points_right_and_what_takes_points_left(performance: Playback) -> None:
-    overlay, empty = Overlay(performance, HEIGHT), np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
+def test_bars_point_right_for_positive_and_left_for_negative_components(playback: Playback) -> None:
+    overlay, empty = Overlay(playback, HEIGHT), np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     written = overlay.write(empty, 200).astype(int)
     green = written[:, :, 1] > written[:, :, 0] + 40
     red = written[:, :, 0] > written[:, :, 1] + 40
@@ -156,37 +156,35 @@ def test_what_pays_points_right_and_what_takes_points_left(performance: Playback
 
 
 def test_not_finite_components_and_foreign_letters_break_no_picture(
-    performance: Playback,
+    playback: Playback,
 ) -> None:
-    titled = dataclasses.replace(performance.policy, title="\x1b[2J \u202e \ud800 #2")
-    strange = performance.components | {"\u4e2d" * 40: np.full_like(performance.so_far, np.nan)}
-    odd = dataclasses.replace(performance, policy=titled, components=strange)
+    titled = dataclasses.replace(playback.policy, title="\x1b[2J \u202e \ud800 #2")
+    strange = playback.components | {"\u4e2d" * 40: np.full_like(playback.so_far, np.nan)}
+    odd = dataclasses.replace(playback, policy=titled, components=strange)
     Overlay(odd, HEIGHT).write(np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8), 3)
 
 
 @draws
-def test_two_policies_are_filmed_side_by_side(performance: Playback, tmp_path: Path) -> None:
-    other = find_policy(str(performance.policy.path.parents[1]), tmp_path, candidate=1)
+def test_two_policies_are_filmed_side_by_side(playback: Playback, tmp_path: Path) -> None:
+    other = find_policy(str(playback.policy.path.parents[1]), tmp_path, candidate=1)
     shares: list[float] = []
-    both = [performance, play_policy(other, filmed=0)]
+    both = [playback, play_policy(other, filmed=0)]
     film = record_film(both, tmp_path / "two.mp4", seconds=0.2, done=shares.append)
     pictures = shown(film.path)
     assert film.whole and film.seconds == pytest.approx(0.2)
     assert shares == sorted(shares) and shares[-1] == 1.0
-    assert pictures[0].shape == (HEIGHT + Overlay(performance, HEIGHT).heading, 2 * WIDTH, 3)
-    rate = frame_stride(performance.policy.environment.control_step, ".mp4")[1]
+    assert pictures[0].shape == (HEIGHT + Overlay(playback, HEIGHT).heading, 2 * WIDTH, 3)
+    rate = frame_stride(playback.policy.environment.control_step, ".mp4")[1]
     assert len(pictures) == round(0.2 * rate)
     assert not np.array_equal(pictures[0], pictures[-1])
 
 
 @draws
-def test_a_film_that_is_interrupted_keeps_what_is_done(
-    performance: Playback, tmp_path: Path
-) -> None:
+def test_a_film_that_is_interrupted_keeps_what_is_done(playback: Playback, tmp_path: Path) -> None:
     def interrupt(share: float) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    film = record_film([performance], tmp_path / "part.mp4", done=interrupt)
+    film = record_film([playback], tmp_path / "part.mp4", done=interrupt)
     assert not film.whole and 0 < film.seconds < 1
     assert len(shown(film.path)) == 1
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -194,17 +192,17 @@ def test_a_film_that_is_interrupted_keeps_what_is_done(
 
 @draws
 def test_a_camera_that_the_model_lacks_is_named_before_anything_is_drawn(
-    performance: Playback, tmp_path: Path
+    playback: Playback, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="no camera 'nowhere'"):
-        record_film([performance], tmp_path / "film.mp4", camera="nowhere")
+        record_film([playback], tmp_path / "film.mp4", camera="nowhere")
     assert list(tmp_path.glob("*film*")) == []
 
 
 @draws
-def test_an_episode_that_is_over_stands_still(performance: Playback) -> None:
-    short = dataclasses.replace(performance, poses=performance.poses[:20])
-    last = 19 * performance.policy.environment.control_step
+def test_an_episode_that_is_over_stands_still(playback: Playback) -> None:
+    short = dataclasses.replace(playback, poses=playback.poses[:20])
+    last = 19 * playback.policy.environment.control_step
     with Panel(short) as panel:
         over = panel.frame(last)
         assert np.array_equal(panel.frame(9.0), over)

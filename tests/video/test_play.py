@@ -1,4 +1,4 @@
-"""What is played is what the judge saw, and its numbers add up."""
+"""Playing repeats the judge's episodes, and its numbers add up."""
 
 import dataclasses
 import io
@@ -22,13 +22,13 @@ def policy(run: Run) -> Policy:
 
 
 def half_and_one(policy: Policy, episodes: Episodes) -> np.ndarray:
-    """Components of which the first is 0.5 and the others are 1 at every step."""
+    """Components at every step: the first is 0.5, the others are 1."""
     paid = np.ones((3, *episodes.actions.shape[:2]), dtype=np.float32)
     paid[0] = 0.5
     return paid
 
 
-def test_the_episodes_are_to_the_last_bit_those_of_the_judge(policy: Policy) -> None:
+def test_the_episodes_are_bit_identical_to_the_judges(policy: Policy) -> None:
     judge, reporter = JudgeServer(), Reporter(io.BytesIO(), lambda lane: None)
     source, fitness = policy.environment.source, str(policy.fitness)
     opening = {"environment": source, "fitness": fitness, "lanes": policy.lanes, "threads": 1}
@@ -51,7 +51,7 @@ def test_the_filmed_episode_is_seen_ahead_of_each_of_its_steps(policy: Policy) -
     assert not np.array_equal(first, play_policy(policy, filmed=0).poses[0].qpos)
 
 
-def test_an_episode_played_alone_is_to_the_last_bit_that_among_the_others(policy: Policy) -> None:
+def test_an_episode_played_alone_is_bit_identical_to_itself_among_others(policy: Policy) -> None:
     together, alone = play_policy(policy, half_and_one), play_policy(policy, half_and_one, filmed=1)
     assert alone.episodes.lengths.shape == (1,)
     among = together.episodes.part(slice(1, 2))
@@ -67,7 +67,7 @@ def test_fitness_so_far_ends_at_the_fitness_of_a_whole_episode(policy: Policy) -
     np.testing.assert_allclose(played.so_far[-1], played.fitness, rtol=1e-9)
 
 
-def test_components_are_weighted_and_those_that_do_not_pay_are_left_out(policy: Policy) -> None:
+def test_components_are_weighted_and_those_with_weight_0_are_left_out(policy: Policy) -> None:
     played = play_policy(policy, half_and_one)
     assert played.components.keys() == {"up", "effort"}
     first = played.as_dict()["episodes"][0]
@@ -75,7 +75,7 @@ def test_components_are_weighted_and_those_that_do_not_pay_are_left_out(policy: 
     assert first["components"]["effort"] == pytest.approx(0.1 * first["steps"], rel=1e-5)
 
 
-def test_a_program_that_cannot_be_asked_leaves_the_other_numbers(policy: Policy) -> None:
+def test_a_failing_program_leaves_the_other_numbers(policy: Policy) -> None:
     def fails(policy: Policy, episodes: Episodes) -> np.ndarray:
         raise EurekaError("the worker was ended")
 
@@ -92,6 +92,6 @@ def test_a_policy_of_another_environment_is_refused(policy: Policy) -> None:
         play_policy(wrong)
 
 
-def test_an_episode_that_there_is_not_is_refused(policy: Policy) -> None:
+def test_a_missing_episode_is_refused(policy: Policy) -> None:
     with pytest.raises(UsageError, match="no episode 3"):
         play_policy(policy, filmed=3)

@@ -1,29 +1,16 @@
-"""The command `play`: what people and scripts see of it."""
+"""The output of the command `play` for people and scripts."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+import support
 
 from eureka_agent.store import Run
 
 
-def play(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "eureka_agent", "play", *words],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=os.environ | environment,
-    )
-
-
-def test_without_a_renderer_the_numbers_are_told_and_what_to_install(run: Run) -> None:
+def test_without_a_renderer_it_prints_the_numbers_and_what_to_install(run: Run) -> None:
     words = (run.name, "--beside", "1", "--video", "film.mp4", "--json", "--runs", ".")
-    done = play(*words, cwd=run.path.parent, MUJOCO_GL="disable")
+    done = support.run("play", *words, cwd=run.path.parent, MUJOCO_GL="disable")
     assert done.returncode == 3 and "apt install libegl1" in done.stderr
     assert "Traceback" not in done.stderr
     document = json.loads(done.stdout)
@@ -45,6 +32,6 @@ def test_without_a_renderer_the_numbers_are_told_and_what_to_install(run: Run) -
     ],
 )
 def test_wrong_use_gets_a_sentence(run: Run, words: tuple[str, ...], said: str) -> None:
-    done = play(*words, "--runs", ".", cwd=run.path.parent)
+    done = support.run("play", *words, "--runs", ".", cwd=run.path.parent)
     assert done.returncode == 2 and said in done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""

@@ -1,4 +1,7 @@
-"""Winners are filmed beside a search, which neither waits for it nor ends of it."""
+"""Winners are filmed beside a search; films neither delay nor end it."""
+
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,14 +21,13 @@ def said(run: Run) -> dict[int | None, str]:
     return {event.candidate_id: event.text for event in run.events() if event.kind == "video"}
 
 
-def test_a_winner_that_cannot_be_filmed_is_an_event_and_nothing_more(run: Run) -> None:
-    with WinnerFilms(run) as films:
-        films.record(3)
-    assert "no film" in said(run)[3] and "has no policy" in said(run)[3]
-    assert list(run.candidate_folder(3).glob("video.mp4")) == []
-
-
-def test_a_film_that_cannot_be_begun_keeps_no_other_waiting(run: Run) -> None:
+def test_a_film_that_fails_is_an_event_and_the_next_one_begins(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player = tmp_path / "player"
+    player.write_text('#!/bin/sh\necho "Loading."\necho "Error: $5 has no policy." >&2\nexit 2\n')
+    player.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(player))
     with WinnerFilms(run) as films:
         films.record(3)
         for number in (1, 2):
@@ -33,9 +35,11 @@ def test_a_film_that_cannot_be_begun_keeps_no_other_waiting(run: Run) -> None:
             films.record(number)
     assert sorted(number or 0 for number in said(run)) == [1, 2, 3]
     assert "no film: Is a directory" in said(run)[2]
+    assert said(run)[3] == "no film: --candidate has no policy."
+    assert list(run.candidate_folder(3).glob("video.mp4")) == []
 
 
-def test_what_was_filmed_already_is_not_filmed_again(run: Run) -> None:
+def test_a_winner_with_a_film_is_not_filmed_again(run: Run) -> None:
     film = run.candidate_folder(1) / "video.mp4"
     film.write_bytes(b"as it was")
     with WinnerFilms(run) as films:
@@ -43,7 +47,7 @@ def test_what_was_filmed_already_is_not_filmed_again(run: Run) -> None:
     assert film.read_bytes() == b"as it was" and said(run) == {}
 
 
-def test_a_search_that_is_interrupted_waits_for_no_film(run: Run) -> None:
+def test_an_interrupted_search_waits_for_no_film(run: Run) -> None:
     with pytest.raises(KeyboardInterrupt), WinnerFilms(run) as films:
         films.record(1)
         films.record(2)

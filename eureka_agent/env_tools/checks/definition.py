@@ -28,8 +28,13 @@ from eureka_agent.env_tools.scaffold.start_pose import (
     broken_constraint,
     deepest_contact,
 )
-from eureka_agent.environment import ResetNoise, TrainingSettings, mix
-from eureka_agent.environment.source_files import PLACEHOLDER, placeholder_lines
+from eureka_agent.environment import (
+    PLACEHOLDER,
+    ResetNoise,
+    TrainingSettings,
+    mix,
+    placeholder_lines,
+)
 from eureka_agent.reward import SIGNAL_KINDS, SIGNAL_PREFIXES, Signal
 from eureka_agent.reward.signals import STANDARD_PARAMETERS
 

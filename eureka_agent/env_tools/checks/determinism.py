@@ -27,8 +27,7 @@ from eureka_agent.env_tools.checks.under_test import (
     start_worlds,
 )
 from eureka_agent.environment import Environment, MujocoWorlds, State
-from eureka_agent.simulation import CpuSimulator
-from eureka_agent.simulation.devices import CPU, make_simulator
+from eureka_agent.simulation import CPU, CpuSimulator, make_simulator
 
 CLOSE = 1e-4
 """Relative; what rounding can do where a world stands among others."""

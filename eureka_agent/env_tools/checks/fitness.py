@@ -12,9 +12,13 @@ from eureka_agent.env_tools.checks.under_test import (
     note,
     ok,
 )
-from eureka_agent.environment import Fitness
-from eureka_agent.environment.fitness import ProgressMeasure
-from eureka_agent.environment.source_files import PLACEHOLDER, foreign_code, placeholder_lines
+from eureka_agent.environment import (
+    PLACEHOLDER,
+    Fitness,
+    ProgressMeasure,
+    foreign_code,
+    placeholder_lines,
+)
 from eureka_agent.reward import RewardFailed, RewardRejected, did_you_mean, parse
 from eureka_agent.reward.signals import parameter_names
 

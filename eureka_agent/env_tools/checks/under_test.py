@@ -20,11 +20,11 @@ from eureka_agent.environment import (
     State,
     Step,
     Transitions,
+    foreign_code,
     load_environment,
     load_fitness,
     pools,
 )
-from eureka_agent.environment.source_files import foreign_code
 
 WORLDS = 32
 LONGEST_HOLD = 16

@@ -12,10 +12,10 @@ from eureka_agent.environment import (
     Memory,
     SignalLayout,
     Transitions,
+    hold_actions,
     make_worlds,
     pools,
 )
-from eureka_agent.environment.scripted_policies import hold_actions
 
 BLOCK = 128
 """Rows come in multiples of this: see `join`."""
