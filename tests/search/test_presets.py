@@ -2,11 +2,10 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support import run
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import data_folder
@@ -153,31 +152,25 @@ def test_a_difference_names_what_only_one_of_them_sets() -> None:
     assert found == dict.fromkeys(("reflection", "strategies", "equivalents"), (None, False))
 
 
-def command(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "eureka_agent", *words], capture_output=True, text=True, cwd=cwd
-    )
-
-
 SHOW = ("config", "show", "quick")
 
 
 def test_the_commands_show_presets_and_differences() -> None:
-    listed = json.loads(command("presets", "--json").stdout)
+    listed = json.loads(run("presets", "--json").stdout)
     assert [entry["name"] for entry in listed] == list(PRESETS)
-    assert "Isaac Gym" in " ".join(command("presets", "eureka").stdout.split())
-    found = json.loads(command("config", "diff", "quick", "eureka", "--json").stdout)
+    assert "Isaac Gym" in " ".join(run("presets", "eureka").stdout.split())
+    found = json.loads(run("config", "diff", "quick", "eureka", "--json").stdout)
     assert found["generations"] == {"a": 2, "b": 5}
-    settings = {entry["name"]: entry for entry in json.loads(command(*SHOW, "--json").stdout)}
+    settings = {entry["name"]: entry for entry in json.loads(run(*SHOW, "--json").stdout)}
     quick = {name: settings[name]["value"] for name in PRESETS["quick"].settings}
     assert quick == PRESETS["quick"].settings
     assert settings["generations"]["default"] == 3 and settings["steps"]["default"] is None
-    assert "generations 2 (default 3) Generations of" in " ".join(command(*SHOW).stdout.split())
-    assert "config show" in command("presets", "default").stdout
+    assert "generations 2 (default 3) Generations of" in " ".join(run(*SHOW).stdout.split())
+    assert "config show" in run("presets", "default").stdout
 
 
 def test_an_unknown_preset_makes_no_run(tmp_path: Path) -> None:
-    done = command("search", "cartpole", "--preset", "eurika", cwd=tmp_path)
+    done = run("search", "cartpole", "--preset", "eurika", cwd=tmp_path)
     assert done.returncode == 2
     assert "eurika" in done.stderr
     assert not list(tmp_path.rglob("run.db"))
