@@ -41,7 +41,14 @@ FITNESS = (
     "def progress(speed):\n    'Speed, m/s.'\n    return speed\n"
 )
 SEEN = EvaluatedEpisodes(
-    np.array([2.0]), np.zeros(1, np.bool_), Episodes(*(torch.zeros(0) for _ in range(4)))
+    np.array([2.0]),
+    np.zeros(1, np.bool_),
+    Episodes(
+        torch.zeros(2, 1, 1),
+        torch.zeros(1, 1, 1),
+        torch.ones(1, dtype=torch.int64),
+        torch.zeros(1, dtype=torch.bool),
+    ),
 )
 
 
