@@ -1,4 +1,4 @@
-"""The curves of a training run over its evaluations, and what can be said about them.
+"""The curves of a training run over its evaluations, and remarks on them.
 
 The rules are silent rather than wrong: each asks for more than noise, and most of those about
 components for every point.
@@ -340,7 +340,7 @@ class Measured:
         name: safe to print.
         weight: None if the program does not say.
         means: at the points that have one, at least `FEWEST_POINTS`.
-        shares: likewise.
+        shares: at the points that have one, too.
         low: the lowest value at any step.
         high: the highest.
         reward: the sum of all components' absolute means, averaged over training.

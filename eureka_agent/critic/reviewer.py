@@ -30,7 +30,7 @@ ROLE = "reviewer"
 PASSED, ADVICE = "review-passed", "review-advice"
 """Rules of findings that are no objections; they say that a review took place."""
 MOST_POINTS = 3
-"""Objections and suggestions of one review, each."""
+"""Most objections, and most suggestions, of one review."""
 
 
 def _first_points(points: list[str]) -> list[str]:

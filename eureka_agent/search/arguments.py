@@ -20,7 +20,7 @@ HOW = (
 """What a fitness file is, for people who do not have one yet."""
 UNMEASURED = (
     "Nothing will check whether the goal is met: without a fitness, candidates rank by what the "
-    "rewards of the others say of their policies. Watch the winner before you trust it."
+    "rewards of the others say about them. Watch the winner before you trust it."
 )
 
 

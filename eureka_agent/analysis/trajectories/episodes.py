@@ -127,7 +127,7 @@ class Trajectories:
 
     @cached_property
     def goals_change(self) -> bool:
-        """Whether a goal changes within any episode, after which it may be as far as at first."""
+        """Whether a goal changes within any episode, and may then be far away again."""
         before = self.evaluated.episodes.before
         if before is None:
             return False
@@ -148,7 +148,7 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class FitnessScale:
-    """What good and failed mean: how far an episode gets from random actions to the best policy.
+    """The scale of good and failed: the way from random actions to the best policy.
 
     Each is a mean over the episodes of a policy.
 

@@ -84,10 +84,10 @@ def _parse(table: str) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, 
 
 _parsed = _parse(_TABLE)
 GROUPS: Mapping[str, tuple[str, ...]] = _parsed[0]
-"""Calls by what they are for: `opening` are those that a process can do without which will load
-nothing any more, and drives no device; `network` is all that there is, as one end of a pair of
-datagram sockets reaches every other socket by name; the C library does without `absent` ones if the
-kernel lacks them, and a filter cannot look into these; of `conditional` ones arguments decide."""
+"""Calls by purpose. A process that loads nothing more, and drives no device, needs no `opening`
+ones. `network` has all of them, as one end of a pair of datagram sockets reaches every other socket
+by name. The C library does without `absent` ones if the kernel lacks them, and a filter cannot look
+into these. Arguments decide about `conditional` ones."""
 NUMBERS = _parsed[1]
 """By architecture and name; a call that an architecture does not have is missing there."""
 
