@@ -180,7 +180,7 @@ def _full_length(course: Course) -> bool:
 
 
 def _endings(course: Course, episode_steps: int) -> str:
-    """How episodes ended, in words."""
+    """A sentence on the ends of episodes."""
     shares, lengths = known(course.ended_early), known(course.length)
     if not shares or not lengths:
         return ""

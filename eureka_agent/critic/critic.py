@@ -128,7 +128,7 @@ class Critic:
         environment: the task.
         designer: repairs programs.
         prober: calls programs.
-        repairs: how often one candidate goes back at most for its errors.
+        repairs: most times that one candidate goes back for its errors.
         screening: has the last word on sound programs.
     """
 
@@ -152,7 +152,7 @@ class Critic:
 
         Args:
             candidates: of a generation.
-            places: how many of them train at most; None for all.
+            places: most candidates to train; None for all.
 
         Returns:
             Those that are to be trained.
@@ -230,7 +230,7 @@ class Critic:
         return not declined and self._repairs_of(row) < self._repairs
 
     def _repairs_of(self, row: CandidateRow) -> int:
-        """How often a candidate went back for its errors."""
+        """Number of times that a candidate went back for its errors."""
         return sum(_refused(_findings(d.verdict)) for d in self._run.drafts(row.id))
 
     def _repair_request(self, row: CandidateRow, findings: Sequence[Finding]) -> RepairRequest:

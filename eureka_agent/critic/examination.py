@@ -47,14 +47,14 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Standing:
-    """How the returns of good episodes compare with one way to fail, or with all of them.
+    """Returns of good episodes, compared with one way to fail or with all of them.
 
     Attributes:
         kind: the way to fail; "all failures" for all.
         above_all: fraction of the good episodes that return more than every failure.
         pairs: fraction of pairs of a good and a failed episode in which the good one returns more,
             a tie being half (the area under the ROC curve).
-        failures: how many failed episodes there are.
+        failures: number of failed episodes.
     """
 
     kind: str
@@ -106,12 +106,12 @@ class LivingFloor:
 
 @dataclass(frozen=True)
 class ContrastResult:
-    """How a program's returns moved under a contrast.
+    """The moves of a program's returns under a contrast.
 
     Attributes:
         contrast: as declared.
         share: fraction of the episodes or pairs on which they moved as expected; NaN without any.
-        count: how many there were.
+        count: number of them.
         contrary: fraction on which they moved the other way, where they must move.
     """
 
@@ -346,7 +346,7 @@ def living_floor(
 
 
 def stakes(paid: FloatArray, cases: EvaluatedEpisodes) -> float:
-    """How far the median good and the median failed return lie apart; 0 without either.
+    """Difference of the median good and the median failed return; 0 without either.
 
     Args:
         paid: returns `[E]`.
@@ -367,7 +367,7 @@ def contrast_result(
         first: returns of the episodes that it begins with `[E]`.
         others: returns of the same episodes after the change `[E]`, or of the other kind `[F]`.
             Those that are not finite are left out.
-        at_stake: by how much good and failed episodes differ; 0 if that is not known.
+        at_stake: difference of good and failed episodes; 0 if unknown.
 
     Raises:
         UsageError: a change gave another number of episodes.

@@ -155,7 +155,7 @@ class Examiner:
         rewards: FloatArray,
         other: FloatArray | None,
     ) -> ContrastResult:
-        """How a program's returns move under a contrast.
+        """The moves of a program's returns under a contrast.
 
         Where a change must pay or cost, all steps count alike, as a policy is trained on the late
         ones as well. All else is compared as training values it from the reset: only so does
@@ -267,7 +267,7 @@ def held(episodes: Episodes, environment: Environment) -> Episodes:
 
 
 def _rates(layout: SignalLayout) -> Tensor:
-    """Which columns are rates of any kind `[S]`."""
+    """Mask of columns that are rates of any kind `[S]`."""
     return torch.cat(
         [torch.full((s.size or 1,), s.kind in RATES, dtype=torch.bool) for s in layout.signals]
     )

@@ -170,7 +170,7 @@ class Review:
         reviewer: looks at programs.
         bank: recorded episodes; the reviewer sees a program's rewards on them.
         prober: calls programs.
-        rounds: how often one candidate goes back at most because of objections.
+        rounds: most times that one candidate goes back because of objections.
     """
 
     def __init__(

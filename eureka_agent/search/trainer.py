@@ -86,7 +86,7 @@ class Checkpoint:
 
 @dataclass
 class Outcome:
-    """How a training run ended.
+    """The result of a training run.
 
     Attributes:
         job: the training run.

@@ -18,7 +18,7 @@ case this many seconds. Ordinary rewards take a hundredth of the former limit.""
 
 
 class Reward(Protocol):
-    """What a lane is trained on: a compiled reward program, or the fitness itself."""
+    """The reward of a lane: a compiled reward program, or the fitness itself."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ class TimeLimitedReward:
     Args:
         reward: the one to call.
         non_reward_s: seconds that everything else has taken so far, per lane.
-        clock: what the reward is charged by.
+        clock: measures the reward's time.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class ComponentStatistics:
 
 @dataclass
 class LaneReport:
-    """What happened in a lane during an advance.
+    """The events in a lane during an advance.
 
     Attributes:
         lane: its number.

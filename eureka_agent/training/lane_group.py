@@ -83,7 +83,7 @@ class LaneGroup(Stateful):
 
     @property
     def layout(self) -> SignalLayout:
-        """How the signals of a transition are packed."""
+        """The packing of the signals of a transition."""
         return self._worlds.layout
 
     @property

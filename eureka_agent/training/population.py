@@ -85,7 +85,7 @@ class Population:
 
     @property
     def layout(self) -> SignalLayout:
-        """How the signals of a transition are packed."""
+        """The packing of the signals of a transition."""
         return self._groups[0].layout
 
     @property

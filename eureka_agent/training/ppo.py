@@ -214,7 +214,7 @@ def update(
         optimiser: theirs.
         batch: the rollout.
         permutations: the order of the rows in each epoch `[n_epochs, K, B]`.
-        learning: which lanes move; the others only take up room `[K]` bool.
+        learning: the lanes that move; the others only take up room `[K]` bool.
         settings: hyper-parameters.
 
     Returns:

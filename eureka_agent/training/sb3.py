@@ -55,7 +55,7 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
 
     Attributes:
         values: the reward and its components at the last step, `n` rows; None before the first.
-        diverged: which worlds failed at the last step `[n]` bool.
+        diverged: the worlds that failed at the last step `[n]` bool.
         timer: measures everything but the reward.
     """
 

@@ -114,8 +114,8 @@ class ProbeClient(ClientSession):
     Args:
         environment: the task.
         sandbox: policy of the worker's lock-down.
-        rows: how many a training run gives a program at once; as the environment's settings say
-            when None.
+        rows: number that a training run gives a program at once; None to follow the environment's
+            settings.
         deadline_s: seconds of processor time after which a program counts as hung.
     """
 
@@ -261,7 +261,7 @@ def read_scores(
 
     Args:
         reply: to a request to score.
-        components: how many each of the programs has.
+        components: their number in each program.
         steps: L and E; of a sweep its rows.
         still: whether standing still was asked for.
 

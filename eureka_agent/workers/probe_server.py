@@ -27,7 +27,7 @@ GRACE_S = 5.0
 
 @dataclass
 class Cost:
-    """What scoring a program has cost so far: seconds of processor time, and for how many rows."""
+    """Cost of scoring a program so far: seconds of processor time, and the number of rows."""
 
     seconds: float = 0.0
     rows: int = 0

@@ -282,5 +282,5 @@ class TrainerClient(ClientSession):
 
 
 def rows_per_call(config: SearchConfig, environment: Environment) -> int:
-    """How many transitions a program is called with in training: a rollout's, or a step's."""
+    """Number of transitions per call of a program in training: a rollout's, or a step's."""
     return config.worlds * (environment.training.n_steps if config.trainer == "population" else 1)

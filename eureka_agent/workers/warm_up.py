@@ -41,7 +41,7 @@ def warm_up(jobs: Sequence[Job], requests: Iterable[Message]) -> None:
     """Answer requests as `serve` would, and drop the answers, which may be errors.
 
     Args:
-        jobs: what the requests ask for.
+        jobs: those that answer the requests.
         requests: made-up ones.
     """
     repr(torch.ones(1))  # as messages of torch's errors do

@@ -76,7 +76,7 @@ class Opinions:
 
     @property
     def peers(self) -> BoolArray:
-        """Which opinions are known and not the own program's `[P, K]`."""
+        """Mask of known opinions, without the own program's `[P, K]`."""
         mine = self.own[:, None] == np.arange(self.z.shape[1])
         return np.isfinite(self.z) & ~mine
 
@@ -118,7 +118,7 @@ class PeerRanking:
     Attributes:
         rates: fraction of comparisons with other policies that each wins, a tie being half `[P]`;
             NaN without comparisons.
-        comparisons: how many there were `[P]`.
+        comparisons: their number `[P]`.
     """
 
     rates: FloatArray
@@ -174,8 +174,8 @@ def alarms(earlier: Opinions, later: Opinions, least: float = LEAST_CHANGE) -> l
     Only peers that have an opinion both times count; too few of them raise no alarm.
 
     Args:
-        earlier: of the same policies and programs as `later`, on the same scale.
-        later: what they are now.
+        earlier: on the same policies, programs and scale as `later`.
+        later: the present ones.
         least: standard deviations by which both must have moved.
     """
     both = earlier.peers & later.peers
@@ -214,7 +214,7 @@ class CrossRewardAgreement:
         candidates: finished ones.
         bank: has their episodes.
         scorer: scores their programs.
-        equals: which programs have one opinion together.
+        equals: the programs that have one opinion together.
 
     Raises:
         WorkerFailed: programs cannot be scored.
@@ -303,7 +303,7 @@ class Equivalent:
 
     Attributes:
         candidate: its number.
-        distance: how far apart they are, at most `EQUIVALENT`.
+        distance: between the two, at most `EQUIVALENT`.
     """
 
     candidate: int
@@ -393,7 +393,7 @@ class RewardComparison:
         """Compare programs and policies after a generation, once, and add that to the reflections.
 
         Args:
-            generation: that has been trained.
+            generation: the last that trained.
             with_fitness: whether the fitness may separate reward hacks from successes, and right
                 objections from wrong ones.
             precision: how often the reviewer's objections were right so far.
@@ -504,7 +504,7 @@ class _Programs:
         return lines
 
     def diversity(self, generation: int) -> list[str]:
-        """How far apart the programs of a generation are, if there are two to compare."""
+        """A sentence on the mean distance in a generation, if there are two programs to compare."""
         places = [k for k, row in enumerate(self._rows) if row.generation == generation]
         apart = diversity(self._found.matrix[np.ix_(places, places)])
         if np.isnan(apart):
@@ -515,7 +515,7 @@ class _Programs:
         ]
 
     def said(self) -> list[str]:
-        """Which programs ask for the same, the contrary, or nothing."""
+        """Sentences on programs that ask for the same, for the contrary, or for nothing."""
         return self._found.reasons([f"#{row.id}" for row in self._rows])
 
     def document(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Swept:
 
     Attributes:
         parameter: a signal or `action`.
-        column: which of its columns; None if it has none.
+        column: its column; None if it has none.
         low: the first value.
         high: the last one.
         unit: of both.
@@ -87,7 +87,7 @@ def propose(
         signals: of the environment.
         arguments: of the bank's rows, for the parameters of the program.
         rewards: of the program for them `[M]`.
-        most: how many to give at most; fewer are given if the rest does not change.
+        most: largest number to return; fewer if the rest does not change.
     """
     units = {signal.name: signal.unit for signal in signals} | {"action": "1"}
     found: list[tuple[float, Swept]] = []

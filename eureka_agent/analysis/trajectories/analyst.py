@@ -69,7 +69,7 @@ class FailureMode:
     """A way to fail.
 
     Attributes:
-        name: what happens.
+        name: describes it.
         evidence: the places that show it, at least one.
         share: fraction of the policy's episodes that were shown in which it was pointed out.
     """
@@ -104,9 +104,9 @@ class AnalystReply:
     Attributes:
         modes: the ways to fail that it sees.
         exploit: the component that it suspects, if any.
-        suggestions: what it would change.
+        suggestions: changes that it would make.
         keep: components that it would leave as they are.
-        dropped: how many of its statements were left out.
+        dropped: number of its statements that were left out.
     """
 
     modes: tuple[FailureMode, ...]
@@ -206,7 +206,7 @@ def read_analyst_reply(
         numbers: all numbers that it was shown.
 
     Raises:
-        UnusableReply: it is no JSON object of the form that was asked for.
+        UnusableReply: it is no JSON object of the required form.
     """
     said = read_model(reply, _Reply)
     reader = _Reader(excerpt.shown, components, numbers)
@@ -338,7 +338,7 @@ class Analyst:
     """Asks a language model what is wrong with policies.
 
     Args:
-        task: what it may know about the environment.
+        task: the environment, as the model may know it.
         conversation: puts questions, and keeps the answers.
         parts: the structure of programs, see `choices.PARTS`.
     """

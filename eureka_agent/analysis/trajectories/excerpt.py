@@ -52,7 +52,7 @@ class Shown:
     """One episode of an excerpt.
 
     Attributes:
-        label: which it is, in words: "the worst episode".
+        label: its name, such as "the worst episode".
         episode: its index into all known episodes.
         steps: those that are shown, from 0, growing.
         length: its steps.

@@ -28,7 +28,7 @@ POSTURE_KINDS = ("position", "distance", "angle", "orientation")
 
 @dataclass(frozen=True)
 class TaskProgress:
-    """How far episodes get in their task.
+    """Progress of episodes in their task.
 
     Attributes:
         kind: `travel`: a long way along a column; `goal`: to a goal, or to the level at
@@ -38,7 +38,7 @@ class TaskProgress:
         progress: at the reset and after each step, higher is better, in the column's unit; of a
             goal minus the distance `[L + 1, E]`.
         pace: progress of good episodes per step, positive.
-        full: how far good episodes get, positive; of a goal the usual first distance.
+        full: progress of good episodes, positive; of a goal the usual first distance.
         near: distance within which a goal counts as reached; 0 of travel.
         sign: of the column where progress grows; 1 of a goal.
     """
@@ -234,7 +234,7 @@ def find_falls(known: Trajectories, good: BoolArray) -> dict[int, tuple[int, Col
 
 
 def _fall_size(known: Trajectories, column: Column, good: BoolArray, tall: float) -> FloatArray:
-    """How far a column is beyond its usual range, a fall being above 1 `[L + 1, E]`.
+    """Distance of a column beyond its usual range, a fall being above 1 `[L + 1, E]`.
 
     A fall changes a tilt by 0.15 rad or the upward part of a direction by 0.3. A height must lose
     20 % of its usual level, at least 15 % of the robot's highest part (a foot that comes down is no
@@ -242,7 +242,7 @@ def _fall_size(known: Trajectories, column: Column, good: BoolArray, tall: float
 
     Args:
         known: all known episodes.
-        column: that may show a fall.
+        column: one that may show a fall.
         good: which episodes do the task well `[E]`.
         tall: usual height of the robot's highest part at the start, in m.
     """
@@ -354,7 +354,7 @@ def cut(
     It stands still below a tenth of the usual motion, and gets no further below 15 % of the pace.
 
     Args:
-        activity: how much it moves at each step, 1 being usual `[T]`.
+        activity: amount of motion at each step, 1 being usual `[T]`.
         progress: at the reset and after each step, higher is better `[T + 1]`; None if unknown:
             then no phase advances or retreats.
         pace: progress of good episodes per step, positive.
@@ -439,7 +439,7 @@ class EpisodeFeatures:
 
     @cached_property
     def alternation(self) -> tuple[FloatArray, FloatArray]:
-        """How strongly actions, and velocities, go to and fro in each episode `[E]` each."""
+        """Alternation of actions, and of velocities, in each episode `[E]` each."""
         rates, scale = self._rates
         return (
             self._alternation(self.known.actions),

@@ -85,8 +85,8 @@ def dry_run(
     Args:
         program: one that passed the static check.
         batches: rows to try it on, all with the same parameters; at least one row.
-        rows: how many a training run gives it at once; it is called with as many, too. Otherwise it
-            could find out from their number that nothing depends on what it does.
+        rows: number that a training run gives it at once. The dry run calls it with as many, too:
+            otherwise their number would give the dry run away.
 
     Returns:
         Findings in order of line. Errors have the rules `exception`, `memory`, `shape`,
@@ -321,7 +321,7 @@ def _is_flat(values: Tensor) -> bool:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a component gets its value.
+    """The source of a component's value.
 
     Attributes:
         line: the last assignment to the variable that is returned, or the returned expression.
