@@ -1,7 +1,7 @@
-"""Feedback: what a candidate's training, its policy's episodes and its program teach.
+"""Feedback on candidates: from their training runs, their policies' episodes and their programs.
 
-The first part of a reflection is stored with each result. The others follow when a generation has
-been trained, as they take other policies to compare with: how episodes fail, where the program
+`store_reflection` stores the first part of a reflection with each result. `Feedback` adds the
+others after a generation, as they compare with other policies: how episodes fail, where the program
 pays, what a language model says.
 """
 
@@ -49,7 +49,7 @@ def store_reflection(
     config: SearchConfig,
     episodes: Episodes | None = None,
 ) -> None:
-    """Store what a candidate's training showed, for the next generation and for people.
+    """Store the lessons of a candidate's training run, for the next generation and for people.
 
     Args:
         run: has the candidate.
@@ -73,13 +73,13 @@ def store_reflection(
 
 @dataclass(frozen=True)
 class _Evidence:
-    """Episodes that the analyst is to look at; large, so kept only if one is configured.
+    """Episodes for the analyst; they are large, so kept only if one is configured.
 
     Attributes:
         own: which episodes are of the candidate's policy `[E]`.
-        records: all of them as they lie in the bank.
+        records: all of them as the bank holds them.
         known: all of them as the analysis reads them.
-        diagnosis: what the rules found.
+        diagnosis: of the rules.
     """
 
     own: BoolArray
@@ -90,7 +90,7 @@ class _Evidence:
 
 @dataclass(frozen=True)
 class _Analysed:
-    """What rules and sweeps found out about a candidate, as `AnalysisRow` holds it."""
+    """Results of rules and sweeps about a candidate, as `AnalysisRow` holds them."""
 
     row: CandidateRow
     failures: dict[str, Any]
@@ -102,7 +102,7 @@ class Feedback:
     """Analyses the trained candidates of a run, and adds the results to their reflections.
 
     Args:
-        run: has the candidates, and keeps what is found.
+        run: has the candidates, and keeps the results.
         environment: the task.
         config: says which parts designers read; people see all.
         bank: recorded episodes.
@@ -151,7 +151,7 @@ class Feedback:
                     self._run.set_reflection(row.id, "\n".join(lines), part)
 
     def _analysed(self, row: CandidateRow) -> _Analysed | None:
-        """What is found out by rules and sweeps; None without its episodes or their rewards."""
+        """Analyse a candidate by rules and sweeps; None without its episodes or their rewards."""
         environment, measured = self._environment, self._config.measured
         candidates = [c for c in self._run.candidates() if c.generation <= row.generation]
         finished = [c for c in candidates if c.state == "finished"]
@@ -182,7 +182,7 @@ class Feedback:
         )
 
     def _opinions(self, analysed: Sequence[_Analysed]) -> dict[int, dict[str, Any]]:
-        """What the analyst says about candidates, by number, as `AnalysisRow.opinion` holds it."""
+        """The analyst's opinions by candidate number, as `AnalysisRow.opinion` holds them."""
         evidence = {found.row.id: found.evidence for found in analysed if found.evidence}
         if self._analyst is None or not evidence:
             return {}

@@ -1,4 +1,4 @@
-"""The reflection: what is to be learned from one candidate, as text for the next generation."""
+"""The reflection: the lessons of one candidate, as text for the next generation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,10 +18,10 @@ from eureka_agent.common.text import prompt_line, prompt_number, prompt_percent,
 from eureka_agent.store.rows import CandidateRow, EvaluationRow, TrainingRow
 
 MAX_POINTS = 10
-"""Points of training in the table: as many as stand side by side on 100 columns."""
+"""Points of training in the table: as many as fit side by side in 100 columns."""
 LONGEST = 2450
-"""Characters of the whole, so that several reflections leave room in a prompt; what is said last
-gives way, but `FEWEST_REMARKS` stay beside any table."""
+"""Most characters of a reflection, so that several fit in a prompt; the last remarks go first, but
+`FEWEST_REMARKS` stay beside any table."""
 FEWEST_REMARKS = 3
 MAX_FINDINGS = 4
 MAX_FAILURE_LINES = 3
@@ -32,7 +32,7 @@ DIAGNOSTICS = {
     "kl": "KL",
     "clip_share": "clip share",
 }
-"""Those that tell a bad reward from a failed training, and what the text calls them."""
+"""Names in the text of the diagnostics that separate bad rewards from failed training runs."""
 
 
 def reflect(
@@ -42,18 +42,18 @@ def reflect(
     *,
     episode_steps: int,
 ) -> str:
-    """Say what a finished, failed or rejected candidate teaches, in plain ASCII.
+    """Describe a finished, failed or rejected candidate, in plain ASCII.
 
     Args:
-        candidate: whose program it is.
-        training: that of its own, if it came to one.
-        evaluations: of that training.
+        candidate: the one to describe.
+        training: its training run, if it has one.
+        evaluations: of that run.
         episode_steps: control steps until an episode's time limit.
 
     Returns:
-        A table over up to ten points of the training, then sentences; or what the critic found and
-        why it failed. The table has at most about 100 columns, a sentence is one line; there is no
-        final line break. Empty if nothing is known.
+        A table over up to ten points of the training run, then sentences; or the critic's findings
+        and why the candidate failed. The table has at most about 100 columns, a sentence is one
+        line; there is no final line break. Empty if nothing is known.
     """
     parts = [_rejection(candidate, training)]
     if evaluations:
@@ -71,7 +71,7 @@ def reflect(
 
 
 def _that_fit(remarks: Sequence[str], before: str) -> list[str]:
-    """The remarks for which there is room, in their order."""
+    """The remarks that fit, in their order."""
     length, kept = len(before), []
     for remark in remarks:
         length += len(remark) + 1
@@ -81,7 +81,7 @@ def _that_fit(remarks: Sequence[str], before: str) -> list[str]:
 
 
 def _rejection(candidate: CandidateRow, training: TrainingRow | None) -> str:
-    """What the critic found and why the candidate failed, in a few lines."""
+    """The critic's findings and why the candidate failed, in a few lines."""
     if candidate.state not in ("rejected", "failed"):
         return ""
     if candidate.state == "rejected" and candidate.verdict:
@@ -89,8 +89,8 @@ def _rejection(candidate: CandidateRow, training: TrainingRow | None) -> str:
     failure = candidate.failure or (training.failure if training else None) or "no reason was given"
     said = [prompt_line(line) for line in failure.splitlines() if line.strip()]
     verb = "was rejected" if candidate.state == "rejected" else "failed"
-    # The last lines of a traceback say what was raised, and where. They are marked as quoted: they
-    # come from a process that a program may have broken.
+    # The last lines of a traceback name the exception and the place. They are marked as quoted:
+    # they come from a process that a program may have broken.
     return "\n".join(
         [f"The candidate {verb}:", *(f"> {line}" for line in said[-MAX_FAILURE_LINES:])]
     )
@@ -109,7 +109,7 @@ def _findings(verdict: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _head(course: Course, selected: int | None) -> str:
-    """How far training went, what ships, and where fitness was highest."""
+    """The steps trained, the policy that ships, and where fitness was highest."""
     text = f"Trained for {steps(course.steps[-1])} steps."
     if selected in course.steps:
         index = course.steps.index(selected)
@@ -180,7 +180,7 @@ def _full_length(course: Course) -> bool:
 
 
 def _endings(course: Course, episode_steps: int) -> str:
-    """How episodes ended, in words."""
+    """A sentence on the ends of episodes."""
     shares, lengths = known(course.ended_early), known(course.length)
     if not shares or not lengths:
         return ""
@@ -208,7 +208,7 @@ MOST = 24
 
 
 def signal_statistics(columns: Sequence[str], states: np.ndarray, lengths: np.ndarray) -> str:
-    """A line per column of the signals: how it begins, how it goes on, and how far it gets.
+    """A line per column of the signals: how it begins, how it continues, and how far it gets.
 
     Args:
         columns: names of the `S` columns.

@@ -1,4 +1,4 @@
-"""The curves of a training run over its evaluations, and what can be said about them.
+"""The curves of a training run over its evaluations, and remarks on them.
 
 The rules are silent rather than wrong: each asks for more than noise, and most of those about
 components for every point.
@@ -29,7 +29,7 @@ class Component:
 
     Attributes:
         name: as the program calls it.
-        weight: what its values were multiplied by; None if the program does not say.
+        weight: factor of its values; None if the program does not say.
         means: mean value in the stretch of training before each point.
         shares: its part of the sum of all components' absolute means, 0 to 1.
         low: the lowest value at any step; None without any.
@@ -69,7 +69,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Trend:
-    """How a curve moved between the first and the last third of its points.
+    """The move of a curve between the first and the last third of its points.
 
     Attributes:
         early: mean of the first third.
@@ -143,7 +143,7 @@ def thirds(curve: Curve) -> tuple[list[float], list[float]] | None:
 
 
 def trend(curve: Curve) -> Trend | None:
-    """How a curve moved; None with fewer than `FEWEST_POINTS` values.
+    """The move of a curve; None with fewer than `FEWEST_POINTS` values.
 
     A move is clear if it is larger than two standard errors and 5 % of the curve's size.
     """
@@ -340,7 +340,7 @@ class Measured:
         name: safe to print.
         weight: None if the program does not say.
         means: at the points that have one, at least `FEWEST_POINTS`.
-        shares: likewise.
+        shares: at the points that have one, too.
         low: the lowest value at any step.
         high: the highest.
         reward: the sum of all components' absolute means, averaged over training.

@@ -73,15 +73,15 @@ class Screening:
         return self._review is not None and self._review.sends_back(candidate, findings)
 
     def equivalent(self, candidate: int) -> int | None:
-        """The candidate that one was last found to equal."""
+        """The earlier candidate that a candidate was last found to equal."""
         found = self._equivalents.get(candidate)
         return found.candidate if found else None
 
     def in_order(self, rows: Sequence[CandidateRow]) -> list[CandidateRow]:
-        """Candidates by what speaks for training them: the doubtful last, then by the exam's score.
+        """Candidates in the order of training: the doubtful last, then by the exam's score.
 
-        Doubtful are those that the exam suspects or the reviewer objected to. Those whose training
-        has begun come first.
+        A candidate is doubtful if the exam suspects it or the reviewer objected to it. Those whose
+        training has begun come first.
         """
         self._examine([row for row in rows if row.text not in self._examined])
 
@@ -128,7 +128,7 @@ class Critic:
         environment: the task.
         designer: repairs programs.
         prober: calls programs.
-        repairs: how often one candidate goes back at most for its errors.
+        repairs: most times that one candidate goes back for its errors.
         screening: has the last word on sound programs.
     """
 
@@ -152,7 +152,7 @@ class Critic:
 
         Args:
             candidates: of a generation.
-            places: how many of them train at most; None for all.
+            places: most candidates to train; None for all.
 
         Returns:
             Those that are to be trained.
@@ -207,7 +207,7 @@ class Critic:
     def _send_back(
         self, sent_back: Sequence[tuple[CandidateRow, list[Finding]]]
     ) -> list[CandidateRow]:
-        """Have programs repaired, as long as rounds are left; returns those to check again."""
+        """Have programs repaired while rounds are left; returns those to check again."""
         requests = [
             self._repair_request(row, findings)
             for row, findings in sent_back
@@ -230,7 +230,7 @@ class Critic:
         return not declined and self._repairs_of(row) < self._repairs
 
     def _repairs_of(self, row: CandidateRow) -> int:
-        """How often a candidate went back for its errors."""
+        """Number of times that a candidate went back for its errors."""
         return sum(_refused(_findings(d.verdict)) for d in self._run.drafts(row.id))
 
     def _repair_request(self, row: CandidateRow, findings: Sequence[Finding]) -> RepairRequest:
@@ -308,7 +308,7 @@ class Critic:
             self._run.set_reflection(row.id, reflect(rejected, None, [], episode_steps=steps))
 
     def _fingerprints(self) -> dict[str, int]:
-        """What the programs that passed compute, each with the first candidate that has it."""
+        """The fingerprints of programs that passed, each with the first candidate that has it."""
         known: dict[str, int] = {}
         for row in self._run.candidates():
             if row.state not in ("proposed", "rejected"):

@@ -4,9 +4,9 @@ They refuse only what is certainly wrong, rank the rest, and accept programs wit
 bank of random episodes alone most questions have no answer, but where the environment declares what
 success looks like, synthetic episodes stand for good ones.
 
-They use what is known of the task, such as the fitness of episodes, but no other reward. Where a
-search is to be compared with the human reward the exam must stay off: the author of that reward had
-no such help, and the Designer is denied that knowledge.
+They use knowledge of the task, such as the fitness of episodes, but no other reward. The exam must
+stay off in a search that is compared with the human reward: the author of that reward had no such
+help, and the Designer may not have it.
 """
 
 from collections.abc import Sequence
@@ -47,14 +47,14 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Standing:
-    """How the returns of good episodes compare with one way to fail, or with all of them.
+    """Returns of good episodes, compared with one way to fail or with all of them.
 
     Attributes:
         kind: the way to fail; "all failures" for all.
         above_all: fraction of the good episodes that return more than every failure.
         pairs: fraction of pairs of a good and a failed episode in which the good one returns more,
             a tie being half (the area under the ROC curve).
-        failures: how many failed episodes there are.
+        failures: number of failed episodes.
     """
 
     kind: str
@@ -95,7 +95,7 @@ class LivingFloor:
 
     @property
     def reason(self) -> str:
-        """What speaks against the program if it did not pass."""
+        """The objection to the program if it did not pass."""
         who = "good episodes" if self.good else "episodes"
         return (
             f"Ending pays {prompt_number(self.ending)} and then nothing, {who} return "
@@ -106,12 +106,12 @@ class LivingFloor:
 
 @dataclass(frozen=True)
 class ContrastResult:
-    """How a program's returns moved under a contrast.
+    """The moves of a program's returns under a contrast.
 
     Attributes:
         contrast: as declared.
         share: fraction of the episodes or pairs on which they moved as expected; NaN without any.
-        count: how many there were.
+        count: number of them.
         contrary: fraction on which they moved the other way, where they must move.
     """
 
@@ -127,7 +127,7 @@ class ContrastResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the reward moves as it must, as far as is known."""
+        """Whether the reward moves as it must; true if unknown."""
         return not self.share < RIGHT
 
     @property
@@ -144,7 +144,7 @@ class ContrastResult:
 
 @dataclass(frozen=True)
 class Examination:
-    """What the exam found out about one program; None stands for what nothing is known about.
+    """The exam's results for one program; None stands for unknown.
 
     Attributes:
         finite: whether every reward is.
@@ -174,7 +174,7 @@ class Examination:
 
     @property
     def suspect(self) -> bool:
-        """Whether anything speaks against it: then others train before it is chosen."""
+        """Whether anything speaks against it: then others train first."""
         return bool(self.objections)
 
     @property
@@ -190,7 +190,7 @@ class Examination:
 
     @property
     def objections(self) -> list[str]:
-        """What speaks against the program, a sentence each."""
+        """The objections to the program, a sentence each."""
         if not self.finite:
             return ["It pays numbers that are not finite for some recorded steps."]
         said = ["It pays good and failed episodes the same."] if self.constant else []
@@ -236,7 +236,7 @@ def examine(
         cases: the episodes, labelled `GOOD`, `EXPLOIT`, `UNTRAINED`, `UNKNOWN`, or with any other
             word for a way to fail.
         discount: of the training, gamma.
-        contrasts: how the program's returns moved under what the environment declares.
+        contrasts: how the program's returns moved under those that the environment declares.
         imagined: whether the good episodes are synthetic.
     """
     if not np.isfinite(rewards[cases.alive]).all():
@@ -346,7 +346,7 @@ def living_floor(
 
 
 def stakes(paid: FloatArray, cases: EvaluatedEpisodes) -> float:
-    """How far the median good and the median failed return lie apart; 0 without either.
+    """Difference of the median good and the median failed return; 0 without either.
 
     Args:
         paid: returns `[E]`.
@@ -360,14 +360,14 @@ def stakes(paid: FloatArray, cases: EvaluatedEpisodes) -> float:
 def contrast_result(
     contrast: Contrast, first: FloatArray, others: FloatArray, at_stake: float = 0.0
 ) -> ContrastResult:
-    """Compare what a program returns on both sides of a contrast.
+    """Compare a program's returns on both sides of a contrast.
 
     Args:
         contrast: as declared.
         first: returns of the episodes that it begins with `[E]`.
         others: returns of the same episodes after the change `[E]`, or of the other kind `[F]`.
             Those that are not finite are left out.
-        at_stake: by how much good and failed episodes differ; 0 if that is not known.
+        at_stake: difference of good and failed episodes; 0 if unknown.
 
     Raises:
         UsageError: a change gave another number of episodes.

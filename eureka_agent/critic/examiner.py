@@ -1,7 +1,7 @@
-"""The exam of a run's programs: what they return on recorded episodes of known fitness.
+"""The exam of a run's programs: their returns on recorded episodes of known fitness.
 
-It uses what a designer is denied: the fitness of episodes, and the contrasts that the environment
-declares. So it is off unless it is asked for.
+It uses knowledge that designers may not have: the fitness of episodes, and the contrasts that the
+environment declares. So it is off by default.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ FAILURES = {
     "extremes": "the largest actions",
     "waves": "swinging",
 }
-"""What the untrained policies do, where it is no success."""
+"""Labels of the untrained policies' behaviour, where it is no success."""
 ENDED = "ending early"
 MOVING = ("random", "waves")
 """The untrained policies that move all the time."""
@@ -58,7 +58,7 @@ class Examiner:
         environment: the task; its discount and contrasts are used.
         bank: recorded episodes.
         prober: calls programs.
-        declared: whether the contrasts that the environment declares are asked.
+        declared: whether to ask the contrasts that the environment declares.
 
     Raises:
         UsageError: the environment's contrasts cannot be loaded.
@@ -123,7 +123,7 @@ class Examiner:
         )
 
     def _rewards(self, texts: Sequence[str], episodes: Episodes) -> dict[int, FloatArray]:
-        """Rewards of each step `[L, E]` by program, but those that cannot be scored."""
+        """Rewards of each step `[L, E]` by program; those that cannot be scored are left out."""
         scores = self._prober.score(texts, episodes)
         return {k: s.total for k, s in enumerate(scores) if not isinstance(s, str)}
 
@@ -155,7 +155,7 @@ class Examiner:
         rewards: FloatArray,
         other: FloatArray | None,
     ) -> ContrastResult:
-        """How a program's returns move under a contrast.
+        """The moves of a program's returns under a contrast.
 
         Where a change must pay or cost, all steps count alike, as a policy is trained on the late
         ones as well. All else is compared as training values it from the reset: only so does
@@ -196,10 +196,10 @@ class Examiner:
 
 
 def label_records(records: Sequence[Record]) -> EvaluatedEpisodes:
-    """The episodes of some records side by side, labelled by what is known about them.
+    """The episodes of some records side by side, labelled with their quality or kind.
 
-    Good and failed are as in `FitnessScale`. A failed episode is labelled with its way to fail:
-    what an untrained policy did, or that it ended early. All others are `UNKNOWN`.
+    `FitnessScale` decides which are good or failed. A failed episode is labelled with its way to
+    fail: an untrained policy's behaviour, or an early end. All others are `UNKNOWN`.
     """
     trained = [r.evaluated.mean_fitness for r in records if r.entry.kind != "reference"]
     scale = fitness_scale(records, trained)
@@ -267,7 +267,7 @@ def held(episodes: Episodes, environment: Environment) -> Episodes:
 
 
 def _rates(layout: SignalLayout) -> Tensor:
-    """Which columns are rates of any kind `[S]`."""
+    """Mask of columns that are rates of any kind `[S]`."""
     return torch.cat(
         [torch.full((s.size or 1,), s.kind in RATES, dtype=torch.bool) for s in layout.signals]
     )

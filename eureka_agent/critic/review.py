@@ -1,7 +1,7 @@
 """Review: what a language model says about programs before they train, and how often it is right.
 
-It is shown what a program returns on recorded episodes, and never a fitness: it may know what the
-designer knows. What it says is stored with its candidate, as findings that only warn.
+The model sees a program's rewards on recorded episodes, and never a fitness: it may know what the
+designer knows. Its opinion is stored with the candidate, as findings that only warn.
 """
 
 import math
@@ -44,8 +44,8 @@ def reward_table(weights: Mapping[str, float], policies: Sequence[EvaluatedEpiso
 
     Args:
         weights: of the program's components.
-        policies: the episodes of one policy each, labelled with its name, with what the program
-            returns on them; without any there is no table.
+        policies: the episodes of one policy each, labelled with its name, with the program's
+            rewards on them; without any there is no table.
     """
     if not policies:
         return []
@@ -76,7 +76,7 @@ def reward_table(weights: Mapping[str, float], policies: Sequence[EvaluatedEpiso
 
 
 def _spread(values: FloatArray, least: float) -> str:
-    """Mean, and the percentiles where they differ; what is smaller than `least` is nothing."""
+    """Mean, and the percentiles where they differ; values smaller than `least` count as 0."""
     with np.errstate(all="ignore"):  # a program may return what is no number
         found = [float(values.mean(dtype=np.float64)), *np.percentile(values, (LOW, HIGH)).tolist()]
     mean, low, high = (prompt_number(0.0 if abs(value) < least else value) for value in found)
@@ -85,12 +85,12 @@ def _spread(values: FloatArray, least: float) -> str:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """A program that was reviewed, and what became of it.
+    """A program that was reviewed, and its result.
 
     Attributes:
         generation: in which it trained.
         objected: whether the reviewer objected to it.
-        fitness: of its policy; None where the training failed, which counts as worst.
+        fitness: of its policy; None where the training run failed, which counts as worst.
     """
 
     generation: int
@@ -100,7 +100,7 @@ class Reviewed:
 
 @dataclass(frozen=True)
 class ReviewerPrecision:
-    """How objections went with results; low is the lower half of a generation.
+    """How well objections predicted results; low is the lower half of a generation.
 
     Attributes:
         precision: of the programs objected to, those that ended low.
@@ -130,7 +130,7 @@ class ReviewerPrecision:
 
 
 def reviewer_precision(programs: Sequence[Reviewed]) -> ReviewerPrecision | None:
-    """Compare objections with what became of the programs, each within its own generation.
+    """Compare objections with the programs' results, each within its own generation.
 
     A program ends in the lower half if more of its generation did better than did worse, so that
     the middle of an odd number belongs to neither half, and equals share their fate.
@@ -168,9 +168,9 @@ class Review:
         run: has the candidates and their findings.
         environment: the task.
         reviewer: looks at programs.
-        bank: recorded episodes, on which it is shown what a program returns.
+        bank: recorded episodes; the reviewer sees a program's rewards on them.
         prober: calls programs.
-        rounds: how often one candidate goes back at most because of objections.
+        rounds: most times that one candidate goes back because of objections.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class Review:
         self._bank, self._prober, self._rounds = bank, prober, rounds
 
     def review(self, rows: Sequence[CandidateRow]) -> dict[int, list[Finding]]:
-        """What is said about candidates, as findings; nothing about those without a review.
+        """The reviewer's findings about candidates; none for those without a review.
 
         Raises:
             WorkerFailed: programs cannot be scored, for which none of them is to blame.
@@ -210,7 +210,7 @@ class Review:
         return sum(objected(d.verdict) for d in self._run.drafts(candidate)) < self._rounds
 
     def reviewer_precision(self) -> ReviewerPrecision | None:
-        """How often objections were right so far; None where nothing says."""
+        """How often objections were right so far; None if unknown."""
         return reviewer_precision(
             [
                 Reviewed(row.generation, objected(row.verdict), row.fitness)
@@ -221,7 +221,7 @@ class Review:
         )
 
     def _requests(self, rows: Sequence[CandidateRow]) -> list[ReviewRequest]:
-        """Questions about programs, with what each returns for untrained and parents' policies."""
+        """Questions about programs, with their rewards for untrained and parents' policies."""
         programs = {row.id: parse(row.text, self._environment.signals_described) for row in rows}
         shown: dict[int, list[EvaluatedEpisodes]] = {row.id: [] for row in rows}
         wanted = [entry for entry in self._bank.entries if _is_shown(entry, rows)]
@@ -254,7 +254,7 @@ def objected(findings: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def _is_shown(entry: Entry, rows: Sequence[CandidateRow]) -> bool:
-    """Whether a record is one of those that a program is shown on."""
+    """Whether the reviewer sees a program's rewards on this record."""
     if entry.kind == "reference":
         return True
     parents = {number for row in rows for number in row.parents[:MOST_PARENTS]}
@@ -268,6 +268,6 @@ def _policy_name(entry: Entry) -> str:
 
 
 def _column(entry: Entry) -> int:
-    """A policy's column in the table: untrained ones first, in their usual order."""
+    """A policy's column in the table: untrained policies first, in their usual order."""
     order: list[str] = list(SCRIPTED_POLICIES)
     return order.index(entry.policy) if entry.kind == "reference" else len(order)

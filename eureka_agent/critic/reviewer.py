@@ -30,7 +30,7 @@ ROLE = "reviewer"
 PASSED, ADVICE = "review-passed", "review-advice"
 """Rules of findings that are no objections; they say that a review took place."""
 MOST_POINTS = 3
-"""Objections and suggestions of one review, each."""
+"""Most objections, and most suggestions, of one review."""
 
 
 def _first_points(points: list[str]) -> list[str]:
@@ -48,8 +48,8 @@ class ReviewReply(BaseModel, strict=True, frozen=True):
     Attributes:
         passed: whether it has no objection.
         blocking: its objections, a sentence or two each; none if it passed.
-        advice: what could be better all the same.
-        confidence: how sure it says it is, from 0 to 1.
+        advice: other improvements.
+        confidence: its own estimate, from 0 to 1.
     """
 
     passed: bool
@@ -65,7 +65,7 @@ class ReviewReply(BaseModel, strict=True, frozen=True):
         return self
 
     def findings(self) -> list[Finding]:
-        """As warnings: the objections, or that there are none; then the advice."""
+        """Warnings: the objections, or that there are none; then the advice."""
         sure = f"The reviewer is sure of it to {100 * self.confidence:.0f} %."
         found = [_warning(OBJECTION_RULE, text, sure) for text in self.blocking]
         if self.passed:
@@ -80,7 +80,7 @@ class ReviewRequest:
     Attributes:
         candidate: the program's candidate.
         version: how often that candidate has been rewritten before.
-        payments: what it pays untrained and earlier policies, as lines of a table.
+        payments: its rewards for untrained and earlier policies, as lines of a table.
         earlier: the reviewer's objections to the previous version.
     """
 
@@ -91,7 +91,7 @@ class ReviewRequest:
 
     @property
     def key(self) -> ExchangeKey:
-        """Where the review of this version is stored."""
+        """The key of this version's review."""
         return self.candidate.generation, self.candidate.slot, MODEL_TRIES * self.version
 
 
@@ -99,7 +99,7 @@ class Reviewer:
     """Asks a language model to review programs.
 
     Args:
-        task: what the model may know about the environment.
+        task: the environment, as the model may know it.
         conversation: puts questions, and keeps the answers.
         parts: the structure of programs, see `choices.PARTS`.
     """

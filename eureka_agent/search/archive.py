@@ -1,9 +1,8 @@
 """The archive of candidates: which of them designers see as parents, and which one wins.
 
-`parent_candidates` is where parents are chosen: a designer builds only on the candidates that it
-returns. How one of them is picked and changed is up to the designer: the offline one does it in
-`designer/offline/mutation.py`, a language model is shown the best and its rivals
-(`designer/llm_designer.py`).
+`parent_candidates` chooses parents: a designer builds only on the candidates that it returns. The
+designer picks one of them and changes it: the offline one in `designer/offline/mutation.py`; a
+language model sees the best and its rivals (`designer/llm_designer.py`).
 """
 
 import shutil
@@ -23,7 +22,7 @@ CLOSE = 0.3
 
 
 def parent_candidates(run: Run, generation: int, config: SearchConfig) -> list[PastCandidate]:
-    """What a designer may know of earlier candidates, when it writes a generation.
+    """Earlier candidates as a designer may know them when it writes a generation.
 
     Args:
         run: the search.
@@ -34,7 +33,7 @@ def parent_candidates(run: Run, generation: int, config: SearchConfig) -> list[P
 
 
 def past_candidates(run: Run, before: int) -> list[PastCandidate]:
-    """Candidates of the generations before `before`, with everything that a designer may know."""
+    """Candidates of the generations before `before`, with all that a designer may know."""
     known = {standing.row.id: standing for standing in ranking(run)}
     return [
         PastCandidate(
@@ -58,7 +57,7 @@ def past_candidates(run: Run, before: int) -> list[PastCandidate]:
 def remembered(past: list[PastCandidate], config: SearchConfig) -> list[PastCandidate]:
     """The part of the past that the configuration shows to designers.
 
-    Without reflection only the code is passed on, to avoid duplicates.
+    Without reflection designers see only the code, to avoid duplicates.
     """
     if not config.reflection:
         return [
@@ -94,7 +93,7 @@ def ship(run: Run, candidate: CandidateRow) -> None:
 def break_ties(run: Run, trainer: Trainer, config: SearchConfig) -> None:
     """Train the candidates that tie with the leader on a second seed; the highest mean wins.
 
-    It goes on until the leader has been trained twice: when the leaders fall back on their second
+    It continues until the leader has been trained twice: when the leaders fall back on their second
     seed, the next one has still only been lucky once.
     """
     while close := _undecided(run, config):

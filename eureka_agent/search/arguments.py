@@ -17,10 +17,10 @@ HOW = (
     "It holds fitness(<signals>), which returns a number per step: see docs/tutorial.md, step 3. "
     "`eureka-agent envs ENV` lists the signals."
 )
-"""What a fitness file is, for people who do not have one yet."""
+"""A description of fitness files, for people who do not have one yet."""
 UNMEASURED = (
     "Nothing will check whether the goal is met: without a fitness, candidates rank by what the "
-    "rewards of the others say of their policies. Watch the winner before you trust it."
+    "rewards of the others say about them. Watch the winner before you trust it."
 )
 
 
@@ -41,8 +41,7 @@ def check_arguments(source: str, goal: str | None, fitness: Path | None, measure
     goal = read_goal(goal)
     if fitness is not None and not measured:
         raise UsageError(
-            "A search by a fitness file does not go with one by no fitness, as --no-fitness and "
-            "--set rank_by=peers ask for.",
+            "--fitness excludes --no-fitness and --set rank_by=peers.",
             "Leave one of them out.",
         )
     if fitness is not None:

@@ -1,8 +1,8 @@
 """How good is the winner? Retrained, and compared with the human reward and the bare fitness.
 
 Every number here comes from the reporting pool of episodes, on which nothing was trained or chosen,
-and from training seeds that the search never used. What takes no training, such as the fitness of
-untrained policies, is recorded here as well.
+and from training seeds that the search never used. This module also records measures that take no
+training, such as the fitness of untrained policies.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def compare_with_baselines(
     *,
     asked: bool = False,
 ) -> None:
-    """Retrain what is not retrained yet: the winner, the human reward, the bare fitness.
+    """Retrain the winner, the human reward and the bare fitness, unless that is done already.
 
     The winner is trained alone, once more on the seed of the search: it shared a process with the
     other candidates, and must come out the same without them. If nothing is retrained, its policy
@@ -166,7 +166,7 @@ class _Comparison:
         return next(t for t in self.run.trainings(role, self.winner.id) if t.seed == seed)
 
     def _check_reproduction(self) -> None:
-        """Compare the winner's training alone with the one in the search, point by point, once."""
+        """Compare the winner's training run alone with that in the search, point by point, once."""
         run = self.run
         searched, alone = self._winner_training("candidate"), self._winner_training("winner")
         # On a GPU sums run in the order in which threads finish: nothing repeats bit for bit.

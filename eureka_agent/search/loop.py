@@ -13,8 +13,8 @@ reaches the next `propose` only through the store. Two stages take turns with a 
 sends programs back to the designer for repair, and `train` asks the judge for episodes several
 times in a run, as the program's own return on them decides which checkpoint is selected.
 
-Everything that happens is stored before the next thing begins, and every stage asks the store what
-is left to do. So a search that was killed goes on when the same function runs again.
+Each stage stores its results before the next one begins, and asks the store what is left to do. So
+a killed search continues when the same function runs again.
 
 Where to look: `search.setup` builds the stages; `search.archive` chooses parents; `search.trainer`
 says what happens to a program that raises in training.
@@ -56,7 +56,7 @@ def search(setup: SearchSetup) -> None:
     """Search until the configured generations are finished, then compare the winner.
 
     Args:
-        setup: a new run, or one to go on with.
+        setup: a new run, or one to continue.
     """
     run, config, environment = setup.run, setup.config, setup.environment
     with running(run, config), build_stages(setup) as stages:
@@ -103,7 +103,7 @@ def prepare(setup: SearchSetup, stages: Stages) -> None:
 def propose(setup: SearchSetup, generation: int) -> list[CandidateRow]:
     """The candidates of a generation; written by the designer unless they are stored already.
 
-    Empty if the designer may not spend any more.
+    Empty if the budget is spent.
     """
     run, designer, config = setup.run, setup.designer, setup.config
     rows = run.candidates(generation)
@@ -163,7 +163,7 @@ def store_results(
     config: SearchConfig,
     bank: Bank | None = None,
 ) -> None:
-    """Store what training made of each candidate: its policy, episodes and result, or its failure.
+    """Store the result of each training run: the policy, its episodes and fitness, or the failure.
 
     Args:
         run: the search.

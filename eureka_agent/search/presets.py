@@ -31,10 +31,10 @@ class Preset(pydantic.BaseModel):
 
     Attributes:
         name: the file's.
-        summary: what it is for, in a sentence.
-        settings: what it changes; everything else is as the environment asks for.
-        reproduces: what it keeps of a published method.
-        differs: where it departs from that method, and why.
+        summary: its purpose, in a sentence.
+        settings: its changes; everything else is as the environment asks for.
+        reproduces: the parts of a published method that it keeps.
+        differs: its departures from that method, with reasons.
         order: its place in the list of presets; the lowest comes first.
     """
 
@@ -85,7 +85,7 @@ def find_preset(name: str) -> Preset:
 
 
 def settings_of(name: str, runs: Path) -> Mapping[str, Any]:
-    """What a preset, a TOML file or a run sets.
+    """The settings of a preset, a TOML file or a run.
 
     Args:
         name: a preset's or run's name, or a path.
@@ -119,7 +119,7 @@ def all_settings(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All settings that `--set` and a TOML file take, as `config show --json` lists them.
 
     Args:
-        given: what a preset, a file or a run sets.
+        given: the settings of a preset, a file or a run.
 
     Returns:
         For each setting its `name`, `type`, `default` (None where the environment says), `value`,
@@ -142,7 +142,7 @@ def all_settings(given: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _preset(name: str, path: Path) -> Preset:
-    """The preset that a file holds: settings beside what it says of itself, or settings alone."""
+    """The preset that a file holds: settings beside a description, or settings alone."""
     content = _read(path)
     if not content.keys() & Preset.model_fields.keys() - {"name"}:
         content = {"settings": content}
@@ -161,7 +161,7 @@ def _preset(name: str, path: Path) -> Preset:
 
 
 def _refusal(error: pydantic.ValidationError, path: Path) -> UsageError:
-    """The first thing that is wrong with a preset's file, in words."""
+    """The first error in a preset's file, in words."""
     first = error.errors(include_url=False)[0]
     key, *line = (str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":

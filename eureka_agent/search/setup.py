@@ -1,4 +1,4 @@
-"""Setting up a search: a new run, one to go on with, or the training of a single reward.
+"""Set up a search: a new run, one to continue, or the training of a single reward.
 
 `new_search` and `resumed_search` give a `SearchSetup`: a run with everything that decides its
 result. `build_stages` starts the processes and connects the stages of `search.loop`.
@@ -54,9 +54,9 @@ if TYPE_CHECKING:
     from eureka_agent.llm.conversation import Conversation
 
 GIVEN, INITIAL = "given.py", "initial.py"
-"""Files of the user's that a run keeps a copy of."""
+"""The user's files that a run keeps a copy of."""
 LARGEST_PROGRAM = 16 << 20
-"""Bytes of such a file."""
+"""Most bytes of such a file."""
 
 
 @dataclasses.dataclass
@@ -86,19 +86,19 @@ class SearchSetup:
 
 @dataclasses.dataclass(frozen=True)
 class Stages:
-    """What the stages of `search.loop.search` work with, besides the setup.
+    """The parts that the stages of `search.loop.search` use, besides the setup.
 
     Attributes:
         critic: verifies programs, and sends broken ones back to the designer.
         trainer: trains them, and asks the judge about their policies.
         judge: plays policies and measures them; it never loads a program.
-        prober: calls programs, for the critic and for what is learned.
+        prober: calls programs, for the critic and for feedback.
         prestarted: keeps a process ready for the next trainer worker.
         bank: recorded episodes of all policies; None, like the next three, if a person gave the
             only program, which is compared with no other.
         feedback: analyses what policies do.
         reward_comparison: compares programs with each other.
-        review: has programs reviewed before they train; None without a reviewer, too.
+        review: has programs reviewed before they train; also None without a reviewer.
         films: films the best of each generation, if films are wanted.
     """
 
@@ -195,15 +195,15 @@ def new_search(
 def resumed_search(
     path: Path, more_generations: int = 0, agrees: Agrees | None = None
 ) -> SearchSetup:
-    """Open a run to go on with it.
+    """Open a run to continue it.
 
     Args:
         path: the run folder.
         more_generations: how many to add to those configured.
-        agrees: asks the user about a run that was not made here; None if nobody can be asked.
+        agrees: asks the user about a run that was not made here; None without a terminal.
 
     Raises:
-        UsageError: the run was not made here, and the user does not agree to what it would do.
+        UsageError: the run was not made here, and the user does not agree to its effects.
         MissingError: the run trains on a GPU, and there is none that can be used.
     """
     run = Run.open(path)
@@ -284,7 +284,7 @@ def running(run: Run, config: SearchConfig) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            # On a disk that refuses this fails, too; what went wrong first is what is said.
+            # On a disk that refuses writes this fails, too; the first error is the one to raise.
             with suppress(StorageError):
                 run.add_usage(wall_seconds=time.monotonic() - started)
                 if isinstance(error, KeyboardInterrupt):

@@ -2,8 +2,8 @@
 
 If a program raises in training, or returns wrong values, the worker evicts its lane
 (`training.lane_group`) and names the reason in its report; `Trainer` marks the run as failed with
-that reason, and the other lanes train on. If a program ends the whole worker, `Trainer` finds out
-which one it was by training programs alone.
+that reason, and the other lanes train on. If a program ends the whole worker, `Trainer` trains
+programs alone to find it.
 """
 
 import time
@@ -26,7 +26,7 @@ from eureka_agent.workers.session import PrestartedWorker
 from eureka_agent.workers.trainer_client import LaneReply, TrainerClient
 
 PRESTART_AFTER_S = 30.0
-"""Seconds of a training run after which the next worker is started ahead, as that is worth it."""
+"""Seconds of a training run after which starting the next worker ahead pays."""
 DEATHS = 2
 """Workers of its own that a job may end before it fails."""
 EARLY = 0.3
@@ -86,7 +86,7 @@ class Checkpoint:
 
 @dataclass
 class Outcome:
-    """How a training run ended.
+    """The result of a training run.
 
     Attributes:
         job: the training run.
@@ -129,11 +129,11 @@ def evaluation_steps(config: SearchConfig, episode_steps: int) -> list[int]:
 class Trainer:
     """Trains jobs, at most K side by side, and writes what happens to the store as it happens.
 
-    A worker that dies takes no other job with it. The job whose program it was running, by its own
-    word, trains again alone, and the others without it; if it does not say, each trains alone. Only
-    a job that ends a worker of its own twice fails: once may be another's doing. Code of
-    Gymnasium's environments runs in the worker as well: if that ends worker after worker, no
-    program is to blame, and training stops.
+    A worker that dies fails no other job. The job whose program it was running, by its own report,
+    trains again alone, and the others without it; without a report each trains alone. A job fails
+    only if it ends a worker of its own twice: once may have another cause. Code of Gymnasium's
+    environments runs in the worker as well: if that ends worker after worker, no program is to
+    blame, and training stops.
     """
 
     def __init__(
@@ -204,7 +204,7 @@ class Trainer:
         return [Outcome(job, failure=failure.message)], []
 
     def _train_batch(self, batch: list[Job]) -> list[Outcome]:
-        """Train up to K jobs in one worker, and evaluate the policies on the way."""
+        """Train up to K jobs in one worker, and evaluate the policies meanwhile."""
         fitness = self._fitness if batch[0].program is None else None
         outcomes = [Outcome(job) for job in batch]
         for job in batch:
@@ -262,7 +262,7 @@ class Trainer:
         training: Mapping[int, Outcome],
         reports: Mapping[int, LaneReply],
     ) -> None:
-        """Judge the policies as they are, and keep each that its own reward likes best so far."""
+        """Judge the current policies, and keep each that its own reward likes best so far."""
         weights = worker.weights(list(training))
         judged = self._judge.judge(
             list(weights.values()), pools.RANKING, self._config.ranking_episodes

@@ -1,4 +1,4 @@
-"""One lane of a population: its reward, what that may cost, and the report on its training."""
+"""One lane of a population: its reward, the cost limit of that, and the report on its training."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ case this many seconds. Ordinary rewards take a hundredth of the former limit.""
 
 
 class Reward(Protocol):
-    """What a lane is trained on: a compiled reward program, or the fitness itself."""
+    """The reward of a lane: a compiled reward program, or the fitness itself."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ class TimeLimitedReward:
     Args:
         reward: the one to call.
         non_reward_s: seconds that everything else has taken so far, per lane.
-        clock: what the reward is charged by.
+        clock: measures the reward's time.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class ComponentStatistics:
 
 @dataclass
 class LaneReport:
-    """What happened in a lane during an advance.
+    """The events in a lane during an advance.
 
     Attributes:
         lane: its number.
@@ -143,9 +143,9 @@ class Lane:
     """The state of one loaded lane, apart from its networks.
 
     Attributes:
-        reward: what it is trained on.
+        reward: the one that it trains on.
         generator: draws its action noise and the order of its minibatches.
-        memory: what its running episodes have seen.
+        memory: of its running episodes.
         steps: environment steps since it was loaded.
         warm: whether the normalisers have seen a rollout.
         updates: PPO updates in the running advance.
@@ -175,7 +175,7 @@ class Lane:
                 self._means[name], self._extremes[name] = weighted.mean(), (low, high)
 
     def summarise(self, report: LaneReport, diagnostics: Mapping[str, float]) -> None:
-        """Fill a report with what was counted, and start over.
+        """Fill a report with the counts, and start over.
 
         Args:
             report: gets steps, diagnostics and components.

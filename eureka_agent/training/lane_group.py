@@ -83,7 +83,7 @@ class LaneGroup(Stateful):
 
     @property
     def layout(self) -> SignalLayout:
-        """How the signals of a transition are packed."""
+        """The packing of the signals of a transition."""
         return self._worlds.layout
 
     @property
@@ -132,7 +132,7 @@ class LaneGroup(Stateful):
         return result
 
     def resume(self, state: Mapping[str, np.ndarray], rewards: Mapping[int, Reward]) -> None:
-        """Go on from a checkpoint; see `Population.resume`."""
+        """Continue from a checkpoint; see `Population.resume`."""
         self.restore(state)
         self.loaded = {}
         for lane in range(self.lanes):

@@ -63,7 +63,7 @@ class ObservationNormaliser(Stateful):
 
 
 class PopArt(Stateful):
-    """Maps between returns and what the critic predicts: returns relative to a moving mean and std.
+    """Maps between returns and the critic's scale: returns relative to a moving mean and std.
 
     When these move, the critic's last layer is rewritten so that its predictions stay (van Hasselt
     et al., "Learning values across many orders of magnitude", 2016, equations 1 to 4). The standard
@@ -116,5 +116,5 @@ class PopArt(Stateful):
 
 
 def _nonzero(std: Tensor) -> Tensor:
-    """What to divide by: if a reward was always 0, so are its returns, whatever divides them."""
+    """The divisor; 1 where a reward was always 0, as its returns are 0 whatever divides them."""
     return torch.where(std > 0, std, 1.0)

@@ -85,7 +85,7 @@ class Population:
 
     @property
     def layout(self) -> SignalLayout:
-        """How the signals of a transition are packed."""
+        """The packing of the signals of a transition."""
         return self._groups[0].layout
 
     @property
@@ -95,7 +95,7 @@ class Population:
 
     @property
     def overflow(self) -> str | None:
-        """What the physics of the last advance left out for want of room, if anything."""
+        """The parts that the physics of the last advance had no room for, if any."""
         return next((group.overflow for group in self._groups if group.overflow), None)
 
     def load(self, lane: int, reward: Reward, seed: int) -> None:
@@ -131,7 +131,7 @@ class Population:
         }
 
     def resume(self, state: Mapping[str, np.ndarray], rewards: Mapping[int, Reward]) -> None:
-        """Go on from a checkpoint of a population of the same environment, K and N.
+        """Continue from a checkpoint of a population of the same environment, K and N.
 
         Args:
             state: from `state`.

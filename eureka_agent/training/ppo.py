@@ -27,11 +27,11 @@ class RolloutBuffer:
     """`T` steps of `W = K·N` worlds.
 
     Attributes:
-        observation: what the policy saw `[T, W, D]`.
-        final_observation: what it would see after the step, before any reset `[T, W, D]`.
+        observation: input of the policy `[T, W, D]`.
+        final_observation: that after the step, before any reset `[T, W, D]`.
         sampled: actions before clipping `[T, W, A]`.
         mean: means they were sampled around `[T, W, A]`.
-        transitions: what reward programs read.
+        transitions: input of reward programs.
         truncated: episodes cut by the time limit `[T, W]`.
         diverged: worlds whose physics failed `[T, W]`.
     """
@@ -214,7 +214,7 @@ def update(
         optimiser: theirs.
         batch: the rollout.
         permutations: the order of the rows in each epoch `[n_epochs, K, B]`.
-        learning: which lanes move; the others only take up room `[K]` bool.
+        learning: the lanes that move; the others only take up room `[K]` bool.
         settings: hyper-parameters.
 
     Returns:

@@ -55,7 +55,7 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
 
     Attributes:
         values: the reward and its components at the last step, `n` rows; None before the first.
-        diverged: which worlds failed at the last step `[n]` bool.
+        diverged: the worlds that failed at the last step `[n]` bool.
         timer: measures everything but the reward.
     """
 
@@ -81,7 +81,7 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
     def reset(self) -> np.ndarray:
         """Begin new episodes everywhere; returns observations `[n, D]`.
 
-        After `seed(s)` they are the first ones of `s`; otherwise they go on from the last reset.
+        After `seed(s)` they are the first ones of `s`; otherwise they continue from the last reset.
         """
         if self._seeds[0] is not None:
             self._seed, self._resets = operator.index(self._seeds[0]) % _SEEDS, 0
@@ -137,7 +137,7 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Refused: worlds of one simulator have no attributes of their own.
+        """Refuse: worlds of one simulator have no attributes of their own.
 
         Raises:
             UsageError: always.
@@ -187,8 +187,8 @@ class Sb3Trainer:
     It uses the environment's training settings where stable-baselines3's PPO has them. What
     differs: the learning rate stays as it is at the start; observations and rewards are normalised
     by `VecNormalize`, which clips both at 10 standard deviations; all episodes begin at the same
-    time. The exported policy has that normalisation folded in, without the clipping: the two differ
-    only where an observation is more than 10 standard deviations off. One seed gives one result,
+    time. The exported policy has that normalisation folded in, without the clipping: so the two
+    differ only for observations more than 10 standard deviations off. One seed gives one result,
     through the global generators of torch and NumPy, so nothing else may draw from them meanwhile.
 
     Args:

@@ -1,4 +1,4 @@
-"""The client of the judge: sends it policies, and checks what it says of them."""
+"""The client of the judge: sends it policies, and checks its verdicts."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,11 +27,11 @@ MODULE = "eureka_agent.workers.judge_server"
 
 
 class JudgeFailed(EurekaError):
-    """Raised when policies cannot be judged; without a judge a search cannot go on."""
+    """Raised when policies cannot be judged; without a judge a search cannot continue."""
 
 
 class Measure(Reply):
-    """What the judge says of the fitness, if there is one; see `RunRow.measure`."""
+    """The judge's report on the fitness, if there is one; see `RunRow.measure`."""
 
     range: Annotated[list[int | float | None], Field(min_length=2, max_length=2)] | None = None
     progress: str | None = None
@@ -40,8 +40,8 @@ class Measure(Reply):
 class JudgeClient(ClientSession):
     """The judge in a process of its own; a context manager.
 
-    A judge that dies is replaced: it holds no state, so only time is lost. What asks it raises
-    `JudgeFailed` when it died again and again, or when the fitness cannot measure what it saw.
+    The client replaces a judge that dies: it holds no state, so only time is lost. Requests raise
+    `JudgeFailed` if it died again and again, or if the fitness cannot measure an episode.
 
     Args:
         environment: the task.
@@ -78,7 +78,7 @@ class JudgeClient(ClientSession):
 
     @property
     def measure(self) -> dict[str, Any]:
-        """What the judge says of the fitness, once it is open: part of `RunRow.measure`."""
+        """The judge's report on the fitness, once it is open: part of `RunRow.measure`."""
         return self.opened.model_dump(exclude_unset=True) if self.opened is not None else {}
 
     def open(self) -> None:
@@ -163,7 +163,7 @@ def read_judgements(
     environment: Environment,
     measured: bool = True,
 ) -> list[EvaluatedEpisodes]:
-    """What the judge says of each of P policies; without a fitness if nothing measured it."""
+    """The judge's verdicts on P policies; without a fitness if nothing measured them."""
     limit, width = environment.episode_steps, environment.layout.width
     each: Arrays = {
         "states": (np.float32, (limit + 1, episodes, width)),

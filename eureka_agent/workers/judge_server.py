@@ -1,7 +1,7 @@
 """The judge: evaluates policies on held-out episodes against the fitness, which it alone holds.
 
-It runs as a worker of its own, on the CPU, and never loads a reward program: what a policy is worth
-cannot be touched by the code that trained it. See `serve` for the conversation.
+It runs as a worker of its own, on the CPU, and never loads a reward program: code that trains a
+policy cannot touch its verdict. See `serve` for the conversation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,11 +31,11 @@ from eureka_agent.workers.protocol import Message, done
 from eureka_agent.workers.serve import Reporter, serve, watch_steps
 
 TRIED = 3
-"""Rows on which a fitness is tried: of a single one, its sum over rows would look right."""
+"""Rows on which a fitness is tried: a sum over rows would look right for a single one."""
 
 
 Played = tuple[Episodes, Tensor]
-"""What one policy did: its episodes, and which of them ended as the physics failed `[E]` bool."""
+"""One policy's episodes, and which of them ended as the physics failed `[E]` bool."""
 
 
 class JudgeServer:
@@ -118,7 +118,7 @@ class JudgeServer:
         return done(arrays={"steps": self._steps(self._fitness, episodes).numpy()})
 
     def _reply(self, played: Sequence[Played]) -> Message:
-        """The reply about what policies did."""
+        """The reply about some policies' episodes."""
         arrays = {"diverged": np.stack([diverged.numpy() for _, diverged in played])}
         if (fitness := self._fitness) is not None:
             values = [self._measure(fitness, *one) for one in played]
@@ -130,7 +130,7 @@ class JudgeServer:
         return done(arrays=arrays)
 
     def _try_fitness(self, fitness: Fitness) -> bool:
-        """Measure steps that stand still: what is wrong with a fitness shows at once.
+        """Measure steps that stand still: most faults of a fitness show at once.
 
         Returns:
             Whether the fitness is a truth value.
@@ -165,7 +165,7 @@ class JudgeServer:
         return fitness.steps(arguments, *episodes.actions.shape[:2])
 
     def _progress(self, fitness: Fitness, episodes: Episodes, diverged: Tensor) -> np.ndarray:
-        """Each episode by the dense measure `[E]` float64; NaN where it says nothing."""
+        """Each episode by the dense measure `[E]` float64; NaN if unknown."""
         progress = fitness.progress
         if progress is None:
             return np.full(len(episodes.lengths), np.nan)
@@ -181,7 +181,7 @@ class JudgeServer:
         """Run policies on the same episodes, side by side.
 
         The stack always has K lanes, as its results differ in the last bit between K = 1 and K = 2:
-        what a policy is worth must not depend on how many others are still there. The worlds of
+        a policy's verdict must not depend on the number of others. The worlds of
         empty lanes stand still.
         """
         count, each, lanes = len(policies), len(streams), self._lanes

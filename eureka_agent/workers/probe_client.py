@@ -82,16 +82,15 @@ class ScoreReply(Reply):
 
 @dataclass(frozen=True)
 class Score:
-    """What a program pays for the steps of E recorded episodes, finite or not; all float32.
+    """A program's rewards for the steps of E recorded episodes, finite or not; all float32.
 
     Of a sweep's M rows it is the same with `[M]` in place of `[L, E]`.
 
     Attributes:
         total: reward `[L, E]`; rows beyond an end repeat the last step.
         components: without their weights `[C, L, E]`.
-        here: likewise, standing still in the state ahead of each step; of no component if that
-            was not asked for.
-        there: standing still in the state after it.
+        here: components, standing still in the state ahead of each step; none unless asked for.
+        there: the same in the state after it.
     """
 
     total: np.ndarray
@@ -101,12 +100,12 @@ class Score:
 
     @property
     def finite(self) -> bool:
-        """Whether all that was paid is a number."""
+        """Whether all rewards are finite."""
         return bool(np.isfinite(self.total).all() and np.isfinite(self.components).all())
 
 
 class ProbeClient(ClientSession):
-    """Checks programs: their text here, what they pay in a worker; a context manager.
+    """Checks programs: their text here, their rewards in a worker; a context manager.
 
     The worker starts with the first program that gets so far, and anew after one that ended it.
     Where it cannot start or load the environment, requests raise `WorkerFailed` or `JobFailed`, or
@@ -115,8 +114,8 @@ class ProbeClient(ClientSession):
     Args:
         environment: the task.
         sandbox: policy of the worker's lock-down.
-        rows: how many a training run gives a program at once; as the environment's settings say
-            when None.
+        rows: number that a training run gives a program at once; None to follow the environment's
+            settings.
         deadline_s: seconds of processor time after which a program counts as hung.
     """
 
@@ -135,7 +134,7 @@ class ProbeClient(ClientSession):
         self._environment, self._deadline_s = environment, deadline_s
 
     def probe(self, text: str, episodes: Episodes | None = None) -> list[Finding]:
-        """Everything that is wrong with a program, in order of line.
+        """The faults of a program, in order of line.
 
         Args:
             text: the program.
@@ -154,7 +153,7 @@ class ProbeClient(ClientSession):
     def score(
         self, texts: Sequence[str], episodes: Episodes, *, still: bool = False
     ) -> list[Score | str]:
-        """What programs pay for recorded episodes, or in words why one does not say.
+        """Scores of programs on recorded episodes, or a text that says why there is none.
 
         When the worker ends, each program is scored alone; one that ends its own is to blame.
 
@@ -175,11 +174,11 @@ class ProbeClient(ClientSession):
         return [paid for text in texts for paid in self.score([text], episodes, still=still)]
 
     def sweep(self, text: str, arguments: Mapping[str, NDArray[Any]]) -> Score | str:
-        """What a program pays for made-up transitions, or in words why it does not say.
+        """The score of a program on made-up transitions, or a text that says why there is none.
 
         Args:
             text: a program that passed the check.
-            arguments: what it reads, by parameter, `[M]` or `[M, d]` each.
+            arguments: by parameter, `[M]` or `[M, d]` each.
         """
         request = Message("sweep", {"program": text}, dict(arguments))
         found = self._score([text], request, (len(next(iter(arguments.values()))),))
@@ -188,7 +187,7 @@ class ProbeClient(ClientSession):
     def _score(
         self, texts: Sequence[str], request: Message, steps: Shape, still: bool = False
     ) -> list[Score | str] | str:
-        """What the worker answers to a request to score, or in words why it does not."""
+        """The worker's answer to a request to score, or a text that says why there is none."""
         try:
             programs = [parse(text, self._environment.signals_described) for text in texts]
         except RewardRejected as error:  # it passed the check of another version
@@ -221,7 +220,7 @@ class ProbeClient(ClientSession):
                     return error
 
     def ensure_open(self) -> None:
-        """As of every session; an environment that ends the worker is to blame for it."""
+        """Open as every session does; an environment that ends the worker is to blame for it."""
         try:
             super().ensure_open()
         except WorkerFailed as error:
@@ -258,21 +257,21 @@ def read_findings(reply: Message, text: str) -> list[Finding]:
 def read_scores(
     reply: Message, components: Sequence[int], steps: Shape, still: bool
 ) -> list[Score | str]:
-    """What programs pay for episodes, or in words why they do not say.
+    """Scores of programs on episodes, or texts that say why there are none.
 
     Args:
         reply: to a request to score.
-        components: how many each of the programs has.
+        components: their number in each program.
         steps: L and E; of a sweep its rows.
         still: whether standing still was asked for.
 
     Raises:
-        InvalidReply: the reply does not say that of these programs.
+        InvalidReply: the reply does not fit these programs.
     """
     failures = read_fields(ScoreReply, reply.fields).failures
     scored = {k: count for k, count in enumerate(components) if str(k) not in failures}
     if len(scored) + len(failures) != len(components):
-        raise InvalidReply("The prober reported of programs that it was not given.")
+        raise InvalidReply("The prober reported on programs that it was not given.")
     parts = ("components", "here", "there") if still else ("components",)
     expected: Arrays = {f"{k}/total": (np.float32, steps) for k in scored}
     expected |= {f"{k}/{p}": (np.float32, (c, *steps)) for k, c in scored.items() for p in parts}

@@ -27,7 +27,7 @@ GRACE_S = 5.0
 
 @dataclass
 class Cost:
-    """What scoring a program has cost so far: seconds of processor time, and for how many rows."""
+    """Cost of scoring a program so far: seconds of processor time, and the number of rows."""
 
     seconds: float = 0.0
     rows: int = 0
@@ -112,7 +112,7 @@ class ProbeServer:
     def sweep(self, request: Message, reporter: Reporter) -> Message:
         """Score a program on made-up transitions.
 
-        Fields: `program` (text); arrays: what it reads, by parameter. Replies as `score` does for
+        Fields: `program` (text); arrays: its arguments, by parameter. Replies as `score` does for
         one program, with the arrays of `score_rows`.
         """
         try:
@@ -132,7 +132,7 @@ class ProbeServer:
         """Charge a program for the block, which a search runs over and over.
 
         Raises:
-            RewardFailed: it has cost too much; then nothing more is done for it.
+            RewardFailed: it has cost too much; no more requests for it are answered.
         """
         cost = self._costs.setdefault(text, Cost())
         if not cost.too_high:

@@ -63,7 +63,7 @@ class Closing:
     """A context manager that is closed at its end."""
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Give back its resources."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -86,7 +86,7 @@ class WorkerProcess(Closing):
         address_space_gib: virtual memory at which its allocations fail; None for no limit.
         heartbeat_timeout_s: silence within a request after which it counts as hung.
         import_path: folders it imports from beside the parent's.
-        wrapper: the program that it is started inside of.
+        wrapper: the program to start it inside of.
     """
 
     def __init__(
@@ -177,11 +177,11 @@ class WorkerProcess(Closing):
             WorkerHung: no heartbeat for too long, or no answer within `deadline_s` or
                 `processor_s`.
             MemoryExceeded: it took too much memory.
-            InvalidReply: what it sent is not a reply, or too much.
+            InvalidReply: it sent something else than a reply, or too much.
             ProtocolError: the request itself cannot be sent; nothing happened.
 
-        Whenever this raises anything but `JobFailed` once the request is on its way, the process
-        and its group are dead; so an `on_progress` that raises cancels.
+        If this raises anything but `JobFailed` once the request is on its way, the process and its
+        group are dead; so an `on_progress` that raises cancels.
         """
         token = secrets.randbits(53)
         parts = encode(replace(message, token=token))
@@ -330,8 +330,8 @@ def _environment(scratch: Path) -> dict[str, str]:
 def remove_abandoned(temporary: Path) -> None:
     """Remove scratch folders of this user whose parent is gone: SIGKILL left it no time to.
 
-    A folder with a living owner is never touched, and a dead one makes no folders, so whatever
-    runs meanwhile does not matter; what others remove at the same time is no error.
+    A folder with a living owner is never touched, and a dead one makes no folders, so other
+    processes do not matter; nor does a folder that another process removes at the same time.
     """
     for folder in temporary.glob(f"{SCRATCH_PREFIX}*"):
         owner = re.match(rf"{SCRATCH_PREFIX}(\d{{1,9}})-", folder.name)
@@ -420,7 +420,7 @@ def _clean_up(
     closings: Sequence[Callable[[], None]],
     scratch: Path,
 ) -> None:
-    """Take back everything a worker was given; `owner` is the pid of the parent that gave it."""
+    """Take back everything that a parent gave to a worker; `owner` is that parent's pid."""
     if os.getpid() != owner:  # a fork of the parent ends, not the parent
         return
     _end_group(process)

@@ -1,4 +1,4 @@
-"""What crosses between a client and its worker: length-prefixed JSON, raw arrays, one shared byte.
+"""Messages between a client and its worker: length-prefixed JSON, raw arrays, one shared byte.
 
 A frame is the header's length (4 bytes, little-endian), the header (UTF-8 JSON) and the arrays'
 bytes, one after another in C order. The header is `{"kind": str, "fields": {...},
@@ -45,11 +45,10 @@ class Message:
     """One request, reply or heartbeat.
 
     Attributes:
-        kind: of a request the job, of a reply "done" or "error"; "ready" and "heartbeat" are the
-            others.
+        kind: a request's job, a reply's "done" or "error", or else "ready" or "heartbeat".
         fields: JSON values by name; NaN and infinities are allowed.
         arrays: arrays by name, of any shape and one of the six allowed dtypes.
-        token: of a request a number that cannot be guessed, of its reply the same one.
+        token: a number that cannot be guessed; a reply has its request's.
     """
 
     kind: str
@@ -228,7 +227,7 @@ class ActiveLaneWriter:
 
 
 class JobFailed(EurekaError):
-    """Raised when a worker answered a request with an error; the worker goes on.
+    """Raised when a worker answered a request with an error; the worker keeps running.
 
     Attributes:
         type: name of the exception class in the worker.
@@ -240,7 +239,7 @@ class JobFailed(EurekaError):
 
 
 class WorkerFailed(EurekaError):
-    """Base of what ends a worker; when it is raised the worker and its process group are dead.
+    """Base of failures that end a worker; once raised, the worker and its process group are dead.
 
     Attributes:
         lane: the lane whose program ran at that moment, by the shared byte; None if none did.
@@ -252,7 +251,7 @@ class WorkerFailed(EurekaError):
 
 
 class WorkerDied(WorkerFailed):
-    """Raised when a worker ended, with whatever exit status, without an answer."""
+    """Raised when a worker ended without an answer, whatever its exit status."""
 
 
 class WorkerHung(WorkerFailed):
@@ -268,7 +267,7 @@ class InvalidReply(WorkerFailed, ProtocolError):
 
 
 def crash_location(stderr: str) -> tuple[str, str]:
-    """What a worker wrote before it crashed, and the line of Python it was at, as a sentence.
+    """A worker's words before it crashed, and a sentence with the line of Python that it was at.
 
     Args:
         stderr: of a worker that called `watch_steps`; of any other the sentence is empty.

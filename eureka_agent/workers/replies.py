@@ -43,7 +43,7 @@ class Reply(BaseModel):
 
 
 def at_most(count: int) -> BeforeValidator:
-    """A limit on the entries of a list or an object, before they are read: each may be an error."""
+    """A limit on the entries of a list or an object, applied before reading: each may be wrong."""
     return BeforeValidator(partial(_limited, count=count))
 
 
@@ -54,13 +54,13 @@ def _limited(value: object, count: int) -> object:
 
 
 def _finite(value: Any) -> Any:
-    """NaN for None and for whatever number is not finite, or too large for a float."""
+    """NaN for None and for any number that is not finite, or too large for a float."""
     odd = value is None or (type(value) in (int, float) and not -_LARGEST <= value <= _LARGEST)
     return math.nan if odd else value
 
 
 Number = Annotated[float, BeforeValidator(_finite)]
-"""A finite number, or NaN for what is not finite."""
+"""A finite number, or NaN."""
 Reason = Annotated[str, AfterValidator(partial(log_text, limit=1000, newlines=True))]
 """A text of several lines, printable and of limited length."""
 
@@ -69,7 +69,7 @@ def read_fields(model: type[R], fields: Mapping[str, Any]) -> R:
     """The fields of a reply as a model.
 
     Raises:
-        InvalidReply: they are not what it allows.
+        InvalidReply: the model does not allow them.
     """
     try:
         return model.model_validate(dict(fields))

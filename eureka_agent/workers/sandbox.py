@@ -1,8 +1,8 @@
-"""How well this machine keeps reward programs in: found out by trying, and named by a level.
+"""The isolation of reward programs on this machine: tried out, and named by a level.
 
-What a kernel's version promises is no proof. So this module also runs as a worker, in whose forks
-each layer of the lock-down is put on, and every forbidden thing tried. Workers that run programs
-put on the layers that held, and end if one does not hold for them.
+A kernel's version is no proof. So this module also runs as a worker: its forks put on each layer of
+the lock-down, and try every forbidden thing. Workers that run programs put on the layers that held,
+and end if one does not hold for them.
 """
 
 import contextlib
@@ -36,7 +36,8 @@ from eureka_agent.workers.serve import Reporter, serve
 FULL, NEARLY_FULL, REDUCED = "full", "full-", "reduced"
 MAC, WEAK, STATIC_ONLY = "mac", "weak", "static-only"
 POLICIES = {"required": NEARLY_FULL, "auto": MAC, "weak": WEAK, "off": STATIC_ONLY}
-"""What a user can ask for, and the worst level that each accepts; `off` also locks nothing."""
+"""Policies that a user can ask for, and the worst level that each accepts; `off` also locks
+nothing."""
 
 _LEVELS = {
     FULL: ("Landlock and seccomp hold", ""),
@@ -63,7 +64,7 @@ _LEVELS = {
         "processes. Run in a container or a virtual machine.",
     ),
 }
-"""Meaning of each level, and what a user must know about it."""
+"""Meaning of each level, and a warning for the user."""
 LEVELS = tuple(_LEVELS)
 """Best first."""
 RUN_A_PROGRAM = "run another program"
@@ -80,23 +81,23 @@ _STAGES: dict[str, Callable[[], object]] = {
     SECCOMP: seccomp.restrict,
     "together": lock,
 }
-"""What a fork puts on before it tries."""
+"""Layers that a fork puts on before it tries."""
 _CLOSES = {
     "capabilities": {"use a privilege"},
     LANDLOCK: {"read a file", "write a file", "delete a file", "look into another process"},
 }
-"""By stage what it must close; other stages everything."""
+"""Attempts that each stage must refuse; other stages refuse all."""
 
 
 @dataclass(frozen=True)
 class Isolation:
-    """What keeps reward programs in.
+    """The isolation of reward programs.
 
     Attributes:
         level: one of `LEVELS`.
         layers: those of the lock-down that held in the self-test.
         findings: by layer, in words, the missing ones too.
-        wrapper: the program that workers are started inside of; None for none.
+        wrapper: the program to start workers inside of; None without one.
         system: kernel and architecture.
     """
 
@@ -108,12 +109,12 @@ class Isolation:
 
     @property
     def warning(self) -> str:
-        """What a user must know, in plain words; may be empty."""
+        """A warning for the user, in plain words; may be empty."""
         return _LEVELS[self.level][1]
 
     @property
     def meaning(self) -> str:
-        """What the level stands for."""
+        """The meaning of the level."""
         return _LEVELS[self.level][0]
 
     def __str__(self) -> str:
@@ -122,14 +123,14 @@ class Isolation:
 
 
 def require_isolation(policy: str) -> Isolation:
-    """Find out what this machine can do, and refuse if that is less than what is asked for.
+    """Detect this machine's isolation, and refuse it if the policy asks for more.
 
     Args:
         policy: a key of `POLICIES`.
 
     Raises:
         UsageError: there is no such policy.
-        MissingError: the machine cannot do that much.
+        MissingError: the machine offers less.
     """
     if policy not in POLICIES:
         raise UsageError(f"There is no sandbox policy {policy!r}.", f"Use {', '.join(POLICIES)}.")
@@ -140,7 +141,7 @@ def require_isolation(policy: str) -> Isolation:
         enough = next(name for name in POLICIES if _accepts(name, found.level))
         raise MissingError(
             f"The sandbox policy {policy!r} needs more than this machine can do: {found}.",
-            f"{found.warning} To go on all the same: --sandbox {enough}.",
+            f"{found.warning} To continue all the same: --sandbox {enough}.",
         )
     return found
 
@@ -217,7 +218,7 @@ def wrapper_failure(wrapper: Wrapper) -> str:
 
 
 def _left_open(stage: str, outcome: Mapping[str, str]) -> str:
-    """What a layer should have closed and did not, in words; empty if it holds."""
+    """Attempts that a layer should have refused and did not, in words; empty if it holds."""
     if len(outcome) == 1:  # the layer could not be put on
         return f"fails: {next(iter(outcome.values()))}"
     closes = _CLOSES.get(stage, attempts(Path(), -1, -1).keys())
@@ -234,7 +235,7 @@ def _system() -> str:
 
 
 def attempts(victim: Path, descriptor: int, connection: int) -> dict[str, Attempt]:
-    """Every forbidden thing, by what it is called. Each raises where it is refused.
+    """Every forbidden thing, by name. Each raises if it is refused.
 
     Args:
         victim: a file that may come to harm.
@@ -304,7 +305,7 @@ def try_stage(stage: str) -> dict[str, str]:
     """Try everything in a fork of this process.
 
     Returns:
-        By attempt: "" if it was refused, else what happened. `WORK` the other way round.
+        By attempt: "" if it was refused, else the outcome. `WORK` the other way round.
     """
     victim = Path("victim")
     victim.write_bytes(b"x")
@@ -322,7 +323,7 @@ def try_stage(stage: str) -> dict[str, str]:
 
 
 def _try_all(stage: str, victim: Path, writer: int) -> None:
-    """Write what happens, one line an attempt: the last one may be the end of this process."""
+    """Write outcomes, one line an attempt: the last one may be the end of this process."""
 
     def tell(name: str, outcome: str) -> None:
         os.write(writer, f"{json.dumps([name, outcome])}\n".encode())
@@ -362,7 +363,7 @@ def try_stages(request: Message, reporter: Reporter) -> Message:
 
 
 def try_wrapper(request: Message, reporter: Reporter) -> Message:
-    """Try what a wrapper must keep from a worker that is not locked yet.
+    """Try everything that a wrapper must keep from a worker that is not locked yet.
 
     Fields: `process` (an id), `port` (one that is listened to), `folder`. Replies with `outcomes`
     by attempt as `try_stage` has them, except that what is not there counts as refused, too.

@@ -31,7 +31,7 @@ ERROR_LIMIT = 1000
 
 
 class Reporter:
-    """What a job reports while it works.
+    """Sends a job's reports while it works.
 
     Attributes:
         mark_lane: `mark_lane(lane)` before a lane's program runs, `mark_lane(-1)` after it.
@@ -43,7 +43,7 @@ class Reporter:
         self.mark_lane = mark_lane
 
     def heartbeat(self, **progress: Any) -> None:
-        """Show that work goes on; drops what comes within a quarter of a second of the last.
+        """Show that work continues; drops calls within a quarter of a second of the last.
 
         Call it where progress is made, never from a timer: a beating heart must mean that.
 
@@ -63,7 +63,8 @@ def serve(*jobs: Job) -> NoReturn:
     """Answer requests, by the names of the jobs, until the client hangs up; for a `__main__`.
 
     A job that raises is answered with kind "error" and fields `type` and `message`, and the worker
-    goes on. The message is the text of an `EurekaError`, and the traceback's end of anything else.
+    keeps running. The message is the text of an `EurekaError`, and the traceback's end of anything
+    else.
 
     Raises:
         ProtocolError: the client sent something that is not a message.

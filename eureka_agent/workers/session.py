@@ -33,11 +33,11 @@ class Locked(Reply):
 class ClientSession(Closing):
     """Base of the clients: one worker process, its lock-down, its requests and its successor.
 
-    Every request raises `WorkerFailed` when the worker ends, and then its process is dead; a reply
-    that is not what was asked for ends it, too. `JobFailed` says that it refused and goes on.
+    Every request raises `WorkerFailed` when the worker ends, and then its process is dead; a wrong
+    reply ends it, too. `JobFailed` means that it refused and keeps running.
 
     Args:
-        start: starts the process, inside of a wrapper if it is given one.
+        start: starts the process, inside of a wrapper if there is one.
         opening: fields of the request that opens it.
         answer: model of the reply to that.
         sandbox: policy of the process's lock-down; None for a process that is not locked.
@@ -87,14 +87,14 @@ class ClientSession(Closing):
         on_progress: OnProgress | None = None,
         refusable: bool = True,
     ) -> T:
-        """Ask the open process; returns what `read` makes of its reply.
+        """Ask the open process; returns its reply as `read` gives it.
 
         Args:
             message: the request.
             read: checks the reply; raises `InvalidReply`.
-            deadline_s: as for `WorkerProcess.request`, like the next two arguments.
-            processor_s: likewise.
-            on_progress: likewise.
+            deadline_s: as for `WorkerProcess.request`.
+            processor_s: as for `WorkerProcess.request`.
+            on_progress: as for `WorkerProcess.request`.
             refusable: whether a sound worker may refuse the request.
         """
         process = self._process

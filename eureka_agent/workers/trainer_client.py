@@ -1,4 +1,4 @@
-"""The client of the trainer: has a population train on programs, and checks what it reports."""
+"""The client of the trainer: has a population train on programs, and checks its reports."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ MEMORY_GIB, GPU_MEMORY_GIB, ADDRESS_SPACE_GIB = 4.0, 16.0, 12.0
 no limit of that on a GPU."""
 
 STATISTICS = ("mean", "min", "max", "share")
-"""What is reported of a component's values."""
+"""Reported statistics of a component's values."""
 
 
 def _complete(values: dict[str, float]) -> dict[str, float]:
@@ -64,14 +64,14 @@ Statistics = Annotated[dict[str, Number], at_most(len(STATISTICS)), AfterValidat
 
 
 class LaneReply(Reply):
-    """What happened to a lane during an advance.
+    """A lane's report on an advance.
 
     Attributes:
         lane: its number.
         steps: environment steps since it was loaded.
         evicted: why the lane stopped, printable; None while it trains.
         line: line of the program that failed, 0 if unknown.
-        diagnostics: of the trainer by name; NaN stands for all that is not finite.
+        diagnostics: of the trainer by name; NaN stands for any number that is not finite.
         components: by name, their `STATISTICS`; NaN as above.
     """
 
@@ -84,7 +84,7 @@ class LaneReply(Reply):
 
 
 class AdvanceReply(Reply):
-    """The reply to an advance: a report of every lane, and what the physics had no room for."""
+    """The reply to an advance: a report of every lane, and the overflow of the physics."""
 
     reports: Annotated[list[LaneReply], at_most(1000)]
     overflow: Annotated[str, AfterValidator(partial(log_text, limit=1000))] | None
@@ -96,7 +96,7 @@ class _Progress(Reply):
 
 @dataclass
 class Lane:
-    """What the client knows of a loaded lane: its component names and its environment steps."""
+    """A loaded lane as the client knows it: its component names and its environment steps."""
 
     components: Collection[str]
     steps: int = 0
@@ -113,7 +113,7 @@ def read_advance(reply: Message, lanes: Mapping[int, Lane], trained: int) -> Adv
     advance = read_fields(AdvanceReply, reply.fields)
     reported = [report.lane for report in advance.reports]
     if sorted(reported) != sorted(lanes):
-        said = f"The worker reported of the lanes {reported}, not of {sorted(lanes)}."
+        said = f"The worker reported on the lanes {reported}, not on {sorted(lanes)}."
         raise InvalidReply(log_text(said))
     for report in advance.reports:
         lane = lanes[report.lane]
@@ -121,7 +121,7 @@ def read_advance(reply: Message, lanes: Mapping[int, Lane], trained: int) -> Adv
         if not least <= report.steps - lane.steps <= trained:
             raise InvalidReply(log_text(f"The worker reported {report.steps} steps of a lane."))
         if not report.components.keys() <= set(lane.components):
-            raise InvalidReply("The worker reported of components that the program does not have.")
+            raise InvalidReply("The worker reported on components that the program does not have.")
     return advance
 
 
@@ -187,7 +187,7 @@ class TrainerClient(ClientSession):
         import_path: folders that it imports from beside the parent's.
 
     Attributes:
-        overflow: what the physics of the last advance had no room for, if anything.
+        overflow: the parts that the physics of the last advance had no room for, if any.
 
     Raises:
         JobFailed: the population cannot be set up; no program had any part in it.
@@ -265,7 +265,7 @@ class TrainerClient(ClientSession):
         )
 
     def score(self, lane: int, episodes: Episodes) -> np.ndarray:
-        """What the lane's own reward pays each episode `[E]`, finite or not.
+        """The return of each episode under the lane's own reward `[E]`, finite or not.
 
         Raises:
             JobFailed: the reward cannot be evaluated on these episodes.
@@ -282,5 +282,5 @@ class TrainerClient(ClientSession):
 
 
 def rows_per_call(config: SearchConfig, environment: Environment) -> int:
-    """How many transitions a program is called with in training: a rollout's, or a step's."""
+    """Number of transitions per call of a program in training: a rollout's, or a step's."""
     return config.worlds * (environment.training.n_steps if config.trainer == "population" else 1)

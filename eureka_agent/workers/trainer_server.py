@@ -70,7 +70,7 @@ class TrainerServer:
         trainer = TRAINERS[fields.get("trainer", "population")]
         device = resolve_device(fields.get("device", "cpu"))
         on_gpu = device.type != "cpu"
-        if on_gpu:  # what it computes is in no process's processor time
+        if on_gpu:  # its work is in no process's processor time
             self._clock = time.perf_counter
 
         def population() -> Population | Sb3Trainer:
@@ -95,7 +95,7 @@ class TrainerServer:
             layers = lock(layers, cuda=on_gpu)
             self._environment.locked = True
             if tried is not None:
-                tried.try_out()  # what the lock-down breaks shows before anything trains
+                tried.try_out()  # so faults of the lock-down show before anything trains
         self._population = early or population()
         return done({"layers": layers})
 
@@ -124,7 +124,7 @@ class TrainerServer:
     def advance(self, request: Message, reporter: Reporter) -> Message:
         """Train all loaded lanes. Fields: `steps`.
 
-        Replies with a report per lane, and what `overflow` the physics had, or None.
+        Replies with a report per lane, and the `overflow` of the physics, or None.
         """
         trained, turn = 0, threading.Lock()
 
@@ -151,7 +151,7 @@ class TrainerServer:
         return done(arrays=arrays)
 
     def score(self, request: Message, reporter: Reporter) -> Message:
-        """What a lane's reward pays recorded episodes. Fields: `lane`; arrays as of `Episodes`."""
+        """Score recorded episodes by a lane's reward. Fields: `lane`; arrays as of `Episodes`."""
         lane = request.fields["lane"]
         reward, episodes = self._rewards[lane], Episodes.from_arrays(request.arrays)
         arguments = episodes.arguments(self._population.layout, reward.parameters)

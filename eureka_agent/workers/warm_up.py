@@ -1,7 +1,7 @@
-"""What a worker will do, done once in small before it locks itself.
+"""Warm-up: a worker does its later work once in small before it locks itself.
 
 Libraries import parts of themselves when they are first used; a locked process cannot, as it opens
-no file any more. So it answers made-up requests first, sound ones and such as fail.
+no more files. So it answers made-up requests first, sound and failing ones.
 """
 
 import copy
@@ -41,8 +41,8 @@ def warm_up(jobs: Sequence[Job], requests: Iterable[Message]) -> None:
     """Answer requests as `serve` would, and drop the answers, which may be errors.
 
     Args:
-        jobs: what the requests ask for.
-        requests: made up for this.
+        jobs: those that answer the requests.
+        requests: made-up ones.
     """
     repr(torch.ones(1))  # as messages of torch's errors do
     reporter = Reporter(io.BytesIO(), lambda lane: None)

@@ -315,5 +315,5 @@ def recorded(chosen: Set, gain: float = 1.0, first_stream: int = 0) -> Trajector
 
 
 def of_case(chosen: Set, index: int) -> np.ndarray:
-    """Which episodes of a set are those of one of its cases [E] bool."""
+    """Mask of the episodes of one case of a set [E] bool."""
     return np.repeat(np.arange(len(chosen.cases)) == index, EACH)

@@ -17,13 +17,13 @@ UNKNOWN = float("nan")
 
 @pytest.fixture
 def quality() -> FloatArray:
-    """How good each policy is at the task [P]."""
+    """Quality of each policy at the task [P]."""
     return np.linspace(-2.0, 2.0, POLICIES)
 
 
 @pytest.fixture
 def bank() -> FloatArray:
-    """What the programs pay for steps that give the scale: mean 0, spread about 1 [M, K]."""
+    """The programs' rewards for steps that give the scale: mean 0, spread about 1 [M, K]."""
     steps = np.random.default_rng(0).normal(size=(500, PROGRAMS))
     return (steps - steps.mean(axis=0)) / steps.std(axis=0)
 
@@ -152,7 +152,7 @@ def test_an_own_return_that_rises_while_the_peers_fall_raises_an_alarm() -> None
         opinions_of_one(UNKNOWN, 0.1, 0.1, 0.1),
     ],
 )
-def test_anything_less_raises_none(later: Opinions) -> None:
+def test_anything_less_raises_no_alarm(later: Opinions) -> None:
     assert alarms(opinions_of_one(0.5, 1.0, 1.2, 1.1), later) == []
 
 

@@ -128,7 +128,7 @@ def ask(pendulum: TaskDescription, run: Run) -> Asked:
     return Asked(pendulum, run)
 
 
-def test_a_sound_opinion_is_read_and_worded_as_one(ask: Asked, subject: AnalystRequest) -> None:
+def test_a_sound_opinion_is_read_and_put_into_words(ask: Asked, subject: AnalystRequest) -> None:
     verdict = ask(json.dumps(SOUND), subject)[subject.candidate.id]
     assert verdict.dropped == 0
     assert verdict.exploit is not None
@@ -433,7 +433,7 @@ REFUSALS: list[tuple[str, Answer]] = [
 
 
 @pytest.mark.parametrize("answer", [a for _, a in REFUSALS], ids=[name for name, _ in REFUSALS])
-def test_a_server_that_gives_no_answer_stops_nothing(
+def test_a_server_that_gives_no_answer_does_not_stop_the_search(
     ask: Asked, subject: AnalystRequest, run: Run, answer: Answer
 ) -> None:
     assert ask(sequence([answer]), subject) == {}

@@ -71,7 +71,7 @@ def test_a_search_that_was_killed_finds_its_bank(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 10, 400])
-def test_a_truncated_file_is_removed_with_a_word(tmp_path: Path, keep: int) -> None:
+def test_a_truncated_file_is_removed_with_a_message(tmp_path: Path, keep: int) -> None:
     bank, said = opened(tmp_path)
     bank.add(shipped(1))
     bank.add(shipped(2))
@@ -119,7 +119,7 @@ def test_a_full_bank_drops_from_the_fullest_generation_and_keeps_references(
     assert {e.name for e in bank.entries} == {path.stem for path in (tmp_path / "bank").iterdir()}
 
 
-def test_exploits_are_the_last_to_go(tmp_path: Path) -> None:
+def test_exploits_are_dropped_last(tmp_path: Path) -> None:
     bank, _ = opened(tmp_path)
     bank.add(shipped(1))
     size = (tmp_path / "bank" / "1-100.npz").stat().st_size

@@ -84,7 +84,7 @@ def remember(
     bank.add(Record(Entry(str(row.id), step, kind, row.generation, row.id), seen))
 
 
-def test_scale_shaping_and_constants_make_no_other_program(
+def test_scale_shaping_and_constants_make_no_difference(
     run: Run, bank: Bank, prober: ProbeClient
 ) -> None:
     apart = reward_comparison(run, bank, prober).distances([RIGHT, SHAPED, LEFT, CALM]).matrix

@@ -30,7 +30,7 @@ Potential = Callable[[FloatArray], FloatArray]
 
 @dataclass
 class Bank:
-    """Random transitions of an environment, and what its human reward pays for them."""
+    """Random transitions of an environment, and its human reward for them."""
 
     name: str
     parts: list[Transitions]
@@ -41,7 +41,7 @@ class Bank:
     speed: FloatArray
 
     def pay(self, text: str) -> FloatArray:
-        """What a program pays [M]."""
+        """Rewards of a program [M]."""
         totals = [self.evaluate(text, part).total for part in self.parts]
         return torch.cat(totals).double().numpy()
 
@@ -132,7 +132,7 @@ def inside(bank: Bank) -> Potential:
 
 
 def outside(bank: Bank) -> Potential:
-    """A potential that it cannot: a random network of one hidden layer."""
+    """A potential that the value function cannot express: a random network of one hidden layer."""
     generator = np.random.default_rng(5)
     columns = bank.before.shape[1]
     directions = generator.normal(size=(columns, 32)) * 2 / columns**0.5
@@ -145,13 +145,13 @@ def test_a_factor_makes_no_difference(bank: Bank) -> None:
     assert bank.distances(bank.human, 10 * bank.human).matrix[0, 1] < 1e-6
 
 
-def test_shaping_by_what_the_value_function_can_express_makes_none(bank: Bank) -> None:
+def test_shaping_that_the_value_function_can_express_makes_no_difference(bank: Bank) -> None:
     shaped = bank.human + bank.shaping(inside(bank))
     assert np.corrcoef(shaped, bank.human)[0, 1] < 0.9
     assert bank.distances(bank.human, shaped).matrix[0, 1] < 0.02
 
 
-def test_shaping_by_something_else_makes_little(bank: Bank) -> None:
+def test_other_shaping_makes_little_difference(bank: Bank) -> None:
     shaped = bank.human + bank.shaping(outside(bank))
     assert np.corrcoef(shaped, bank.human)[0, 1] < 0.9
     assert bank.distances(bank.human, shaped).matrix[0, 1] < 0.12
@@ -171,7 +171,7 @@ def test_shaping_by_a_component_of_the_program_is_seen_through(bank: Bank) -> No
     assert with_it < 0.02
 
 
-def test_a_little_noise_makes_little(bank: Bank) -> None:
+def test_a_little_noise_makes_little_difference(bank: Bank) -> None:
     noise = np.random.default_rng(1).normal(size=len(bank.human)) * bank.human.std() / 10
     assert bank.distances(bank.human, bank.human + noise).matrix[0, 1] < 0.025
 

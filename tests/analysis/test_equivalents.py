@@ -1,4 +1,4 @@
-"""A search trains what asks for something new, and goes on with the bank that it had."""
+"""A search trains programs that ask for something new, and a resumed one keeps its bank."""
 
 from collections.abc import Iterator, Sequence
 
@@ -47,7 +47,7 @@ RIGHT_AGAIN, CALM_AGAIN = program("place", 5.0), program("-action[:, 0] * action
 
 
 class Repetitive:
-    """Writes the same again in its second generation, and can mend only the first program."""
+    """Writes the same again in its second generation, and can fix only the first program."""
 
     name = "repetitive"
 
@@ -62,7 +62,7 @@ class Repetitive:
 
     def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
         self.broken += broken
-        return [Proposal(FAST, (), "mended") if b.text == RIGHT_AGAIN else None for b in broken]
+        return [Proposal(FAST, (), "fixed") if b.text == RIGHT_AGAIN else None for b in broken]
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +96,9 @@ def test_an_equal_program_goes_back_with_the_number_of_its_twin(
 
 
 def test_a_repaired_program_trains_and_an_equal_one_does_not(finished: SearchSetup) -> None:
-    first, second, mended, equal = finished.run.candidates()
-    assert [row.state for row in (first, second, mended)] == ["finished"] * 3
-    assert mended.text == FAST
+    first, second, fixed, equal = finished.run.candidates()
+    assert [row.state for row in (first, second, fixed)] == ["finished"] * 3
+    assert fixed.text == FAST
     assert (equal.state, equal.twin) == ("rejected", second.id)
     assert finished.run.trainings(candidate=equal.id) == []
 
@@ -127,7 +127,7 @@ def test_each_generation_is_compared_once(finished: SearchSetup) -> None:
     assert latest.distances["matrix"][1][3] < 0.03
 
 
-def test_a_search_that_goes_on_keeps_its_bank_as_it_is(finished: SearchSetup) -> None:
+def test_a_resumed_search_keeps_its_bank_as_it_is(finished: SearchSetup) -> None:
     folder = finished.run.path / FOLDER
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     search(finished)
@@ -136,7 +136,7 @@ def test_a_search_that_goes_on_keeps_its_bank_as_it_is(finished: SearchSetup) ->
         assert len(run.candidates()) == 4
 
 
-def test_reflections_say_what_a_program_is_like(
+def test_reflections_describe_a_programs_likeness_to_others(
     designer: Repetitive, finished: SearchSetup
 ) -> None:
     assert [p.id for p in designer.past] == [1, 2]

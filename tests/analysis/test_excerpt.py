@@ -58,7 +58,7 @@ def cells(found: Excerpt, episode: int, column: str) -> list[float]:
 
 @pytest.mark.parametrize("length", [1, 2, 5, ROWS - 1, ROWS, ROWS + 1, 57, 1000])
 @pytest.mark.parametrize("terminated", [True, False])
-def test_of_each_episode_few_steps_are_shown_the_first_and_the_end_among_them(
+def test_an_excerpt_shows_few_steps_of_an_episode_with_the_first_and_the_end(
     length: int, terminated: bool
 ) -> None:
     steps = chosen_steps(length, terminated)
@@ -77,7 +77,7 @@ def test_steps_are_spread_evenly_and_lie_closer_before_an_early_end() -> None:
     assert chosen_steps(1000, terminated=True)[-5:] == (974, 987, 994, 997, 999)
 
 
-def test_of_another_policy_fewer_steps_are_shown() -> None:
+def test_an_excerpt_shows_fewer_steps_of_another_policy() -> None:
     found = excerpt(recorded([60, 60], [0.1, 0.9]), np.array([True, False]))
     assert [len(one.steps) for one in found.shown] == [ROWS, OTHERS]
 
@@ -95,7 +95,7 @@ def test_the_worst_the_median_and_the_best_are_shown_each_once() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
-def test_however_few_episodes_there_are_none_is_shown_twice(count: int) -> None:
+def test_no_episode_is_shown_twice(count: int) -> None:
     recordings = recorded([60] * count, [0.5] * count)
     shown = [one.episode for one in excerpt(recordings, everything(recordings)).shown]
     assert len(shown) == len(set(shown)) == min(count, 4)
@@ -117,7 +117,7 @@ def test_a_better_episode_of_another_policy_stands_beside_them() -> None:
     assert shown == [(1, 0, True), (3, 1, True), (0, None, False)]
 
 
-def test_no_episode_of_another_policy_is_shown_that_is_hardly_better() -> None:
+def test_an_episode_of_another_policy_that_is_hardly_better_is_not_shown() -> None:
     recordings = recorded([60, 60, 60, 60], [0.0, 0.9, 0.91, np.nan])
     assert all(one.own for one in excerpt(recordings, np.array([True, True, False, False])).shown)
 
@@ -183,7 +183,7 @@ def test_an_orientation_is_shown_whole_as_its_size_is_always_the_same() -> None:
     assert all(f"turned[:, {i}]" in heads for i in range(4))
 
 
-def test_of_many_components_the_largest_are_shown_and_all_are_in_the_sum() -> None:
+def test_the_largest_components_are_shown_and_all_are_in_the_sum() -> None:
     recordings = recorded([60], [0.1], components=12)
     heads = excerpt(recordings, everything(recordings)).shown[0].rows[0]
     assert heads.count("pays part_") == MOST_COMPONENTS
@@ -216,7 +216,7 @@ def test_steps_that_look_alike_share_a_row() -> None:
     assert [row.split(" | ")[0] for row in shown.rows[2:]] == ["| 0", "| 3 to 59", "| mean of 60"]
 
 
-def test_of_episodes_that_are_alike_two_are_shown() -> None:
+def test_two_of_the_episodes_that_are_alike_are_shown() -> None:
     recordings = recorded([LIMIT] * 6, [0.101, 0.102, 0.103, 0.104, 0.1, 0.9])
     found = excerpt(recordings, np.arange(6) < 5)
     assert [one.episode for one in found.shown] == [4, 3, 5]

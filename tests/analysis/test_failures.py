@@ -1,4 +1,4 @@
-"""What scripted controllers do wrong is named, and what good ones do is not."""
+"""The rules name the failures of scripted controllers, and no failure of good ones."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def unknown_fitness(recordings: Trajectories) -> Trajectories:
 
 
 def names_given(recordings: Callable[[Set], Trajectories]) -> Counter[tuple[str, str]]:
-    """How often a failure of one kind was called by which name."""
+    """How often failures of one kind got each name."""
     seen: Counter[tuple[str, str]] = Counter()
     for chosen in SETS:
         known = recordings(chosen)
@@ -74,7 +74,9 @@ def test_at_least_four_in_five_scripted_failures_get_their_name(fitness_known: b
 
 
 @pytest.mark.parametrize("gain", [0.85, 1.15])
-def test_they_do_so_from_other_starts_and_with_other_gains(gain: float) -> None:
+def test_scripted_failures_get_their_name_from_other_starts_and_gains(
+    gain: float,
+) -> None:
     seen = names_given(lambda chosen: recorded(chosen, gain, first_stream=100))
     assert right(seen) >= BAR * seen.total(), seen
 
@@ -189,7 +191,7 @@ def test_the_fitness_alone_shows_which_way_is_wrong() -> None:
     assert named(found) == "wrong way"
 
 
-def test_what_follows_an_end_is_ignored() -> None:
+def test_steps_after_an_end_are_ignored() -> None:
     known = episodes("hopper")
     expected = diagnosis("hopper", "rest").failures
     states, actions = known.states.copy(), known.actions.copy()
@@ -295,13 +297,13 @@ def test_every_rule_has_its_own_words() -> None:
     assert EXPLOIT not in RULES
 
 
-def test_a_diagnosis_names_what_sets_failed_episodes_apart_late_on() -> None:
+def test_a_diagnosis_names_the_late_difference_of_failed_episodes() -> None:
     found = diagnosis("half_cheetah", "gallop, then rest")
     assert found.unlike.startswith("torso_velocity[:, 0] is 0 on average, good ones' 1.")
     assert found.lines()[-1] == f"Most unlike good ones in the last quarter: {found.unlike}."
     known = episodes("half_cheetah")
-    nobody = np.zeros(known.count, dtype=np.bool_)
-    assert diagnose(known, ~nobody, nobody).unlike == ""
+    none = np.zeros(known.count, dtype=np.bool_)
+    assert diagnose(known, ~none, none).unlike == ""
 
 
 def test_an_episode_of_an_exploit_is_no_untyped_one() -> None:

@@ -1,4 +1,4 @@
-"""What trained policies did and what their programs pay joins the reflections, each once."""
+"""Feedback adds policies' behaviour and programs' rewards to reflections, each once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -75,7 +75,7 @@ class Trained:
         return row
 
     def analyse(self, generation: int = 0, analyst: Any = None, **settings: Any) -> list[str]:
-        """What the candidates' reflections are then."""
+        """Analyse the candidates; returns their reflections."""
         config = SearchConfig(**settings)
         parts = (self.run, self.environment, config, self.bank, self.prober, analyst)
         Feedback(*parts).analyse(generation)
@@ -120,7 +120,7 @@ def test_a_candidate_is_analysed_once(trained: Trained) -> None:
     assert trained.analyse() == first
 
 
-def test_a_search_that_was_killed_in_between_comes_to_the_same(
+def test_a_search_killed_in_between_comes_to_the_same_results(
     trained: Trained, environment: Environment
 ) -> None:
     for pull in (0.3, -9.0):
@@ -182,7 +182,7 @@ def test_candidates_without_a_result_are_not_analysed(trained: Trained) -> None:
     assert trained.run.analyses() == []
 
 
-def test_the_parent_is_what_a_child_is_compared_with(trained: Trained) -> None:
+def test_a_child_is_compared_with_its_parent(trained: Trained) -> None:
     trained.add(-9.0)
     trained.add(0.3, generation=1)
     trained.analyse(0)
@@ -244,7 +244,7 @@ def test_frames_of_the_episodes_are_drawn_for_the_analyst_and_kept(trained: Trai
     assert not trained.run.events()
 
 
-def test_without_a_picture_the_search_goes_on_and_an_event_says_why(
+def test_without_a_picture_the_search_continues_and_an_event_says_why(
     trained: Trained,
 ) -> None:
     looking = Looking()
@@ -286,7 +286,9 @@ def test_the_best_is_not_measured_by_those_that_do_worse(trained: Trained) -> No
     assert "Most unlike" not in best and "Exploits" not in best
 
 
-def test_what_good_ones_do_as_well_is_shown_where_nothing_else_is_found(trained: Trained) -> None:
+def test_behaviour_shared_with_good_ones_is_shown_if_nothing_else_is_found(
+    trained: Trained,
+) -> None:
     trained.add(9.0, fitness=50.0)
     trained.add(9.0)
     _, bad = trained.analyse(lens=False)

@@ -1,4 +1,4 @@
-"""What a program pays over a sweep, and where a sweep goes."""
+"""The plan of a sweep, and the description of a program's rewards over it."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_the_quantities_that_the_reward_goes_with_are_proposed_first() -> None:
     assert first.high == pytest.approx(np.quantile(arguments["speed"], 0.99))
 
 
-def test_what_never_changes_is_not_proposed() -> None:
+def test_a_constant_quantity_is_not_proposed() -> None:
     arguments = {"speed": np.ones(50), "place": np.zeros((50, 2))}
     assert propose(SIGNALS, arguments, np.arange(50.0)) == []
 
@@ -59,7 +59,7 @@ def test_the_typical_row_is_one_that_was_lived() -> None:
     assert typical["place"].shape == (1, 2)
 
 
-def test_a_sweep_changes_what_is_swept_and_nothing_else() -> None:
+def test_a_sweep_changes_only_the_swept_quantity() -> None:
     reference = row(speed=0.5, place=[1.0, 2.0], action=[0.1, 0.2], time_left=0.5)
     sweep = plan(SIGNALS, reference, [Swept("place", 1, -1.0, 3.0)], points=5)
     assert sweep.arguments["place"][:, 1].tolist() == [-1.0, 0.0, 1.0, 2.0, 3.0]
@@ -149,7 +149,7 @@ def test_the_flat_share_does_not_depend_on_the_scale() -> None:
     assert curve_shape([GRID], np.ones(41)).flat == 1.0
 
 
-def test_what_rounding_makes_of_a_constant_is_constant() -> None:
+def test_a_constant_with_rounding_errors_is_constant() -> None:
     values = 3.0 + 1e-5 * np.sin(40.0 * GRID)
     assert curve_shape([GRID], values).trends == ("stays the same",)
     assert curve_shape([GRID], values).flat == 1.0

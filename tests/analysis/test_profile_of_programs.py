@@ -1,4 +1,4 @@
-"""The lens shows a program over what its reward goes with, and says when it cannot."""
+"""The lens shows how a program's reward varies, and says when it cannot."""
 
 from typing import Any
 

@@ -48,7 +48,7 @@ def evaluations(
     ended_early: Curve = (0.0,),
     length: Curve = (250.0,),
 ) -> list[EvaluationRow]:
-    """A training made of curves, which repeat if they are too short; it is a sound one."""
+    """A sound training run made of curves, which repeat if they are too short."""
 
     def at(curve: Curve, point: int) -> float | None:
         return curve[point % len(curve)]
@@ -103,7 +103,7 @@ def candidate(
 
 
 def training(checkpoint_step: int | None = 10_000) -> TrainingRow:
-    """The training of that candidate."""
+    """The training run of that candidate."""
     return TrainingRow(
         id=1,
         role="candidate",
@@ -122,7 +122,7 @@ def training(checkpoint_step: int | None = 10_000) -> TrainingRow:
 
 
 def said(**curves: Any) -> str:
-    """What is said of a training with some unusual curves."""
+    """The reflection on a training run with some unusual curves."""
     return reflect(candidate(), training(), evaluations(**curves), episode_steps=250)
 
 
@@ -131,7 +131,7 @@ def remarks(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("- ")]
 
 
-def test_of_a_sound_training_there_are_only_numbers() -> None:
+def test_the_reflection_of_a_sound_training_run_has_only_numbers() -> None:
     fitness = [1.0, 5.0, 8.0, 9.0, 9.5, 9.7, 9.8, 9.9, 9.9, 9.9]
     text = said(fitness=fitness, diagnostics={"explained_variance": [0.9], "kl": [0.01]})
     assert remarks(text) == []
@@ -330,7 +330,7 @@ def test_names_that_the_program_does_not_weigh_are_shown_all_the_same() -> None:
     assert "go (-1 to 4)" in text
 
 
-def test_a_real_training_reads_well() -> None:
+def test_a_real_training_run_reads_well() -> None:
     environment = find_environment("cartpole")
     population = Population(environment, lanes=1, worlds=4, threads=1)
     program = parse(PROGRAM, environment.signals_described)

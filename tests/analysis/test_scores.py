@@ -1,4 +1,4 @@
-"""Programs are scored in a child, which may die of them and is believed nothing unread."""
+"""A child scores programs: it may die of them, and its replies are checked."""
 
 import os
 import signal

@@ -73,7 +73,7 @@ def labelled(
 
 @pytest.fixture
 def speed(cases: Cases) -> FloatArray:
-    """Of each step [L, E]."""
+    """Speed of each step [L, E]."""
     return speeds(cases.labels)
 
 
@@ -158,7 +158,7 @@ def test_numbers_that_are_not_finite_are_refused(cases: Cases, speed: FloatArray
     assert result.objections == ["It pays numbers that are not finite for some recorded steps."]
 
 
-def test_what_lies_beyond_an_end_is_ignored(cases: Cases, speed: FloatArray) -> None:
+def test_steps_beyond_an_end_are_ignored(cases: Cases, speed: FloatArray) -> None:
     expected = examine(speed, cases, DISCOUNT)
     speed[FALL:, cases.labelled("fell")] = np.nan
     assert examine(speed, cases, DISCOUNT) == expected
@@ -219,7 +219,7 @@ def test_an_exploit_that_outranks_good_episodes_is_an_objection(
     assert "0% of the archived exploits earn less than a good episode." in exploited.objections
 
 
-def test_what_nothing_is_known_about_passes(cases: Cases, speed: FloatArray) -> None:
+def test_a_program_without_evidence_passes(cases: Cases, speed: FloatArray) -> None:
     nothing = (UNKNOWN,) * cases.count
     lived = labelled(nothing, cases.lengths, cases.terminated & False)
     result = examine(-speed, lived, DISCOUNT)
@@ -317,7 +317,7 @@ def test_a_reward_must_move_as_a_contrast_declares() -> None:
         ("no less", 0.9, False),
     ],
 )
-def test_what_stays_the_same_is_neither_less_nor_more(
+def test_an_equal_return_is_neither_less_nor_more(
     expect: Expectation, others: float, passed: bool
 ) -> None:
     contrast = Contrast("doubled", "the same with more effort", expect, change=harder())
@@ -325,7 +325,7 @@ def test_what_stays_the_same_is_neither_less_nor_more(
     assert contrast_result(contrast, np.ones(3), others * rounding).passed is passed
 
 
-def test_a_move_that_is_small_beside_what_is_at_stake_is_none() -> None:
+def test_a_move_that_is_small_beside_the_stakes_is_none() -> None:
     change = mirrored({"velocity": [0]})
     less = Contrast("mirrored", "runs that go backward", "less", change=change)
     no_more = Contrast("harder", "the same with more effort", "no more", change=harder())
@@ -336,7 +336,7 @@ def test_a_move_that_is_small_beside_what_is_at_stake_is_none() -> None:
     assert not contrast_result(no_more, first, first + 6.0, 100.0).passed
 
 
-def test_at_stake_is_what_good_episodes_have_over_failed_ones(cases: Cases) -> None:
+def test_the_stakes_are_the_lead_of_good_episodes_over_failed_ones(cases: Cases) -> None:
     paid = np.select([np.array(cases.labels) == kind for kind in KINDS], [9.0, 2.0, 1.0, -5.0])
     assert stakes(paid, cases) == 8.0
     assert stakes(paid, nothing_known(cases)) == 0.0

@@ -113,7 +113,7 @@ def test_screening_refuses_doubts_and_orders(
     assert [f.severity for f in found[left.id]] == ["error"]
     assert {f.rule for f in found[wasteful.id]} <= {"exam"}
     assert screening.in_order([left, right])[0].id == right.id
-    another = Screening(examiner=Examiner(environment, bank, prober))  # of a search that goes on
+    another = Screening(examiner=Examiner(environment, bank, prober))  # of a resumed search
     assert another.in_order([left, right])[0].id == right.id
 
 

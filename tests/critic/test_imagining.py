@@ -1,4 +1,4 @@
-"""Episodes that nobody recorded, made of those of untrained policies."""
+"""Synthetic episodes, made from those of untrained policies."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +56,7 @@ def bank(environment: Environment, tmp_path: Path) -> Bank:
 
 @pytest.fixture
 def episodes() -> Episodes:
-    """Two of 80 steps, one of which ended after 6; place = step, speed = 1, action = step."""
+    """Two of 80 steps, the second ended after 6; place = step, speed = 1, action = step."""
     steps = torch.arange(81.0)[:, None].expand(81, 2)
     return Episodes(
         states=torch.stack([steps, torch.ones(81, 2)], dim=-1),
@@ -66,7 +66,7 @@ def episodes() -> Episodes:
     )
 
 
-def test_what_is_sustained_goes_to_and_fro_to_the_time_limit(
+def test_sustained_episodes_go_to_and_fro_to_the_time_limit(
     environment: Environment, episodes: Episodes
 ) -> None:
     result = sustained(episodes, environment)
@@ -78,7 +78,7 @@ def test_what_is_sustained_goes_to_and_fro_to_the_time_limit(
     assert result.states[:7, 1, 0].tolist() == [0, 1, 2, 3, 2, 1, 0]  # half of what there was
 
 
-def test_what_is_held_neither_moves_nor_acts(environment: Environment, episodes: Episodes) -> None:
+def test_held_postures_neither_move_nor_act(environment: Environment, episodes: Episodes) -> None:
     result = held(episodes, environment)
     assert result.before is not None
     assert torch.equal(result.before, result.states[1:])

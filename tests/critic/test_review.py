@@ -1,4 +1,4 @@
-"""A review sends back, delays and is measured; it rejects nobody."""
+"""A review sends back, delays and is measured; it rejects no program."""
 
 import json
 import threading
@@ -34,7 +34,7 @@ BROKEN = paying("nonsense")
 
 
 class Author:
-    """Answers each request for a repair by a function, and remembers what it was told."""
+    """Answers each request for a repair by a function, and remembers the requests."""
 
     name = "author"
 
@@ -48,7 +48,7 @@ class Author:
     def repair(self, broken: Sequence[RepairRequest]) -> list[Proposal | None]:
         self.told += broken
         texts = [self._rewrite(b) for b in broken]
-        return [None if text is None else Proposal(text, (), "mended") for text in texts]
+        return [None if text is None else Proposal(text, (), "fixed") for text in texts]
 
 
 class Opinions:
@@ -178,7 +178,7 @@ def test_an_author_who_stands_by_its_program_has_the_last_word(
 
 
 @pytest.mark.parametrize("repairs", [0, 2])
-def test_a_rewrite_that_breaks_leaves_the_version_before_it(
+def test_a_rewrite_that_breaks_restores_the_version_before_it(
     run: Run, critic: Callable[..., Critic], repairs: int
 ) -> None:
     author = Author(lambda broken: BROKEN)
@@ -213,7 +213,7 @@ def test_a_program_whose_question_was_declined_fails_with_the_reason_at_once(
     assert (declined.state, declined.failure) == ("rejected", "A filter refused it.")
 
 
-def test_only_what_passed_all_else_is_reviewed(run: Run, critic: Callable[..., Critic]) -> None:
+def test_only_sound_programs_are_reviewed(run: Run, critic: Callable[..., Critic]) -> None:
     opinions = Opinions()
     right, broken, again = enter(run, RIGHT, BROKEN, RIGHT)
     rows = critic(Author(nothing), opinions).verify(run.candidates())
@@ -269,7 +269,7 @@ def test_where_more_were_written_than_train_the_doubtful_are_left_out(
     looking = critic(Author(nothing), Opinions(STILL))
     if killed:  # before any was left out
         looking.verify(run.candidates())
-    for _ in range(2):  # the second time the search goes on
+    for _ in range(2):  # the second time the search continues
         rows = looking.verify(run.candidates(), places=1)
         assert [row.id for row in rows] == [sound]
     left = run.candidate(doubtful)
@@ -281,7 +281,7 @@ def test_where_more_were_written_than_train_the_doubtful_are_left_out(
     assert [e.candidate_id for e in run.events() if e.kind == "rejected"] == [doubtful]
 
 
-def test_what_has_begun_to_train_is_not_left_out(run: Run, critic: Callable[..., Critic]) -> None:
+def test_candidates_in_training_are_not_left_out(run: Run, critic: Callable[..., Critic]) -> None:
     doubtful, _ = enter(run, STILL, RIGHT)
     looking = critic(Author(nothing), Opinions(STILL))
     looking.verify(run.candidates())

@@ -60,7 +60,7 @@ def rules(run: RunReader, slot: int) -> list[str]:
     return [finding["rule"] for finding in run.candidates(0)[slot].verdict]
 
 
-def test_every_candidate_trains_with_what_was_said_of_it(launch: SearchSetup) -> None:
+def test_every_candidate_trains_with_its_review(launch: SearchSetup) -> None:
     run = launch.run
     assert run.status() == "finished"
     assert [row.state for row in run.candidates()] == ["finished"] * 6
@@ -91,7 +91,7 @@ def test_the_precision_of_the_reviewer_is_stored_and_shown(launch: SearchSetup) 
     assert "reviewer" in known.said[0]
 
 
-def test_a_search_that_goes_on_reviews_nothing_twice(launch: SearchSetup, model: Model) -> None:
+def test_a_resumed_search_reviews_nothing_twice(launch: SearchSetup, model: Model) -> None:
     before = model.reviews
     again = resumed_search(launch.run.path)
     search(again)
@@ -116,7 +116,7 @@ def test_programs_without_the_parts_asked_for_go_back(tmp_path: Path) -> None:
     launch.run.close()
 
 
-def test_the_roles_that_are_asked_for_are_there_and_no_others(tmp_path: Path) -> None:
+def test_only_the_configured_roles_are_there(tmp_path: Path) -> None:
     for rounds, analyst in ((0, False), (2, False), (0, True), (3, True)):
         launch = author_search(
             tmp_path, "http://127.0.0.1:9/v1", review_rounds=rounds, analyst=analyst

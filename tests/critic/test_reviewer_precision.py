@@ -20,7 +20,7 @@ def test_a_reviewer_who_names_the_worse_half_is_always_right() -> None:
     assert shares(found) == ((2, 2), (2, 2), (2, 4))
 
 
-def test_a_failed_training_is_worse_than_any_fitness() -> None:
+def test_a_failed_training_run_is_worse_than_any_fitness() -> None:
     assert shares(reviewer_precision(reviewed((True, None), (False, -1e9)))) == (
         (1, 1),
         (1, 1),

@@ -1,4 +1,4 @@
-"""What a search is asked for is refused before anything loads, with the cause and the cure."""
+"""A search refuses bad arguments before anything loads, with the cause and the cure."""
 
 from pathlib import Path
 

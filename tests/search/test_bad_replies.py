@@ -1,4 +1,4 @@
-"""Whatever a model sends, the search goes on, and the model is told exactly what was wrong.
+"""Whatever a model sends, the search continues, and a repair prompt names the exact fault.
 
 One search, with a candidate for each kind of reply: the first answer is the bad one, the repair is
 sound.
@@ -170,7 +170,7 @@ ACCEPTED = [name for name in NAMES if not KINDS[name].told]
 
 @pytest.fixture(scope="module")
 def asked() -> list[Received]:
-    """Everything that was asked in `run`, in order."""
+    """All requests of `run`, in order."""
     return []
 
 

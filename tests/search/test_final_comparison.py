@@ -1,4 +1,4 @@
-"""The comparison at the end: what it trains, and what is kept of it when it is killed."""
+"""The comparison at the end: its training runs, and those that survive a kill."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -110,7 +110,7 @@ class ShortLived:
 
 
 def compared(run: Run, environment: Environment, judge: JudgeClient, lives: int) -> list[int]:
-    """Trainings that were done before the end, whichever it was."""
+    """Training runs that were done before the end, whichever it was."""
     trainer = ShortLived(run, environment, lives)
     with suppress(Killed):
         compare_with_baselines(run, trainer, judge, environment, CONFIG)  # type: ignore[arg-type]

@@ -102,7 +102,7 @@ def test_the_view_says_who_waits_and_why(run: RunReader, name: str) -> None:
 
 
 def test_the_key_is_nowhere_in_the_run(run: RunReader, faulty: Faulty) -> None:
-    assert faulty.asked[0, 0, 1] == 1, "the key was told, and the answer sent back for repair"
+    assert faulty.asked[0, 0, 1] == 1, "the answer had the key, and was sent back for repair"
     files = [path for path in run.path.rglob("*") if path.is_file()]
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
@@ -130,7 +130,7 @@ def resumed(launch: SearchSetup, url: str) -> SearchSetup:
 
 
 @pytest.mark.long
-def test_a_search_that_lost_its_model_goes_on_without_paying_twice(tmp_path: Path) -> None:
+def test_a_search_that_lost_its_model_continues_without_paying_twice(tmp_path: Path) -> None:
     paid: list[tuple[int, int, int]] = []
     with refusing(after=4, asked=paid) as server:
         launch = author_search(tmp_path, server.url, generations=2, retrainings=0)
@@ -148,7 +148,7 @@ def test_a_search_that_lost_its_model_goes_on_without_paying_twice(tmp_path: Pat
     again.run.close()
 
 
-def test_a_wrong_key_stops_before_anything_is_trained(tmp_path: Path) -> None:
+def test_a_wrong_key_ends_the_search_before_anything_trains(tmp_path: Path) -> None:
     asked: list[tuple[int, int, int]] = []
     with refusing(after=0, asked=asked) as server:
         launch = author_search(tmp_path, server.url)
@@ -160,7 +160,7 @@ def test_a_wrong_key_stops_before_anything_is_trained(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_spent_budget_ends_the_generations_and_keeps_what_there_is(tmp_path: Path) -> None:
+def test_a_spent_budget_ends_the_generations_and_keeps_the_results(tmp_path: Path) -> None:
     with Loopback(sound) as server:
         launch = author_search(tmp_path, server.url, generations=5, max_tokens=8_000)
         search(launch)

@@ -1,4 +1,4 @@
-"""Presets are configurations of the one search loop, and say what they stand for."""
+"""Presets are configurations of the one search loop, and describe themselves."""
 
 import json
 import shutil

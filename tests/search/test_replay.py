@@ -1,8 +1,8 @@
 """A recorded exchange with a real author runs again, through the real client and over HTTP.
 
 The recording is a search on cartpole: three generations of four programs, written by a language
-model that saw nothing but the prompts. Only its answers are played back: the trainings here are
-tiny, so that what the prompts say of results differs.
+model that saw nothing but the prompts. Only its answers are played back: the training runs here are
+tiny, so the results in the prompts differ.
 """
 
 import json
@@ -30,7 +30,7 @@ def recorded() -> dict[tuple[int, int, int], dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def asked() -> list[Received]:
-    """Everything that was asked in `run`."""
+    """All requests of `run`."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""A training by stable-baselines3 is a training like any other: same worker, judge and folder."""
+"""stable-baselines3 trains as the population does: with the same worker, judge and folder."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A whole search: what it leaves behind."""
+"""A whole search, and the run that it leaves behind."""
 
 import json
 import shutil

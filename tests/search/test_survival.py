@@ -1,4 +1,4 @@
-"""Whoever is killed, whenever: the search finishes as if nothing had happened."""
+"""Whichever process is killed, the search finishes as if nothing had happened."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ Found = TypeVar("Found")
 
 
 def until(look: Callable[[], Found | None], what: str) -> Found:
-    """What `look` returns, once it returns something."""
+    """Wait until `look` returns something, and return it."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         if found := look():

@@ -27,7 +27,7 @@ def reward(environment: Environment) -> RewardFunction:
 
 
 def clock(seconds: float) -> Callable[[], float]:
-    """Processor time, of which each call takes so much."""
+    """A clock that each call moves by so much."""
     times = iter(range(10**9))
     return lambda: next(times) * seconds
 

@@ -149,7 +149,7 @@ def test_a_reward_times_1024_trains_the_same_policy_bit_by_bit(alone: dict[str, 
             assert torch.equal(scaled[name], alone[name]), name
 
 
-def test_a_failing_program_is_evicted_with_its_reason_and_the_others_go_on() -> None:
+def test_a_failing_program_is_evicted_with_its_reason_and_the_others_continue() -> None:
     population = Population(find_environment("half_cheetah"), LANES, WORLDS, threads=2)
     population.load(0, runner(), 1)
     population.load(1, crasher(), 1)
@@ -206,7 +206,7 @@ def test_a_lane_whose_physics_fail_is_evicted(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.long
 @pytest.mark.slow
-def test_it_learns_to_swing_the_pole_up() -> None:
+def test_the_population_learns_to_swing_the_pole_up() -> None:
     environment = find_environment("cartpole")
     path = environment.human_reward_path
     assert path is not None

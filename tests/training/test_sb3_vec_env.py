@@ -1,4 +1,4 @@
-"""An environment is a `VecEnv`: stable-baselines3 sees the episodes that everybody else does."""
+"""An environment is a `VecEnv`: stable-baselines3 sees the same episodes as every other user."""
 
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def actions() -> np.ndarray:
 
 
 def rolled_out(worlds: RewardedVecEnv) -> tuple[list[Step], torch.Tensor]:
-    """The same episodes by worlds of their own, and what they are paid in one call."""
+    """The same episodes by worlds of their own, and their rewards from one call."""
     plain = MujocoWorlds(worlds.environment, WORLDS, threads=1)
     streams = pools.streams(pools.TRAINING, SEED, WORLDS)
     plain.start(slice(0, WORLDS), streams, torch.zeros(WORLDS, dtype=torch.int64))

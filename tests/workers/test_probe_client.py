@@ -127,7 +127,7 @@ def test_a_text_that_is_no_program_any_more_cannot_be_scored(prober: ProbeClient
     assert not isinstance(paid, str)
 
 
-def test_a_program_cannot_tell_a_probe_by_its_number_of_rows(
+def test_a_program_cannot_recognise_a_probe_by_its_number_of_rows(
     prober: ProbeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prober, "_rows", 512)
@@ -257,6 +257,6 @@ def test_a_workers_words_are_cleaned() -> None:
         {"findings": [], "more": 1},
     ],
 )
-def test_what_is_no_finding_is_refused(fields: dict[str, Any]) -> None:
+def test_a_reply_that_is_no_finding_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidReply):
         read_findings(Message("done", fields), SOUND)

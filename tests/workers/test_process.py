@@ -1,4 +1,4 @@
-"""A worker does its worst; the parent says what happened and goes on."""
+"""A worker does its worst; the parent says what happened and continues."""
 
 import os
 import signal
@@ -100,7 +100,7 @@ def test_a_stray_print_does_not_corrupt_the_conversation(kept: WorkerProcess) ->
     assert ask(kept, "echo", still="there").fields == {"still": "there"}
 
 
-def test_an_error_is_reported_and_the_worker_goes_on(kept: WorkerProcess) -> None:
+def test_an_error_is_reported_and_the_worker_keeps_running(kept: WorkerProcess) -> None:
     with pytest.raises(JobFailed, match=r"^The bell  rang. Wear ear plugs.$") as caught:
         ask(kept, "fail")
     assert caught.value.type == "UsageError"
@@ -179,7 +179,7 @@ def test_a_worker_sees_the_allow_list_and_no_key(monkeypatch: pytest.MonkeyPatch
         ("flood_heartbeats", "floods"),
     ],
 )
-def test_what_is_not_a_message_ends_the_worker(worker: WorkerProcess, kind: str, said: str) -> None:
+def test_a_broken_message_ends_the_worker(worker: WorkerProcess, kind: str, said: str) -> None:
     with pytest.raises(InvalidReply, match=said) as caught:
         ask(worker, kind)
     assert isinstance(caught.value, ProtocolError)
@@ -266,7 +266,7 @@ def test_a_hang_in_native_code_is_ended_and_blamed(watched: WorkerProcess) -> No
     assert is_gone(watched.pid)
 
 
-def test_processor_time_is_what_counts_where_it_is_limited(worker: WorkerProcess) -> None:
+def test_a_limit_on_processor_time_counts_processor_time(worker: WorkerProcess) -> None:
     worker.request(Message("beat"), deadline_s=DEADLINE, processor_s=30.0)  # it mostly sleeps
     with pytest.raises(WorkerHung, match=r"within 0\.2 s of processor time") as caught:
         worker.request(Message("native_hang", {"lane": 3}), deadline_s=DEADLINE, processor_s=0.2)
@@ -304,7 +304,7 @@ def test_an_allocation_beyond_the_address_space_fails_in_the_child() -> None:
 
 
 @pytest.mark.parametrize("leave", [True, False])
-def test_what_a_worker_forks_dies_with_it(watched: WorkerProcess, leave: bool) -> None:
+def test_forks_of_a_worker_die_with_it(watched: WorkerProcess, leave: bool) -> None:
     seen: dict[str, int] = {}
     with pytest.raises(WorkerDied if leave else WorkerHung):
         watched.request(
@@ -364,7 +364,7 @@ def test_a_worker_that_hangs_dies_with_a_killed_parent(tmp_path: Path) -> None:
     assert wait_until_gone(pid)
 
 
-def test_what_a_killed_parent_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+def test_the_next_parent_removes_the_folder_of_a_killed_one(tmp_path: Path) -> None:
     parent, pid, left = run_parent("hang", tmp_path)
     parent.kill()
     parent.wait()

@@ -1,4 +1,4 @@
-"""Frames: what is written comes back, and nothing else is taken for a message."""
+"""Frames: a written message comes back, and nothing else is taken for one."""
 
 import io
 import json
@@ -106,7 +106,7 @@ def test_a_bool_that_is_neither_true_nor_false_is_refused() -> None:
         read_message(io.BytesIO(frame(declaring(["a", "bool", [2]]), b"\x01\x02")))
 
 
-def test_what_would_be_refused_is_not_written() -> None:
+def test_a_message_that_would_be_refused_is_not_written() -> None:
     with pytest.raises(ProtocolError, match="header"):
         written(Message("k", {"text": "x" * HEADER_LIMIT}))
     with pytest.raises(ProtocolError, match="object"):

@@ -1,4 +1,4 @@
-"""What a machine can do is found out by trying, and asked for by a policy."""
+"""A machine's isolation is tried out, and a policy asks for a level of it."""
 
 import errno
 import os
@@ -38,7 +38,7 @@ def tried(module: str, kind: str, stages: list[str], **fields: Any) -> dict[str,
 
 
 def outcomes(**broken: str) -> dict[str, dict[str, str]]:
-    """Of a trial in which everything holds, but that a layer leaves something open."""
+    """Outcomes of a trial in which all layers hold, except for some that leave something open."""
     perfect = {WORK: "", **dict.fromkeys(attempts(Path(), -1, -1), "")}
     found = {stage: dict(perfect) for stage in STAGES}
     for stage, attempt in broken.items():
@@ -47,7 +47,7 @@ def outcomes(**broken: str) -> dict[str, dict[str, str]]:
 
 
 @modern
-def test_what_is_forbidden_works_without_the_lock_down_and_never_with_it() -> None:
+def test_forbidden_things_work_without_the_lock_down_and_never_with_it() -> None:
     found = tried("eureka_agent.workers.sandbox", "try_stages", ["nothing", *STAGES])
     free = {"use a privilege"} if os.getuid() else set()
     assert {name for name, said in found["nothing"].items() if said} | free == set(
@@ -103,7 +103,7 @@ def test_a_container_that_hides_landlock_still_closes_everything(error: int) -> 
         ({"seccomp": "open a socket", "landlock": "write a file"}, 7, "static-only", ()),
     ],
 )
-def test_the_level_is_what_was_proved(
+def test_the_level_follows_from_the_outcomes(
     broken: dict[str, str], abi: int, level: str, layers: tuple[str, ...]
 ) -> None:
     found = prove(outcomes(**broken), abi)
@@ -113,7 +113,7 @@ def test_the_level_is_what_was_proved(
     assert bool(found.warning) == (level not in ("full", "full-"))
 
 
-def test_what_was_not_tried_is_not_proved() -> None:
+def test_a_stage_that_was_not_tried_is_not_proved() -> None:
     silent = {stage: {} for stage in STAGES}
     assert prove(silent, 7).level == "static-only"
     failed = {stage: {WORK: "OSError: no"} for stage in STAGES}
@@ -123,7 +123,7 @@ def test_what_was_not_tried_is_not_proved() -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_policy_refuses_what_is_worse_than_it_accepts(
+def test_a_policy_refuses_worse_levels_than_it_accepts(
     policy: str, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Isolation(level, (), {"landlock": "of some kind"}, None, "Somewhere 1.0")

@@ -19,7 +19,7 @@ def answers(worker: WorkerProcess) -> bool:
     return worker.request(Message("echo", {"here": 1}), deadline_s=20).fields == {"here": 1}
 
 
-def test_the_one_that_waits_is_taken_once() -> None:
+def test_a_waiting_worker_is_taken_once() -> None:
     started: list[WorkerProcess] = []
 
     def count() -> WorkerProcess:
@@ -36,7 +36,7 @@ def test_the_one_that_waits_is_taken_once() -> None:
             assert answers(second)
 
 
-def test_one_that_died_meanwhile_is_replaced() -> None:
+def test_a_worker_that_died_meanwhile_is_replaced() -> None:
     with PrestartedWorker(start) as prestarted:
         prestarted.prepare()
         waiting = prestarted._waiting
@@ -49,7 +49,7 @@ def test_one_that_died_meanwhile_is_replaced() -> None:
             assert answers(worker)
 
 
-def test_none_is_left_behind() -> None:
+def test_no_worker_is_left_behind() -> None:
     with PrestartedWorker(start) as prestarted:
         prestarted.prepare()
         waiting = prestarted._waiting

@@ -1,4 +1,4 @@
-"""What a search does when its trainers lie or die."""
+"""A search survives trainers that lie or die."""
 
 import dataclasses
 import functools

@@ -1,9 +1,9 @@
-"""The bank: recorded episodes of many policies, kept with the run, and what programs return there.
+"""The bank: recorded episodes of many policies, kept with the run, and programs' rewards.
 
 A record is one file of plain arrays, written whole or not at all, and before the result of its
-training run: so a search that was killed goes on with the bank that it had. What programs return is
-reported by the process that calls them. It decides what is trained and shown, and never what a
-policy is worth by the fitness.
+training run: so a killed search continues with the bank that it had. The process that calls
+programs reports their rewards. These decide which programs train and what is shown, and never a
+policy's fitness.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ SUFFIX = ".npz"
 BEFORE_ALL = -1
 """The generation of untrained policies."""
 BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, MemoryError, BadZipFile)
-"""What reading a damaged record raises."""
+"""Errors that reading a damaged record raises."""
 SAMPLE_SIZE = 24
 """Records on which programs are compared: they give returns a scale, and distances their steps."""
 
@@ -50,7 +50,7 @@ class Entry:
     """A record's place in the index, known without reading its episodes.
 
     Attributes:
-        policy: who acted: a candidate's number, or a kind of scripted policy.
+        policy: the one that acted: a candidate's number, or a kind of scripted policy.
         step: environment steps that the policy had trained for.
         kind: why the record is kept: an untrained reference, the selected checkpoint, an earlier
             evaluation of the same policy, or a policy that hacks its reward.
@@ -234,7 +234,7 @@ Groups: TypeAlias = Mapping[str, Sequence[Record]]
 
 
 def comparison_groups(row: CandidateRow, candidates: Sequence[CandidateRow], bank: Bank) -> Groups:
-    """Read the records to look at for a candidate, by group.
+    """Read the records that a candidate is compared with, by group.
 
     Args:
         row: the candidate.
@@ -274,7 +274,7 @@ def join_groups(groups: Groups) -> EvaluatedEpisodes:
 def with_rewards(
     evaluated: EvaluatedEpisodes, program: RewardProgram, score: Score
 ) -> EvaluatedEpisodes:
-    """The same episodes with what a program returns on them."""
+    """The same episodes with a program's rewards on them."""
     components = {
         name: weight * values.astype(np.float64)
         for (name, weight), values in zip(program.weights.items(), score.components, strict=True)
@@ -288,7 +288,7 @@ ROWS = 250
 
 @dataclass(frozen=True)
 class RewardSample:
-    """What one program returns on one record.
+    """The rewards of one program on one record.
 
     Attributes:
         mean: mean reward over all steps of the record.
@@ -363,7 +363,7 @@ class Scorer:
                 )
 
     def rewards(self, text: str, entry: Entry) -> RewardSample | None:
-        """What a program returns on a record; None if it was not scored there."""
+        """The rewards of a program on a record; None if it was not scored there."""
         return None if text in self.failures else self._rewards.get((text, entry.name))
 
     def steps(self, entry: Entry) -> TransitionSample | None:

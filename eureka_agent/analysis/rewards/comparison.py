@@ -1,9 +1,9 @@
 """Compare rewards: which ask for the same, and do other rewards agree that a policy is good?
 
-Scoring a program on recorded episodes costs next to nothing. So a program that asks for the same as
-an earlier one is found before it is trained, and after each generation every program ranks every
-policy: to its own reward a policy always looks good; what the rewards of others return for the same
-episodes is an opinion that it was not trained to please.
+Scoring a program on recorded episodes costs next to nothing. So the search finds a program that
+asks for the same as an earlier one before it trains, and after each generation every program ranks
+every policy. To its own reward a policy always looks good; the rewards of others are opinions that
+it was not trained to please.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,19 +28,19 @@ from eureka_agent.store import CandidateRow, Run
 LEAST_CHANGE = 0.1
 """Standard deviations by which opinions must move before an alarm is raised."""
 FEWEST_PEERS = 3
-"""Opinions below which their median would be a single program's."""
+"""Fewest opinions with a median that is not a single program's."""
 ROUNDING = 1e-6
 """Spread, relative to the size of the values, that rounding alone can make."""
 TRAINED = ("accepted", "training", "finished")
 """States of candidates that have a training run, or wait for one."""
 EQUIVALENT = 0.01
 """Distance up to which a program goes back instead of being trained. It is below `SAME`: sound
-programs often lie that near to each other, and which of them trains best cannot be seen before."""
+programs often lie that near to each other, and only training shows which is best."""
 NO_LONGER_EQUIVALENT = 2 * EQUIVALENT
 """Distance beyond which a candidate was no equivalent after all."""
 
 FirstEqual = Callable[[Sequence[int]], IntArray]
-"""For each of some candidates the place among them of the first one whose program equals its own.
+"""For each candidate of a list, the index of the first one whose program equals its own.
 """
 
 
@@ -58,7 +58,7 @@ class ReviewSummary(Protocol):
 
 @dataclass(frozen=True)
 class Opinions:
-    """What `K` programs think of `P` policies.
+    """Opinions of `K` programs on `P` policies.
 
     Attributes:
         z: mean reward per step as a standard score over the bank `[P, K]`; NaN where it is not
@@ -71,12 +71,12 @@ class Opinions:
 
     @property
     def own_z(self) -> FloatArray:
-        """What each policy's own program thinks of it `[P]`."""
+        """The opinion of each policy's own program `[P]`."""
         return self.z[np.arange(len(self.own)), self.own]
 
     @property
     def peers(self) -> BoolArray:
-        """Which opinions are known and not the own program's `[P, K]`."""
+        """Mask of known opinions, without the own program's `[P, K]`."""
         mine = self.own[:, None] == np.arange(self.z.shape[1])
         return np.isfinite(self.z) & ~mine
 
@@ -113,19 +113,19 @@ class Alarm:
 
 @dataclass(frozen=True)
 class PeerRanking:
-    """Policies ranked by what the rewards of others say, for want of a fitness.
+    """Policies ranked by the rewards of other programs, where there is no fitness.
 
     Attributes:
         rates: fraction of comparisons with other policies that each wins, a tie being half `[P]`;
             NaN without comparisons.
-        comparisons: how many there were `[P]`.
+        comparisons: their number `[P]`.
     """
 
     rates: FloatArray
     comparisons: IntArray
 
     def reasons(self, names: Sequence[str]) -> list[str]:
-        """What the ranking says, and what it cannot say."""
+        """Sentences about the ranking and its limits."""
         if not self.comparisons.any():
             return ["The reward of no third program compared two policies."]
         best = int(np.nanargmax(self.rates))
@@ -147,7 +147,7 @@ def opinions(
 ) -> Opinions:
     """Bring the rewards of all programs to one scale.
 
-    Evaluations at different times compare when they are given the same bank.
+    Evaluations at different times are comparable if they use the same bank.
 
     Args:
         means: mean reward per step of each policy under each program, NaN if unknown `[P, K]`.
@@ -174,8 +174,8 @@ def alarms(earlier: Opinions, later: Opinions, least: float = LEAST_CHANGE) -> l
     Only peers that have an opinion both times count; too few of them raise no alarm.
 
     Args:
-        earlier: of the same policies and programs as `later`, on the same scale.
-        later: what they are now.
+        earlier: on the same policies, programs and scale as `later`.
+        later: the present ones.
         least: standard deviations by which both must have moved.
     """
     both = earlier.peers & later.peers
@@ -208,13 +208,13 @@ def rank_by_peers(given: Opinions) -> PeerRanking:
 
 
 class CrossRewardAgreement:
-    """What all programs think of the selected policies of candidates.
+    """Opinions of all programs on the selected policies of candidates.
 
     Args:
         candidates: finished ones.
         bank: has their episodes.
         scorer: scores their programs.
-        equals: which programs have one opinion together.
+        equals: the programs that have one opinion together.
 
     Raises:
         WorkerFailed: programs cannot be scored.
@@ -240,7 +240,7 @@ class CrossRewardAgreement:
         self._ranking = rank_by_peers(self._opinions) if self._opinions else None
 
     def rates(self) -> dict[int, float | None]:
-        """By candidate the fraction of comparisons that its policy wins; None without any."""
+        """Fraction of comparisons that each candidate's policy wins; None without any."""
         if self._ranking is None:
             return {}
         rates = self._ranking.rates.tolist()
@@ -267,7 +267,7 @@ class CrossRewardAgreement:
         return [(*pairs[alarm.policy], alarm) for alarm in alarms(before, after)]
 
     def said(self, with_fitness: bool) -> list[str]:
-        """Which policy the peers prefer and, without a fitness, what that cannot say."""
+        """Sentences on the peers' favourite policy and, without a fitness, on its limits."""
         names = [f"#{entry.candidate}" for entry in self._selected]
         reasons = self._ranking.reasons(names) if self._ranking else []
         return reasons[:1] if with_fitness else reasons
@@ -283,7 +283,7 @@ class CrossRewardAgreement:
         }
 
     def _of(self, entries: Sequence[Entry]) -> Opinions | None:
-        """Opinions on the policies of some records; None where there are none to have."""
+        """Opinions on the policies of some records; None without any."""
         if not entries or not self._judges or not self._scale:
             return None
         scale = np.concatenate([self._read(entry, "total") for entry in self._scale])
@@ -292,7 +292,7 @@ class CrossRewardAgreement:
         return opinions(means, own, scale, self._equals)
 
     def _read(self, entry: Entry, name: str) -> FloatArray:
-        """What all judges return for a record, `[K]` or `[R, K]`."""
+        """Rewards of all programs on a record, `[K]` or `[R, K]`."""
         samples = [self._scorer.rewards(row.text, entry) for row in self._judges]
         return np.stack([getattr(sample, name) for sample in samples], axis=-1)
 
@@ -303,7 +303,7 @@ class Equivalent:
 
     Attributes:
         candidate: its number.
-        distance: how far apart they are, at most `EQUIVALENT`.
+        distance: between the two, at most `EQUIVALENT`.
     """
 
     candidate: int
@@ -314,7 +314,7 @@ class RewardComparison:
     """Compares the programs of a run on its bank.
 
     Args:
-        run: has the candidates, and keeps what is found.
+        run: has the candidates, and keeps the results.
         bank: recorded episodes.
         scorer: scores programs on them.
         discount: of the training, gamma.
@@ -328,9 +328,9 @@ class RewardComparison:
         self._discount, self._human = discount, human
 
     def equivalents(self, candidates: Sequence[CandidateRow]) -> dict[int, Equivalent]:
-        """Which of some new candidates equal an earlier one, or one before them among them.
+        """New candidates that equal an earlier one, or one before them in the list.
 
-        Before any policy was trained none equals another: nothing shows yet whether programs
+        Before any policy was trained there are none: nothing shows yet whether programs
         differ where it matters.
 
         Raises:
@@ -390,12 +390,12 @@ class RewardComparison:
         with_fitness: bool = True,
         precision: ReviewSummary | None = None,
     ) -> None:
-        """Store what is known after a generation, once, and add it to the reflections.
+        """Compare programs and policies after a generation, once, and add that to the reflections.
 
         Args:
-            generation: that has been trained.
-            with_fitness: whether the fitness may tell a reward hack from a success, and a right
-                objection from a wrong one.
+            generation: the last that trained.
+            with_fitness: whether the fitness may separate reward hacks from successes, and right
+                objections from wrong ones.
             precision: how often the reviewer's objections were right so far.
 
         Raises:
@@ -476,7 +476,7 @@ class _Programs:
         self._place = {row.id: k for k, row in enumerate(rows)}
 
     def first_equal(self, numbers: Sequence[int]) -> IntArray:
-        """For each of some candidates the place among them of the first one that it equals."""
+        """For each candidate of a list, the index of the first one that it equals."""
         places = [self._place[number] for number in numbers]
         return clusters(self._found.matrix[np.ix_(places, places)])
 
@@ -488,7 +488,7 @@ class _Programs:
         return value if np.isfinite(value) else None
 
     def neighbours(self, number: int) -> list[str]:
-        """The earlier candidate that a program comes nearest to, and those that it contradicts."""
+        """Sentences on the nearest earlier candidate, and on those that a program contradicts."""
         earlier = [row.id for row in self._rows if row.id < number and row.twin is None]
         known = {n: d for n in earlier if (d := self.distance(number, n)) is not None}
         lines = []
@@ -504,7 +504,7 @@ class _Programs:
         return lines
 
     def diversity(self, generation: int) -> list[str]:
-        """How far apart the programs of a generation are, if there are two to compare."""
+        """A sentence on the mean distance in a generation, if there are two programs to compare."""
         places = [k for k, row in enumerate(self._rows) if row.generation == generation]
         apart = diversity(self._found.matrix[np.ix_(places, places)])
         if np.isnan(apart):
@@ -515,7 +515,7 @@ class _Programs:
         ]
 
     def said(self) -> list[str]:
-        """Which programs ask for the same, the contrary, or nothing."""
+        """Sentences on programs that ask for the same, for the contrary, or for nothing."""
         return self._found.reasons([f"#{row.id}" for row in self._rows])
 
     def document(self) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""How far apart two rewards are in what they ask for, whatever they are scaled or shaped by.
+"""Distances between rewards by what they ask for, whatever their scale and shaping.
 
 Rewards that differ by a positive factor, by a potential (`gamma * P(after) - P(before)`) or, where
 episodes never end early, by a constant, have the same best policies. So each is brought into a form
-in which such differences are gone: what its own value function `V` expects is taken away from every
-step, `r - V(before) + gamma * V(after)`. The distance is the sine of half the angle between the
-forms, `sqrt((1 - cos) / 2)`.
+without such differences, `r - V(before) + gamma * V(after)`, which takes away what its own value
+function `V` expects. The distance is the sine of half the angle between the forms, `sqrt((1 - cos)
+/ 2)`.
 
 The idea is that of STARC metrics (Skalse et al., 2024, "STARC: A General Framework For Quantifying
 Differences Between Reward Functions"). The values are fitted by least-squares temporal differences
@@ -32,7 +32,7 @@ OPPOSITE = 0.95
 COSINES = 256
 """Random Fourier features (Rahimi and Recht, 2007) of the value function."""
 CLIP = 5.0
-"""Standard deviations beyond which a state says no more."""
+"""Standard deviations at which states are clipped."""
 PENALTY = 1e-5
 """Ridge penalty on the weights of the value function: with it a bank of a few thousand transitions,
 which may not hold where a policy stays for long, gives the same distances as a large one."""
@@ -48,15 +48,15 @@ class RewardDistances:
     Attributes:
         matrix: 0 the same, 1 the contrary, about 0.7 unrelated `[K, K]`; symmetric, and NaN in the
             rows and columns of programs that are `degenerate`.
-        degenerate: which return the same whatever a policy does, or a number that is not finite
-            somewhere `[K]`: they have no distance from anything.
+        degenerate: programs that return the same whatever a policy does, or a number that is not
+            finite somewhere `[K]`: they have no distance from anything.
     """
 
     matrix: FloatArray
     degenerate: BoolArray
 
     def reasons(self, names: Sequence[str]) -> list[str]:
-        """Which programs ask for the same or the contrary, or for nothing: a sentence on each."""
+        """Sentences on programs that ask for the same, for the contrary, or for nothing."""
         said = [
             f"{names[k]} has no distance to others: on the recorded steps it pays the same "
             "whatever a policy does, up to shaping, or numbers that are not finite."
@@ -131,7 +131,7 @@ def distances(
     discount: float,
     components: tuple[NDArray[Any], NDArray[Any]] | None = None,
 ) -> RewardDistances:
-    """Distances between all programs, from what they return on the same transitions.
+    """Distances between all programs, from their rewards on the same transitions.
 
     Args:
         before: columns of the state before each step `[M, S]`: all signals, and `prev_action`.
@@ -140,9 +140,9 @@ def distances(
         terminated: whether the episode ended there, time limits apart `[M]`.
         rewards: of each program `[M, K]`.
         discount: of the training, gamma, in [0, 1).
-        components: what the programs' components are at the states before and after `[M, C]`
-            each, as on a transition that stands still there; NaN where unknown. What a program is
-            shaped by is mostly one of them.
+        components: the programs' components at the states before and after `[M, C]` each, as on a
+            transition that stands still there; NaN where unknown. A shaping potential is mostly one
+            of them.
     """
     before, after = _float(before), _float(after)
     rewards = _float(rewards)
@@ -192,7 +192,7 @@ def _temporal_difference(
 
 
 def clusters(matrix: FloatArray, threshold: float = SAME) -> IntArray:
-    """For each program the first one that it equals `[K]`; itself if there is none.
+    """The first program that each program equals `[K]`; itself if there is none.
 
     Each equals that program itself, not only over others in between; and a later program changes
     nothing for earlier ones.

@@ -34,13 +34,13 @@ MOST_TRIED, MOST_SWEPT = 6, 2
 ROWS = 2000
 """Recorded steps, evenly spread, among which the swept quantities are sought."""
 THIN_LINE, THIN_GRID = 2, 3
-"""Every how many points of a line, and of a grid along each side, are kept as a picture."""
+"""Stride of the points that a picture keeps of a line, and of a grid along each side."""
 SPREAD_GROUPS = (RANDOM, PARENT, OWN)
 
 
 @dataclass(frozen=True)
 class CurveShape:
-    """How a reward or a component goes over a sweep.
+    """The course of a reward or a component over a sweep.
 
     Attributes:
         trends: along each swept quantity.
@@ -84,7 +84,7 @@ class CurveShape:
 
 @dataclass(frozen=True)
 class Spread:
-    """What one component pays under one policy.
+    """The payments of one component under one policy.
 
     Attributes:
         percentiles: the 5th, the median and the 95th.
@@ -103,8 +103,8 @@ class View:
 
     Attributes:
         swept: the quantities.
-        total: how the reward goes over them.
-        components: how each component goes.
+        total: the course of the reward over them.
+        components: the course of each component.
     """
 
     swept: tuple[Swept, ...]
@@ -132,7 +132,7 @@ class View:
 
 @dataclass(frozen=True)
 class RewardProfile:
-    """What a program pays, over sweeps and under policies.
+    """The rewards of a program over sweeps and under policies.
 
     Attributes:
         views: one per sweep.
@@ -173,7 +173,7 @@ class RewardProfile:
         return f"{prompt_line(name)}: {', '.join(cells)}"
 
     def _remarks(self, name: str) -> list[str]:
-        """What is odd about a component: 80 % of the last policy's, or any's, steps at one end."""
+        """Remarks on a component with 80 % of the last policy's, or any's, steps at one end."""
         groups = self.spreads[name]
         *_, (last, own) = groups.items()
         said = []
@@ -193,7 +193,7 @@ class RewardProfile:
 
 
 def read_view(sweep: Sweep, total: NDArray[Any], components: Mapping[str, NDArray[Any]]) -> View:
-    """The shapes of what a program returned for a sweep.
+    """The shapes of a program's rewards over a sweep.
 
     Args:
         sweep: as planned.
@@ -208,7 +208,7 @@ def read_view(sweep: Sweep, total: NDArray[Any], components: Mapping[str, NDArra
 
 
 def curve_shape(grids: Sequence[FloatArray], values: FloatArray) -> CurveShape:
-    """How values `[G]` or `[G1, G2]` go over one or two grids `[G]`, of two points at least."""
+    """The shape of values `[G]` or `[G1, G2]` over one or two grids of at least two points."""
     low, high = float(values.min()), float(values.max())
     if high - low <= 1e-4 * max(abs(low), abs(high)):  # rounding, where programs subtract
         values, high = np.full_like(values, low), low
@@ -263,7 +263,7 @@ def _trend_of(line: FloatArray, span: float) -> Trend:
 def read_spreads(
     groups: Mapping[str, Mapping[str, NDArray[Any]]],
 ) -> dict[str, dict[str, Spread]]:
-    """What each component pays under each policy: by component, then by group.
+    """The payments of each component under each policy: by component, then by group.
 
     Args:
         groups: of the bank: for each the components' values, weight included, of the steps of its
@@ -296,11 +296,11 @@ def _spread(values: FloatArray, low: float, high: float) -> Spread:
 def profile_program(
     program: RewardProgram, known: EvaluatedEpisodes, layout: SignalLayout, prober: ProbeClient
 ) -> dict[str, Any]:
-    """See what a program pays where, as `AnalysisRow.lens` holds it.
+    """Profile a program, as `AnalysisRow.lens` holds it.
 
     Args:
         program: of the candidate.
-        known: recorded episodes, labelled by group, with what the program returns on them.
+        known: recorded episodes, labelled by group, with the program's rewards.
         layout: of their states.
         prober: calls the program.
 
@@ -319,7 +319,7 @@ def profile_program(
             for group, steps in groups.items()
         }
     )
-    # Of two quantities together where neither alone explains a tenth of the variance.
+    # Two quantities together say more where neither alone explains a tenth of the variance.
     joint = [found for found in paid if _interaction(found[0].shaped(found[1])) >= 0.1]
     telling = joint or [found for found in paid if len(found[0].swept) == 1]
     profile = RewardProfile(tuple(read_view(*found) for found in telling), spreads)
@@ -371,7 +371,7 @@ def _some(arguments: Arguments, rows: IntArray) -> dict[str, NDArray[Any]]:
 
 
 def _paid(program: RewardProgram, sweeps: Sequence[Sweep], prober: ProbeClient) -> list[Paid]:
-    """What a program returns for each sweep, by component too; nothing if it cannot be called."""
+    """A program's rewards for each sweep, by component too; empty if it cannot be called."""
     if not sweeps:
         return []
     rows = {}
@@ -393,7 +393,7 @@ def _paid(program: RewardProgram, sweeps: Sequence[Sweep], prober: ProbeClient) 
 
 
 def _interaction(total: FloatArray) -> float:
-    """Fraction of the variance over a grid that is no sum of one term a side; 0 of a line."""
+    """Fraction of a grid's variance that no sum of one term a side explains; 0 for a line."""
     whole = float(total.var())
     if total.ndim == 1 or not whole:
         return 0.0

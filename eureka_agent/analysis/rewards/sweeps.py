@@ -1,6 +1,6 @@
 """Sweeps: rows of arguments in which one or two quantities change and the rest stays as it was.
 
-They are planned here and evaluated in a worker; `profile` reads the results. This is a partial
+This module plans them, a worker evaluates them, and `profile` reads the results: a partial
 dependence plot (Friedman, 2001) at one typical row.
 """
 
@@ -16,7 +16,7 @@ from eureka_agent.environment.episodes import FloatArray
 from eureka_agent.reward import Signal, split_prefix
 
 Arguments: TypeAlias = Mapping[str, NDArray[Any]]
-"""What a program reads, by parameter: `[M]` or `[M, d]` each."""
+"""Arguments of a program, by parameter: `[M]` or `[M, d]` each."""
 
 POINTS = 51
 """Values of each swept quantity: an odd number, so that 0 is one of a symmetric range."""
@@ -34,7 +34,7 @@ class Swept:
 
     Attributes:
         parameter: a signal or `action`.
-        column: which of its columns; None if it has none.
+        column: its column; None if it has none.
         low: the first value.
         high: the last one.
         unit: of both.
@@ -50,7 +50,7 @@ class Swept:
 
     @property
     def name(self) -> str:
-        """What a program writes to read it."""
+        """The expression that reads it in a program."""
         column = "" if self.column is None else f"[:, {self.column}]"
         now = f"{self.parameter}{column}"
         return f"{now} - prev_{now}" if self.change else now
@@ -71,7 +71,7 @@ class Sweep:
     arguments: dict[str, NDArray[Any]]
 
     def shaped(self, values: NDArray[Any]) -> FloatArray:
-        """What a program returned for the rows `[M]`, on the grid `[G]` or `[G, G]`."""
+        """Rewards of the rows `[M]`, on the grid `[G]` or `[G, G]`."""
         return np.asarray(values, dtype=np.float64).reshape([len(grid) for grid in self.grids])
 
 
@@ -80,14 +80,14 @@ def propose(
 ) -> list[Swept]:
     """The quantities that a program's reward varies with most, the strongest first.
 
-    Where a program reads a signal and its `prev_`, it is the change over the step, if the reward
-    varies more with that. All of them can be swept together.
+    If a program reads a signal and its `prev_`, and the reward varies more with the change over the
+    step, that is the quantity. All of them can be swept together.
 
     Args:
         signals: of the environment.
         arguments: of the bank's rows, for the parameters of the program.
-        rewards: what it returns for them `[M]`.
-        most: how many to give at most; fewer are given if the rest does not change.
+        rewards: of the program for them `[M]`.
+        most: largest number to return; fewer if the rest does not change.
     """
     units = {signal.name: signal.unit for signal in signals} | {"action": "1"}
     found: list[tuple[float, Swept]] = []
@@ -114,7 +114,7 @@ def propose(
 
 
 def typical_row(arguments: Arguments) -> dict[str, NDArray[Any]]:
-    """The row of a bank that is nearest to the median of every column, `[1]` or `[1, d]` each."""
+    """The row of a bank nearest to the median of every column, `[1]` or `[1, d]` each."""
     distance: FloatArray | None = None
     for values in arguments.values():
         columns = np.asarray(values, dtype=np.float64).reshape(len(values), -1)

@@ -1,11 +1,11 @@
 """The analyst: a language model that reads a policy's episodes in numbers and says why it fails.
 
 It is the second half of the Trajectory Analyzer, after the rules of `trajectories/failures.py`. Its
-opinion joins a candidate's reflection; without one the search goes on.
+opinion joins a candidate's reflection; without one the search continues.
 
-The model has to show where it saw what it claims. A claim without an episode and step that it was
-shown is dropped, like one about a component that the program does not have. Numbers that it was not
-shown are struck out.
+The model must show where it saw what it claims. `read_analyst_reply` drops claims without an
+episode and step that the model was shown, or about components that the program does not have, and
+strikes out numbers that the model was not shown.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Citation:
-    """Where in the episodes something shows.
+    """A place in the episodes that shows something.
 
     Attributes:
         label: names the episode.
@@ -69,8 +69,8 @@ class FailureMode:
     """A way to fail.
 
     Attributes:
-        name: what happens.
-        evidence: where it shows, at least one.
+        name: describes it.
+        evidence: the places that show it, at least one.
         share: fraction of the policy's episodes that were shown in which it was pointed out.
     """
 
@@ -104,9 +104,9 @@ class AnalystReply:
     Attributes:
         modes: the ways to fail that it sees.
         exploit: the component that it suspects, if any.
-        suggestions: what it would change.
+        suggestions: changes that it would make.
         keep: components that it would leave as they are.
-        dropped: how many of its statements were left out.
+        dropped: number of its statements that were left out.
     """
 
     modes: tuple[FailureMode, ...]
@@ -206,7 +206,7 @@ def read_analyst_reply(
         numbers: all numbers that it was shown.
 
     Raises:
-        UnusableReply: it is no JSON object of the form that was asked for.
+        UnusableReply: it is no JSON object of the required form.
     """
     said = read_model(reply, _Reply)
     reader = _Reader(excerpt.shown, components, numbers)
@@ -303,7 +303,7 @@ def _readable(entries: Sequence[object], read: Callable[[Any], T]) -> list[T]:
 
 
 def _places(evidence: Sequence[Citation]) -> str:
-    """Where something shows, episode by episode."""
+    """The cited places, episode by episode."""
     by_label: dict[str, list[str]] = {}
     for citation in evidence:
         by_label.setdefault(citation.label, []).append(f"{citation.first} to {citation.last}")
@@ -321,7 +321,7 @@ class AnalystRequest:
         recordings: all known episodes, with what its program pays in them; without fitness where
             the model must not know it.
         own: which of them are of its selected checkpoint `[E]`, at least one.
-        diagnosis: what the rules found in them, where anything is known.
+        diagnosis: of the rules on them, where anything is known.
         failures: the same in sentences; empty for those of the diagnosis.
         reflection: a description of its training; may be empty.
     """
@@ -338,7 +338,7 @@ class Analyst:
     """Asks a language model what is wrong with policies.
 
     Args:
-        task: what it may know about the environment.
+        task: the environment, as the model may know it.
         conversation: puts questions, and keeps the answers.
         parts: the structure of programs, see `choices.PARTS`.
     """
@@ -353,7 +353,7 @@ class Analyst:
     ) -> dict[int, AnalystReply]:
         """Opinions by the candidate's number; all are asked for at the same time.
 
-        A candidate is left out if the model gives no usable opinion of it, or the budget is spent.
+        A candidate is left out if the model gives no usable opinion, or the budget is spent.
 
         Args:
             subjects: the policies.

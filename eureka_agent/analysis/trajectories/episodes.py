@@ -29,9 +29,9 @@ class Column:
 
     Attributes:
         index: its place among the `S` columns.
-        name: what a program writes to read it, such as `torso_position[:, 0]`.
+        name: the expression that reads it in a program, such as `torso_position[:, 0]`.
         signal: the signal that it belongs to.
-        axis: what it is, in the signal's words; empty if the signal does not say.
+        axis: its meaning in the signal's words; empty if the signal does not say.
     """
 
     index: int
@@ -76,7 +76,7 @@ class Trajectories:
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """What each of the `S` columns is."""
+        """Each of the `S` columns."""
         return columns_of(self.signals)
 
     @cached_property
@@ -112,22 +112,22 @@ class Trajectories:
 
     @cached_property
     def alive(self) -> BoolArray:
-        """Which steps belong to their episode `[L, E]`."""
+        """Mask of the steps that belong to their episode `[L, E]`."""
         return self.evaluated.alive
 
     @cached_property
     def lived(self) -> BoolArray:
-        """Which states belong to their episode, the first one included `[L + 1, E]`."""
+        """Mask of the states that belong to their episode, the first one included `[L + 1, E]`."""
         return np.arange(len(self.states))[:, None] <= self.lengths
 
     @cached_property
     def last_quarter(self) -> BoolArray:
-        """Which states belong to the last quarter of their episode `[L + 1, E]`."""
+        """Mask of the states in the last quarter of their episode `[L + 1, E]`."""
         return self.lived & (4 * np.arange(len(self.states))[:, None] >= 3 * self.lengths)
 
     @cached_property
     def goals_change(self) -> bool:
-        """Whether a goal changes within any episode, after which it may be as far as at first."""
+        """Whether a goal changes within any episode, and may then be far away again."""
         before = self.evaluated.episodes.before
         if before is None:
             return False
@@ -148,7 +148,7 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class FitnessScale:
-    """What good and failed mean: how far an episode gets from random actions to the best policy.
+    """The scale of good and failed: the way from random actions to the best policy.
 
     Each is a mean over the episodes of a policy.
 
@@ -168,11 +168,11 @@ class FitnessScale:
         return self.best > self.untrained
 
     def good(self, fitness: FloatArray) -> BoolArray:
-        """Which episodes do the task about as well as the best known policy `[E]`."""
+        """Mask of episodes that do the task about as well as the best known policy `[E]`."""
         return (fitness >= self._at(GOOD_FRACTION)) & self.meaningful
 
     def failed(self, fitness: FloatArray) -> BoolArray:
-        """Which episodes failed `[E]`; all, where no policy does better than untrained ones."""
+        """Mask of episodes that failed `[E]`: all, where no policy beats untrained ones."""
         return (fitness < self._at(FAILED_FRACTION)) | (not self.meaningful)
 
     def _at(self, fraction: float) -> float:
@@ -182,8 +182,8 @@ class FitnessScale:
         """The first sentence about a policy, for a designer.
 
         Args:
-            episodes: how many there are of it.
-            failed: how many of them failed.
+            episodes: number of its episodes.
+            failed: number of failed ones.
         """
         if not self.meaningful:
             untrained = prompt_number(self.untrained)

@@ -1,7 +1,7 @@
 """An excerpt of episodes: what a policy did, in few enough numbers and pictures to take in.
 
-A few episodes are chosen, the worst, the middle and the best, and a few steps of each: what the
-robot was like after the step, in units, and what each component of the program paid for it.
+It shows a few episodes, the worst, the middle and the best, and a few steps of each: the state of
+the robot after the step, in units, and the payment of each component of the program.
 """
 
 import math
@@ -44,7 +44,7 @@ _KINDS = (
     *("position", "orientation", "angle", "velocity", "distance", "goal"),
     *("contact", "angular_velocity", "force", "other"),
 )
-"""Kinds of signals, the most telling first."""
+"""Kinds of signals, the most informative first."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Shown:
     """One episode of an excerpt.
 
     Attributes:
-        label: which it is, in words: "the worst episode".
+        label: its name, such as "the worst episode".
         episode: its index into all known episodes.
         steps: those that are shown, from 0, growing.
         length: its steps.
@@ -77,7 +77,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What is shown of some episodes.
+    """The part of some episodes that is shown.
 
     Attributes:
         legend: a line for each column that is not a signal's.
@@ -103,13 +103,13 @@ def excerpt(
     reads: Collection[str] = (),
     diagnosis: Diagnosis | None = None,
 ) -> Excerpt:
-    """Choose what to show of a policy's episodes.
+    """Choose the part of a policy's episodes to show.
 
     Args:
         known: all known episodes, with the rewards under the program in question.
         own: which of them are of the policy in question `[E]`, at least one.
         reads: names of the signals that the program reads, which are shown before others.
-        diagnosis: what the rules found in these episodes.
+        diagnosis: of the rules on these episodes.
     """
     columns = [
         *_progress(diagnosis),
@@ -142,12 +142,12 @@ def excerpt(
 
 
 def chosen_steps(length: int, terminated: bool, rows: int = ROWS) -> tuple[int, ...]:
-    """At most so many steps of an episode: spread evenly, and the closer the nearer an early end.
+    """Choose steps of an episode: spread evenly, or ever closer towards an early end.
 
     Args:
         length: of the episode.
         terminated: whether it ended early.
-        rows: how many, more than `BEFORE_END` has.
+        rows: most steps, more than `BEFORE_END` has.
     """
     if length <= rows:
         return tuple(range(length))
@@ -161,7 +161,7 @@ def chosen_steps(length: int, terminated: bool, rows: int = ROWS) -> tuple[int, 
 def _chosen(known: Trajectories, own: BoolArray) -> Iterator[tuple[str, int]]:
     """The two worst, the middle and the best of a policy's episodes, and a better one of another.
 
-    Episodes are alike within 5 % of the range of all known ones: then the worst and the best do.
+    If they are alike, within 5 % of the range of all known ones, the worst and the best do.
     """
     measured = bool(np.isfinite(known.fitness).any())
     quality = np.nan_to_num(known.fitness, nan=-np.inf) if measured else _returns(known)
@@ -181,7 +181,7 @@ def _chosen(known: Trajectories, own: BoolArray) -> Iterator[tuple[str, int]]:
 
 
 def _returns(known: Trajectories) -> FloatArray:
-    """What the program pays each episode in all `[E]`; 0 without a program."""
+    """The return of each episode under the program `[E]`; 0 without a program."""
     rewards = list(known.evaluated.component_rewards.values())
     total = np.sum(rewards or [np.zeros(known.alive.shape)], axis=0)
     return np.where(known.alive, total, 0.0).sum(axis=0)
@@ -244,7 +244,7 @@ def _row(first: str, cells: Sequence[str]) -> str:
 
 
 def _progress(diagnosis: Diagnosis | None) -> Iterator[_Column]:
-    """What the rules take for progress, unless it is a column that is shown anyway."""
+    """The rules' measure of progress, unless it is a column that is shown anyway."""
     measure = diagnosis and diagnosis.measure
     if measure and measure.column is None:
         phrase = prompt_line(measure.phrase)
@@ -287,7 +287,7 @@ def _of_signal(known: Trajectories, signal: Signal) -> list[_Column]:
 
 
 def _actions(known: Trajectories) -> Iterator[_Column]:
-    """The actions, or how large many are, and how much they change from step to step."""
+    """The actions, or the size of many, and how much they change from step to step."""
     actions = known.actions
     if actions.shape[2] <= WIDEST:
         for i in range(actions.shape[2]):
@@ -304,7 +304,7 @@ def _rms(values: FloatArray) -> FloatArray:
 
 
 def _rewards(known: Trajectories, own: BoolArray) -> Iterator[_Column]:
-    """What the largest components pay, one by one, and what all of them pay."""
+    """The payments of the largest components, one by one, and of all together."""
     rewards = known.evaluated.component_rewards
     if not rewards:
         return
@@ -327,7 +327,7 @@ def draw_excerpts(
     excerpts: Mapping[int, Excerpt],
     records: Mapping[int, Sequence[Record]],
 ) -> dict[int, bytes]:
-    """Draw what excerpts show; without pictures the search goes on, and an event says why.
+    """Draw excerpts; without pictures the search continues, and an event says why.
 
     Args:
         run: its candidates' folders keep the pictures.

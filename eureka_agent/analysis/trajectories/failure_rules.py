@@ -1,7 +1,7 @@
 """Failure rules: one rule for each way in which an episode can fail, generic over environments.
 
 Each rule says where in the episode the failure shows, or nothing. Rules compare with good episodes
-where there are some, so that nothing counts as a failure that good ones do as well.
+where there are some, so behaviour that good ones share is no failure.
 """
 
 from collections.abc import Callable
@@ -21,18 +21,18 @@ from eureka_agent.common.text import prompt_number, prompt_percent
 from eureka_agent.environment.episodes import FloatArray
 
 MORE = 2.0
-"""Multiple of what good episodes do from which an episode does more of it."""
+"""Multiple of good episodes' amount from which an episode does more of something."""
 HARDLY = 0.05
 """Part of good episodes' progress that counts as none."""
 PLATEAU = 0.25
 """Last part of an episode that must pass without progress."""
 PROGRESSED = 0.1
-"""Part of good episodes' progress from which there has been some."""
+"""Part of good episodes' progress that counts as some."""
 
 
 @dataclass(frozen=True)
 class Symptom:
-    """Where in an episode something shows.
+    """The part of an episode that shows a failure.
 
     Attributes:
         start: the first step, from 0.
@@ -234,7 +234,7 @@ RULES: dict[str, Callable[[OneEpisode], Symptom | None]] = {
     "never reached": never_reached,
     "nowhere": nowhere,
 }
-"""By the name of the failure, the most telling first."""
+"""By the name of the failure, the most informative first."""
 
 
 def _came_near(one: OneEpisode) -> int | None:

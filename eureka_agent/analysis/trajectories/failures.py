@@ -1,8 +1,8 @@
-"""Failures: what kind of failures a policy's episodes are, by rules, and what was paid meanwhile.
+"""Failures: how a policy's episodes fail, by rules, and what the program paid meanwhile.
 
-This is the first half of the trajectory analyzer; a language model may look at the rest. What no
-rule fits stays untyped: nothing is said that the episodes do not show. Everything follows from the
-bank and the candidates as they are stored, so a search that was killed comes to the same again.
+This is the first half of the trajectory analyzer; a language model may look at the rest. Failures
+that no rule fits stay untyped. Everything follows from the bank and the candidates as they are
+stored, so a killed search comes to the same results again.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ _IMPLIES = {
     "idle": ("never reached", "nowhere", "stuck", "ended early", "wrong way", "sideways"),
     "wrong way": ("never reached", "sideways", "stuck"),
 }
-"""Failures that say nothing more where another one is known."""
+"""Failures that add nothing where another one is known."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +97,18 @@ class Failure:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is known about the failed ones among some episodes.
+    """The failures among some episodes.
 
     Attributes:
-        failed: how many failed.
-        untyped: how many of them no rule fits.
-        measure: what was taken for progress; None if nothing said what it is.
+        failed: number of failed episodes.
+        untyped: number of those that no rule fits.
+        measure: of progress; None if unknown.
         failures: the types, the most frequent first.
         phases: each failed episode cut into phases, by its index into all episodes.
         head: the first sentence, in place of how many failed.
-        reach: how far the untyped ones get, in parts of what good ones do; None if unknown.
-        unlike: what sets the last quarter of failed episodes most apart from that of good ones, in
-            words; empty without good ones, or if nothing does.
+        reach: the way of the untyped ones, relative to good ones; None if unknown.
+        unlike: the column that sets the last quarter of failed episodes most apart from good ones,
+            in words; empty without good ones, or if none does.
     """
 
     failed: int
@@ -144,7 +144,7 @@ class Diagnosis:
 
         Args:
             fitness: of each of the policy's episodes `[E]`.
-            scale: what sets failed ones apart.
+            scale: separates failed ones.
         """
         head, *lines = self.lines()
         return {
@@ -172,7 +172,7 @@ def diagnose_policy(known: Trajectories, own: BoolArray, scale: FitnessScale | N
     Args:
         known: all known episodes.
         own: those of the policy `[E]`, at least one.
-        scale: what sets good and failed episodes apart; None without a fitness.
+        scale: separates good and failed episodes; None without a fitness.
     """
     none, count = np.zeros_like(own), int(own.sum())
     failed = none if scale is None else own & scale.failed(known.fitness)
@@ -206,7 +206,7 @@ def diagnose(known: Trajectories, failed: BoolArray, good: BoolArray) -> Diagnos
     Args:
         known: all known episodes, with the rewards under the program in question.
         failed: which of them to explain `[E]`.
-        good: which of them do the task well, as a yardstick `[E]`; without any, less can be said.
+        good: which of them do the task well, as a yardstick `[E]`; without any, fewer rules apply.
             An episode that is both counts as failed.
     """
     features = EpisodeFeatures(known, good & ~failed)
@@ -232,7 +232,7 @@ def diagnose(known: Trajectories, failed: BoolArray, good: BoolArray) -> Diagnos
 
 
 def _reach(features: EpisodeFeatures, episodes: Sequence[int]) -> float | None:
-    """How far some episodes get where the task is to travel, in parts of what good ones do."""
+    """The way of some episodes where the task is to travel, relative to good ones."""
     measure = features.measure
     if not episodes or measure is None or measure.kind != "travel" or not features.good.any():
         return None
@@ -240,7 +240,7 @@ def _reach(features: EpisodeFeatures, episodes: Sequence[int]) -> float | None:
 
 
 def _unlike(features: EpisodeFeatures, failed: BoolArray) -> str:
-    """What sets failed episodes most apart from good ones late on, besides their progress."""
+    """The column besides progress that sets failed episodes most apart from good ones late on."""
     found = late_difference(features.known, features.good, failed, features.measure)
     if found is None:
         return ""
@@ -251,7 +251,7 @@ def _unlike(features: EpisodeFeatures, failed: BoolArray) -> str:
 
 
 def _symptoms(features: EpisodeFeatures, episode: int) -> dict[str, Symptom]:
-    """All that an episode shows, without what follows from the rest of it."""
+    """The symptoms of an episode, without those that follow from others."""
     one = features.episode(episode)
     found = {kind: rule(one) for kind, rule in RULES.items()}
     seen = {kind: symptom for kind, symptom in found.items() if symptom is not None}
@@ -262,7 +262,7 @@ def _symptoms(features: EpisodeFeatures, episode: int) -> dict[str, Symptom]:
 def _failure(
     features: EpisodeFeatures, kind: str, seen: Sequence[tuple[int, Symptom]], failed: int
 ) -> Failure:
-    """What episodes with one symptom have in common."""
+    """The failure that episodes with one symptom share."""
     middle = sorted((symptom for _, symptom in seen), key=lambda s: s.start)[len(seen) // 2]
     means = {
         name: float(np.mean(np.concatenate([paid[s.start : s.stop, e] for e, s in seen])))

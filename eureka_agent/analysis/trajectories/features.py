@@ -1,8 +1,8 @@
 """Features of episodes: task progress, falls, motion and phases, computed once for all rules.
 
-Nothing here knows an environment. What progress is follows from the kinds of the signals and from
-what good episodes have in common, or from the rank correlation with the fitness; where neither
-says, there is no measure of progress.
+This module knows no environment. The measure of progress follows from the kinds of the signals and
+from what good episodes have in common, or from the rank correlation with the fitness; without
+either there is none.
 """
 
 from dataclasses import dataclass
@@ -28,17 +28,17 @@ POSTURE_KINDS = ("position", "distance", "angle", "orientation")
 
 @dataclass(frozen=True)
 class TaskProgress:
-    """How far episodes get in their task.
+    """Progress of episodes in their task.
 
     Attributes:
-        kind: `travel`: as far as possible along a column; `goal`: to a goal, or to the level at
+        kind: `travel`: a long way along a column; `goal`: to a goal, or to the level at
             which good episodes hold a column.
-        phrase: what is taken for progress, for a person.
+        phrase: names the progress, for a person.
         column: the column that they travel along, or hold; None of a goal's distance.
         progress: at the reset and after each step, higher is better, in the column's unit; of a
             goal minus the distance `[L + 1, E]`.
         pace: progress of good episodes per step, positive.
-        full: how far good episodes get, positive; of a goal the usual first distance.
+        full: progress of good episodes, positive; of a goal the usual first distance.
         near: distance within which a goal counts as reached; 0 of travel.
         sign: of the column where progress grows; 1 of a goal.
     """
@@ -54,7 +54,7 @@ class TaskProgress:
 
 
 def find_task_progress(known: Trajectories, good: BoolArray) -> TaskProgress | None:
-    """What progress is in these episodes; None where nothing says.
+    """The measure of progress in these episodes; None if unknown.
 
     Args:
         known: all known episodes, good and bad.
@@ -208,7 +208,7 @@ def sideways_columns(known: Trajectories, travel: Column) -> list[Column]:
 
 
 def find_falls(known: Trajectories, good: BoolArray) -> dict[int, tuple[int, Column]]:
-    """Early ends that are falls: by episode the step at which it begins and the column it shows in.
+    """Falls that end episodes early: by episode the first step and the column that shows it.
 
     A fall loses height or uprightness. Where there are good episodes, it must end farther out than
     those ever get.
@@ -234,7 +234,7 @@ def find_falls(known: Trajectories, good: BoolArray) -> dict[int, tuple[int, Col
 
 
 def _fall_size(known: Trajectories, column: Column, good: BoolArray, tall: float) -> FloatArray:
-    """How far beyond what is usual a column is, a fall being above 1 `[L + 1, E]`.
+    """Distance of a column beyond its usual range, a fall being above 1 `[L + 1, E]`.
 
     A fall changes a tilt by 0.15 rad or the upward part of a direction by 0.3. A height must lose
     20 % of its usual level, at least 15 % of the robot's highest part (a foot that comes down is no
@@ -242,7 +242,7 @@ def _fall_size(known: Trajectories, column: Column, good: BoolArray, tall: float
 
     Args:
         known: all known episodes.
-        column: that may show a fall.
+        column: one that may show a fall.
         good: which episodes do the task well `[E]`.
         tall: usual height of the robot's highest part at the start, in m.
     """
@@ -264,7 +264,7 @@ def _fall_size(known: Trajectories, column: Column, good: BoolArray, tall: float
 def farthest_out(
     known: Trajectories, good: BoolArray, episode: int
 ) -> tuple[Column, float, float] | None:
-    """The column that ends farthest outside what good episodes do, with their range.
+    """The column that ends farthest outside the range of good episodes, with that range.
 
     Returns:
         The column, and the lowest and highest value of good episodes; None if none is outside, or
@@ -292,7 +292,7 @@ def late_difference(
         known: all known episodes.
         good: which of them do the task well `[E]`.
         failed: others of them, to compare `[E]`.
-        measure: what progress is; to fall short of that says nothing new.
+        measure: of progress; to fall short of that says nothing new.
 
     Returns:
         The column, its median over the failed episodes, and the lowest and highest of good ones;
@@ -354,7 +354,7 @@ def cut(
     It stands still below a tenth of the usual motion, and gets no further below 15 % of the pace.
 
     Args:
-        activity: how much it moves at each step, 1 being usual `[T]`.
+        activity: amount of motion at each step, 1 being usual `[T]`.
         progress: at the reset and after each step, higher is better `[T + 1]`; None if unknown:
             then no phase advances or retreats.
         pace: progress of good episodes per step, positive.
@@ -406,7 +406,7 @@ def first_where(condition: BoolArray) -> int | None:
 
 @dataclass(frozen=True)
 class EpisodeFeatures:
-    """All that the failure rules look at.
+    """All features that the failure rules use.
 
     Attributes:
         known: all known episodes.
@@ -418,7 +418,7 @@ class EpisodeFeatures:
 
     @cached_property
     def measure(self) -> TaskProgress | None:
-        """What progress is, where anything says."""
+        """The measure of progress; None if unknown."""
         return find_task_progress(self.known, self.good)
 
     @cached_property
@@ -428,7 +428,7 @@ class EpisodeFeatures:
 
     @cached_property
     def activity(self) -> FloatArray:
-        """How much moves at each step, 1 being usual `[L, E]`."""
+        """Amount of motion at each step, 1 being usual `[L, E]`."""
         rates, scale = self._rates
         if not rates.shape[2]:
             return np.ones(rates.shape[:2])
@@ -439,7 +439,7 @@ class EpisodeFeatures:
 
     @cached_property
     def alternation(self) -> tuple[FloatArray, FloatArray]:
-        """How strongly actions, and velocities, go to and fro in each episode `[E]` each."""
+        """Alternation of actions, and of velocities, in each episode `[E]` each."""
         rates, scale = self._rates
         return (
             self._alternation(self.known.actions),
@@ -492,7 +492,7 @@ class EpisodeFeatures:
 
 @dataclass(frozen=True)
 class OneEpisode:
-    """What a failure rule looks at: one episode among all.
+    """One episode among all, as failure rules see it.
 
     Attributes:
         features: of all known episodes.
@@ -519,7 +519,7 @@ class OneEpisode:
 
     @property
     def measure(self) -> TaskProgress | None:
-        """What progress is, where anything says."""
+        """The measure of progress; None if unknown."""
         return self.features.measure
 
     @property

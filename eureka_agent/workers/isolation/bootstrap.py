@@ -41,7 +41,7 @@ def command(
     Args:
         module: dotted name of a module that calls `serve` when run.
         active_lane: the file of the shared byte.
-        parent: pid of the process without which the worker must not live.
+        parent: pid of the process that the worker must not outlive.
         address_space_gib: virtual memory; None for no limit (CUDA maps far more than it uses).
         import_path: folders to import from beside the client's.
     """
@@ -74,7 +74,7 @@ def main(options: dict[str, Any]) -> None:
 
 
 def confine(parent: int, address_space_gib: float | None) -> None:
-    """Give up what no worker needs, before anything else is imported or read.
+    """Give up rights that no worker needs, before anything else is imported or read.
 
     A worker that could not confine itself ends. Steps that a platform does not have are skipped.
 
@@ -119,7 +119,7 @@ class Wrapper:
 
     Attributes:
         name: of the program, as it is found on the PATH.
-        words: what stands before a worker's command, given its scratch folder.
+        words: those before a worker's command, given its scratch folder.
         parent: process id that the worker sees as its parent's; None if it sees the true one.
     """
 
@@ -144,7 +144,7 @@ def _sandbox_exec(scratch: Path) -> list[str]:
 
 BUBBLEWRAP = Wrapper("bwrap", _bubblewrap, parent=1)
 """A machine without network, other processes and shared memory, read-only except for the scratch
-folder. What the user can read stays readable: the lock-down ends that."""
+folder. The user's files stay readable: the lock-down ends that."""
 SANDBOX_EXEC = Wrapper("sandbox-exec", _sandbox_exec)
-"""macOS: no network, no new processes, no signals, nothing written outside the scratch folder. What
-the user can read stays readable. Written from its documentation, and not yet run on a Mac."""
+"""macOS: no network, no new processes, no signals, nothing written outside the scratch folder. The
+user's files stay readable. Written from its documentation, and not yet run on a Mac."""

@@ -20,7 +20,7 @@ _EXECUTE, _WRITE, _READ, _LIST = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REFER, _TRUNCATE, _CONTROL = 1 << 13, 1 << 14, 1 << 15
 _OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _CONTROL
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: _REFER, 3: _TRUNCATE, 5: _CONTROL}
-"""What each ABI added to what can be given up."""
+"""Rights that each ABI added to those that can be given up."""
 _TCP, _TCP_ABI = 0b11, 4
 _SCOPES, _SCOPES_ABI = 0b11, 6  # abstract Unix sockets and signals
 _THREADS_ABI = 8
@@ -28,11 +28,11 @@ _THREADS_ABI = 8
 READ = _READ | _LIST
 """Read files and list folders."""
 USE = READ | _WRITE | _TRUNCATE | _CONTROL
-"""Read and write what is there already: device nodes."""
+"""Read and write existing files: device nodes."""
 
 
 class Rule(NamedTuple):
-    """What stays allowed beneath a path."""
+    """Rights that stay allowed beneath a path."""
 
     path: Path
     rights: int
@@ -54,11 +54,11 @@ def covers_threads(version: int) -> bool:
 def restrict(rules: Iterable[Rule]) -> None:
     """Give up all files but those in the rules, TCP, and signals to others, for good.
 
-    Running another program is given up everywhere. What the kernel's ABI does not know yet stays
-    as it was. The process must have no_new_privs.
+    The process cannot run another program anywhere. Rights that the kernel's ABI does not know stay
+    as they were. The process must have no_new_privs.
 
     Args:
-        rules: what stays allowed. A path that is not there is passed over by itself.
+        rules: the rights that stay. Missing paths are skipped, one by one.
 
     Raises:
         OSError: it did not hold.

@@ -83,7 +83,7 @@ def lock(layers: Sequence[str] | None = None, *, cuda: bool = False) -> list[str
 
 
 def drop_capabilities() -> None:
-    """Give up what makes root special; an ordinary user has nothing of it."""
+    """Give up root's capabilities; an ordinary user has none."""
     prctl(_PR_CAP_AMBIENT, _CLEAR_ALL)
     for capability in range(_CAPABILITIES):
         try:
@@ -96,7 +96,7 @@ def drop_capabilities() -> None:
 
 
 def _await_one_thread() -> None:
-    """Let threads end whose pool was forgotten; refuse if others go on."""
+    """Let threads end whose pool was forgotten; refuse if others keep running."""
     count = 0
     for patience_s in (_MOMENT_S, _PATIENCE_S):
         end = time.monotonic() + patience_s
@@ -112,7 +112,7 @@ def _await_one_thread() -> None:
 
 
 def _gpu_rules() -> list[landlock.Rule]:
-    """What a process that trains on a GPU may still touch; the environment is not part of it."""
+    """Files that a process on a GPU may still use; the environment is not among them."""
     nodes = [*map(Path, _DEVICES), *Path("/dev").glob("nvidia[0-9]*")]
     modules = (sys.modules.get(name) for name in LIBRARIES)
     packages = [Path(path) for module in modules for path in getattr(module, "__path__", ())]

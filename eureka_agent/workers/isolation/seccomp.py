@@ -1,7 +1,7 @@
 """Seccomp: a filter through which every system call of a process passes, for good.
 
-It lists what is refused and lets the rest through: a list of what is allowed would break with
-every new C library and driver. Whatever is newer than the list does not exist for the process.
+It lists refused calls and lets the rest through: a list of allowed calls would break with every new
+C library and driver. Calls that are newer than the list do not exist for the process.
 """
 
 import ctypes
@@ -92,7 +92,7 @@ def restrict(*, opening: bool = False) -> None:
     """Install the filter for all threads of this process.
 
     Args:
-        opening: leave it to Landlock what may be opened and loaded as code.
+        opening: let Landlock decide which files may be opened and loaded as code.
 
     Raises:
         OSError: it did not hold.
@@ -117,14 +117,14 @@ def install(program: bytes) -> None:
 
 
 def refusals(pid: int, *, opening: bool = False) -> list[Refusal]:
-    """What the filter refuses to the process `pid`; `opening` as for `restrict`."""
+    """The calls that the filter refuses to the process `pid`; `opening` as for `restrict`."""
     other = Condition(0, pid, equal=False)
     conditional: dict[str, Sequence[Sequence[Condition]]] = {
         "clone": [[Condition(0, 0, mask=_CLONE_THREAD)]],
         "kill": [[other]],
         "tgkill": [[other]],
         "sched_setaffinity": [[other, Condition(0, 0, equal=False)]],
-        # Whoever owns a pipe or a socket gets signals when something happens to it.
+        # The owner of a pipe or a socket gets signals when something happens to it.
         "fcntl": [
             *([Condition(1, command)] for command in _FCNTL.values()),
             [Condition(1, _F_SETFL), Condition(2, _O_ASYNC, mask=_O_ASYNC)],
@@ -167,7 +167,7 @@ def assemble(refused: Sequence[Refusal], architecture: str) -> bytes:
 
 
 def _block(refusal: Refusal) -> list[bytes]:
-    """What happens to a call whose number fits."""
+    """Instructions for a call whose number fits."""
     answer = _step(_RETURN, _ERROR | refusal.error)
     if not refusal.alternatives:
         return [answer]

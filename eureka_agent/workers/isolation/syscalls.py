@@ -64,7 +64,7 @@ io_setup=206/0 io_submit=209/2
 clone=56/220 fcntl=72/25 kill=62/129 mmap=9/222 prctl=157/167 prlimit64=302/261
 sched_setaffinity=203/122 tgkill=234/131
 """
-"""By group, each call with its numbers on x86_64 and aarch64; - where there is no such call."""
+"""Calls by group, with their numbers on x86_64 and aarch64; - where there is no such call."""
 
 
 def _parse(table: str) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, int]]]:
@@ -84,12 +84,12 @@ def _parse(table: str) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, 
 
 _parsed = _parse(_TABLE)
 GROUPS: Mapping[str, tuple[str, ...]] = _parsed[0]
-"""Calls by what they are for: `opening` are those that a process can do without which will load
-nothing any more, and drives no device; `network` is all that there is, as one end of a pair of
-datagram sockets reaches every other socket by name; the C library does without `absent` ones if the
-kernel lacks them, and a filter cannot look into these; of `conditional` ones arguments decide."""
+"""Calls by purpose. A process that loads nothing more, and drives no device, needs no `opening`
+ones. `network` has all of them, as one end of a pair of datagram sockets reaches every other socket
+by name. The C library does without `absent` ones if the kernel lacks them, and a filter cannot look
+into these. Arguments decide about `conditional` ones."""
 NUMBERS = _parsed[1]
-"""By architecture and name; a call that an architecture does not have is missing there."""
+"""Numbers by architecture and name; an architecture lacks the calls that it does not have."""
 
 
 _LIBRARY = ctypes.CDLL(None, use_errno=True)
@@ -109,7 +109,7 @@ def system_call(name: str, number: int, *arguments: object) -> int:
     """Call the kernel by number.
 
     Args:
-        name: what an error calls it.
+        name: its name in errors.
         number: its number on this architecture.
         arguments: integers, or what `ctypes` passes as a pointer.
 

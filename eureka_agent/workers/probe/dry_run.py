@@ -1,8 +1,8 @@
 """The dry run: a reward program is called on real transitions before it costs any training.
 
-What rejects a program is certain: it fails, or what it pays for a row depends on something else
-than that row. Whatever else the values show is a warning, as random actions show one side of a
-task: a component that stays where it is may be what a good policy is paid for.
+It rejects only for certain faults: the program fails, or its reward for a row depends on something
+else than that row. Everything else is a warning, as random actions show one side of a task: a
+component that stays where it is may be the one that pays a good policy.
 """
 
 import ast
@@ -78,15 +78,15 @@ _HINTS = {
 def dry_run(
     program: RewardProgram, batches: Sequence[Batch], rows: int | None = None
 ) -> list[Finding]:
-    """Call a program on real transitions and say what is wrong with what it pays.
+    """Call a program on real transitions and report the faults of its rewards.
 
     Only a process that may die calls this.
 
     Args:
         program: one that passed the static check.
         batches: rows to try it on, all with the same parameters; at least one row.
-        rows: how many a training run gives it at once; it is called with as many, too. Otherwise it
-            could find out from their number that nothing depends on what it does.
+        rows: number that a training run gives it at once. The dry run calls it with as many, too:
+            otherwise their number would give the dry run away.
 
     Returns:
         Findings in order of line. Errors have the rules `exception`, `memory`, `shape`,
@@ -99,7 +99,7 @@ def dry_run(
 
 
 class _DryRun:
-    """A program, the rows that it is tried on, and what is found."""
+    """A program, the rows that it is tried on, and the findings."""
 
     def __init__(self, program: RewardProgram, batch: Batch) -> None:
         self.report = Findings()
@@ -169,7 +169,7 @@ class _DryRun:
         self.report.error(rule, line, message, _HINTS.get(rule) or batch.shapes())
 
     def _check_again(self) -> float:
-        """Whether more calls pay the same; returns microseconds of computing per row."""
+        """Check that more calls pay the same; returns microseconds of computing per row."""
         seconds: list[float] = []
         again = self._first
         try:
@@ -321,7 +321,7 @@ def _is_flat(values: Tensor) -> bool:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a component gets its value.
+    """The source of a component's value.
 
     Attributes:
         line: the last assignment to the variable that is returned, or the returned expression.
@@ -356,7 +356,7 @@ def origins(program: RewardProgram) -> dict[str, Origin]:
 
 
 def _assignments(entry: ast.FunctionDef) -> tuple[dict[str, set[str]], dict[str, int]]:
-    """What each local variable is made of, wherever it is assigned to, and its last line."""
+    """The names that each local variable is made of, over all assignments, and its last line."""
     reads: dict[str, set[str]] = {}
     lines: dict[str, int] = {}
     for node in ast.walk(entry):
@@ -374,7 +374,7 @@ def _assignments(entry: ast.FunctionDef) -> tuple[dict[str, set[str]], dict[str,
 
 
 def _component_values(entry: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
-    """Names and values of all dict entries, also of those that are added one by one."""
+    """Names and values of all dict entries, including those that are added one by one."""
     for node in ast.walk(entry):
         match node:
             case ast.Dict():

@@ -65,13 +65,13 @@ class Batch:
 def sampled_batch(
     transitions: Transitions, layout: SignalLayout, parameters: Sequence[str]
 ) -> Batch:
-    """What a program reads of sampled transitions."""
+    """A program's arguments on sampled transitions."""
     memory = Memory.empty(transitions.action.shape[1], layout)
     return Batch(transitions.arguments(layout, parameters, memory), "under random actions")
 
 
 def recorded_batch(episodes: Episodes, layout: SignalLayout, parameters: Sequence[str]) -> Batch:
-    """What a program reads of recorded episodes, rows beyond an episode's end left out."""
+    """A program's arguments on recorded episodes, without rows beyond an episode's end."""
     alive = episodes.alive().reshape(-1).nonzero()[:, 0]
     chosen = alive[:: -(-len(alive) // MAX_RECORDED) or 1]
     arguments = episodes.arguments(layout, tuple(parameters))
@@ -121,7 +121,7 @@ def sample_transitions(environment: Environment, seed: int) -> Transitions:
 
 
 def _held_actions(size: int, generator: torch.Generator) -> Tensor:
-    """Actions `[T, N, A]`: the first worlds get extremes, the last one rests, others anything."""
+    """Actions `[T, N, A]`: the first worlds get extremes, the last one rests, others vary."""
     fresh = torch.rand(STEPS, WORLDS, size, generator=generator) * 2 - 1
     fresh[:, :_EXTREME] = fresh[:, :_EXTREME].sign()
     fresh[:, 0], fresh[:, 1], fresh[:, -2] = 1.0, -1.0, 0.0

@@ -1,4 +1,4 @@
-"""What a program pays for recorded episodes, step by step, and for standing still in them."""
+"""Score programs on recorded episodes, step by step, and on standing still in them."""
 
 from collections.abc import Mapping
 
@@ -50,7 +50,7 @@ def score_rows(
 
     Args:
         program: to be called.
-        arguments: what it reads, by parameter, `[M]` or `[M, d]` each.
+        arguments: by parameter, `[M]` or `[M, d]` each.
 
     Returns:
         `total [M]` and `components [C, M]`, as of `score_episodes`.
@@ -69,7 +69,7 @@ def _components(paid: RewardValues, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _with_states(parameters: tuple[str, ...]) -> tuple[str, ...]:
-    """The parameters, and what else it takes to make transitions that stand still of them."""
+    """The parameters, and those that transitions that stand still need besides."""
     names = dict.fromkeys(parameters)
     for parameter in parameters:
         _, name = split_prefix(parameter)
@@ -79,7 +79,7 @@ def _with_states(parameters: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _after(arguments: Mapping[str, Tensor], parameter: str) -> Tensor:
-    """An argument, standing still in the state after each step: the action of the step goes on."""
+    """An argument, standing still in the state after each step: its action continues."""
     prefix, name = split_prefix(parameter)
     if parameter in STANDARD_PARAMETERS:
         return _plain(arguments, parameter, "action")
@@ -87,7 +87,7 @@ def _after(arguments: Mapping[str, Tensor], parameter: str) -> Tensor:
 
 
 def _ahead(arguments: Mapping[str, Tensor], parameter: str, shape: tuple[int, ...]) -> Tensor:
-    """An argument, standing still in the state ahead of each step: the action before it goes on."""
+    """An argument, standing still in the state ahead of each step: the last action continues."""
     prefix, name = split_prefix(parameter)
     if parameter == "time_left":
         return arguments[parameter] + 1.0 / shape[0]
@@ -101,7 +101,7 @@ def _ahead(arguments: Mapping[str, Tensor], parameter: str, shape: tuple[int, ..
 
 
 def _plain(arguments: Mapping[str, Tensor], parameter: str, action: str) -> Tensor:
-    """A plain argument of a transition on which nothing ends, and one action goes on."""
+    """A plain argument of a transition on which nothing ends, and one action continues."""
     if parameter == "terminated":
         return torch.zeros_like(arguments[parameter])
     return arguments[action if parameter.endswith("action") else parameter]

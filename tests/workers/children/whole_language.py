@@ -1,7 +1,7 @@
 """Calls everything that the reward language lists, with whatever arguments each takes.
 
 Run as a program of the worker without a check. A call may fail, but not for want of a file: that
-would be a part of torch that is loaded when it is first used.
+would be a part of torch that loads on first use.
 """
 
 import warnings

@@ -1,4 +1,4 @@
-"""What a worker has given up before it runs anything."""
+"""A worker gives up rights before it runs anything."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    """What a worker sees of itself."""
+    """A worker's view of itself."""
     with WorkerProcess(
         "crooked", address_space_gib=3.0, import_path=[Path(__file__).parents[1] / "children"]
     ) as worker:

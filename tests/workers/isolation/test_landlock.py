@@ -1,4 +1,4 @@
-"""What stays open to a process that names it before it locks itself."""
+"""A locked process keeps the files that it named, and no others."""
 
 import json
 import os
@@ -34,7 +34,7 @@ prctl(38, 1)
 
 
 def said(program: str, folder: Path) -> dict[str, Any]:
-    """What a program prints that runs in a process of its own."""
+    """The output of a program in a process of its own."""
     run = subprocess.run(
         [sys.executable, "-c", BEGINNING + program, str(folder)],
         cwd=ROOT,

@@ -69,7 +69,7 @@ def unlocked() -> Iterator[WorkerProcess]:
 
 
 def load(worker: WorkerProcess, text: str) -> str:
-    """Load a program; what the worker says against it."""
+    """Load a program; returns the worker's refusal."""
     fields = {"lane": 0, "program": text, "seed": 0}
     try:
         worker.request(Message("load", fields), deadline_s=DEADLINE)
@@ -80,7 +80,7 @@ def load(worker: WorkerProcess, text: str) -> str:
 
 @dataclass
 class Surroundings:
-    """What attacks are aimed at."""
+    """The targets of attacks."""
 
     folder: Path
     tcp: socket.socket
@@ -101,7 +101,7 @@ class Surroundings:
         return f"{attack}\n{HONEST}"
 
     def state(self) -> list[object]:
-        """All that can be seen of them."""
+        """The visible state of the targets."""
         paths = [self.folder, *sorted(self.folder.rglob("*"))]
         files = [(str(p), p.lstat().st_mode, p.lstat().st_mtime_ns) for p in paths]
         return [files, (self.folder / "victim").exists() and (self.folder / "victim").read_text()]

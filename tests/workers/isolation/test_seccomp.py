@@ -1,4 +1,4 @@
-"""What the filter lets through, on both architectures, by running its program as a kernel would."""
+"""The filter's answers on both architectures: the tests run its program as a kernel would."""
 
 import errno
 import re
@@ -19,7 +19,7 @@ GENERIC_HEADER = Path("/usr/include/asm-generic/unistd.h")
 
 
 def answer(program: bytes, number: int, *arguments: int, architecture: int) -> int:
-    """What a filter returns for a call."""
+    """A filter's answer to a call."""
     given = [*arguments, 0, 0, 0, 0, 0, 0][:6]
     call = struct.pack("<IIQ6Q", number, architecture, 0, *given)
     place = value = 0

@@ -1,4 +1,4 @@
-"""The dry run rejects what is certainly wrong, and warns of what teaches nothing."""
+"""The dry run rejects certain faults, and warns of components that teach nothing."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -177,7 +177,7 @@ def test_rows_that_stand_alone_pass(tried: Try, sound: str) -> None:
     assert not [f for f in tried(f'return {{"a": {sound}}}') if f.severity == "error"]
 
 
-def test_what_differs_between_two_calls_is_refused(tried: Try) -> None:
+def test_a_reward_that_differs_between_two_calls_is_refused(tried: Try) -> None:
     calls = iter(range(1000))
 
     def drift(arguments: Mapping[str, Tensor], evaluation: RewardValues) -> None:
@@ -214,7 +214,7 @@ AT_512 = "a = pole_up\nif pole_up.shape[0] == 512:\n    a = {}\nreturn {{'a': a}
         ("-pole_up", "changes by up to"),
     ],
 )
-def test_what_a_program_does_only_at_the_number_of_rows_in_training_is_found(
+def test_a_fault_only_at_the_number_of_rows_in_training_is_found(
     tried: Try, value: str, said: str
 ) -> None:
     assert tried(AT_512.format(value)) == []

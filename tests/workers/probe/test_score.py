@@ -1,4 +1,4 @@
-"""What a program pays for recorded episodes, and what it says of standing still."""
+"""Scores of programs on recorded episodes, and on standing still."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_a_state_is_worth_the_same_after_a_step_and_ahead_of_the_next(
         np.testing.assert_allclose(after, ahead, rtol=1e-6, atol=1e-6)
 
 
-def test_what_does_not_change_on_a_step_has_no_change_when_standing_still(
+def test_a_constant_signal_has_no_change_when_standing_still(
     environment: Environment, episodes: Episodes
 ) -> None:
     text = PROGRAM.replace('"now": place,', '"now": place - prev_place,').replace(
