@@ -80,6 +80,26 @@ RULES = {
 }
 """What each rule asks for; each finding has the id of its rule."""
 
+RULES_OF_CALLS = {
+    "exception": "No line raises.",
+    "memory": "Tensors fit into the memory of the worker.",
+    "shape": "Each component is a tensor [M] of real numbers.",
+    "not-finite": "Components and their weighted sum are finite.",
+    "torch-settings": "torch's settings and its random state stay as they are.",
+    "few-rows": "The program takes any number of rows.",
+    "row-dependence": "What a row is paid depends on that row alone.",
+    "nondeterministic": "Equal calls pay the same.",
+    "too-slow": "Calls take far less time than training does.",
+    "died": "The program does not end its process.",
+    "slow": "Calls take less than a tenth of a training run's time (a warning).",
+    "changed-argument": "Arguments stay as they are (a warning).",
+    "constant-reward": "The reward changes with what is done (a warning).",
+    "constant": "Each component changes with what is done (a warning).",
+    "saturated": "A component is not nearly always at one end of its range (a warning).",
+    "negligible": "A component is not lost beside the largest one (a warning).",
+}
+"""The same of the rules that are checked when the program is called on real transitions."""
+
 _INTRODUCTION = """\
 # The reward language
 
@@ -204,8 +224,16 @@ def _limits() -> str:
 
 
 def _rules() -> str:
-    rows = "\n".join(f"| `{rule}` | {asks} |" for rule, asks in RULES.items())
-    return f"## Rules\n\n| rule | asks for |\n|---|---|\n{rows}\n"
+    said = (
+        "When a program is called on real transitions, `return`, `component-without-weight` and\n"
+        "`weight-without-component` are checked again, and these:"
+    )
+    return f"## Rules\n\n{_table(RULES)}\n{said}\n\n{_table(RULES_OF_CALLS)}"
+
+
+def _table(rules: Mapping[str, str]) -> str:
+    rows = "\n".join(f"| `{rule}` | {asks} |" for rule, asks in rules.items())
+    return f"| rule | asks for |\n|---|---|\n{rows}\n"
 
 
 def _words(names: Iterable[str]) -> str:

@@ -19,14 +19,17 @@ from eureka_agent.designer.base import (
 )
 from eureka_agent.environment import Environment, Episodes
 from eureka_agent.reward import Finding, RewardRejected, parse
-from eureka_agent.reward.findings import MAX_FINDING_LENGTH
+from eureka_agent.reward.findings import MAX_FINDING_LENGTH, has_errors
 from eureka_agent.store import CandidateRow, Run
 from eureka_agent.store.folder import EPISODES_FILE, open_arrays
 from eureka_agent.store.ranking import leader
 from eureka_agent.store.writing import write_transcript
 from eureka_agent.workers.probe_client import ProbeClient
 
-LAST = "It trains all the same, unless more programs are written than train: then it goes first."
+LAST = (
+    "It trains all the same, unless more programs are written than train: then it is left out "
+    "first."
+)
 
 
 class Screening:
@@ -58,7 +61,7 @@ class Screening:
         """
         self._examine(rows)
         findings = {row.id: _exam_findings(self._examined.get(row.text)) for row in rows}
-        passed = [row for row in rows if not _refused(findings[row.id])]
+        passed = [row for row in rows if not has_errors(findings[row.id])]
         equivalents = self._comparison.equivalents(passed) if self._comparison else {}
         self._equivalents |= equivalents
         for number, equivalent in equivalents.items():
@@ -111,7 +114,7 @@ def _exam_findings(result: Examination | None) -> list[Finding]:
 def _equivalent_finding(found: Equivalent) -> Finding:
     message = (
         f"Asks of a policy the same as #{found.candidate}, up to scale, shaping and a constant: on "
-        f"the recorded steps their distance is {found.distance:.3f}, and it has to be "
+        f"the recorded steps their distance is {found.distance:.3f}, and it must be at least "
         f"{EQUIVALENT:g}."
     )
     return Finding("equivalent", "error", 1, 1, message, "Write one that asks for something else.")
@@ -162,13 +165,13 @@ class Critic:
         while waiting:
             fingerprints = self._fingerprints()
             found = {row.id: self._check(row, fingerprints, episodes) for row in waiting}
-            sound = [row for row in waiting if not _refused(found[row.id])]
+            sound = [row for row in waiting if not has_errors(found[row.id])]
             for number, findings in self._screening.screen(sound).items():
                 found[number] += findings
             sent_back = []
             for row in waiting:
                 findings = found[row.id]
-                if _refused(findings) or self._screening.sends_back(row.id, findings):
+                if has_errors(findings) or self._screening.sends_back(row.id, findings):
                     sent_back.append((row, findings))
                 else:
                     self._run.set_verdict(row.id, _as_dicts(findings), accepted=True)
@@ -191,7 +194,7 @@ class Critic:
         if not row.text:
             return findings
         findings += self._prober.probe(row.text, episodes)
-        if _refused(findings):
+        if has_errors(findings):
             return findings
         fingerprint = parse(row.text, self._environment.signals_described).fingerprint
         equal = fingerprints.setdefault(fingerprint, row.id)
@@ -211,7 +214,7 @@ class Critic:
         requests = [
             self._repair_request(row, findings)
             for row, findings in sent_back
-            if not _refused(findings) or self._may_be_repaired(row, findings)
+            if not has_errors(findings) or self._may_be_repaired(row, findings)
         ]
         repaired: dict[int, Proposal | None] = {}
         if requests:
@@ -231,10 +234,10 @@ class Critic:
 
     def _repairs_of(self, row: CandidateRow) -> int:
         """Number of times that a candidate went back for its errors."""
-        return sum(_refused(_findings(d.verdict)) for d in self._run.drafts(row.id))
+        return sum(has_errors(_findings(d.verdict)) for d in self._run.drafts(row.id))
 
     def _repair_request(self, row: CandidateRow, findings: Sequence[Finding]) -> RepairRequest:
-        if _refused(findings):
+        if has_errors(findings):
             told = tuple(f for f in findings if f.severity == "error")
             times = f"{self._repairs_of(row) + 1} of {self._repairs}"
             self._run.event("critic", f"goes back ({times}): {first_error(findings)}", row.id)
@@ -249,7 +252,7 @@ class Critic:
     ) -> CandidateRow | None:
         """Store a repaired program; without one keep a sound version or reject the candidate."""
         stands_by = repaired is None or repaired.text.strip() in ("", row.text.strip())
-        if not _refused(findings) and stands_by:
+        if not has_errors(findings) and stands_by:
             write_transcript(self._run, row)
             self._run.set_verdict(row.id, _as_dicts(findings), accepted=True)
             return None
@@ -268,7 +271,7 @@ class Critic:
 
     def _restore(self, row: CandidateRow, findings: Sequence[Finding]) -> bool:
         """Go back to the last sound version, if there was one: doubts alone reject no program."""
-        sound = [d for d in self._run.drafts(row.id) if not _refused(_findings(d.verdict))]
+        sound = [d for d in self._run.drafts(row.id) if not has_errors(_findings(d.verdict))]
         if not sound:
             return False
         last = sound[-1]
@@ -340,10 +343,6 @@ def first_error(findings: Sequence[Finding]) -> str:
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     where = "" if errors[0].line <= 1 and errors[0].column <= 1 else f"Line {errors[0].line}: "
     return f"{where}{errors[0].message}{more}"
-
-
-def _refused(findings: Sequence[Finding]) -> bool:
-    return any(finding.severity == "error" for finding in findings)
 
 
 def _findings(stored: Sequence[Mapping[str, Any]]) -> list[Finding]:

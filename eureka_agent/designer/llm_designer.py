@@ -23,6 +23,10 @@ from eureka_agent.store import ExchangeRow, Run
 if TYPE_CHECKING:
     from eureka_agent.environment import TaskDescription
 
+BUILT_ON = (1, 1, 2, 0)
+"""On how many of the fittest programs each of the later `ways` of `prompts/turn.md.j2` asks to
+build, in their order; a slot takes the same place in both. Change both together."""
+
 
 class LLMDesigner:
     """Asks a language model for programs, several at once.
@@ -130,4 +134,4 @@ def _declined(place: ExchangeKey, error: ModelDeclined) -> Proposal:
 def _parents(slot: int, past: Sequence[PastCandidate]) -> tuple[int, ...]:
     """The programs on which `turn.md.j2` asks the designer of a slot to build."""
     fit = sorted((p for p in past if p.fitness is not None), key=by_merit)
-    return tuple(p.id for p in fit[: (1, 1, 2, 0)[slot % 4]])
+    return tuple(p.id for p in fit[: BUILT_ON[slot % len(BUILT_ON)]])

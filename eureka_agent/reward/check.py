@@ -17,7 +17,7 @@ from eureka_agent.reward.expressions import (
     check_operator,
     refuse_syntax,
 )
-from eureka_agent.reward.findings import MAX_FINDINGS, EnoughFound, Finding, Findings
+from eureka_agent.reward.findings import MAX_FINDINGS, EnoughFound, Finding, Findings, has_errors
 from eureka_agent.reward.parser import (
     PARSER_ERRORS,
     compile_tree,
@@ -57,7 +57,7 @@ class CheckedText:
     @property
     def refused(self) -> bool:
         """Whether there is an error."""
-        return any(finding.severity == "error" for finding in self.findings)
+        return has_errors(self.findings)
 
 
 def check_program(text: str, signals: Sequence[Signal]) -> CheckedText:

@@ -1,7 +1,7 @@
 """Findings: what is wrong with a reward program, where, and what to write instead."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -36,6 +36,11 @@ class Finding:
     def as_dict(self) -> dict[str, Any]:
         """The finding as plain data."""
         return asdict(self)
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Whether any finding is an error, which rejects the program."""
+    return any(finding.severity == "error" for finding in findings)
 
 
 class RewardRejected(EurekaError):

@@ -36,6 +36,25 @@ _EXACT = 2**53
 """Integers up to here are exact as floats."""
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 _PATH = re.compile(r"(?:/[\w.+-]+){2,}/?")
+_OUT_OF_MEMORY = re.compile(r"^MemoryError|can't allocate memory|not enough memory")
+"""How Python and torch say it; torch has no type for it on a CPU."""
+GRACE_S = 5.0
+"""Seconds of processor time that calls of a program may take in any case, whatever else takes."""
+
+
+@dataclass(frozen=True)
+class BadRows:
+    """Where a component is not finite.
+
+    Attributes:
+        count: number of rows.
+        first: the first of them, from 0.
+        value: the component there.
+    """
+
+    count: int
+    first: int
+    value: float
 
 
 class RewardFailed(EurekaError):
@@ -43,11 +62,22 @@ class RewardFailed(EurekaError):
 
     Attributes:
         line: the line of the program's text that is to blame.
+        rule: id of the rule that it breaks, as of a `Finding`.
+        component: the component that is to blame; empty for the whole program.
+        bad_rows: where that is not finite; None for all other failures.
     """
 
-    def __init__(self, message: str, line: int) -> None:
+    def __init__(
+        self,
+        message: str,
+        line: int,
+        rule: str,
+        component: str = "",
+        bad_rows: BadRows | None = None,
+    ) -> None:
         super().__init__(message)
-        self.line = line
+        self.line, self.rule = line, rule
+        self.component, self.bad_rows = component, bad_rows
 
 
 @dataclass
@@ -171,16 +201,20 @@ class RewardFunction:
             raise
         except BaseException as error:
             line = _line(error.__traceback__) or self._lines[""]
-            raise RewardFailed(_clean(describe(error)), line) from None
+            message = _clean(describe(error))
+            rule = "memory" if _OUT_OF_MEMORY.search(message) else "exception"
+            raise RewardFailed(message, line, rule) from None
         finally:
             changed = before.restore()
         if changed:
-            raise self._failure(f"The program changed torch's {changed}.")
+            raise self._failure("torch-settings", f"The program changed torch's {changed}.")
         return values
 
-    def _failure(self, message: str, component: str = "") -> RewardFailed:
+    def _failure(
+        self, rule: str, message: str, component: str = "", bad_rows: BadRows | None = None
+    ) -> RewardFailed:
         """The error about a component, or about the whole program."""
-        return RewardFailed(message, self._lines[component])
+        return RewardFailed(message, self._lines[component], rule, component, bad_rows)
 
     def _values(self, result: object, like: Tensor) -> RewardValues:
         """Check the result of `compute_reward` against the contract, and sum its components.
@@ -190,16 +224,19 @@ class RewardFunction:
             like: an argument, which has the components' number of rows and device.
         """
         if type(result) is not Components:
-            raise self._failure(f"compute_reward returned a {_type_name(result)}; expected a dict.")
+            message = f"compute_reward returned a {_type_name(result)}; expected a dict."
+            raise self._failure("return", message)
         entries = result.entries
         for name in self.weights:
             if name not in entries:
-                raise self._failure(f'The component "{name}" of WEIGHTS was not returned.', name)
+                message = f'The component "{name}" of WEIGHTS was not returned.'
+                raise self._failure("weight-without-component", message, name)
         for name in entries:
             if name not in self.weights:
                 # Other types than text may have no text: see `describe`.
                 shown = _clean(name) if type(name) is str else _type_name(name)
-                raise self._failure(f'The returned component "{shown}" has no weight in WEIGHTS.')
+                message = f'The returned component "{shown}" has no weight in WEIGHTS.'
+                raise self._failure("component-without-weight", message)
         components = {name: self._component(name, entries[name], like) for name in self.weights}
         self._check_finite(components)
         total = torch.zeros_like(next(iter(components.values())))
@@ -208,23 +245,25 @@ class RewardFunction:
         for name, weight in self.weights.items():
             total = total + components[name] * weight
         if not bool(total.isfinite().all()):
-            raise self._failure("The weighted sum of the components is too large for float32.")
+            message = "The weighted sum of the components is too large for float32."
+            raise self._failure("not-finite", message)
         return RewardValues(total, components)
 
     def _component(self, name: str, value: object, like: Tensor) -> Tensor:
         """A component as float32 `[M]`, in memory of its own."""
         rows, what = len(like), f'The component "{name}"'
         if type(value) is not Tensor:
-            raise self._failure(
-                f"{what} is a {_type_name(value)}; expected a tensor [{rows}].", name
-            )
+            message = f"{what} is a {_type_name(value)}; expected a tensor [{rows}]."
+            raise self._failure("shape", message, name)
         if tuple(value.shape) != (rows,):
             message = f"{what} has shape {list(value.shape)}; expected [{rows}]"
-            raise self._failure(f"{message}{_shape_advice(value, rows)}.", name)
+            raise self._failure("shape", f"{message}{_shape_advice(value, rows)}.", name)
         if value.device != like.device or value.layout is not torch.strided:
-            raise self._failure(f"{what} is on {value.device}; expected {like.device}.", name)
+            message = f"{what} is on {value.device}; expected {like.device}."
+            raise self._failure("shape", message, name)
         if value.is_complex():
-            raise self._failure(f"{what} is complex; expected real numbers.", name)
+            message = f"{what} is complex; expected real numbers."
+            raise self._failure("shape", message, name)
         return value.to(torch.float32).clone(memory_format=torch.contiguous_format)
 
     def _check_finite(self, components: Mapping[str, Tensor]) -> None:
@@ -233,9 +272,10 @@ class RewardFunction:
             return
         name, good = next((n, g) for n, g in zip(components, finite, strict=True) if not g.all())
         first = int((~good).nonzero()[0])
-        value, count = float(components[name][first]), int((~good).sum())
-        message = f'The component "{name}" is not finite in {count} of {len(good)} rows'
-        raise self._failure(f"{message}: row {first} is {value}.", name)
+        bad = BadRows(int((~good).sum()), first, float(components[name][first]))
+        message = f'The component "{name}" is not finite in {bad.count} of {len(good)} rows'
+        message += f": row {first} is {bad.value}."
+        raise self._failure("not-finite", message, name, bad)
 
 
 def _component_lines(tree: ast.Module, weights: Mapping[str, float]) -> dict[str, int]:

@@ -1,9 +1,4 @@
-"""The archive of candidates: which of them designers see as parents, and which one wins.
-
-`parent_candidates` chooses parents: a designer builds only on the candidates that it returns. The
-designer picks one of them and changes it: the offline one in `designer/offline/mutation.py`; a
-language model sees the best and its rivals (`designer/llm_designer.py`).
-"""
+"""The archive of candidates: which of them designers see, and which one wins."""
 
 import shutil
 from dataclasses import replace
@@ -21,8 +16,13 @@ CLOSE = 0.3
 """A candidate ties with the leader if it lags by at most this fraction of the range of all."""
 
 
-def parent_candidates(run: Run, generation: int, config: SearchConfig) -> list[PastCandidate]:
-    """Earlier candidates as a designer may know them when it writes a generation.
+def visible_candidates(run: Run, generation: int, config: SearchConfig) -> list[PastCandidate]:
+    """The earlier candidates that a designer may see when it writes a generation.
+
+    From these the designer chooses parents. The offline one draws them
+    (`designer.offline.designer._Parents`). A language model is shown the best as `prompts.best_of`
+    finds it, and `prompts/turn.md.j2` says on what to build; `designer.llm_designer._parents`
+    records as parents what that asks for.
 
     Args:
         run: the search.

@@ -1,23 +1,25 @@
-"""The search loop: each generation passes through six stages, always in this order.
+"""The search loop: each generation passes through seven stages, always in this order.
 
     stage     takes                       gives                                      code
     propose   list[PastCandidate]         list[Proposal], stored as CandidateRow     `Designer`
     verify    list[CandidateRow]          list[CandidateRow]: the sound ones         `Critic`
     train     list[Job]                   list[Outcome]: the selected checkpoints    `Trainer`
-    judge     list[Weights]               list[EvaluatedEpisodes]: with fitness      `JudgeClient`
+    judge     list[Weights]               list[EvaluatedEpisodes]: with fitness      in `Trainer`
+    store     list[Outcome]               policies, episodes and results, stored     `store_results`
     learn     finished candidates         reflections, rewards compared              `Feedback`
-    select    list[RankedCandidate]       the best candidate, and parents            `archive`
+    select    the ranking                 the leader of the search, stored           `archive.ship`
 
-No stage reaches backwards: each uses what earlier stages gave, and what `learn` and `select` find
-reaches the next `propose` only through the store. Two stages take turns with a neighbour: `verify`
-sends programs back to the designer for repair, and `train` asks the judge for episodes several
-times in a run, as the program's own return on them decides which checkpoint is selected.
+`judge` is no function of this module: `Trainer._evaluate` asks the `JudgeClient` several times in a
+run, as the program's own return on the episodes decides which checkpoint is selected. `verify`,
+too, takes turns with a neighbour: it sends programs back to the designer for repair. Otherwise no
+stage reaches backwards: each uses what earlier stages gave, and what they find reaches the next
+`propose`, where parents are chosen, only through the store.
 
 Each stage stores its results before the next one begins, and asks the store what is left to do. So
 a killed search continues when the same function runs again.
 
-Where to look: `search.setup` builds the stages; `search.archive` chooses parents; `search.trainer`
-says what happens to a program that raises in training.
+Where to look: `search.setup` builds the stages; `search.archive` says which candidates designers
+see; `search.trainer` says what happens to a program that raises in training.
 """
 
 import dataclasses
@@ -33,7 +35,7 @@ from eureka_agent.critic.critic import thought_of
 from eureka_agent.designer.base import Proposal
 from eureka_agent.environment import Environment
 from eureka_agent.llm.budget import BudgetSpent
-from eureka_agent.search.archive import break_ties, parent_candidates, ship
+from eureka_agent.search.archive import break_ties, ship, visible_candidates
 from eureka_agent.search.arguments import require_evaluable
 from eureka_agent.search.final_comparison import (
     compare_with_baselines,
@@ -113,7 +115,7 @@ def propose(setup: SearchSetup, generation: int) -> list[CandidateRow]:
         to_write = plural(config.written - len(given), "program")
         run.set_phase(f"generation {generation}: {designer.name} writes {to_write}")
         try:
-            past = parent_candidates(run, generation, config)
+            past = visible_candidates(run, generation, config)
             written = designer.propose(generation, config.written, past)
         except BudgetSpent as error:
             run.event("budget", f"{error.message} The search ends with what it has.")

@@ -22,13 +22,11 @@ from eureka_agent.store import Run
 from eureka_agent.workers.judge_client import JudgeClient
 from eureka_agent.workers.protocol import JobFailed, WorkerFailed
 from eureka_agent.workers.replies import Weights
-from eureka_agent.workers.session import PrestartedWorker
+from eureka_agent.workers.session import DEATHS, PrestartedWorker
 from eureka_agent.workers.trainer_client import LaneReply, TrainerClient
 
 PRESTART_AFTER_S = 30.0
 """Seconds of a training run after which starting the next worker ahead pays."""
-DEATHS = 2
-"""Workers of its own that a job may end before it fails."""
 EARLY = 0.3
 """Fraction of a training run after which an early policy is kept, to compare a later one with."""
 JUDGE_PERCENT = 15
@@ -190,7 +188,8 @@ class Trainer:
     ) -> tuple[list[Outcome], list[list[Job]]]:
         """The outcomes of jobs that failed with their worker, and the batches to train again."""
         if len(batch) > 1:
-            self._run.event("worker", f"{failure.message} Who may have done it trains again alone.")
+            again = "Suspected programs train again alone."
+            self._run.event("worker", f"{failure.message} {again}")
             blamed = failure.lane
             if blamed is None or blamed >= len(batch):
                 return [], [[job] for job in batch]

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from eureka_agent.environment import Memory
 from eureka_agent.reward import RewardFailed, RewardValues
+from eureka_agent.reward.program import GRACE_S
 
-COST_FACTOR, GRACE_S = 10.0, 5.0
-"""A reward may take this many times what the physics and updates of its lane have taken, and in any
-case this many seconds. Ordinary rewards take a hundredth of the former limit."""
+COST_FACTOR = 10.0
+"""A reward may take this many times what the physics and updates of its lane have taken, and
+`GRACE_S` in any case. Ordinary rewards take a hundredth of this limit."""
 
 
 class Reward(Protocol):
@@ -101,6 +102,7 @@ class TimeLimitedReward:
                 f"The program is too slow: its calls took {self._spent:.1f} s of processor time, "
                 f"the physics and the updates of its lane {rest:.1f} s.",
                 0,
+                "too-slow",
             )
         return values
 

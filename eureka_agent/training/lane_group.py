@@ -245,7 +245,7 @@ class LaneGroup(Stateful):
         warm = [k in self.loaded and self.loaded[k].warm for k in range(self.lanes)]
         learning = torch.tensor(warm, device=self._device)
 
-        # The critic predicts normalised returns; advantages are computed in the reward's own unit.
+        # The value network predicts normalised returns; advantages are in the reward's own unit.
         raw = self._by_lane(buffer.observation)
         observation = self._observations(raw)
         values = self._values.denormalise(self._stack.values(observation))
@@ -263,7 +263,7 @@ class LaneGroup(Stateful):
             settings.gae_lambda,
         )
         advantage = advantage.transpose(0, 1).reshape(self.lanes, -1)
-        returns = advantage + values  # the lambda-return, target of the critic
+        returns = advantage + values  # the lambda-return, target of the value network
         self._stack.rescale_values(*self._values.update(returns))
 
         log_std = self._stack.log_std[:, None, :]

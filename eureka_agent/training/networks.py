@@ -172,7 +172,7 @@ class PolicyStack(Stateful):
         flat: the parameters `[K, P]`.
         gradient: of a loss, written by `backward` of the networks `[K, P]`.
         actor: mean actions `[K, B, A]` for normalised observations `[K, B, D]`.
-        critic: values `[K, B, 1]` for normalised observations.
+        value_network: values `[K, B, 1]` for normalised observations.
         log_std: logarithm of the actions' standard deviation `[K, A]`, a view of `flat`.
         log_std_gradient: its gradient, a view of `gradient`.
     """
@@ -208,7 +208,7 @@ class PolicyStack(Stateful):
             return LaneMlp(layers, activation)
 
         self.actor = network("policy_net", "action_net")
-        self.critic = network("value_net", "value_net")
+        self.value_network = network("value_net", "value_net")
 
     def load(self, lane: int, weights: Mapping[str, Tensor]) -> None:
         """Put a state dict into a lane."""
@@ -221,7 +221,7 @@ class PolicyStack(Stateful):
 
     def values(self, observation: Tensor) -> Tensor:
         """Values `[K, B]` for normalised observations `[K, B, D]`."""
-        return self.critic(observation)[..., 0]
+        return self.value_network(observation)[..., 0]
 
     def rescale_values(self, factor: Tensor, offset: Tensor) -> None:
         """Make every value `v` become `factor·v + offset`, per lane `[K]`."""
@@ -247,8 +247,8 @@ def fold_normalisation(
     """A state dict that takes raw observations and predicts returns in the reward's own unit.
 
     Args:
-        weights: state dict of a policy on `(observation - obs_mean) / obs_std`, whose critic
-            predicts `(return - return_mean) / return_std`.
+        weights: state dict of a policy on `(observation - obs_mean) / obs_std`, whose value
+            network predicts `(return - return_mean) / return_std`.
         obs_mean: `[D]`.
         obs_std: `[D]`.
         return_mean: a scalar.

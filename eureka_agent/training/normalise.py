@@ -63,9 +63,9 @@ class ObservationNormaliser(Stateful):
 
 
 class PopArt(Stateful):
-    """Maps between returns and the critic's scale: returns relative to a moving mean and std.
+    """Maps between returns and what the value network predicts: relative to a moving mean and std.
 
-    When these move, the critic's last layer is rewritten so that its predictions stay (van Hasselt
+    When these move, the network's last layer is rewritten so that its predictions stay (van Hasselt
     et al., "Learning values across many orders of magnitude", 2016, equations 1 to 4). The standard
     deviation is the one within rollouts: the drift of the mean while a policy learns would drown
     it. Everything is relative: rewards times a power of two give the same network bit by bit.
@@ -89,8 +89,8 @@ class PopArt(Stateful):
         """Add the returns `[K, B]` of a rollout.
 
         Returns:
-            Factor and offset `[K]` that turn what the critic predicted before into what it must
-            predict now.
+            Factor and offset `[K]` that turn what the value network predicted before into what it
+            must predict now.
         """
         rollout_mean, variance = returns.mean(1), returns.var(1, unbiased=False)
         first = self.std == 0
@@ -107,11 +107,11 @@ class PopArt(Stateful):
         return factor, offset
 
     def normalise(self, returns: Tensor) -> Tensor:
-        """Returns `[K, B]` to the critic's scale."""
+        """Returns `[K, B]` to the value network's scale."""
         return (returns - self.mean[:, None]) / _nonzero(self.std)[:, None]
 
     def denormalise(self, values: Tensor) -> Tensor:
-        """The critic's values `[K, B]` to the scale of returns."""
+        """The value network's values `[K, B]` to the scale of returns."""
         return values * self.std[:, None] + self.mean[:, None]
 
 

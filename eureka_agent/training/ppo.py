@@ -128,7 +128,7 @@ class Batch:
         log_std: of the policy that sampled `[K, 1, A]`.
         log_prob: of the actions under that policy `[K, B]`.
         advantage: normalised `[K, B]`.
-        target: normalised returns, which the critic is fitted to `[K, B]`.
+        target: normalised returns, which the value network is fitted to `[K, B]`.
     """
 
     observation: Tensor
@@ -265,9 +265,10 @@ def _backward(stack: PolicyStack, batch: Batch, settings: TrainingSettings) -> d
     stack.actor.backward(slope[..., None] * z * inverse_std, actor_inputs)
     log_std_slope = (slope[..., None] * (z.square() - 1)).sum(1)
     stack.log_std_gradient.copy_(log_std_slope - settings.ent_coef)
-    value, critic_inputs = stack.critic.forward(batch.observation)
+    value, value_inputs = stack.value_network.forward(batch.observation)
     error = value - batch.target[..., None]
-    stack.critic.backward(error * (2 * settings.vf_coef / error.shape[1]), critic_inputs)
+    value_slope = error * (2 * settings.vf_coef / error.shape[1])
+    stack.value_network.backward(value_slope, value_inputs)
     return {
         "kl": _kl(batch.mean, batch.log_std, mean, log_std),
         "clip_share": ((ratio - 1).abs() > settings.clip_range).float().mean(1),

@@ -14,8 +14,9 @@ from eureka_agent.common.errors import EnvironmentFailed
 from eureka_agent.common.text import log_text
 from eureka_agent.environment import Environment, Episodes
 from eureka_agent.reward import Finding, RewardRejected, check, parse
-from eureka_agent.reward.findings import MAX_FINDING_LENGTH, MAX_FINDINGS, Severity
+from eureka_agent.reward.findings import MAX_FINDING_LENGTH, MAX_FINDINGS, Severity, has_errors
 from eureka_agent.workers.isolation.bootstrap import Wrapper
+from eureka_agent.workers.probe.hints import HINTS
 from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import (
     InvalidReply,
@@ -35,7 +36,7 @@ from eureka_agent.workers.replies import (
     read_arrays,
     read_fields,
 )
-from eureka_agent.workers.session import ClientSession, Locked, T
+from eureka_agent.workers.session import DEATHS, ClientSession, Locked, T
 
 MODULE = "eureka_agent.workers.probe_server"
 DEADLINE_S = 20.0
@@ -44,15 +45,7 @@ PATIENCE = 10.0
 """Multiple of that by the clock: others may use the machine, too."""
 MEMORY_GIB, ADDRESS_SPACE_GIB = 2.0, 8.0
 """The libraries alone reserve a good part of the address space."""
-DEATHS = 2
-"""Processes that a program may end before it is blamed: the first may have died before it came."""
 
-_HINTS = {
-    "too-slow": "Write few tensor operations on [M] and [M, d] tensors, and no long loops.",
-    "memory": "Write operations on [M] and [M, d] tensors, never on all pairs of rows.",
-    "exception": "Write plain tensor operations on [M] and [M, d] tensors.",
-    "died": "Write plain tensor operations on [M] and [M, d] tensors.",
-}
 _Text = Annotated[str, AfterValidator(partial(log_text, limit=MAX_FINDING_LENGTH))]
 _Place = Annotated[int, Field(ge=1)]
 
@@ -141,7 +134,7 @@ class ProbeClient(ClientSession):
             episodes: recorded ones of the same environment to try it on, too.
         """
         findings = check(text, self._environment.signals_described)
-        if any(finding.severity == "error" for finding in findings):
+        if has_errors(findings):
             return findings
         arrays = episodes.arrays() if episodes is not None else {}
         request = Message("probe", {"program": text, "rows": self._rows}, arrays)
@@ -301,4 +294,4 @@ def _fatal(failure: WorkerFailed | JobFailed, text: str, deadline_s: float) -> F
             rule, message = "died", f"The program ended its process: {failure.message}"
     lines = enumerate(text.split("\n"), 1)
     entry = next((i for i, line in lines if "def compute_reward" in line), 1)
-    return Finding(rule, "error", entry, 1, log_text(message, MAX_FINDING_LENGTH), _HINTS[rule])
+    return Finding(rule, "error", entry, 1, log_text(message, MAX_FINDING_LENGTH), HINTS[rule])

@@ -13,6 +13,7 @@ import numpy as np
 
 from eureka_agent.environment import Environment, Episodes, Transitions, find_environment
 from eureka_agent.reward import RewardFailed, RewardProgram, RewardRejected, parse
+from eureka_agent.reward.program import GRACE_S
 from eureka_agent.workers.isolation.lock import lock
 from eureka_agent.workers.probe.dry_run import TOO_SLOW_US, dry_run
 from eureka_agent.workers.probe.samples import recorded_batch, sample_transitions, sampled_batch
@@ -20,9 +21,6 @@ from eureka_agent.workers.probe.score import score_episodes, score_rows
 from eureka_agent.workers.protocol import Message, done
 from eureka_agent.workers.serve import Reporter, serve, watch_steps
 from eureka_agent.workers.warm_up import PROGRAMS, still_episode, warm_up
-
-GRACE_S = 5.0
-"""Seconds of processor time that scoring a program may take in any case, all calls together."""
 
 
 @dataclass
@@ -144,7 +142,7 @@ class ProbeServer:
                 cost.rows += rows
         if cost.too_high:
             said = f"{cost.seconds:.1f} s of processor time for {cost.rows:,} transitions"
-            raise RewardFailed(f"The program is too slow: it took {said}.", 0)
+            raise RewardFailed(f"The program is too slow: it took {said}.", 0, "too-slow")
 
 
 def main() -> None:

@@ -20,6 +20,10 @@ GPU_OPEN_S = 1800.0
 """Deadline for opening a worker on a GPU, where the first one on a machine compiles kernels for
 minutes without a heartbeat. To make many environments of Gymnasium one by one may take as long."""
 
+DEATHS = 2
+"""Workers that a program may end before it is blamed: the first may be another's doing, or have
+died before the program came."""
+
 T = TypeVar("T")
 Start = Callable[[Wrapper | None], WorkerProcess]
 

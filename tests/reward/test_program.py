@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from eureka_agent.reward import RewardFailed, Signal, check, parse, read_program, split_prefix
-from eureka_agent.reward.program import namespace
+from eureka_agent.reward.program import BadRows, namespace
 
 MakeArguments = Callable[[int], dict[str, Tensor]]
 SIGNALS = (
@@ -115,6 +115,23 @@ def test_failures_name_what_is_wrong_and_the_line(expression: str, line: int, wo
     assert caught.value.message.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("expression", "rule", "component"),
+    [
+        ("x", "shape", "a"),
+        ("1 / y", "not-finite", "a"),
+        ("torch.zeros(1000000, 1000000).sum() + y", "memory", ""),
+        ("x[:, y.long()[0] + 5]", "exception", ""),
+    ],
+)
+def test_failures_have_a_rule(expression: str, rule: str, component: str) -> None:
+    with pytest.raises(RewardFailed) as caught:
+        evaluate(program(expression))
+    assert (caught.value.rule, caught.value.component) == (rule, component)
+    bad = BadRows(1, 0, float("inf")) if rule == "not-finite" else None
+    assert caught.value.bad_rows == bad
+
+
 def test_a_component_that_is_shown_must_be_finite_as_well() -> None:
     text = program("y", '{"a": 1.0, "b": 0}').replace('"a": a', '"a": a, "b": 1 / y')
     with pytest.raises(RewardFailed, match='"b" is not finite in 1 of 4 rows'):
@@ -190,20 +207,27 @@ def test_lines_survive_rewriting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("returned", "words"),
+    ("returned", "words", "rule"),
     [
-        ("c", 'component "b" of WEIGHTS was not returned'),
-        ("wrap(y)", "returned a tensor; expected a dict"),
-        ("wrap({'a': y, 'b': y, 'c': y})", 'returned component "c" has no weight'),
+        ("c", 'component "b" of WEIGHTS was not returned', "weight-without-component"),
+        ("wrap(y)", "returned a tensor; expected a dict", "return"),
+        (
+            "wrap({'a': y, 'b': y, 'c': y})",
+            'returned component "c" has no weight',
+            "component-without-weight",
+        ),
     ],
 )
-def test_components_that_the_text_hides_are_checked_at_run_time(returned: str, words: str) -> None:
+def test_components_that_the_text_hides_are_checked_at_run_time(
+    returned: str, words: str, rule: str
+) -> None:
     text = (
         'WEIGHTS = {"a": 1.0, "b": 1.0}\ndef wrap(v):\n    return v\n'
         f'def compute_reward(y):\n    c = wrap({{"a": y}})\n    return {returned}\n'
     )
-    with pytest.raises(RewardFailed, match=words):
+    with pytest.raises(RewardFailed, match=words) as caught:
         evaluate(text)
+    assert caught.value.rule == rule
 
 
 def test_a_sum_beyond_float32_fails() -> None:

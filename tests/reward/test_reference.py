@@ -11,6 +11,7 @@ import pytest
 import eureka_agent.reward
 from eureka_agent.reward import LIBRARY, Signal, check, language
 from eureka_agent.reward.library import library_lines
+from eureka_agent.workers.probe.hints import HINTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 SOURCES = sorted(Path(eureka_agent.reward.__file__).parent.glob("*.py"))
@@ -48,6 +49,10 @@ def test_the_document_is_up_to_date(reference: str) -> None:
 
 def test_the_document_explains_exactly_the_rules_of_the_check(generator: ModuleType) -> None:
     assert reported_rules() == set(generator.RULES)
+
+
+def test_the_document_explains_the_rules_of_calls(generator: ModuleType) -> None:
+    assert set(HINTS) <= set(generator.RULES) | set(generator.RULES_OF_CALLS)
 
 
 def test_every_name_of_the_language_is_in_the_reference(reference: str) -> None:

@@ -145,7 +145,7 @@ def test_a_program_that_has_cost_too_much_is_not_scored_again() -> None:
     assert worker._costs["quick"].rows == 1000
     assert worker._costs["quick"].seconds > 0.0
     with pytest.raises(RewardFailed, match="broken"), worker._charged("quick", 1):
-        raise RewardFailed("It is broken.", 1)
+        raise RewardFailed("It is broken.", 1, "exception")
     assert worker._costs["quick"].rows == 1001
     assert not Cost(seconds=99.0, rows=1_000_000).too_high
 

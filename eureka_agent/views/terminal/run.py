@@ -122,7 +122,7 @@ def final_summary(reader: RunReader) -> RenderableType:
             places.add_row("policy", path_text(str(run.policy or "not written yet")))
         places.add_row("run", path_text(str(run.path)))
         places.add_row("more", path_text(command("show", run.path)))
-        parts += [section("Where it lies", places), usage_view(run)]
+        parts += [section("Files", places), usage_view(run)]
         return Group(*parts)
 
 

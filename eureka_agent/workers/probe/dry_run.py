@@ -17,6 +17,7 @@ from torch import Tensor
 from eureka_agent.reward import Finding, RewardFailed, RewardProgram, RewardValues
 from eureka_agent.reward.findings import Findings
 from eureka_agent.reward.parser import SET_ITEM
+from eureka_agent.workers.probe.hints import HINTS
 from eureka_agent.workers.probe.samples import Batch, join
 
 TRAINING_US = 40.0
@@ -43,36 +44,7 @@ NEGLIGIBLE = 1e-3
 # may be a small difference of those. What rows do to each other is far more than this.
 _OF_SPREAD, _OF_VALUE, _ABSOLUTE = 1e-4, 1e-5, 1e-6
 
-_COMPONENT = re.compile(r'^The component "(\w+)"')
-_NOT_FINITE = re.compile(r"not finite in (\d+) of (\d+) rows: row (\d+) is (\S+)\.$")
-_RAISED = re.compile(r"^\w+: ")
-_OUT_OF_MEMORY = re.compile(r"^MemoryError|can't allocate memory|not enough memory")
 _BYTES = re.compile(r"allocate (\d+) bytes")
-_HINTS = {
-    "too-slow": "Replace loops by operations on all columns at once.",
-    "slow": "Replace loops by operations on all columns at once.",
-    "memory": "Write operations on [M] and [M, d] tensors, never on all pairs of rows.",
-    "shape": "Return one [M] tensor per component: choose a column, x[:, 0], or reduce, x.sum(-1).",
-    "not-finite": (
-        "Keep the arguments of roots, logarithms and divisors away from what they cannot take: "
-        "x.clamp(min=0.0).sqrt(), y / (x.abs() + 1e-6)."
-    ),
-    "few-rows": (
-        "squeeze() without dim, or a number of rows that is written down, does that: choose a "
-        "column with x[:, 0] or x.squeeze(-1)."
-    ),
-    "row-dependence": (
-        "mean, max, std, sum or norm without dim, and cumsum, sort or x[0] over rows mix them: "
-        "reduce columns with dim=-1, and take fixed numbers from SCALES to scale by."
-    ),
-    "constant-reward": (
-        "Pay for something that changes with every action, such as a velocity or a distance."
-    ),
-    "constant": (
-        "If a better policy would change it, leave it; otherwise widen its scale, or pay for a "
-        "quantity that changes by degrees."
-    ),
-}
 
 
 def dry_run(
@@ -90,8 +62,9 @@ def dry_run(
 
     Returns:
         Findings in order of line. Errors have the rules `exception`, `memory`, `shape`,
-        `not-finite`, `few-rows`, `row-dependence`, `nondeterministic` and `too-slow`; everything
-        else is a warning.
+        `not-finite`, `torch-settings`, `few-rows`, `row-dependence`, `nondeterministic` and
+        `too-slow`, or those of the static check about what a program returns; everything else is a
+        warning.
     """
     run = _DryRun(program, join(batches))
     run.check(rows)
@@ -136,37 +109,29 @@ class _DryRun:
             self._check_values()
 
     def _error(self, rule: str, line: int, message: str) -> None:
-        self.report.error(rule, line, message, _HINTS[rule])
+        self.report.error(rule, line, message, HINTS[rule])
 
     def _warn(self, rule: str, component: str, message: str, hint: str = "") -> None:
         line = self._origins[component].line
-        self.report.warning(rule, line, message, hint or _HINTS[rule])
+        self.report.warning(rule, line, message, hint or HINTS[rule])
 
     def _report_failure(self, failure: RewardFailed) -> None:
         """An error for a program that raised, or returned what the contract does not allow."""
-        batch, message, line = self._batch, failure.message, failure.line
-        component = _COMPONENT.match(message)
-        name = component[1] if component else ""
-        origin = self._origins[name]
-        line = origin.line if component else line
-        bad = _NOT_FINITE.search(message)
-        if bad:
-            count, rows, row, value = bad.groups()
+        batch, message, bad = self._batch, failure.message, failure.bad_rows
+        origin = self._origins[failure.component]
+        line = origin.line if failure.component else failure.line
+        if bad is not None:
             message = (
-                f'"{name}" is not finite on {int(count):,} of '
-                f"{int(rows):,} transitions {batch.where}: it is {value} "
-                f"where {batch.describe(int(row), origin.inputs)}."
+                f'"{failure.component}" is not finite on {bad.count:,} of '
+                f"{len(batch):,} transitions {batch.where}: it is {bad.value} "
+                f"where {batch.describe(bad.first, origin.inputs)}."
             )
-            rule = "not-finite"
-        elif "too large for float32" in message:
-            rule = "not-finite"
-        elif _OUT_OF_MEMORY.search(message) and _RAISED.match(message):
-            rule, size = "memory", _BYTES.search(message)
+        elif failure.rule == "memory":
+            size = _BYTES.search(message)
             asked = f"{int(size[1]) / 2**30:,.1f} GiB" if size else "more than there is"
             message = f"The program asks for too much memory for {len(batch):,} rows: {asked}."
-        else:
-            rule = "exception" if _RAISED.match(message) else "shape"
-        self.report.error(rule, line, message, _HINTS.get(rule) or batch.shapes())
+        hint = batch.shapes() if failure.rule == "exception" else HINTS[failure.rule]
+        self.report.error(failure.rule, line, message, hint)
 
     def _check_again(self) -> float:
         """Check that more calls pay the same; returns microseconds of computing per row."""

@@ -15,6 +15,7 @@ from eureka_agent.environment import (
     find_environment,
 )
 from eureka_agent.reward import Finding, RewardFunction, RewardProgram, RewardValues, parse
+from eureka_agent.reward.program import TorchState
 from eureka_agent.workers.probe.dry_run import Origin, dry_run, origins
 from eureka_agent.workers.probe.samples import (
     BLOCK,
@@ -92,6 +93,33 @@ def test_values_that_are_not_finite_come_with_a_row_that_makes_them(tried: Try) 
 def test_a_sum_beyond_float32_is_refused(tried: Try) -> None:
     body = 'big = 1e38 * (2.0 + pole_up)\nreturn {"a": big}'
     assert "too large" in only(tried(body, weights='{"a": 1e6}'), "not-finite", "error").message
+
+
+WRAP = "def wrap(v):\n    return v\n"
+
+
+@pytest.mark.parametrize(
+    ("returned", "rule", "hint"),
+    [
+        ("wrap([pole_up])", "return", "Write return"),
+        ('wrap({"b": pole_up, "a": pole_up})', "component-without-weight", "Add it to WEIGHTS"),
+        ('wrap({"b": pole_up})', "weight-without-component", "Return it"),
+    ],
+)
+def test_a_result_that_the_text_hides_gets_the_rule_of_the_text(
+    tried: Try, returned: str, rule: str, hint: str
+) -> None:
+    finding = only(tried(f"return {returned}", helpers=WRAP), rule, "error")
+    assert finding.hint.startswith(hint)
+
+
+def test_a_program_that_changes_torch_is_told_so(
+    tried: Try, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TorchState, "restore", lambda state: "default type")
+    finding = only(tried('return {"a": pole_up}'), "torch-settings", "error")
+    assert finding.message == "The program changed torch's default type."
+    assert "torch" in finding.hint
 
 
 @pytest.mark.parametrize(
