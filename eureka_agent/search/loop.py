@@ -1,19 +1,18 @@
-"""The search loop: each generation passes through seven stages, always in this order.
+"""The search loop: each generation passes through six stages, always in this order.
 
     stage     takes                       gives                                      code
     propose   list[PastCandidate]         list[Proposal], stored as CandidateRow     `Designer`
     verify    list[CandidateRow]          list[CandidateRow]: the sound ones         `Critic`
     train     list[Job]                   list[Outcome]: the selected checkpoints    `Trainer`
     judge     list[Weights]               list[EvaluatedEpisodes]: with fitness      in `Trainer`
-    store     list[Outcome]               policies, episodes and results, stored     `store_results`
     learn     finished candidates         reflections, rewards compared              `Feedback`
     select    the ranking                 the leader of the search, stored           `archive.ship`
 
-`judge` is no function of this module: `Trainer._evaluate` asks the `JudgeClient` several times in a
-run, as the program's own return on the episodes decides which checkpoint is selected. `verify`,
-too, takes turns with a neighbour: it sends programs back to the designer for repair. Otherwise no
-stage reaches backwards: each uses what earlier stages gave, and what they find reaches the next
-`propose`, where parents are chosen, only through the store.
+`judge` takes turns with `train`: `Trainer._evaluate` asks the `JudgeClient` several times in a run,
+as the program's own return on the episodes decides which checkpoint is selected; `store_results`
+stores both. `verify` takes turns with `propose`: it sends programs back to the designer for repair.
+Otherwise no stage reaches backwards: each uses what earlier stages gave, and what they find reaches
+the next `propose`, where parents are chosen, only through the store.
 
 Each stage stores its results before the next one begins, and asks the store what is left to do. So
 a killed search continues when the same function runs again.
