@@ -101,7 +101,7 @@ class Reviewer:
     Args:
         task: what the model may know about the environment.
         conversation: puts questions, and keeps the answers.
-        parts: the structure of programs, see `choices.PARTS`.
+        parts: the structure of programs, see `SearchConfig`.
     """
 
     def __init__(
