@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import pydantic
@@ -16,6 +15,7 @@ from eureka_agent.common.choices import (
     whole_number,
 )
 from eureka_agent.common.errors import UsageError
+from eureka_agent.common.text import did_you_mean
 
 if TYPE_CHECKING:
     from eureka_agent.environment import Environment
@@ -331,11 +331,10 @@ def unknown_setting(name: str, where: str = "") -> UsageError:
         name: as it was given.
         where: the place that it was given in, such as "mine.toml: "; may be empty.
     """
-    close = get_close_matches(name.strip().lower().replace("-", "_"), DEFAULTS, n=1)
-    guess = f"Did you mean {close[0]}? " if close else ""
+    guess = did_you_mean(name.strip().lower().replace("-", "_"), DEFAULTS, quote="")
     return UsageError(
         f"{where}There is no setting {name!r}.",
-        f"{guess}All of them, with what they mean: eureka-agent config show",
+        f"{guess} All of them, with what they mean: eureka-agent config show".lstrip(),
     )
 
 

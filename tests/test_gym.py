@@ -16,7 +16,13 @@ from stable_baselines3.common.env_checker import check_env as check_for_stable_b
 
 import eureka_agent.gym
 from eureka_agent.common.errors import MissingError, UsageError
-from eureka_agent.environment import ActionError, find_environment, list_environments, load_fitness
+from eureka_agent.environment import (
+    ActionError,
+    find_environment,
+    list_environments,
+    load_fitness,
+    make_worlds,
+)
 from eureka_agent.reward import RewardRejected
 from eureka_agent.training.sb3 import RewardedVecEnv
 
@@ -187,7 +193,9 @@ def every_form() -> list[Any]:
     forms = [
         eureka_agent.gym.make("hopper"),
         eureka_agent.gym.make_vec("hopper", 2),
-        RewardedVecEnv(environment, load_fitness(environment.fitness_path), 2),
+        RewardedVecEnv(
+            environment, load_fitness(environment.fitness_path), make_worlds(environment, 2)
+        ),
     ]
     for form in forms:
         form.reset()

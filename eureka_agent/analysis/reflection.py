@@ -15,7 +15,7 @@ from eureka_agent.analysis.training_curves import (
     read_course,
 )
 from eureka_agent.common.text import prompt_line, prompt_number, prompt_percent, prompt_table, steps
-from eureka_agent.store.rows import CandidateRow, EvaluationRow, TrainingRow
+from eureka_agent.store import CandidateRow, EvaluationRow, TrainingRow
 
 MAX_POINTS = 10
 """Points of training in the table: as many as fit side by side in 100 columns."""

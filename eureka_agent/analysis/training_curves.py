@@ -11,7 +11,7 @@ from statistics import fmean, variance
 
 from eureka_agent.common.text import prompt_line, prompt_number, prompt_percent, steps
 from eureka_agent.reward import read_program
-from eureka_agent.store.rows import EvaluationRow
+from eureka_agent.store import EvaluationRow
 
 Curve = tuple[float | None, ...]
 
@@ -337,7 +337,6 @@ class Measured:
     """A component with enough points to judge it; values are weighted and per step.
 
     Attributes:
-        name: safe to print.
         weight: None if the program does not say.
         means: at the points that have one, at least `FEWEST_POINTS`.
         shares: at the points that have one, too.
@@ -348,7 +347,6 @@ class Measured:
         ends: whether episodes can end early.
     """
 
-    name: str
     weight: float | None
     means: list[float]
     shares: list[float]
@@ -381,7 +379,7 @@ def component_remarks(course: Course) -> list[str]:
             continue
         swing = max((most for name, most in sizes.items() if name != c.name), default=None)
         name = prompt_line(c.name)
-        measured = Measured(name, c.weight, means, shares, c.low, c.high, reward, swing, ends)
+        measured = Measured(c.weight, means, shares, c.low, c.high, reward, swing, ends)
         said = (remark for rule in RULES if (remark := rule(measured)))
         remarks += [f"{name} {remark}" for remark in [next(said, None)] if remark]
     return remarks

@@ -217,9 +217,10 @@ def play(
             find_run(name, runs)
 
     from eureka_agent.cli.play import component_scorer, find_policies  # loads torch and MuJoCo
-    from eureka_agent.video.film import film_path, record_film, require_film_name
+    from eureka_agent.video import require_film_name
+    from eureka_agent.video.film import film_path, record_film
     from eureka_agent.video.play import play_policy
-    from eureka_agent.views.terminal.parts import share_bar
+    from eureka_agent.views.terminal.parts import film_bar
     from eureka_agent.views.terminal.tables import played_view
 
     if video is not None:
@@ -231,7 +232,7 @@ def play(
         if video is not None:
             try:
                 film_path(video)
-                with share_bar("Filming") as done:
+                with film_bar() as done:
                     playbacks = [play_policy(one, score, episode) for one in policies]
                     film = record_film(playbacks, video, seconds, camera=camera, done=done)
             except MissingError as error:  # the numbers are printed all the same

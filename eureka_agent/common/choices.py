@@ -4,7 +4,7 @@ import re
 
 from eureka_agent.common.errors import UsageError
 
-PARTS = FREE, TWO_KINDS, SIGNS = "free", "dense-sparse", "signs"
+FREE, TWO_KINDS, SIGNS = "free", "dense-sparse", "signs"
 """The structure of a model's programs: free; dense and sparse parts; or one of each, of which only
 the sign is paid."""
 MOST_TRAININGS = 100_000

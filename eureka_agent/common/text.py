@@ -11,10 +11,11 @@ file gets to see. Each of these readers has its own rule:
 Numbers for people have grouped digits and units; those for prompts are short plain ASCII.
 """
 
+import difflib
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 NOTHING = "-"
 BARS = "▁▂▃▄▅▆▇█"
@@ -41,6 +42,17 @@ _TURN_MARK = re.compile(r"<(?=[|\uff5c])")
 # that makes an emoji coloured may stay.
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _SELECTORS = (range(0xFE00, 0xFE0F), range(0xE0100, 0xE01F0))
+
+
+def shortened(text: str, longest: int, mark: str = "…") -> str:
+    """A text of at most `longest` characters, of which the last are `mark` if some were cut off."""
+    return text if len(text) <= longest else text[: longest - len(mark)] + mark
+
+
+def did_you_mean(name: str, known: Iterable[str], quote: str = '"') -> str:
+    """`Did you mean "torso_up"?`, or an empty text if no known name is similar."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {quote}{close[0]}{quote}?" if close else ""
 
 
 # Foreign text for people
@@ -116,7 +128,7 @@ def prompt_line(text: str, longest: int = 300) -> str:
     words = " ".join(
         "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in text).split()
     )
-    return words if len(words) <= longest else f"{words[: longest - 3]}..."
+    return shortened(words, longest, "...")
 
 
 def prompt_quote(text: str, longest: int = 300) -> str:

@@ -18,9 +18,8 @@ from eureka_agent.common.text import prompt_line, prompt_number, prompt_percent
 from eureka_agent.critic.examiner import FAILURES
 from eureka_agent.critic.reviewer import PASSED, Reviewer, ReviewRequest
 from eureka_agent.designer.base import OBJECTION_RULE
-from eureka_agent.environment import Environment
+from eureka_agent.environment import SCRIPTED_POLICIES, Environment
 from eureka_agent.environment.episodes import EvaluatedEpisodes, FloatArray
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 from eureka_agent.reward import Finding, parse
 from eureka_agent.store import CandidateRow, Run
 from eureka_agent.workers.probe_client import ProbeClient

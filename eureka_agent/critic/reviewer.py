@@ -101,7 +101,7 @@ class Reviewer:
     Args:
         task: the environment, as the model may know it.
         conversation: puts questions, and keeps the answers.
-        parts: the structure of programs, see `choices.PARTS`.
+        parts: the structure of programs, see `SearchConfig`.
     """
 
     def __init__(

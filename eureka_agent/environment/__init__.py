@@ -30,7 +30,6 @@ from eureka_agent.environment.scripted_policies import (
 from eureka_agent.environment.source_files import (
     PLACEHOLDER,
     foreign_code,
-    load_module,
     placeholder_lines,
     placeholders,
 )
@@ -75,7 +74,6 @@ __all__ = [
     "list_environments",
     "load_environment",
     "load_fitness",
-    "load_module",
     "make_worlds",
     "mix",
     "placeholder_lines",

@@ -10,7 +10,7 @@ from eureka_agent.common.errors import UsageError
 from eureka_agent.environment.base import Environment
 from eureka_agent.environment.source_files import foreign_code, load_module
 from eureka_agent.environment.worlds import MujocoWorlds, Worlds
-from eureka_agent.simulation.devices import CPU
+from eureka_agent.simulation import CPU
 
 _ATTRIBUTES = {
     "task": 'task = "...": the task in one sentence',

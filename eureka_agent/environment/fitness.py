@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 
 from eureka_agent.common.errors import UsageError
+from eureka_agent.common.statistics import UNBOUNDED, Bounds
+from eureka_agent.common.text import did_you_mean
 from eureka_agent.environment.source_files import foreign_code, load_module
-from eureka_agent.reward import RewardValues, Signal, did_you_mean
+from eureka_agent.reward import RewardValues, Signal
 from eureka_agent.reward.signals import parameter_names
 
 Reduce = Literal["mean", "sum", "last", "max", "any"]
-Bounds = tuple[float | None, float | None]
-"""The lowest and the highest possible value; None where there is no bound."""
-UNBOUNDED: Bounds = (None, None)
 
 
 @dataclass(frozen=True)

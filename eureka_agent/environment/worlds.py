@@ -14,8 +14,7 @@ from eureka_agent.environment.base import Environment
 from eureka_agent.environment.episodes import Episodes, Transitions
 from eureka_agent.environment.random import ResetNoise, mix
 from eureka_agent.environment.state import State, Stateful, TaskState
-from eureka_agent.simulation import CpuSimulator
-from eureka_agent.simulation.devices import CPU, make_simulator
+from eureka_agent.simulation import CPU, CpuSimulator, make_simulator
 
 
 @dataclass

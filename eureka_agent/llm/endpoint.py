@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from eureka_agent.common.errors import MissingError, UsageError
-from eureka_agent.common.text import terminal_line
+from eureka_agent.common.text import shortened, terminal_line
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"
@@ -54,8 +54,7 @@ class Redactor:
     def line(self, text: str) -> str:
         """The text as one printable line of at most 300 characters, for a person to read."""
         # Twice: cleaning may cut a key in two, and may join the parts of a disguised one.
-        line = self._hide(terminal_line(self._hide(text)))
-        return line if len(line) <= LINE_LIMIT else line[: LINE_LIMIT - 1] + "…"
+        return shortened(self._hide(terminal_line(self._hide(text))), LINE_LIMIT)
 
     def text(self, text: str) -> str:
         """At most 400 kB of the text as valid UTF-8; the rest is cut off."""

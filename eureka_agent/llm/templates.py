@@ -23,11 +23,11 @@ def render(template: str, **values: Any) -> str:
     return _templates().get_template(f"{template}.md.j2").render(**values).strip() + "\n"
 
 
-def fenced(text: str, language: str = "python") -> str:
-    """Text as a fenced block that nothing in the text can close."""
+def fenced(text: str) -> str:
+    """Python as a fenced block that nothing in the text can close."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.strip()}\n{fence}"
+    return f"{fence}python\n{text.strip()}\n{fence}"
 
 
 @functools.cache

@@ -16,7 +16,6 @@ from eureka_agent.reward.signals import (
     SIGNAL_KINDS,
     SIGNAL_PREFIXES,
     Signal,
-    did_you_mean,
     split_prefix,
 )
 
@@ -33,7 +32,6 @@ __all__ = [
     "RewardValues",
     "Signal",
     "check",
-    "did_you_mean",
     "parse",
     "read_program",
     "split_prefix",

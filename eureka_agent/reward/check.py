@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eureka_agent.common.text import without_hidden
+from eureka_agent.common.text import did_you_mean, shortened, without_hidden
 from eureka_agent.reward import language
 from eureka_agent.reward.expressions import (
     check_condition,
@@ -27,7 +27,7 @@ from eureka_agent.reward.parser import (
     syntax_error,
 )
 from eureka_agent.reward.scope import Scope, ValueKind, check_new_name, join
-from eureka_agent.reward.signals import Signal, columns_of, did_you_mean, parameter_names
+from eureka_agent.reward.signals import Signal, columns_of, parameter_names
 
 ENTRY = "compute_reward"
 
@@ -268,9 +268,7 @@ def _check_compiles(tree: ast.Module, findings: Findings) -> None:
 def _first_paragraph(docstring: str | None) -> str:
     """The first paragraph as one visible line: escape sequences may hide anything."""
     words = " ".join(without_hidden((docstring or "").strip().split("\n\n")[0]).split())
-    return (
-        words if len(words) <= language.MAX_THOUGHT else f"{words[: language.MAX_THOUGHT - 3]}..."
-    )
+    return shortened(words, language.MAX_THOUGHT, "...")
 
 
 def _read_table(name: str, node: ast.expr, findings: Findings) -> dict[str, float]:

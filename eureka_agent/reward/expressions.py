@@ -4,11 +4,11 @@ import ast
 import math
 import re
 
+from eureka_agent.common.text import did_you_mean
 from eureka_agent.reward import language
 from eureka_agent.reward.library import LIBRARY
 from eureka_agent.reward.parser import dotted_path
 from eureka_agent.reward.scope import Scope, literal_integer, operation, reduces_rows
-from eureka_agent.reward.signals import did_you_mean
 
 _NUMBER_FUNCTION_ADVICE = {
     "float": "Leave it out, or write x.float().",

@@ -1,8 +1,7 @@
 """Signals: the named, documented, batched tensors that a reward program may read."""
 
-import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -74,9 +73,3 @@ def columns_of(name: str, signals: Sequence[Signal]) -> float | None:
         return None
     sizes = {signal.name: signal.size for signal in signals}
     return sizes.get(name, sizes.get(split_prefix(name)[1], math.inf))
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`Did you mean "torso_up"?`, or an empty text if no known name is similar."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f'Did you mean "{close[0]}"?' if close else ""

@@ -126,7 +126,7 @@ def read_fitness(path: Path) -> str:
         raise UsageError(
             f"{path} cannot be read as Python: {reason or type(error).__name__}.", HOW
         ) from error
-    if not _defines(tree, "fitness"):
+    if not _defines_fitness(tree):
         raise UsageError(f"{path} defines no function called fitness.", HOW)
     return text
 
@@ -175,8 +175,8 @@ def _stated_task(source: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _defines(tree: ast.Module, name: str) -> bool:
-    """Whether a module may define a name; one with `import *` may define any."""
+def _defines_fitness(tree: ast.Module) -> bool:
+    """Whether a module may define `fitness`; one with `import *` may define any name."""
     names: set[str] = set()
     for node in ast.walk(tree):
         match node:
@@ -186,7 +186,7 @@ def _defines(tree: ast.Module, name: str) -> bool:
                 names.update(_targets(node))
             case ast.ImportFrom() | ast.Import():
                 names.update(alias.asname or alias.name for alias in node.names)
-    return bool(names & {name, "*"})
+    return bool(names & {"fitness", "*"})
 
 
 def _targets(statement: ast.Assign | ast.AnnAssign) -> list[str]:

@@ -13,9 +13,8 @@ import numpy as np
 
 from eureka_agent.analysis.rewards.bank import SAMPLE_SIZE, Bank
 from eureka_agent.config import SearchConfig
-from eureka_agent.environment import Environment, pools
+from eureka_agent.environment import SCRIPTED_POLICIES, Environment, pools
 from eureka_agent.environment.episodes import EvaluatedEpisodes
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 from eureka_agent.search.trainer import Job, Outcome, Trainer
 from eureka_agent.store import CandidateRow, Run, TrainingRow, solved
 from eureka_agent.store.rows import Role
@@ -275,5 +274,4 @@ def _untrained(
     """Episodes of each kind of untrained policy on the ranking pool."""
     if bank is None:
         return judge.run_scripted(list(SCRIPTED_POLICIES), pools.RANKING, config.ranking_episodes)
-    references = [entry for entry in bank.entries if entry.kind == "reference"]
-    return [record.evaluated for record in bank.read(references)]
+    return [record.evaluated for record in bank.read(bank.references)]

@@ -6,7 +6,6 @@ The presets that come with the program are the TOML files of the folder `presets
 import functools
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pydantic
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import data_folder, expanded
+from eureka_agent.common.text import did_you_mean
 from eureka_agent.config import (
     BY_ENVIRONMENT,
     DEFAULTS,
@@ -75,12 +75,9 @@ def find_preset(name: str) -> Preset:
         return all_presets()[name]
     path = expanded(name)
     if path.suffix != SUFFIX:
-        close = get_close_matches(name.strip().lower(), all_presets(), n=1)
-        guess = f"Did you mean {close[0]}? " if close else ""
-        raise UsageError(
-            f"There is no preset {name!r}.",
-            f"{guess}Use {', '.join(all_presets())}, or the path of a TOML file with settings.",
-        )
+        guess = did_you_mean(name.strip().lower(), all_presets(), quote="")
+        listed = f"Use {', '.join(all_presets())}, or the path of a TOML file with settings."
+        raise UsageError(f"There is no preset {name!r}.", f"{guess} {listed}".lstrip())
     return _preset(name, path)
 
 

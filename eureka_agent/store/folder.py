@@ -14,13 +14,12 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
 
 from eureka_agent.common.errors import EurekaError, StorageError, UsageError
 from eureka_agent.common.paths import expanded
-from eureka_agent.common.text import file_name
+from eureka_agent.common.text import did_you_mean, file_name
 from eureka_agent.store.database import Database
 
 DATABASE = "run.db"
@@ -288,9 +287,10 @@ def find_run(text: str, directory: Path) -> Path:
             f"Several runs begin with {text!r}: {_names(fitting)}.", "Type more of it."
         )
     text = text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
-    close = get_close_matches(text, [run.name for run in runs], n=1)
-    hint = f"Did you mean {close[0]}?" if close else f"There are: {_names(runs)}."
-    raise UsageError(f"There is no run {text!r} in {directory}.", hint)
+    guess = did_you_mean(text, [run.name for run in runs], quote="")
+    raise UsageError(
+        f"There is no run {text!r} in {directory}.", guess or f"There are: {_names(runs)}."
+    )
 
 
 def _names(runs: list[Path]) -> str:

@@ -1,11 +1,10 @@
 """Training: a population of PPO policies in one simulator, exported as stock SB3 zips."""
 
-from eureka_agent.training.lane import ComponentStatistics, LaneReport, Reward
+from eureka_agent.training.lane import LaneReport, Reward
 from eureka_agent.training.networks import PolicyStack, save_policy
 from eureka_agent.training.population import Population
 
 __all__ = [
-    "ComponentStatistics",
     "LaneReport",
     "PolicyStack",
     "Population",

@@ -36,7 +36,7 @@ _SEEDS = 1 << 63
 
 
 class RewardedVecEnv(SimulatedEnv, VecEnv):
-    """`n` worlds of an environment with a reward.
+    """Worlds of an environment with a reward.
 
     Episodes, memory and divergence are those of a population: with the same seed and actions it
     goes through the same states. Rewards are evaluated at every step instead of once per rollout,
@@ -48,10 +48,7 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
     Args:
         environment: the task.
         reward: computed at every step.
-        n: worlds.
-        threads: physics threads, 0 for one per core.
-        seed: of the episodes, until `seed` is called.
-        worlds: `n` worlds of the environment that nothing else steps; made when None.
+        worlds: of the environment; nothing else steps them.
 
     Attributes:
         values: the reward and its components at the last step, `n` rows; None before the first.
@@ -63,15 +60,12 @@ class RewardedVecEnv(SimulatedEnv, VecEnv):
         self,
         environment: Environment,
         reward: Reward,
-        n: int,
-        threads: int = 0,
-        seed: int = 0,
-        worlds: Worlds | None = None,
+        worlds: Worlds,
     ) -> None:
         self.environment, self.reward = environment, reward
-        self._worlds = worlds or make_worlds(environment, n, threads)
+        self._worlds, n = worlds, worlds.n
         self._memory = Memory.empty(n, self._worlds.layout)
-        self._seed, self._resets = seed, 0
+        self._seed, self._resets = 0, 0
         self._actions = torch.zeros(n, self._worlds.action_size)
         self.values: RewardValues | None = None
         self.diverged = torch.zeros(n, dtype=torch.bool)
@@ -237,7 +231,7 @@ class Sb3Trainer:
 
     def load(self, lane: int, reward: Reward, seed: int) -> None:
         """Begin a training run."""
-        self._vec_env = RewardedVecEnv(self._environment, reward, self._count, worlds=self._worlds)
+        self._vec_env = RewardedVecEnv(self._environment, reward, self._worlds)
         self._vec_env.timer = self._timer
         gamma = self._environment.training.gamma
         self._normalised = VecNormalize(self._vec_env, gamma=gamma)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from eureka_agent.common.errors import MissingError, UsageError
-from eureka_agent.common.text import number, terminal_line
+from eureka_agent.common.text import number, shortened, terminal_line
 from eureka_agent.simulation.rendering import Renderer
 from eureka_agent.store.folder import atomic_file, open_plain
 from eureka_agent.video import MOST_PER_SECOND, require_film_name
@@ -225,7 +225,7 @@ class Overlay:
         for row, (name, values) in enumerate(self._values.items(), 1):
             y = top + (row + 0.2) * line
             value = float(values[step])
-            shown = name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
+            shown = shortened(name, _NAME_LENGTH)
             draw.text((0.5 * line, y), shown, fill=INK, font=self._font)
             draw.text((7.2 * line, y), f"{value:+.3g}", fill=INK, font=self._font)
             end = middle + reach * float(np.clip(np.nan_to_num(value / self._scale), -1, 1))

@@ -104,7 +104,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     try:
         with open_plain(path) as file, zipfile.ZipFile(file) as archive:
-            packed = _unpacked(archive, "policy.pth", MOST_BYTES)
+            packed = _unpacked(archive)
         with zipfile.ZipFile(io.BytesIO(packed)) as inner:
             _require_small(inner)
         weights: Mapping[str, Any] = torch.load(
@@ -145,12 +145,12 @@ def _odd_layer(weights: Mapping[str, Tensor]) -> str:
     return "" if weights["log_std"].shape == weights["action_net.bias"].shape else "log_std"
 
 
-def _unpacked(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """A file of an archive, unpacked only if it is small enough."""
-    size = archive.getinfo(name).file_size  # more than this is never unpacked
-    if size > most:
-        raise ValueError(f"its {name} unpacks to {size:,} bytes")
-    return archive.read(name)
+def _unpacked(archive: zipfile.ZipFile) -> bytes:
+    """The weights of an archive, unpacked only if they are small enough."""
+    size = archive.getinfo("policy.pth").file_size  # more than this is never unpacked
+    if size > MOST_BYTES:
+        raise ValueError(f"its policy.pth unpacks to {size:,} bytes")
+    return archive.read("policy.pth")
 
 
 def _require_small(archive: zipfile.ZipFile) -> None:

@@ -193,16 +193,15 @@ def _result(run: RunSnapshot) -> str:
     return f"{head}: {'; '.join(parts)}." if parts else f"{head} ({plural(count, 'training')})."
 
 
-def why(reader: RunReader, ranked: Sequence[RankedCandidate] | None = None) -> str:
+def why(reader: RunReader, ranked: Sequence[RankedCandidate]) -> str:
     """Why the candidate that ranks first does, as a phrase; empty if there is none.
 
     Args:
         reader: any run.
-        ranked: its `ranking`, where that is known.
+        ranked: its `ranking`.
     """
     run = RunSnapshot(reader)
-    if ranked is not None:
-        run.ranked = list(ranked)
+    run.ranked = list(ranked)
     return why_first(run, run.ranked[0].row.id) if run.ranked else ""
 
 

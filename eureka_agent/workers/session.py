@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from eureka_agent.config import SearchConfig
-from eureka_agent.simulation.simulator import available_cores
+from eureka_agent.simulation import available_cores
 from eureka_agent.workers.isolation.bootstrap import Wrapper
 from eureka_agent.workers.process import Closing, OnProgress, WorkerProcess
 from eureka_agent.workers.protocol import InvalidReply, JobFailed, Message, WorkerFailed

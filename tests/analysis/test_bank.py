@@ -124,7 +124,7 @@ def test_exploits_are_dropped_last(tmp_path: Path) -> None:
     bank.add(shipped(1))
     size = (tmp_path / "bank" / "1-100.npz").stat().st_size
     bank, _ = opened(tmp_path, limit=2 * size + size // 2)
-    bank.mark(bank.entries[0], "exploit")
+    bank.mark_exploit(bank.entries[0])
     for candidate in range(2, 9):
         bank.add(shipped(candidate))
     assert ("1-100", "exploit") in [(entry.name, entry.kind) for entry in bank.entries]

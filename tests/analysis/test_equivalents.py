@@ -107,7 +107,7 @@ def test_the_bank_holds_the_references_and_two_evaluations_of_each_policy(
     finished: SearchSetup,
 ) -> None:
     bank = Bank(finished.run.path / FOLDER, 1 << 28, pytest.fail)
-    assert {e.policy for e in bank.entries if e.kind == "reference"} == set(SCRIPTED_POLICIES)
+    assert {e.policy for e in bank.references} == set(SCRIPTED_POLICIES)
     finished_ones = [row for row in finished.run.candidates() if row.state == "finished"]
     for row in finished_ones:
         entries = {e.kind: e for e in bank.entries if e.candidate == row.id}

@@ -142,7 +142,7 @@ def test_a_contrast_about_a_signal_that_is_not_there_is_named(
 
 
 def test_among_untrained_policies_alone_none_is_good(bank: Bank) -> None:
-    untrained = [entry for entry in bank.entries if entry.kind == "reference"]
+    untrained = bank.references
     assert not label_records(list(bank.read(untrained))).labelled(GOOD).any()
 
 

@@ -13,7 +13,15 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from eureka_agent.common.errors import UsageError
-from eureka_agent.environment import Episodes, Memory, MujocoWorlds, Step, Transitions, pools
+from eureka_agent.environment import (
+    Episodes,
+    Memory,
+    MujocoWorlds,
+    Step,
+    Transitions,
+    make_worlds,
+    pools,
+)
 from eureka_agent.reward import RewardFunction, parse
 from eureka_agent.training.sb3 import RewardedVecEnv
 
@@ -34,7 +42,9 @@ def compute_reward(place, prev_place, start_place, max_place, min_speed, action,
 def made(folder: Path, **changes: Any) -> RewardedVecEnv:
     environment = sledge(folder / "sledge", **changes)
     reward = parse(MEMORY, environment.signals_described).compile()
-    return RewardedVecEnv(environment, reward, WORLDS, threads=1, seed=SEED)
+    worlds = RewardedVecEnv(environment, reward, make_worlds(environment, WORLDS, 1))
+    worlds.seed(SEED)
+    return worlds
 
 
 def actions() -> np.ndarray:

@@ -18,16 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eureka_agent.config import SearchConfig
-from eureka_agent.environment import pools
+from eureka_agent.environment import SCRIPTED_POLICIES, Episodes, pools
 from eureka_agent.environment.episodes import (
     BoolArray,
-    Episodes,
     EvaluatedEpisodes,
     FloatArray,
     IntArray,
     join_evaluated,
 )
-from eureka_agent.environment.scripted_policies import SCRIPTED_POLICIES
 from eureka_agent.reward import RewardProgram
 from eureka_agent.store import CandidateRow
 from eureka_agent.store.folder import DRAFT_PATTERN, atomic_file, open_arrays
@@ -112,6 +110,11 @@ class Bank:
         """All entries, by generation, candidate and name."""
         return sorted(self._entries.values(), key=lambda e: (e.generation, e.candidate, e.name))
 
+    @property
+    def references(self) -> list[Entry]:
+        """Those of untrained policies."""
+        return [entry for entry in self.entries if entry.kind == "reference"]
+
     def add(self, record: Record) -> None:
         """Store a record in place of one of the same name; others are removed if space is short."""
         entry, evaluated = record.entry, record.evaluated
@@ -128,11 +131,11 @@ class Bank:
         self._entries[entry.name], self._sizes[entry.name] = entry, path.stat().st_size
         self._make_room()
 
-    def mark(self, entry: Entry, kind: Kind) -> None:
-        """Change why a record is kept, if it is still there."""
+    def mark_exploit(self, entry: Entry) -> None:
+        """Keep a record as that of an exploit, if it is still there."""
         if entry.name in self._entries:
             for record in self.read([entry]):
-                self.add(Record(replace(entry, kind=kind), record.evaluated))
+                self.add(Record(replace(entry, kind="exploit"), record.evaluated))
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Record]:
         """Read records one by one; records that cannot be read are removed and left out."""
@@ -161,7 +164,7 @@ class Bank:
         One record of each generation in turn, the latest first. What is chosen from a generation
         depends on names alone.
         """
-        chosen = [entry for entry in self.entries if entry.kind == "reference"][:count]
+        chosen = self.references[:count]
         waiting: dict[int, list[Entry]] = {}
         for entry in sorted(self.entries, key=lambda e: (-e.generation, e.order)):
             if entry not in chosen:
@@ -253,10 +256,9 @@ def comparison_groups(row: CandidateRow, candidates: Sequence[CandidateRow], ban
     )
     parents = [parent for parent in row.parents if parent in held and parent != row.id][:1]
     better = [c.id for c in best[:MOST_BETTER] if c.id not in parents]
-    references = [entry for entry in bank.entries if entry.kind == "reference"]
     entries = {
-        RANDOM: [entry for entry in references if entry.policy == RANDOM],
-        UNTRAINED: [entry for entry in references if entry.policy != RANDOM],
+        RANDOM: [entry for entry in bank.references if entry.policy == RANDOM],
+        UNTRAINED: [entry for entry in bank.references if entry.policy != RANDOM],
         PARENT: [held[number] for number in parents],
         BETTER: [held[number] for number in better],
         OWN: [held[row.id]] if row.id in held else [],
@@ -346,7 +348,7 @@ class Scorer:
         wanted = {e.name: [t for t in texts if (t, e.name) not in self._rewards] for e in entries}
         unread = [e for e in entries if wanted[e.name] or e.name not in self._steps]
         for record in self._bank.read(unread):
-            name, rows = record.entry.name, sampled_rows(record)
+            name, rows = record.entry.name, spread_rows(record.evaluated.alive, ROWS)
             self._steps.setdefault(name, _transitions(record, rows))
             asked = [text for text in wanted[name] if text not in self.failures]
             scores = self._prober.score(asked, record.episodes, still=True)
@@ -371,10 +373,10 @@ class Scorer:
         return self._steps.get(entry.name)
 
 
-def sampled_rows(record: Record) -> IntArray:
-    """Up to `ROWS` steps of the episodes, evenly spread, as flat indices of `[L, E]`."""
-    alive = np.flatnonzero(record.evaluated.alive)
-    return alive[np.linspace(0, len(alive) - 1, min(ROWS, len(alive))).astype(np.int64)]
+def spread_rows(steps: BoolArray, most: int) -> IntArray:
+    """Up to `most` of some steps `[L, E]`, evenly spread, as flat indices."""
+    rows = np.flatnonzero(steps)
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
 
 
 def _transitions(record: Record, rows: IntArray) -> TransitionSample:

@@ -414,7 +414,7 @@ class RewardComparison:
         for early, late, _ in raised.values():
             known = late.kind == "exploit"
             if not known and (not with_fitness or self._fitness(late) <= self._fitness(early)):
-                self._bank.mark(late, "exploit")
+                self._bank.mark_exploit(late)
         reasons = {number: alarm.reason(f"#{number}") for number, (_, _, alarm) in raised.items()}
         precision = precision if with_fitness else None
         with self._run.transaction():

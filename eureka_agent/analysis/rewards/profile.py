@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from eureka_agent.analysis.rewards.bank import OWN, PARENT, RANDOM
+from eureka_agent.analysis.rewards.bank import OWN, PARENT, RANDOM, spread_rows
 from eureka_agent.analysis.rewards.sweeps import Arguments, Sweep, Swept, plan, propose, typical_row
 from eureka_agent.common.text import (
     prompt_line,
@@ -17,7 +17,7 @@ from eureka_agent.common.text import (
     prompt_percent,
 )
 from eureka_agent.environment import SignalLayout
-from eureka_agent.environment.episodes import BoolArray, EvaluatedEpisodes, FloatArray, IntArray
+from eureka_agent.environment.episodes import EvaluatedEpisodes, FloatArray, IntArray
 from eureka_agent.reward import RewardProgram
 from eureka_agent.workers.probe_client import ProbeClient
 
@@ -343,7 +343,9 @@ def _sweeps(
     """
     names = tuple(name for name in program.parameters if name not in program.scales)
     arguments = {n: v.numpy() for n, v in known.episodes.arguments(layout, names).items()}
-    every, own = _rows(known.alive), _rows(known.alive & known.labelled(OWN))
+    every, own = (
+        spread_rows(steps, ROWS) for steps in (known.alive, known.alive & known.labelled(OWN))
+    )
     if known.reward is None or not names or not len(own):
         return []
     reference = typical_row(_some(arguments, own))
@@ -358,12 +360,6 @@ def _sweeps(
     moving = [found for found in singles if np.ptp(found[1]) > 0][:MOST_SWEPT] or singles[:1]
     pairs = combinations([found[0].swept[0] for found in moving], 2)
     return [*moving, *swept(*pairs)]
-
-
-def _rows(steps: BoolArray) -> IntArray:
-    """Up to `ROWS` of some steps `[L, E]`, evenly spread, as flat indices."""
-    rows = np.flatnonzero(steps)
-    return rows[np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(np.int64)]
 
 
 def _some(arguments: Arguments, rows: IntArray) -> dict[str, NDArray[Any]]:

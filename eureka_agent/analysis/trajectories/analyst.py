@@ -25,9 +25,8 @@ from eureka_agent.llm import ChatMessage, Picture
 from eureka_agent.llm.conversation import Conversation, ExchangeKey
 from eureka_agent.llm.json_reply import UNKNOWN_NUMBER, numbers_in, read_model, without_unknown
 from eureka_agent.llm.templates import fenced, render
-from eureka_agent.reward import CheckedText, read_program
+from eureka_agent.reward import CheckedText, read_program, split_prefix
 from eureka_agent.reward.language import NAME_PATTERN
-from eureka_agent.reward.signals import split_prefix
 from eureka_agent.store import CandidateRow
 
 if TYPE_CHECKING:
@@ -340,7 +339,7 @@ class Analyst:
     Args:
         task: the environment, as the model may know it.
         conversation: puts questions, and keeps the answers.
-        parts: the structure of programs, see `choices.PARTS`.
+        parts: the structure of programs, see `SearchConfig`.
     """
 
     def __init__(
@@ -360,7 +359,9 @@ class Analyst:
             draw: makes pictures of the episodes, which the model is shown as well; None for none.
         """
         asked = {(s.candidate.generation, s.candidate.slot, 0): s for s in subjects}
-        programs = {key: _program(s) for key, s in asked.items()}
+        programs = {
+            key: read_program(s.candidate.text, s.recordings.signals) for key, s in asked.items()
+        }
         excerpts = {key: _excerpt(s, programs[key]) for key, s in asked.items()}
         drawn = draw({asked[key].candidate.id: e for key, e in excerpts.items()}) if draw else {}
         questions = {
@@ -392,10 +393,6 @@ class Analyst:
         system = render("analyst", actions=get_args(Action), measured=self._task.measured)
         picture = Picture(png, render("frames")) if png is not None else None
         return [ChatMessage("system", system), ChatMessage("user", content, picture)]
-
-
-def _program(subject: AnalystRequest) -> CheckedText:
-    return read_program(subject.candidate.text, subject.recordings.signals)
 
 
 def _excerpt(subject: AnalystRequest, program: CheckedText) -> Excerpt:

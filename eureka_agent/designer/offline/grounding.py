@@ -26,7 +26,7 @@ from eureka_agent.designer.offline.lexicon import (
     stems,
     words_of,
 )
-from eureka_agent.reward.signals import Signal
+from eureka_agent.reward import Signal
 
 if TYPE_CHECKING:
     from eureka_agent.environment import TaskDescription

@@ -19,8 +19,9 @@ from eureka_agent.designer.offline.term_grammar import (
     Term,
     TermGrammar,
 )
+from eureka_agent.reward import SIGNAL_PREFIXES
 from eureka_agent.reward.parser import bounded_tree
-from eureka_agent.reward.signals import SIGNAL_PREFIXES, STANDARD_PARAMETERS
+from eureka_agent.reward.signals import STANDARD_PARAMETERS
 
 WIDTH = 99
 LONG = 40
@@ -36,7 +37,8 @@ def write(spec: Spec, visible: VisibleTask) -> str:
     keys = [page.component(term) for term in spec]
     weights = {key: term.weight for key, term in zip(keys, spec, strict=True)}
     scales = page.scales()
-    parts = [f'"""{_docstring(thought(spec, visible.task))}"""', "", _table("WEIGHTS = ", weights)]
+    docstring = "\n".join(textwrap.wrap(source_line(thought(spec, visible.task)), WIDTH - 6))
+    parts = [f'"""{docstring}"""', "", _table("WEIGHTS = ", weights)]
     if scales:
         parts.append(_table("SCALES = ", scales))
     parts += ["", "", _signature([*page.parameters(), *scales]), *page.lines]
@@ -102,11 +104,6 @@ def _scale_name(factor: Factor, name: str) -> str:
     if factor.form == "progress":
         return CONTROL_STEP
     return f"{name}_width" if factor.form == "near" else f"{name}_scale"
-
-
-def _docstring(paragraph: str) -> str:
-    """A paragraph as the inside of a docstring."""
-    return "\n".join(textwrap.wrap(source_line(paragraph), WIDTH - 6))
 
 
 def _table(head: str, values: Mapping[str, object]) -> str:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from eureka_agent.common.text import did_you_mean
 from eureka_agent.env_tools.checks.under_test import (
     KEEP_FINITE,
     CheckFinding,
@@ -19,7 +20,7 @@ from eureka_agent.environment import (
     foreign_code,
     placeholder_lines,
 )
-from eureka_agent.reward import RewardFailed, RewardRejected, did_you_mean, parse
+from eureka_agent.reward import RewardFailed, RewardRejected, parse
 from eureka_agent.reward.signals import parameter_names
 
 LAST_STEPS = 5

@@ -12,7 +12,7 @@ from eureka_agent.env_tools.checks.under_test import (
     Findings,
     failed,
 )
-from eureka_agent.environment.source_files import foreign_code
+from eureka_agent.environment import foreign_code
 
 STEPS = 1_000
 

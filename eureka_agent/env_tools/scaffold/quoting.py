@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from eureka_agent.common.text import terminal_line
+from eureka_agent.common.text import shortened, terminal_line
 
 LONGEST_NAME = 60
 """Characters of a name that sentences show."""
@@ -37,8 +37,7 @@ def docstring(text: str, width: int) -> str:
 
 def display_name(name: str) -> str:
     """A name for a sentence: on one line, without control characters, not too long."""
-    line = terminal_line(name)
-    return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 3]}..."
+    return shortened(terminal_line(name), LONGEST_NAME, "...")
 
 
 def join_names(names: Sequence[str]) -> str:

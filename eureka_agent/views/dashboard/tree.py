@@ -72,10 +72,10 @@ class Arrangement:
             label = Text.assemble((terminal_line(source.name), "bold"), "  ", ("unreadable", "red"))
             return Branch(Place(index), label), 0
         shown = self._sorted(self._matching(overview.candidates), overview.ranks)
-        group = {"generation": self._by_generation, "lineage": self._by_lineage}.get(
-            self.grouping, _flat
+        group = {"generation": self._by_generation, "lineage": self._by_lineage}.get(self.grouping)
+        children = (
+            group(index, overview, shown) if group else [_leaf(index, overview, r) for r in shown]
         )
-        children = group(index, overview, shown)
         return Branch(Place(index), _run_label(source, overview), children), len(shown)
 
     def _matching(self, candidates: Iterable[CandidateRow]) -> list[CandidateRow]:
@@ -129,10 +129,6 @@ class Arrangement:
             siblings = tops if parent is None else leaves[parent].children
             siblings.append(leaves[row.id])
         return tops
-
-
-def _flat(index: int, overview: RunSnapshot, shown: Sequence[CandidateRow]) -> list[Branch]:
-    return [_leaf(index, overview, row) for row in shown]
 
 
 def _holds(row: CandidateRow, word: str) -> bool:

@@ -6,7 +6,7 @@ from html import escape
 from itertools import accumulate, chain, repeat
 from typing import Any
 
-from eureka_agent.common.text import last_line, number, terminal_line
+from eureka_agent.common.text import last_line, number, shortened, terminal_line
 from eureka_agent.views.snapshot import RunSnapshot
 from eureka_agent.views.terminal.run import compared
 
@@ -35,8 +35,7 @@ TRAINED = "trained"
 
 def label(text: str, longest: int = LONGEST) -> str:
     """Foreign text as Plotly shows it literally, which otherwise reads some HTML in it."""
-    words = terminal_line(text)
-    return escape(words if len(words) <= longest else words[: longest - 1] + "…", quote=False)
+    return escape(shortened(terminal_line(text), longest), quote=False)
 
 
 def layout(x: str, y: str, height: int, **more: Any) -> Figure:

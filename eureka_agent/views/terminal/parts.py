@@ -36,22 +36,17 @@ STATES = {
 RUN_STYLES = {"running": "cyan", "finished": "green", "interrupted": "yellow", "failed": "red"}
 
 
-def open_console(*, color: bool = True) -> Console:
+def open_console() -> Console:
     """The console for standard output; no character and no encoding can break it."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     sized = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(
-        no_color=None if color else True,
-        highlight=False,
-        emoji=False,
-        width=None if sized else PIPED_WIDTH,
-    )
+    return Console(highlight=False, emoji=False, width=None if sized else PIPED_WIDTH)
 
 
 @contextmanager
-def share_bar(what: str) -> Iterator[Callable[[float], None]]:
-    """A progress bar on stderr; a line at each quarter if that is no terminal.
+def film_bar() -> Iterator[Callable[[float], None]]:
+    """A progress bar of a film on stderr; a line at each quarter if that is no terminal.
 
     Yields:
         A function to call with the fraction that is done, from 0 to 1.
@@ -64,14 +59,14 @@ def share_bar(what: str) -> Iterator[Callable[[float], None]]:
             nonlocal quarters
             while quarters < int(4 * share):
                 quarters += 1
-                console.print(f"{what}: {25 * quarters} %")
+                console.print(f"Filming: {25 * quarters} %")
 
         yield say
         return
     from rich.progress import Progress
 
     with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(what, total=1.0)
+        task = bar.add_task("Filming", total=1.0)
         yield lambda share: bar.update(task, completed=share)
 
 
