@@ -21,7 +21,7 @@ BOOTSTRAP_SEED = 0
 NO_SCORE: dict[Verdict, str] = {
     "worse": "the human reward does worse than the bare fitness",
     "tie": "the human reward is as good as the bare fitness",
-    "unknown": "too few trainings tell the human reward from the bare fitness",
+    "unknown": "too few training runs to distinguish the human reward from the bare fitness",
 }
 """Why there is no human-normalised score, by the human reward's relation to the bare fitness."""
 FEWEST_TRAININGS = 2
@@ -194,7 +194,7 @@ def human_normalised(winner: Estimate, human: Estimate, bare: Estimate) -> Score
         count = len(entry.values)
         if count < FEWEST_TRAININGS:
             results = "no result" if count == 0 else "one result"
-            reason = f"the {name} has {results}, and it takes two or more trainings"
+            reason = f"the {name} has {results}, and a score needs two or more training runs"
             return Score(None, None, reason)
     relation = compare(human, bare).verdict
     if relation in NO_SCORE:

@@ -319,7 +319,7 @@ class MujocoWorlds(Worlds):
         self._observe(chosen, rows)
 
     def _change_tasks(self, chosen: Tensor) -> None:
-        """Set other tasks in the worlds of a mask `[n]`, whose episodes go on."""
+        """Set other tasks in the worlds of a mask `[n]`; their episodes continue."""
         if self._by_rows and not chosen.any():
             return
         rows, part = self._rows(chosen)

@@ -158,7 +158,7 @@ def find_url(base_url: str) -> str:
         )
     if "?" in url or "#" in url:  # the openai package would put the path of its requests behind it
         raise UsageError(
-            f"The address of the model's server at {host} goes on after a ? or #.",
+            f"The address of the model's server at {host} continues after a ? or #.",
             f"{AZURE}, with {source}."
             if "api-version" in url
             else f"Leave that out of {source}; a key goes into {KEY_VARIABLE}.",

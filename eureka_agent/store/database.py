@@ -130,7 +130,7 @@ class Database:
         """Read from memory: beside the file even a reader may have to write, for its journal.
 
         What is written after this is not seen. Beside a database in use its journal's index lies
-        already, so a search that goes on is followed even from where nothing can be written.
+        already, so a running search is followed even from where nothing can be written.
         """
         self.close()
         path = self._path
@@ -142,7 +142,7 @@ class Database:
             self._take(sqlite3.connect(Path(folder) / path.name))
 
     def _take(self, source: sqlite3.Connection) -> None:
-        """Go on with a copy in memory, and close the source."""
+        """Continue with a copy in memory, and close the source."""
         copy = sqlite3.connect(":memory:", isolation_level=None)
         try:
             with closing(source):
@@ -377,7 +377,7 @@ def _strange(path: Path, what: str) -> UsageError:
 def storage_error(path: Path, error: sqlite3.Error) -> StorageError:
     """A refusal of the disk in words, with what to do about it."""
     code = getattr(error, "sqlite_errorcode", 0)
-    # A new file is nobody else's: busy, too, then means that locks do not work.
+    # No other process uses a new file: even "busy" then means that locks do not work.
     if code & 0xFF in (*_LOCKING, sqlite3.SQLITE_BUSY) or code in _LOCK_ERRORS:
         return StorageError(
             f"{path} cannot be locked ({error}): its file system has no file locks that work, as "

@@ -1,7 +1,7 @@
 """The run folder: its name, its lock, and files that are written whole or not at all.
 
 A run folder may come from a stranger, who planted links, pipes or devices in it. So nothing here
-follows a link below the run folder, waits for a pipe or reads more than it was told to.
+follows a link below the run folder, waits for a pipe or reads without a limit.
 """
 
 import errno
@@ -188,7 +188,7 @@ def require_plain_folder(folder: Path) -> None:
                         f"{entry.path} is {found or 'one file too many'}: nothing is written to a "
                         "run folder that could lead elsewhere.",
                         "If the run is yours, put the file itself in its place; if it is not, do "
-                        "not go on with it.",
+                        "not continue it.",
                     )
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(Path(entry.path))

@@ -291,7 +291,7 @@ def comparison_document(paths: Sequence[Path]) -> Document:
     ]
     if few:
         warnings.append(
-            f"Fewer than two trainings stand behind the fitness of {', '.join(few)}, and seeds "
+            f"Fewer than two training runs are behind the fitness of {', '.join(few)}, and seeds "
             "differ widely: `eureka-agent evaluate RUN` trains a winner again."
         )
     first, *others = runs

@@ -31,7 +31,7 @@ def test_paths_below_the_working_folder_are_shown_from_there(
     monkeypatch.chdir(tmp_path)
     here = Path.cwd()
     assert shorten_paths(here / "runs" / "one") == "runs/one"
-    assert shorten_paths(f"Go on: {here}/runs/one") == "Go on: runs/one"
+    assert shorten_paths(f"Continue: {here}/runs/one") == "Continue: runs/one"
     assert shorten_paths(f"/elsewhere{here}/runs") == f"/elsewhere{here}/runs"
     assert shorten_paths(f"{here}-other/runs") == f"{here}-other/runs"
     words = shlex.split(command("resume", here / "my runs" / "o'ne"))

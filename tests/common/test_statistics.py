@@ -90,7 +90,7 @@ def test_a_human_reward_that_is_no_better_than_the_bare_fitness_gives_no_score()
 @pytest.mark.parametrize(
     ("winner", "human", "bare", "reason"),
     [
-        ([1.0, 2.0], [9.0, 12.0, 8.0], [8.0, 10.0, 12.0], "too few trainings tell"),
+        ([1.0, 2.0], [9.0, 12.0, 8.0], [8.0, 10.0, 12.0], "too few training runs to distinguish"),
         ([1.0, 2.0], [], [1.0, 2.0], "the human reward has no result"),
         ([1.0, 2.0], [1.0, 2.0], [1.0], "the bare fitness has one result"),
         ([], [9.0, 9.1], [1.0, 1.1], "the winner has no result"),

@@ -75,7 +75,7 @@ def test_a_view_that_cannot_read_says_so_once_and_the_search_goes_on(
     path = new_run.path.parent / "elsewhere"
     with view(path, screen):
         pass
-    assert printed(screen).count("the search goes on") == 1
+    assert printed(screen).count("the search continues") == 1
 
 
 def test_a_run_folder_that_vanishes_does_not_reach_the_search(full_run: Run) -> None:

@@ -92,7 +92,7 @@ def test_the_run_says_whether_the_winner_beats_the_baselines(
     assert (
         "Candidate 1 reaches 7.500, expected on a fresh seed: worse than the human reward" in text
     )
-    assert "too few trainings to say whether it beats the bare fitness (7.600);" in text
+    assert "too few training runs to say whether it beats the bare fitness (7.600);" in text
     assert f"`eureka-agent evaluate {full_run.name} --seeds 10` would." in text
     assert "Human-normalised score -0.007 (95 % interval" in text
     assert "too narrow with so few seeds" in text

@@ -120,7 +120,7 @@ def test_a_search_in_which_nothing_beats_no_training_solved_nothing(folder: Path
     assert "the human reward reaches 0.238, so the task can be learned" in advice
     assert "Add progress(<signals>)" in advice
     assert document["best"]["why"] == (
-        "the same ranking fitness as #2 and #3 (0.000); nothing tells them apart, and it was "
+        "the same ranking fitness as #2 and #3 (0.000); nothing distinguishes them, and it was "
         "written first"
     )
 
@@ -156,7 +156,11 @@ def test_every_view_begins_with_the_same_sentence(folder: Path) -> None:
         ([0.8, 0.9, 1.0], [0.1, 0.2, 0.1], "better than the human reward (0.133)"),
         ([0.2, 0.2, 0.3], [0.8, 0.9, 1.0], "worse than the human reward (0.900)"),
         ([0.9, 0.9, 0.91], [0.9, 0.91, 0.9], "as good as the human reward (0.903)"),
-        ([0.8, 0.9, 1.0], [0.9, 0.7, 0.2], "too few trainings to say whether it beats the human"),
+        (
+            [0.8, 0.9, 1.0],
+            [0.9, 0.7, 0.2],
+            "too few training runs to say whether it beats the human",
+        ),
         ([-0.2, -0.21, -0.2], [-5.0, -5.1, -5.0], "better than the human reward (-5.033)"),
     ],
 )
@@ -202,7 +206,7 @@ def test_without_a_result_the_verdict_counts_how_candidates_ended(folder: Path) 
     empty = searched(folder / "empty", [])
     assert empty.document["verdict"] == "No reward trained to the end: none was written."
     empty.run.set_status("interrupted")
-    assert empty.document["advice"] == [f"Go on with: eureka-agent resume {empty.run.path}"]
+    assert empty.document["advice"] == [f"Continue with: eureka-agent resume {empty.run.path}"]
 
 
 def test_a_single_reward_is_held_against_no_training(folder: Path) -> None:
@@ -312,7 +316,7 @@ def test_commands_in_a_verdict_find_the_run_wherever_it_is_kept(
     ("rates", "said", "reason"),
     [
         ([0.5], "is the only one with a result", "the only candidate"),
-        ([0.5, 0.5], "nothing tells the candidates apart", "nothing tells it from #2"),
+        ([0.5, 0.5], "nothing distinguishes the candidates", "nothing distinguishes it from #2"),
         ([0.8, 0.2], "with 80 % of its comparisons won", "a peer win rate of 0.8"),
     ],
 )

@@ -187,7 +187,7 @@ def check_signals(subject: EnvironmentUnderTest) -> Findings:
             shape = list(value.shape) if isinstance(value, torch.Tensor) else value
             yield failed(
                 f"{signal.name} is declared {signal.shape} and gives {shape} for N = {worlds}.",
-                "Say size=... in its decorator as it is, or choose columns: x[:, 0] is [N].",
+                "Correct size=... in its decorator, or choose columns: x[:, 0] is [N].",
             )
         else:
             yield from wrong_type(signal.name, value, torch.float32, "Write .float() at its end.")
@@ -199,7 +199,7 @@ def _check_declared(signal: Signal) -> Findings:
     prefix = name.partition("_")[0]
     if name in STANDARD_PARAMETERS or prefix in SIGNAL_PREFIXES:
         yield failed(
-            f"{name} cannot be the name of a signal: a program would get something else by it.",
+            f"{name} cannot be the name of a signal: programs use it for something else.",
             f"Take a name that is none of {', '.join(STANDARD_PARAMETERS)} and does not begin with "
             f"{', '.join(f'{p}_' for p in SIGNAL_PREFIXES)}.",
         )

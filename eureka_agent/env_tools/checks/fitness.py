@@ -107,8 +107,7 @@ def check_early_end(subject: EnvironmentUnderTest) -> Findings:
         yield note(
             f"A step after an early end counts {ends:g}, and a step of a random policy is worth "
             f"{typical:.3g} on average: to a bad policy an early death pays.",
-            "See whether going on without success should be worth less than that; if so, lower "
-            "AFTER_END.",
+            "See whether continuing without success should be worth less; if so, lower AFTER_END.",
         )
     elif fitness.reduce == "max":
         fraction = _best_at_the_end(alive, early)

@@ -124,7 +124,7 @@ def origin(candidate: CandidateRow) -> str:
 
 
 def state_text(state: str) -> Text:
-    """A candidate's or a training's state: symbol, word and colour."""
+    """The state of a candidate or a training run: symbol, word and colour."""
     symbol, word, style = STATES[state]
     return Text(f"{symbol} {word}", style)
 
