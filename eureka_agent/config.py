@@ -115,7 +115,7 @@ class SearchConfig:
     history: Natural = 4
     """Earlier programs that the model is shown in full, besides the best."""
     reflection: bool = True
-    """Whether designers know what became of earlier programs; without, each is a first shot."""
+    """Whether designers know the results of earlier programs; otherwise each is a first attempt."""
     memory: Literal["archive", "generation"] = "archive"
     """Which earlier programs designers know: archive for all, or generation for only the best of
     the last generation that had a result, as in Eureka."""

@@ -309,7 +309,7 @@ def _seeds(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:
             return list(range(first, first + n))
         each = [s if s is None else operator.index(s) for s in seed]
     except TypeError:
-        said = f"The seed {seed!r} is no whole number."
+        said = f"The seed {seed!r} is not a whole number."
         raise UsageError(said, "Give one, or one per world.") from None
     if len(each) != n:
         raise UsageError(f"{len(each)} seeds are given for {n} worlds.", "Give one, or all.")

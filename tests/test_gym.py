@@ -1,4 +1,4 @@
-"""Every environment is one of Gymnasium's, single and vector, and pays what it is told to."""
+"""Every environment is one of Gymnasium's, single and vector, and pays the given reward."""
 
 import copy
 import pickle
@@ -212,7 +212,7 @@ def test_invalid_actions_are_refused(wrong: Any, said: str) -> None:
         assert isinstance(raised.value, ValueError)
 
 
-def test_a_deep_copy_goes_on_by_itself_from_the_same_state() -> None:
+def test_a_deep_copy_continues_by_itself_from_the_same_state() -> None:
     for form in every_form():
         action = np.full((2, 3) if hasattr(form, "num_envs") else 3, 0.5, np.float32)
         form.step(action)

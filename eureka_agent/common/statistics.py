@@ -226,9 +226,9 @@ def score_interval(
 
 
 def _ratio(winner: float, human: float, bare: float) -> float:
-    """The score of three means; infinite, or 0 for a winner at the bare fitness, without distance.
+    """The score of three means; without a distance infinite, or 0 for a winner at the bare fitness.
 
-    A distance below the resolution of the means themselves is none.
+    A distance below the resolution of the means counts as none.
     """
     gain, distance = winner - bare, abs(human - bare)
     if distance > 1e-12 * max(abs(human), abs(bare)):

@@ -125,7 +125,7 @@ def prompt_quote(text: str, longest: int = 300) -> str:
 
 
 def is_hidden(character: str) -> bool:
-    """Whether a character is drawn as nothing, or moves others about.
+    """Whether a character is invisible, or moves others.
 
     Control, format (bidirectional, zero-width), surrogate, private and unassigned characters, line
     separators and blank letters are hidden; tabs are not, line breaks are.

@@ -71,7 +71,7 @@ _SETTINGS_CALLS = ("TrainingSettings", "replace")
 TEXTS = ("task", "robot", "start", "termination", "subtasks")
 """Attributes of an environment that are sentences."""
 RANGE = "RANGE"
-"""What a fitness file says of its values, which changes none of them."""
+"""What a fitness file states about its values, without changing them."""
 
 
 def fingerprint(folder: Path) -> str:

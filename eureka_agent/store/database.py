@@ -73,7 +73,7 @@ class Database:
         read_only: refuse to write, for viewers.
 
     Raises:
-        UsageError: there is no such file, it is no run database, or a newer program wrote it.
+        UsageError: there is no such file, it is not a run database, or a newer program wrote it.
         StorageError: where it lies, SQLite cannot work.
     """
 
@@ -290,7 +290,7 @@ class Database:
         """
         value = self.rows(sql, *parameters)[0][0]
         if value is not None and not isinstance(value, int):
-            raise UsageError(f"{self._path} cannot be read: {value!r:.40} is no count.", COPIED)
+            raise UsageError(f"{self._path} cannot be read: {value!r:.40} is not a count.", COPIED)
         return value or 0
 
     def unreadable(self, error: Exception) -> EurekaError:
@@ -344,12 +344,12 @@ def require_plain(path: Path) -> None:
             ) from error
         if not stat.S_ISREG(mode):
             raise UsageError(
-                f"{file} is a link or no ordinary file, as the database of a run is.", STRANGE
+                f"{file} is not an ordinary file, as the database of a run is.", STRANGE
             )
 
 
 def require_plain_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse tables that compute, and things that are no tables of a run.
+    """Refuse tables that compute, and things that are not tables of a run.
 
     Raises:
         UsageError: there is a view, a trigger, a table of another module, a column or default that
@@ -371,7 +371,7 @@ def require_plain_schema(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _strange(path: Path, what: str) -> UsageError:
-    return UsageError(f"{path} is no database of a run: it holds the {what[:60]!r}.", STRANGE)
+    return UsageError(f"{path} is not a database of a run: it holds the {what[:60]!r}.", STRANGE)
 
 
 def storage_error(path: Path, error: sqlite3.Error) -> StorageError:

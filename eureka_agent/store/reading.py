@@ -44,7 +44,7 @@ STRANGE_ERRORS = (
     ArithmeticError,
     RecursionError,
 )
-"""Errors that come of stored documents in a form that this program never writes."""
+"""Errors that stored documents cause in a form that this program never writes."""
 AUTHOR_ROLES = ("designer", "repair")
 """Roles in which the language model writes programs."""
 MODEL_TRIES = 2
@@ -78,7 +78,7 @@ class RunReader:
         """Open an existing run folder without being able to change it.
 
         Raises:
-            UsageError: it is no run folder, or one that this version cannot read.
+            UsageError: it is not a run folder, or one that this version cannot read.
         """
         return cls(path, Database(path / DATABASE, read_only=True))
 

@@ -107,7 +107,7 @@ class Run(RunReader):
         """Open an existing run folder for writing.
 
         Raises:
-            UsageError: it is no run folder, one that this version cannot read, or one from which
+            UsageError: it is not a run folder, one that this version cannot read, or one from which
                 writing would lead elsewhere.
             StorageError: it cannot be written to.
         """

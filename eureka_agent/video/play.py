@@ -140,7 +140,7 @@ def play_policy(
             playback.components = {
                 name: weight * component
                 for (name, weight), component in zip(weights.items(), components, strict=True)
-                if weight  # weight 0: the program computes it, but it is no part of the reward
+                if weight  # weight 0: the program computes it, but it is not part of the reward
             }
         except EurekaError as error:
             playback.silence = error.message

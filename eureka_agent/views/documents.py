@@ -1,6 +1,6 @@
 """A run as plain documents: the `--json` output.
 
-Fields may be added, never renamed. `verdict` says in a sentence what came of the run. `best` and
+Fields may be added, never renamed. `verdict` gives the result of the run in a sentence. `best` and
 `baselines` hold results, from the reporting pool, as do `published_baselines`, which came with the
 environment; `fitness` in `generations` and `candidates` is from the ranking pool, by which the
 search chooses.

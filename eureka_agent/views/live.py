@@ -486,7 +486,7 @@ def model_use(run: RunSnapshot) -> list[str]:
 def no_echo() -> Iterator[None]:
     """Keep the keys typed meanwhile out of the view; Ctrl-C interrupts as usual.
 
-    Does nothing if standard input is no terminal, or one that another process has now.
+    Does nothing if standard input is not a terminal, or is one that another process has now.
     """
     if not _ours():
         yield

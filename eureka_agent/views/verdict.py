@@ -1,4 +1,4 @@
-"""What came of a run, why its winner won, and how far to trust it: the same words in every view."""
+"""The result of a run, why its winner won, and how far to trust it: the words of every view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ FEW_TRAININGS = 5
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         sentence: one sentence for people.
@@ -34,7 +34,7 @@ class Verdict:
 
 
 def verdict(run: RunSnapshot) -> Verdict:
-    """What came of a run."""
+    """The result of a run."""
     if not run.ranked or run.row.best_candidate is None:
         return _without_result(run)
     if not run.measured:
@@ -246,7 +246,7 @@ def _equal(first: RankedCandidate, others: Sequence[RankedCandidate]) -> list[Ra
 
 
 def _overtaken(run: RunSnapshot) -> str:
-    """Who did better than the first one on a single seed, and what became of that; or nothing."""
+    """The candidate that did better than the first one on a single seed, and how it ended."""
     first = run.ranked[0]
     rows = [row for row in run.candidates if row.fitness is not None]
     luckiest = max(rows, key=lambda row: (row.fitness or 0.0, -row.id), default=first.row)

@@ -20,7 +20,7 @@ def test_a_data_folder_does_not_depend_on_the_working_directory(
     assert data_folder(name) == before
 
 
-def test_a_folder_that_did_not_come_along_is_missed_by_name() -> None:
+def test_a_missing_data_folder_is_named() -> None:
     with pytest.raises(MissingError, match="'no_such_folder'"):
         data_folder("no_such_folder")
 

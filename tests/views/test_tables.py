@@ -207,6 +207,6 @@ def test_there_may_be_nothing_to_remove(tmp_path: Path) -> None:
     assert (done.exit_code, "nothing to remove" in done.output) == (0, True)
 
 
-def test_days_that_are_no_number_remove_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no number of days"):
+def test_days_that_are_not_a_number_remove_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a number of days"):
         plan_cleaning(tmp_path, days=float("nan"))

@@ -40,9 +40,9 @@ from eureka_agent.reward.signals import STANDARD_PARAMETERS
 
 LONGEST_SENTENCE = 300
 SHORTEST_S, LONGEST_S = 0.2, 300.0
-"""Of an episode."""
+"""Plausible lengths of an episode."""
 FINEST_S, COARSEST_S = 0.001, 0.25
-"""Of a control step."""
+"""Plausible lengths of a control step."""
 RESETS = 64
 """First states that are checked."""
 CONTACT_RESETS = 8

@@ -30,7 +30,7 @@ from eureka_agent.environment import Environment, MujocoWorlds, State
 from eureka_agent.simulation import CPU, CpuSimulator, make_simulator
 
 CLOSE = 1e-4
-"""Relative; what rounding can do where a world stands among others."""
+"""Relative tolerance for rounding, which differs with the worlds beside a world."""
 SLOW_READING = 0.75
 """Fraction of the time that signals and observation take, above which they need a look."""
 COMPARED_WORLDS, COMPARED_STEPS = 16, 12

@@ -25,7 +25,7 @@ from eureka_agent.reward.signals import parameter_names
 LAST_STEPS = 5
 """Last steps of an episode that ends early, in which a dive would pay."""
 FEW = 0.02
-"""Fraction of the steps lived worth more than an end, below which an end is the best there is."""
+"""An end is the best outcome if a smaller fraction of the steps lived is worth more than it."""
 SLACK = 0.1
 """Standard deviations of the fitness per step by which an end may exceed the mean step."""
 _SCALES = (0.0, 0.01, 0.1, 1.0, 10.0)

@@ -113,7 +113,7 @@ def ancestors(by_id: Mapping[int, Document], candidate: int | None) -> set[int]:
 
 
 def outcome(candidate: Document) -> str:
-    """What became of a candidate: its state, and the kind of error that stopped it."""
+    """How a candidate ended: its state, and the kind of error that stopped it."""
     errors = [finding for finding in candidate["verdict"] if finding.get("severity") == "error"]
     if candidate["state"] == "rejected" and errors:
         return f"rejected: {errors[0].get('rule', 'no rule named')}"
@@ -149,7 +149,7 @@ def comparison_figure(run: RunSnapshot) -> Figure:
 def generations_figure(document: Document, human: float | None) -> Figure:
     """Every candidate's fitness by generation, the best so far, and the mean of each generation.
 
-    Those without a fitness stand in a strip below, by what became of them.
+    Those without a fitness stand in a strip below, by how they ended.
 
     Args:
         document: of the run.

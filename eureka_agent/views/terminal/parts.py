@@ -51,7 +51,7 @@ def open_console(*, color: bool = True) -> Console:
 
 @contextmanager
 def share_bar(what: str) -> Iterator[Callable[[float], None]]:
-    """A progress bar on stderr; a line at each quarter if that is no terminal.
+    """A progress bar on stderr; a line at each quarter if that is not a terminal.
 
     Yields:
         A function to call with the fraction that is done, from 0 to 1.

@@ -318,7 +318,7 @@ class Results:
 
 
 def verdict_view(run: RunSnapshot) -> RenderableType:
-    """What came of the run, and what to try next."""
+    """The result of the run, and what to try next."""
     found = verdict(run)
     lines = [path_text(f"- {line}") for line in found.advice]
     return Group(Text(terminal_line(found.sentence), "bold"), *lines)
