@@ -202,7 +202,7 @@ def every_form() -> list[Any]:
         (lambda shape: np.zeros(shape)[..., :1], r"shape \[\d, 1\], not \[\d, 3\]"),
         (lambda shape: np.zeros((*shape, 2)), "shape"),
         (lambda shape: 0.5, "shape"),
-        (lambda shape: "left", "no numbers"),
+        (lambda shape: "left", "are not numbers"),
     ],
 )
 def test_invalid_actions_are_refused(wrong: Any, said: str) -> None:
@@ -244,7 +244,7 @@ def test_seeds_are_whole_numbers_of_any_size() -> None:
     assert np.array_equal(many.reset(seed=np.int64(3))[0], first)  # pyright: ignore[reportArgumentType]
     assert not np.array_equal(many.reset(seed=1 << 70)[0], first)
     for wrong in (1.5, "a"):
-        with pytest.raises(UsageError, match="no whole number"):
+        with pytest.raises(UsageError, match="not a whole number"):
             many.reset(seed=wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(UsageError, match="0 worlds"):
         eureka_agent.gym.make_vec("cartpole", 0)

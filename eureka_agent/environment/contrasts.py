@@ -64,7 +64,7 @@ class Contrast:
     def __post_init__(self) -> None:
         if (self.change is None) == (not self.other):
             raise UsageError(
-                f'The contrast "{self.name}" has both a change and another kind, or neither.',
+                f'The contrast "{self.name}" has neither or both of a change and another kind.',
                 "Give it either a change or another kind of episodes.",
             )
 

@@ -112,9 +112,9 @@ REFUSED = {
     "wide.xml": (MODEL.format("").encode("utf-16"), "not UTF-8", "iconv -f utf-16"),
     "empty.xml": (b" \n", "is empty", "Give the file"),
     "binary.xml": (b"\x89PNG\0", "is not text", "Give the file"),
-    "model.mjb": (b"MJB", "no model by its name", "MJCF that it was made from"),
-    "robot.xacro": (b"<robot/>", "no model by its name", "xacro FILE"),
-    "notes.txt": (b"hello", "no model by its name", "MuJoCo reads MJCF"),
+    "model.mjb": (b"MJB", "not a model, judging by its name", "MJCF that it was made from"),
+    "robot.xacro": (b"<robot/>", "not a model, judging by its name", "xacro FILE"),
+    "notes.txt": (b"hello", "not a model, judging by its name", "MuJoCo reads MJCF"),
     "itself.xml": (
         b'<mujoco><asset><model name="a" file="itself.xml"/></asset><worldbody><attach model="a" '
         b'prefix="x"/></worldbody></mujoco>',
