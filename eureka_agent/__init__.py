@@ -15,7 +15,7 @@ def _import_engine() -> None:
     before = {name: os.environ[name] for name in variables if name in os.environ}
     try:
         import mujoco
-    except ImportError:  # it is not installed, which whoever needs it says
+    except ImportError:  # not installed: the code that needs it says so
         pass
     except Exception:  # every library fails in a way of its own
         os.environ["MUJOCO_GL"] = "disable"

@@ -57,9 +57,9 @@ class SearchConfig:
     candidates: Candidates = 4
     """K: candidates per generation, trained side by side."""
     proposals: Annotated[int, Field(ge=0, le=MAX_CANDIDATES)] = 0
-    """Programs that are written per generation, where more than `candidates`: those against which
-    the exam or a reviewer has doubts are left out first, then by the exam's score. 0 for no more
-    than train."""
+    """Programs that are written per generation, if more than `candidates`: those that the exam or a
+    reviewer doubts are left out first, then those with the lowest exam scores. 0 for as many as
+    train."""
     worlds: Annotated[int, Field(ge=1, le=10**6)] = 64
     """N: worlds per candidate."""
     trainer: Literal["population", "sb3"] = "population"
@@ -115,26 +115,26 @@ class SearchConfig:
     history: Natural = 4
     """Earlier programs that the model is shown in full, besides the best."""
     reflection: bool = True
-    """Whether designers know what became of earlier programs; without, each is a first shot."""
+    """Whether designers know the results of earlier programs; otherwise each is a first attempt."""
     memory: Literal["archive", "generation"] = "archive"
     """Which earlier programs designers know: archive for all, or generation for only the best of
     the last generation that had a result, as in Eureka."""
     strategies: bool = True
     """Whether the programs of a generation are asked for in different ways, or all in one."""
     parts: Literal["free", "dense-sparse", "signs"] = FREE
-    """What the model's programs are made of: free, dense-sparse, or signs for one part of each kind
-    of which only the sign is paid."""
+    """What the model's programs are made of: free, dense-sparse, or signs for one part of each
+    kind with only its sign paid."""
     review_rounds: Annotated[int, Field(ge=0, le=3)] = 0
     """How often a sound program goes back at most to an author with a language model's objections;
     each version is reviewed before it trains. 0 for no review."""
     analyzer: bool = True
-    """Whether designers are told how episodes failed: what rules find in them, without a model."""
+    """Whether designers learn how episodes failed, which rules find without a model."""
     lens: bool = True
-    """Whether designers are told where a program pays: its reward over its most telling signals."""
+    """Whether designers learn where a program pays: its reward over its main signals."""
     analyst: bool = False
     """Whether a language model looks at the episodes of each policy and reports to designers."""
     frames: bool = True
-    """Whether it is shown pictures of them as well, if it takes any and this machine can draw."""
+    """Whether that model also sees pictures of them, if it takes any and this machine can draw."""
     max_tokens: Natural = 0
     """Tokens that the search may use; 0 for no limit."""
     max_cost: Amount = 0.0

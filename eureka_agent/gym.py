@@ -71,7 +71,7 @@ class RewardEnv(SimulatedEnv, gymnasium.Env[np.ndarray, np.ndarray]):
         """Begin an episode; returns the observation `[D]` and an empty info.
 
         Args:
-            seed: of this and all later episodes; without it the sequence of episodes goes on.
+            seed: of this and all later episodes; without it the sequence of episodes continues.
             options: ignored.
         """
         super().reset(seed=seed)
@@ -145,7 +145,7 @@ class RewardVectorEnv(SimulatedEnv, VectorEnv[np.ndarray, np.ndarray, np.ndarray
 
         Args:
             seed: of the first world, counted up for the others; or one per world. Without it the
-                sequences of episodes go on.
+                sequences of episodes continue.
             options: ignored.
         """
         first = not self._generators
@@ -309,7 +309,7 @@ def _seeds(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:
             return list(range(first, first + n))
         each = [s if s is None else operator.index(s) for s in seed]
     except TypeError:
-        said = f"The seed {seed!r} is no whole number."
+        said = f"The seed {seed!r} is not a whole number."
         raise UsageError(said, "Give one, or one per world.") from None
     if len(each) != n:
         raise UsageError(f"{len(each)} seeds are given for {n} worlds.", "Give one, or all.")

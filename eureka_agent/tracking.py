@@ -22,7 +22,7 @@ SUFFIX = ".eureka"
 """Ends the names of our event files, so that they can be replaced and those of others stay."""
 INSTALL = "pip install 'eureka-agent[tracking]'"
 EVERY_S = 5.0
-"""Seconds between two readings of a run that goes on."""
+"""Seconds between two readings of a run in progress."""
 SEARCH = "search"
 DONE = ("finished", "failed", "rejected")
 _LABELS = {"human": "human-reward", "fitness": "bare-fitness", "winner": "winner-again"}
@@ -160,7 +160,7 @@ def track(run: RunReader, directory: Path, *, follow: bool = False) -> Path:
     Args:
         run: to be read.
         directory: gets a folder with the name of the run.
-        follow: whether to go on as long as the run does.
+        follow: whether to continue as long as the run does.
     """
     tracker = Tracker(run, directory)
     while True:

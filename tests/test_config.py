@@ -157,7 +157,7 @@ def test_a_setting_is_read_by_its_type(text: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "nan", "inf", "1e999", "1.5", "1e99", "9" * 5000])
-def test_text_that_is_no_whole_number_is_refused_in_a_short_message(value: str) -> None:
+def test_text_that_is_not_a_whole_number_is_refused_in_a_short_message(value: str) -> None:
     with pytest.raises(UsageError, match="steps must be a whole number") as error:
         parse_setting(f"steps={value}")
     assert len(str(error.value)) < 200

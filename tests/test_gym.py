@@ -1,4 +1,4 @@
-"""Every environment is one of Gymnasium's, single and vector, and pays what it is told to."""
+"""Every environment is one of Gymnasium's, single and vector, and pays the given reward."""
 
 import copy
 import pickle
@@ -210,7 +210,7 @@ def every_form() -> list[Any]:
         (lambda shape: np.zeros(shape)[..., :1], r"shape \[\d, 1\], not \[\d, 3\]"),
         (lambda shape: np.zeros((*shape, 2)), "shape"),
         (lambda shape: 0.5, "shape"),
-        (lambda shape: "left", "no numbers"),
+        (lambda shape: "left", "are not numbers"),
     ],
 )
 def test_invalid_actions_are_refused(wrong: Any, said: str) -> None:
@@ -220,7 +220,7 @@ def test_invalid_actions_are_refused(wrong: Any, said: str) -> None:
         assert isinstance(raised.value, ValueError)
 
 
-def test_a_deep_copy_goes_on_by_itself_from_the_same_state() -> None:
+def test_a_deep_copy_continues_by_itself_from_the_same_state() -> None:
     for form in every_form():
         action = np.full((2, 3) if hasattr(form, "num_envs") else 3, 0.5, np.float32)
         form.step(action)
@@ -252,7 +252,7 @@ def test_seeds_are_whole_numbers_of_any_size() -> None:
     assert np.array_equal(many.reset(seed=np.int64(3))[0], first)  # pyright: ignore[reportArgumentType]
     assert not np.array_equal(many.reset(seed=1 << 70)[0], first)
     for wrong in (1.5, "a"):
-        with pytest.raises(UsageError, match="no whole number"):
+        with pytest.raises(UsageError, match="not a whole number"):
             many.reset(seed=wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(UsageError, match="0 worlds"):
         eureka_agent.gym.make_vec("cartpole", 0)

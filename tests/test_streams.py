@@ -1,4 +1,4 @@
-"""Closed or full streams and a working folder that is gone end no command in a traceback."""
+"""Closed or full streams and a deleted working folder never end a command in a traceback."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """A folder with one run that says a lot."""
+    """A folder with one run with long texts."""
     with Run.create(tmp_path, "cartpole", goal="Swing.", seed=0, config={}) as run:
         for slot in range(100):
             run.add_candidate(0, slot, "#" * 2000, designer="offline", note="n" * 500)

@@ -102,7 +102,7 @@ def test_writing_again_replaces_our_files_and_keeps_those_of_others(
     assert len(curve(folder / "candidate-001", "fitness")) == 2
 
 
-def test_a_run_that_goes_on_is_added_to(run: Run, tmp_path: Path) -> None:
+def test_a_run_in_progress_is_added_to(run: Run, tmp_path: Path) -> None:
     tracker = Tracker(run, tmp_path / "tb")
     tracker.update()
     run.add_candidate(1, 0, PROGRAM, designer="offline")

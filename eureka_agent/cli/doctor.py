@@ -71,7 +71,7 @@ def _version(package: str) -> str:
 
 
 def _isolation() -> dict[str, str]:
-    """The layers that keep reward programs in, found out by trying."""
+    """The layers that isolate reward programs, found by trying them."""
     from eureka_agent.workers.sandbox import detect_isolation
 
     found = detect_isolation()

@@ -23,11 +23,11 @@ from eureka_agent.common.paths import expanded
 @app.command()
 def envs(
     names: Annotated[
-        list[str] | None, Argument(metavar="[ENV...]", help="Show all about these.")
+        list[str] | None, Argument(metavar="[ENV...]", help="Show these in full.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the environments, or show all about some: robot, signals, actions, baselines."""
+    """List the environments, or show some in full: robot, signals, actions, baselines."""
     for name in names or []:
         require_environment(name)
 
@@ -43,14 +43,14 @@ def envs(
 
 @app.command(name="new-env")
 def new_environment(
-    name: Annotated[str, Argument(metavar="NAME", help="Of the environment: my_robot.")],
+    name: Annotated[str, Argument(metavar="NAME", help="Its name, such as my_robot.")],
     model: Annotated[Path | None, file_option("A MJCF file; without one, a small robot.")] = None,
     folder: Annotated[
-        Path, Option(metavar="DIR", parser=typed_path, help="Where the new folder is made.")
+        Path, Option(metavar="DIR", parser=typed_path, help="Folder in which the new one is made.")
     ] = Path(),
     task: Annotated[str | None, Option(help="The task in one sentence.")] = None,
 ) -> None:
-    """Write a folder with an environment of your own, which trains, to start from."""
+    """Write the folder of a new environment that trains, to start from."""
     from eureka_agent.cli.check_env import created
     from eureka_agent.env_tools.scaffold.create import new_environment as create
     from eureka_agent.views.terminal.parts import open_console
@@ -69,8 +69,8 @@ def check_environments(
     environments: Annotated[
         list[str] | None, Argument(metavar="ENV...", help="Names, or paths of folders.")
     ] = None,
-    everything: Annotated[bool, Option("--all", help="All that can be found.")] = False,
-    steps: Annotated[int, Option(help="Random steps of 32 worlds to look at.")] = 1000,
+    everything: Annotated[bool, Option("--all", help="All environments.")] = False,
+    steps: Annotated[int, Option(help="Random steps to take in 32 worlds.")] = 1000,
     warp: Annotated[bool, Option("--warp", help="Compare with MuJoCo Warp.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -91,13 +91,13 @@ Device = Annotated[
     str | None, Option(help="Where to train: cpu, cuda, or auto for a GPU that works.")
 ]
 Trust = Annotated[
-    bool, Option("--trust", help="Run the code and use the server that a run from elsewhere names.")
+    bool, Option("--trust", help="Trust a run from elsewhere: run its code, use its server.")
 ]
 Sandbox = Annotated[
     str | None,
     Option(
         metavar="POLICY",
-        help="How well reward programs must be kept in: required, auto, weak or off.",
+        help="How well reward programs must be isolated: required, auto, weak or off.",
     ),
 ]
 
@@ -139,7 +139,7 @@ def agreement(trust: bool) -> Callable[[str], bool]:
         if trust or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return trust
         note(said)
-        return typer.confirm("Go on?", err=True)
+        return typer.confirm("Continue?", err=True)
 
     return agrees
 

@@ -53,7 +53,7 @@ def find_policies(
         agrees: asks whether code from elsewhere may run.
 
     Raises:
-        UsageError: one of them is not there.
+        UsageError: one of them does not exist.
     """
     first = find_policy(policy, runs, candidate, environment, agrees)
     if beside is None:

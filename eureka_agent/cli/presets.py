@@ -12,7 +12,7 @@ def presets(
     name: Annotated[str | None, Argument(help="One of them, or a TOML file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the presets, or show what one of them sets, reproduces and does otherwise."""
+    """List the presets, or show what one of them sets, what it reproduces and how it differs."""
     from eureka_agent.search.presets import all_presets, find_preset
     from eureka_agent.views.terminal.tables import preset_view, presets_table
 

@@ -43,7 +43,7 @@ SubRunsFolder = Annotated[
 
 @runs_app.callback(invoke_without_command=True)
 def list_runs(context: typer.Context, runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
-    """List runs, newest first; or compare some, or remove those that are not needed."""
+    """List runs, newest first; its commands compare or remove some."""
     from eureka_agent.views.documents import runs_document
     from eureka_agent.views.terminal.parts import open_console
     from eureka_agent.views.terminal.run import runs_table
@@ -89,7 +89,7 @@ def clean_runs(
         bool,
         Option(
             "--losers",
-            help="Of finished runs, also policies and episodes of all but generations' winners.",
+            help="Also, of finished runs, policies and episodes except those of winners.",
         ),
     ] = False,
     yes: Annotated[bool, Option("--yes", "-y", help="Do not ask.")] = False,
@@ -172,7 +172,7 @@ def watch(
     ] = None,
     runs: RunsFolder = RUNS,
 ) -> None:
-    """Look into runs, live or finished, in a dashboard, which changes nothing."""
+    """Show runs, live or finished, in a dashboard that changes nothing."""
     from eureka_agent.views.dashboard.launch import watch_runs
 
     watch_runs(names or [], runs)
@@ -189,19 +189,19 @@ def play(
     beside: Annotated[
         str | None,
         Option(
-            metavar="OTHER", help="One more: a candidate's number, another run, or a policy's zip."
+            metavar="OTHER", help="A second one: a candidate's number, a run, or a policy's zip."
         ),
     ] = None,
     video: Annotated[Path | None, file_option("Film an episode: .mp4 or .gif.")] = None,
-    episode: Annotated[int, Option(help="Which episode is filmed, counted from 0.")] = 0,
+    episode: Annotated[int, Option(help="The episode to film, counted from 0.")] = 0,
     seconds: Annotated[
-        float | None, Option(min=0.1, help="Seconds of it to film; by default all.")
+        float | None, Option(min=0.1, help="Seconds to film; by default the whole episode.")
     ] = None,
     camera: Annotated[
         str | None, Option(metavar="NAME", help="Film with this camera of the model.")
     ] = None,
     environment: Annotated[
-        str | None, Option("--env", metavar="ENV", help="For a zip that does not name it.")
+        str | None, Option("--env", metavar="ENV", help="The environment of a zip without one.")
     ] = None,
     trust: Trust = False,
     runs: RunsFolder = RUNS,
@@ -259,7 +259,7 @@ def track(
             help="The event files go into a folder of the run's name there.",
         ),
     ] = Path("tensorboard"),
-    follow: Annotated[bool, Option("--follow", help="Go on as long as the search does.")] = False,
+    follow: Annotated[bool, Option("--follow", help="Follow the search to its end.")] = False,
     runs: RunsFolder = RUNS,
 ) -> None:
     """Write a run as event files for TensorBoard; the run stays as it is."""

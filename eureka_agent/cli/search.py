@@ -150,7 +150,7 @@ def resume(
     runs: RunsFolder = RUNS,
     plain: Plain = False,
 ) -> None:
-    """Go on with a search that was stopped or killed, or with more of a finished one."""
+    """Continue a search that was stopped or killed, or extend a finished one."""
     from eureka_agent.store import find_run
 
     path = find_run(run, runs)
@@ -297,7 +297,7 @@ def _search(setup: "SearchSetup", plain: bool) -> None:
 def _watched(
     setup: "SearchSetup", plain: bool, work: Callable[[], None], quiet: bool = False
 ) -> None:
-    """Do long work with a live view; an interruption or failure says how to go on."""
+    """Do long work with a live view; an interruption or failure says how to continue."""
     from eureka_agent.views.live import progress_view
     from eureka_agent.views.terminal.parts import open_console
 
@@ -306,13 +306,13 @@ def _watched(
         with view:
             work()
     except KeyboardInterrupt:
-        note(f"Interrupted. Go on with:\n  {command('resume', setup.run.path)}")
+        note(f"Interrupted. Continue with:\n  {command('resume', setup.run.path)}")
         raise
     except (EurekaError, OSError) as error:
         if isinstance(error, UsageError) and setup.run.row().status != "failed":
             raise  # nothing began: another process may be searching the run
         if setup.run.path.is_dir():
-            note(f"The search stopped. Go on with:\n  {command('resume', setup.run.path)}")
+            note(f"The search stopped. Continue with:\n  {command('resume', setup.run.path)}")
         else:
             note(f"The search stopped: its run folder {setup.run.path} is gone.")
         raise

@@ -5,8 +5,8 @@ import re
 from eureka_agent.common.errors import UsageError
 
 FREE, TWO_KINDS, SIGNS = "free", "dense-sparse", "signs"
-"""The structure of a model's programs: free; dense and sparse parts; or one of each, of which only
-the sign is paid."""
+"""The structure of a model's programs: free; dense and sparse parts; or one part of each kind, with
+only its sign paid."""
 MOST_TRAININGS = 100_000
 """Training runs of one reward on fresh seeds; more would never end."""
 LARGEST_ROUND = 1e15
@@ -32,7 +32,7 @@ def require_device_name(name: str) -> None:
     """Refuse what is not the name of a device; whether the device exists is not checked.
 
     Raises:
-        UsageError: it is no name of a device.
+        UsageError: it is not the name of a device.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name):
         raise UsageError(f"There is no device {name!r}.", "Use auto, cpu, cuda or cuda:N.")

@@ -21,7 +21,7 @@ BOOTSTRAP_SEED = 0
 NO_SCORE: dict[Verdict, str] = {
     "worse": "the human reward does worse than the bare fitness",
     "tie": "the human reward is as good as the bare fitness",
-    "unknown": "too few trainings tell the human reward from the bare fitness",
+    "unknown": "too few training runs to distinguish the human reward from the bare fitness",
 }
 """Why there is no human-normalised score, by the human reward's relation to the bare fitness."""
 FEWEST_TRAININGS = 2
@@ -194,7 +194,7 @@ def human_normalised(winner: Estimate, human: Estimate, bare: Estimate) -> Score
         count = len(entry.values)
         if count < FEWEST_TRAININGS:
             results = "no result" if count == 0 else "one result"
-            reason = f"the {name} has {results}, and it takes two or more trainings"
+            reason = f"the {name} has {results}, and a score needs two or more training runs"
             return Score(None, None, reason)
     relation = compare(human, bare).verdict
     if relation in NO_SCORE:
@@ -226,9 +226,9 @@ def score_interval(
 
 
 def _ratio(winner: float, human: float, bare: float) -> float:
-    """The score of three means; infinite, or 0 for a winner at the bare fitness, without distance.
+    """The score of three means; without a distance infinite, or 0 for a winner at the bare fitness.
 
-    A distance below the resolution of the means themselves is none.
+    A distance below the resolution of the means counts as none.
     """
     gain, distance = winner - bare, abs(human - bare)
     if distance > 1e-12 * max(abs(human), abs(bare)):

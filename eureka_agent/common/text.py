@@ -1,7 +1,7 @@
 """Text for each of its readers: how numbers look, and how foreign text is made safe for them.
 
-Programs, models, servers and runs of strangers write what a person, a language model, a log or a
-file gets to see. Each of these readers has its own rule:
+Programs, models, servers and runs of strangers write texts for a person, a language model, a log or
+a file. Each of these readers has its own rule:
 
 - `terminal_...`: people. Nothing in it controls the terminal or moves other text about.
 - `prompt_...`: a language model. All of it can be seen, and nothing in it ends a turn.
@@ -137,7 +137,7 @@ def prompt_quote(text: str, longest: int = 300) -> str:
 
 
 def is_hidden(character: str) -> bool:
-    """Whether a character is drawn as nothing, or moves others about.
+    """Whether a character is invisible, or moves others.
 
     Control, format (bidirectional, zero-width), surrogate, private and unassigned characters, line
     separators and blank letters are hidden; tabs are not, line breaks are.

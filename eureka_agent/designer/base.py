@@ -27,7 +27,7 @@ class PastCandidate:
         parents: the numbers of the candidates it was made from.
         fitness: how well its policy does the task, or its peer win rate if nothing measures that;
             None if it was not trained to the end.
-        failure: why it was not.
+        failure: why it was not trained to the end.
         thought: the idea at the beginning of its program.
         lesson: what its author learned from earlier results.
         reflection: what its training, or its rejection, showed.

@@ -235,7 +235,7 @@ def _wrong_line(text: str) -> int | None:
 
 
 def _missing_names(tree: ast.Module) -> set[str]:
-    """The names that the code uses and never gives a meaning, and the two tables."""
+    """The names that the code uses without defining them, and the two tables."""
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     parameters = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}

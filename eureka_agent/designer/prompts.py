@@ -90,7 +90,7 @@ def repair_messages(
 
     Args:
         asked: the first request.
-        program: the program that came of it; may be empty.
+        program: the resulting program; may be empty.
         reply: the reply that it was found in.
         findings: what the critic found in the program.
         attempt: number of this repair, from 1.

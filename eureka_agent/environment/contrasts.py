@@ -20,7 +20,7 @@ CONTRASTS_FILE = "contrasts.py"
 GOOD = "good"
 """The kind of episodes that do the task well."""
 UNTRAINED = "untrained"
-"""The kind of episodes that go on, to the time limit, as untrained policies begin them. A contrast
+"""The kind of episodes that continue to the time limit as untrained policies begin them. A contrast
 of this kind that expects "more" is a picture of success while no good episode is known."""
 HELD = "held"
 """The kind of robots that hold still to the time limit in the posture with the highest reward among
@@ -64,8 +64,7 @@ class Contrast:
     def __post_init__(self) -> None:
         if (self.change is None) == (not self.other):
             raise UsageError(
-                f'The contrast "{self.name}" says neither or both of what its episodes are '
-                "compared with.",
+                f'The contrast "{self.name}" has neither or both of a change and another kind.',
                 "Give it either a change or another kind of episodes.",
             )
 

@@ -103,7 +103,7 @@ class Fitness:
         return RewardValues(total=total, components={"fitness": total})
 
     def require_signals(self, signals: Sequence[Signal]) -> None:
-        """Refuse a fitness with a parameter that is no signal.
+        """Refuse a fitness with a parameter that is not a signal.
 
         Raises:
             UsageError: it has one.
@@ -116,7 +116,7 @@ class Fitness:
             if name not in known and parameter.default is parameter.empty and named:
                 listed = ", ".join(signal.name for signal in signals)
                 raise UsageError(
-                    f"{self.path}{line}: the fitness reads {name!r}, which is no signal.",
+                    f"{self.path}{line}: the fitness reads {name!r}, which is not a signal.",
                     f"{did_you_mean(name, known)} The signals are {listed}.".strip(),
                 )
 

@@ -112,7 +112,7 @@ def signals_of(task: TaskFile, low: list[float], high: list[float]) -> tuple[Sig
         high: the most.
 
     Raises:
-        UsageError: the names do not fit the observation, or are no names.
+        UsageError: the names do not fit the observation, or are not names.
     """
     named = [Signal(s.name, s.size, s.unit, s.meaning, s.kind, s.axes) for s in task.signals]
     covered = sum(signal.size or 1 for signal in named)

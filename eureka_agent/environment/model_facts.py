@@ -154,7 +154,7 @@ class _Driven:
         name: of the joint, site or tendon.
         force: name and unit of a force on it.
         length: unit of its position; None if it has none.
-        gear: factor of its force and position; 0 where it is no number.
+        gear: factor of its force and position; 0 where it is not a number.
     """
 
     name: str

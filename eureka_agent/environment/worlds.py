@@ -45,7 +45,7 @@ class Step:
 
 
 class ActionError(UsageError, ValueError):
-    """Raised for actions of another shape, or with entries that are no finite numbers."""
+    """Raised for actions of another shape, or with entries that are not finite numbers."""
 
 
 def read_actions(actions: object, n: int, size: int) -> Tensor:
@@ -63,7 +63,7 @@ def read_actions(actions: object, n: int, size: int) -> Tensor:
         given = torch.as_tensor(np.asarray(actions, dtype=np.float32))
     except (TypeError, ValueError) as error:
         raise ActionError(
-            f"The actions are no numbers: {error}.", f"Give numbers of shape {[n, size]}."
+            f"The actions are not numbers: {error}.", f"Give numbers of shape {[n, size]}."
         ) from error
     if list(given.shape) != [n, size]:
         raise ActionError(
@@ -318,7 +318,7 @@ class MujocoWorlds(Worlds):
         self._observe(chosen, rows)
 
     def _change_tasks(self, chosen: Tensor) -> None:
-        """Set other tasks in the worlds of a mask `[n]`, whose episodes go on."""
+        """Set other tasks in the worlds of a mask `[n]`; their episodes continue."""
         if self._by_rows and not chosen.any():
             return
         rows, part = self._rows(chosen)

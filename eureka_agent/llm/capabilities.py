@@ -284,7 +284,7 @@ class RequestSlots:
                 self._changed.notify_all()
 
     async def close(self) -> None:
-        """Send nothing more; requests under way go on."""
+        """Send nothing more; requests under way continue."""
         self._closed = True
         async with self._changed:
             self._changed.notify_all()

@@ -84,8 +84,8 @@ class Client:
         Args:
             requests: the conversations to continue, by a label for people such as "#0.2".
             on_reply: called in this thread with the label and its reply.
-            on_declined: likewise with the reason why the server will never answer that one
-                question, after which the others go on; without it, that is an error like any other.
+            on_declined: called with the label and the reason why the server will never answer that
+                question; the others continue. Without it, that is an error like any other.
 
         Raises:
             ModelRefused: the server will never accept a request.

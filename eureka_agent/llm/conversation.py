@@ -40,7 +40,7 @@ class Conversation:
     """Asks questions about programs, all of a generation at the same time.
 
     Every answer is stored before it is used, and a stored one is not asked for again: a search
-    that was killed goes on without paying twice.
+    that was killed continues without paying twice.
 
     Args:
         make_client: connects to the model, when it is first asked.

@@ -138,7 +138,7 @@ def find_url(base_url: str) -> str:
     """The address of the API: the one given, else that of OPENAI_BASE_URL, else OpenAI's.
 
     Raises:
-        UsageError: it is no web address, or it holds a password or a query.
+        UsageError: it is not a web address, or it holds a password or a query.
     """
     source = URL_VARIABLE if not base_url and os.environ.get(URL_VARIABLE) else "--base-url"
     url = _api_address(base_url or os.environ.get(URL_VARIABLE, "") or OPENAI_URL)
@@ -157,7 +157,7 @@ def find_url(base_url: str) -> str:
         )
     if "?" in url or "#" in url:  # the openai package would put the path of its requests behind it
         raise UsageError(
-            f"The address of the model's server at {host} goes on after a ? or #.",
+            f"The address of the model's server at {host} continues after a ? or #.",
             f"{AZURE}, with {source}."
             if "api-version" in url
             else f"Leave that out of {source}; a key goes into {KEY_VARIABLE}.",
@@ -226,7 +226,7 @@ def withheld_headers(url: str) -> frozenset[str]:
             found.add(name.strip())
         elif colon and not (_HEADER_NAME.fullmatch(name.strip()) and _is_plain(value.strip())):
             raise UsageError(
-                f"{HEADERS_VARIABLE} holds a line that is no header of a request.",
+                f"{HEADERS_VARIABLE} holds a line that is not a header.",
                 f"Write lines of the form NAME: VALUE in ASCII, or unset {HEADERS_VARIABLE}.",
             )
     return frozenset(found)
@@ -323,7 +323,7 @@ def _checked_proxy(named: str, variable: str, host: str) -> str:
         sound = bool(parts.hostname) and _is_plain(address)
     except ValueError:
         raise UsageError(
-            f"{variable} holds no address of a proxy.", f"Correct or {around}"
+            f"{variable} does not hold the address of a proxy.", f"Correct or {around}"
         ) from None
     if parts.scheme.startswith("socks"):
         if parts.scheme not in ("socks5", "socks5h"):
@@ -340,7 +340,7 @@ def _checked_proxy(named: str, variable: str, host: str) -> str:
         sound = False
     if not sound:
         raise UsageError(
-            f"{variable} holds {_without_login(address)!r}, which is no address of a proxy.",
+            f"{variable} holds {_without_login(address)!r}, which is not the address of a proxy.",
             f"Correct or {around}",
         )
     return address

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import openai
 
 LONGEST_WAIT_S = 600.0  # a person decides whether to wait longer
-LONGEST_PLAN_S = 366 * 86400.0  # a longer wait is no date that a server means
+LONGEST_PLAN_S = 366 * 86400.0  # no server means a longer wait
 LATER = "Resume the run later."
 OWN_FAULT = "Resume the run later; if the server is your own, its log says more."
 

@@ -165,7 +165,7 @@ def split_reasoning(content: str) -> tuple[str, str]:
 
 
 def words(error: object) -> str:
-    """A server's explanation of a failure, from the body of its answer in whatever shape."""
+    """A server's explanation of a failure, from the body of its answer in any shape."""
     if isinstance(error, list) and len(error) == 1 and isinstance(error[0], dict):
         error = error[0]
     for name in ("error", "message", "detail", "error_description", "msg", "status_msg", "title"):

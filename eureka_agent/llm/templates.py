@@ -46,5 +46,5 @@ def _templates() -> jinja2.Environment:
 
 
 def _line(text: str) -> str:
-    """Foreign text as one line that is no heading, table, quotation or fence."""
+    """Foreign text as one line that is not a heading, table, quotation or fence."""
     return " ".join(text.split()).lstrip("#>`~| ")

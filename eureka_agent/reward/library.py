@@ -87,7 +87,7 @@ def quat_angle(a: Tensor, b: Tensor) -> Tensor:
         `[M]`, 0 to pi; q and -q are the same orientation.
     """
     between = quat_mul(a, quat_conjugate(b))
-    # Not the arc cosine, which cannot tell small angles apart in float32.
+    # Not the arc cosine, which cannot distinguish small angles in float32.
     return 2.0 * torch.atan2(between[..., 1:].square().sum(-1).sqrt(), between[..., 0].abs())
 
 

@@ -110,7 +110,7 @@ class RewardProgram(CheckedText):
 def read_program(text: str, signals: Sequence[Signal]) -> CheckedText:
     """Check and rewrite a program, without executing anything of it.
 
-    A process does this once for each text: who asks again gets the same object.
+    A process does this once for each text: later calls get the same object.
 
     Args:
         text: the program; any other object is refused.

@@ -62,7 +62,7 @@ def measure_capacity(model: mujoco.MjModel, pairs: np.ndarray) -> Capacity:
         try:
             batch.step()
         except mujoco.batch.SimulationError:
-            pass  # the engine gives up on some random poses; the other worlds went on
+            pass  # the engine gives up on some random poses; the other worlds continued
         most_contacts = max(most_contacts, int(contacts.max()))
         most_rows = max(most_rows, int(rows.max()))
     return Capacity(

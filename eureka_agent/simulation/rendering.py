@@ -265,9 +265,9 @@ def _remedy() -> str:
 
 
 def _misled(backend: str) -> bool:
-    """Whether PyOpenGL, which EGL and OSMesa use, was told to use another platform."""
-    told = os.environ.get("PYOPENGL_PLATFORM", "").lower()
-    return backend in ("egl", "osmesa") and told not in ("", backend)
+    """Whether PyOpenGL, which EGL and OSMesa use, is set to another platform."""
+    platform = os.environ.get("PYOPENGL_PLATFORM", "").lower()
+    return backend in ("egl", "osmesa") and platform not in ("", backend)
 
 
 def _backends() -> list[str]:

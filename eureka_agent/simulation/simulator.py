@@ -98,7 +98,7 @@ class Simulator(ABC):
 
     @abstractmethod
     def state(self) -> np.ndarray:
-        """Everything that decides how the physics go on, solver warm starts included `[n, X]`."""
+        """All that decides how the physics continue, solver warm starts included `[n, X]`."""
 
     @abstractmethod
     def restore(self, state: np.ndarray) -> None:

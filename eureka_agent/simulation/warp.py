@@ -152,8 +152,8 @@ _STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 class WarpSimulator(Simulator):
     """`n` worlds on one device, float32; see `Simulator`.
 
-    The last call of a control step leaves positions and velocities computed, and the next one goes
-    on from them (`step2`), so that only `step1` costs time beyond the physics.
+    The last call of a control step leaves positions and velocities computed, and the next one
+    continues from them (`step2`), so that only `step1` costs time beyond the physics.
 
     Args:
         model: the compiled model; it is copied and never changed.

@@ -25,11 +25,11 @@ FILE = "baselines.json"
 LARGEST = 16 << 20
 """Bytes of it; its values are a few numbers per environment."""
 PROSE = {".md", ".png", ".txt"}
-"""Endings of files that change no result."""
+"""Suffixes of files that change no result."""
 CONTRASTS = "contrasts.py"
-"""Nor does what an exam of rewards may ask: nothing of it is simulated or paid."""
+"""A file for the exam of rewards, which changes no result either."""
 MODELS = PACKAGE / "environment" / "gymnasium_models.py"
-"""What the environments that import it simulate depends on it."""
+"""Environments that import it depend on it in what they simulate."""
 _VARIANT = re.compile(r"variant_of\(\s*[\"'](\w+)[\"']")
 
 
@@ -68,18 +68,18 @@ def read_baselines(path: Path) -> dict[str, dict[str, Any]]:
 
 _FIRST_NAMES = {new: old for old, new in OLD_SETTINGS.items()}
 _SETTINGS_CALLS = ("TrainingSettings", "replace")
-TOLD = ("task", "robot", "start", "termination", "subtasks")
+TEXTS = ("task", "robot", "start", "termination", "subtasks")
 """Attributes of an environment that are sentences."""
 RANGE = "RANGE"
-"""What a fitness file says of its values, which changes none of them."""
+"""What a fitness file states about its values, without changing them."""
 
 
 def fingerprint(folder: Path) -> str:
     """Twelve characters that change with what an environment simulates, measures and pays.
 
-    Comments, docstrings and layout of Python files do not count, nor do the sentences that tell of
-    task and robot, the stated range of a fitness, README and picture. What the environment is a
-    variant of counts as part of it, and so does what prepares its model.
+    Comments, docstrings and layout of Python files do not count, nor do the sentences about
+    task and robot, the stated range of a fitness, README and picture. The environment that this
+    one varies counts as part of it, and so does the code that prepares its model.
     """
     digest = hashlib.sha256()
     for path in _files(folder):
@@ -114,7 +114,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _code(content: bytes) -> bytes:
-    """Python source in one layout, without docstrings and told facts; as it is if it is broken."""
+    """Python source in one layout, without docstrings and descriptions; unchanged if broken."""
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError):
@@ -127,7 +127,7 @@ def _code(content: bytes) -> bytes:
         if isinstance(node, ast.Module):
             node.body = [part for part in node.body if not _sets(part, (RANGE,))]
         if isinstance(node, ast.ClassDef):
-            node.body = [part for part in node.body if not _sets(part, TOLD)] or [ast.Pass()]
+            node.body = [part for part in node.body if not _sets(part, TEXTS)] or [ast.Pass()]
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(_SETTINGS_CALLS):
             # A setting counts under its first name: a new one changes no result.
             for keyword in node.keywords:

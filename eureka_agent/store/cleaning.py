@@ -74,7 +74,7 @@ def plan_cleaning(directory: Path, *, days: float = 30.0, losers: bool = False) 
         UsageError: the days are not a number: every run would be older.
     """
     if math.isnan(days):
-        raise UsageError("--older nan is no number of days.", "Give one, such as --older 30.")
+        raise UsageError("--older nan is not a number of days.", "Give one, such as --older 30.")
     now = time.time()
     before = now - days * DAY
     removals: list[Removal] = []

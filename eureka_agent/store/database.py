@@ -73,7 +73,7 @@ class Database:
         read_only: refuse to write, for viewers.
 
     Raises:
-        UsageError: there is no such file, it is no run database, or a newer program wrote it.
+        UsageError: there is no such file, it is not a run database, or a newer program wrote it.
         StorageError: where it lies, SQLite cannot work.
     """
 
@@ -130,7 +130,7 @@ class Database:
         """Read from memory: beside the file even a reader may have to write, for its journal.
 
         What is written after this is not seen. Beside a database in use its journal's index lies
-        already, so a search that goes on is followed even from where nothing can be written.
+        already, so a running search is followed even from where nothing can be written.
         """
         self.close()
         path = self._path
@@ -142,7 +142,7 @@ class Database:
             self._take(sqlite3.connect(Path(folder) / path.name))
 
     def _take(self, source: sqlite3.Connection) -> None:
-        """Go on with a copy in memory, and close the source."""
+        """Continue with a copy in memory, and close the source."""
         copy = sqlite3.connect(":memory:", isolation_level=None)
         try:
             with closing(source):
@@ -290,7 +290,7 @@ class Database:
         """
         value = self.rows(sql, *parameters)[0][0]
         if value is not None and not isinstance(value, int):
-            raise UsageError(f"{self._path} cannot be read: {value!r:.40} is no count.", COPIED)
+            raise UsageError(f"{self._path} cannot be read: {value!r:.40} is not a count.", COPIED)
         return value or 0
 
     def unreadable(self, error: Exception) -> EurekaError:
@@ -344,12 +344,12 @@ def require_plain(path: Path) -> None:
             ) from error
         if not stat.S_ISREG(mode):
             raise UsageError(
-                f"{file} is a link or no ordinary file, as the database of a run is.", STRANGE
+                f"{file} is not an ordinary file, as the database of a run is.", STRANGE
             )
 
 
 def require_plain_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse tables that compute, and things that are no tables of a run.
+    """Refuse tables that compute, and things that are not tables of a run.
 
     Raises:
         UsageError: there is a view, a trigger, a table of another module, a column or default that
@@ -371,13 +371,13 @@ def require_plain_schema(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _strange(path: Path, what: str) -> UsageError:
-    return UsageError(f"{path} is no database of a run: it holds the {what[:60]!r}.", STRANGE)
+    return UsageError(f"{path} is not a database of a run: it holds the {what[:60]!r}.", STRANGE)
 
 
 def storage_error(path: Path, error: sqlite3.Error) -> StorageError:
     """A refusal of the disk in words, with what to do about it."""
     code = getattr(error, "sqlite_errorcode", 0)
-    # A new file is nobody else's: busy, too, then means that locks do not work.
+    # No other process uses a new file: even "busy" then means that locks do not work.
     if code & 0xFF in (*_LOCKING, sqlite3.SQLITE_BUSY) or code in _LOCK_ERRORS:
         return StorageError(
             f"{path} cannot be locked ({error}): its file system has no file locks that work, as "

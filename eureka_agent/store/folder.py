@@ -1,7 +1,7 @@
 """The run folder: its name, its lock, and files that are written whole or not at all.
 
 A run folder may come from a stranger, who planted links, pipes or devices in it. So nothing here
-follows a link below the run folder, waits for a pipe or reads more than it was told to.
+follows a link below the run folder, waits for a pipe or reads without a limit.
 """
 
 import errno
@@ -115,7 +115,7 @@ def open_plain(path: Path, root: Path | None = None) -> IO[bytes]:
         root: a folder above it, below which no folder on the way may be a link either.
 
     Raises:
-        OSError: it is not there, cannot be read, or is no regular file.
+        OSError: it is not there, cannot be read, or is not a regular file.
     """
     if root is not None:
         _require_inside(path, root)
@@ -150,7 +150,7 @@ def open_arrays(path: Path) -> Iterator[Any]:
 
     Raises:
         OSError: it cannot be read, or holds more than that.
-        BadZipFile: it is no such file. Faults of single arrays come up on reading them.
+        BadZipFile: it is not such a file. Faults of single arrays come up on reading them.
     """
     import numpy as np  # not needed by commands that only show runs
 
@@ -174,7 +174,7 @@ def require_plain_folder(folder: Path) -> None:
     """Refuse a run folder in which writing could reach beyond it.
 
     Raises:
-        UsageError: it holds a link, a file with a second name, or something that is no file.
+        UsageError: it holds a link, a file with a second name, or something that is not a file.
     """
     waiting, seen = [folder], 0
     while waiting:
@@ -187,7 +187,7 @@ def require_plain_folder(folder: Path) -> None:
                         f"{entry.path} is {found or 'one file too many'}: nothing is written to a "
                         "run folder that could lead elsewhere.",
                         "If the run is yours, put the file itself in its place; if it is not, do "
-                        "not go on with it.",
+                        "not continue it.",
                     )
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(Path(entry.path))
@@ -204,7 +204,7 @@ def _oddity(entry: os.DirEntry[str]) -> str:
     except FileNotFoundError:  # a draft that has just taken its place
         return ""
     if not stat.S_ISREG(status.st_mode):
-        return "no ordinary file"
+        return "not an ordinary file"
     return "a file with a second name (a hard link)" if status.st_nlink > 1 else ""
 
 
@@ -217,7 +217,7 @@ def _require_inside(path: Path, root: Path) -> None:
 
 
 def _odd(path: Path) -> OSError:
-    return OSError(errno.EINVAL, "it is a link or no ordinary file", str(path))
+    return OSError(errno.EINVAL, "it is not an ordinary file", str(path))
 
 
 # Names
@@ -309,7 +309,7 @@ def hold_lock(path: Path) -> Iterator[None]:
     death; children that are started the ordinary way get their descriptor closed.
 
     Raises:
-        UsageError: another process holds it; the message names that process. Or it is no file.
+        UsageError: another process holds it; the message names that process. Or it is not a file.
         StorageError: it cannot be made, or the file system has no locks.
     """
     try:
@@ -353,11 +353,11 @@ def _open_lock(path: Path, flags: int) -> int:
     """A descriptor of a lock file: never what a link leads to, and never waiting for a pipe.
 
     Raises:
-        UsageError: it is no ordinary file, or one with a second name.
+        UsageError: it is not an ordinary file, or one with a second name.
         OSError: it cannot be opened.
     """
     odd = UsageError(
-        f"{path} is a link or no ordinary file, as the lock of a run is.",
+        f"{path} is not an ordinary file, as the lock of a run is.",
         "Remove it, if you know what it is.",
     )
     try:

@@ -1,7 +1,7 @@
 """Which candidate stands where: what a search chooses by, and what every view shows.
 
-Candidates rank by the mean fitness of their trainings in the search and, where that is equal, by
-the environment's dense measure of its task; in a run without a fitness, by how often the rewards
+Candidates rank by the mean fitness of their training runs in the search and, where that is equal,
+by the environment's dense measure of its task; in a run without a fitness, by how often the rewards
 of others prefer their policy.
 """
 
@@ -28,7 +28,7 @@ class RankedCandidate:
         row: the candidate.
         value: what it ranks by: mean fitness on the ranking pool, or the peers' win rate.
         progress: what decides among equal values, higher is better; None where nothing does.
-        trainings: how many trainings the mean is of.
+        trainings: the number of training runs behind the mean.
         rank: its place, 1 for the best.
     """
 
@@ -40,7 +40,7 @@ class RankedCandidate:
 
     @property
     def rank_key(self) -> tuple[float, float]:
-        """Sorts candidates; equal ones cannot be told apart by anything that was measured."""
+        """Sorts candidates; nothing that was measured distinguishes equal ones."""
         return rank_key(self.value, self.progress)
 
 
@@ -92,7 +92,7 @@ def leader(run: RunReader) -> CandidateRow | None:
 
 
 def _ranked(row: CandidateRow, trainings: Sequence[TrainingRow]) -> RankedCandidate | None:
-    """A candidate by the means of its finished trainings; None without a sound result."""
+    """A candidate by the means of its finished training runs; None without a sound result."""
     if row.state != "finished" or any(training.state == "failed" for training in trainings):
         return None
     over = [t for t in trainings if t.ranking_fitness is not None]

@@ -44,7 +44,7 @@ STRANGE_ERRORS = (
     ArithmeticError,
     RecursionError,
 )
-"""Errors that come of stored documents in a form that this program never writes."""
+"""Errors that stored documents cause in a form that this program never writes."""
 AUTHOR_ROLES = ("designer", "repair")
 """Roles in which the language model writes programs."""
 MODEL_TRIES = 2
@@ -78,7 +78,7 @@ class RunReader:
         """Open an existing run folder without being able to change it.
 
         Raises:
-            UsageError: it is no run folder, or one that this version cannot read.
+            UsageError: it is not a run folder, or one that this version cannot read.
         """
         return cls(path, Database(path / DATABASE, read_only=True))
 
@@ -141,7 +141,7 @@ class RunReader:
     def require_trust(
         self, agrees: trust.Agrees | None = None, *, environment: bool = True
     ) -> None:
-        """Go on only if the run was made here, or the user wants what it would do.
+        """Continue only if the run was made here, or the user wants what it would do.
 
         Args:
             agrees: asks the user; None if the user cannot be asked.
@@ -291,7 +291,7 @@ class RunReader:
         return self._database.number(sql)
 
     def evaluations(self, training: int | None = None, *, since: int = 0) -> list[EvaluationRow]:
-        """Evaluations of a training by step, or all by number; only those numbered past `since`."""
+        """Evaluations of one run by step, or all by number; only those numbered past `since`."""
         sql = (
             "SELECT * FROM evaluations WHERE id > ? AND training_id = ifnull(?, training_id) "
             f"ORDER BY {'id' if training is None else 'step'}"

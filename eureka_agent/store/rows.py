@@ -247,7 +247,7 @@ class EvaluationRow:
 
     Attributes:
         id: grows with the time of writing, never used twice.
-        training_id: the training.
+        training_id: the training run.
         step: environment steps trained by then.
         fitness: mean over the pool's episodes.
         own_return: the return per episode under the reward itself.

@@ -59,7 +59,7 @@ ALTER TABLE candidates ADD COLUMN reflections TEXT NOT NULL DEFAULT '{}';
 """
 
 # Evaluations and events are numbered with AUTOINCREMENT: a viewer that asks for all since number n
-# must not miss rows because a training began again and its old rows, with their numbers, went.
+# must not miss rows because a training run began again and its old rows, with their numbers, went.
 SCHEMA = f"""
 CREATE TABLE run (
     id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -1,4 +1,4 @@
-"""Runs made here are signed; before one from elsewhere goes on, the user is asked.
+"""Runs made here are signed; the user is asked before one from elsewhere continues.
 
 A run names code that runs with the user's rights and a server that gets the user's key. A file in
 its folder signs all of that with a key that only this user has. So it may be moved and copied, but
@@ -82,7 +82,7 @@ def demands(folder: Path, row: RunRow, *, environment: bool = True) -> list[str]
         found.append(f"It runs the code in {folder / OWN_FITNESS}, with your rights.")
     if config.get("designer") == "openai":
         server = config.get("base_url") or "OpenAI, or wherever OPENAI_BASE_URL points"
-        found.append(f"To go on it sends requests with your OPENAI_API_KEY to {server}.")
+        found.append(f"To continue, it sends requests with your OPENAI_API_KEY to {server}.")
     if config.get("sandbox") in ("off", "weak"):
         found.append(f"It keeps reward programs in with the sandbox policy {config['sandbox']}.")
     return found
@@ -91,7 +91,7 @@ def demands(folder: Path, row: RunRow, *, environment: bool = True) -> list[str]
 def require_trust(
     folder: Path, row: RunRow, agrees: Agrees | None = None, *, environment: bool = True
 ) -> None:
-    """Go on with a run that was made here, that demands nothing, or that the user agrees to.
+    """Continue with a run that was made here, that demands nothing, or that the user agrees to.
 
     What the user agreed to once is signed and asked about no more.
 

@@ -107,7 +107,7 @@ class Run(RunReader):
         """Open an existing run folder for writing.
 
         Raises:
-            UsageError: it is no run folder, one that this version cannot read, or one from which
+            UsageError: it is not a run folder, one that this version cannot read, or one from which
                 writing would lead elsewhere.
             StorageError: it cannot be written to.
         """
@@ -118,7 +118,7 @@ class Run(RunReader):
         except OSError as error:
             raise StorageError(
                 f"Run {path} cannot be written to: {error.strerror}.",
-                "See whose it is, or go on with a copy of it.",
+                "See whose it is, or continue with a copy of it.",
             ) from error
         return cls(path, Database(path / DATABASE))
 
@@ -355,7 +355,7 @@ class Run(RunReader):
         where = dict(zip(("generation", "slot", "attempt"), place, strict=True))
         self._insert("exchanges", time=time.time(), role=role, **where, **values)
 
-    # Trainings
+    # Training runs
 
     def add_training(
         self, role: Role, seed: int, *, steps_total: int, candidate: int | None = None

@@ -15,6 +15,6 @@ def require_film_name(wanted: Path) -> None:
         UsageError: its format is unknown, or its folder is missing.
     """
     if wanted.suffix not in MOST_PER_SECOND:
-        raise UsageError(f"{wanted} is no name of a film.", "Let it end in .mp4 or .gif.")
+        raise UsageError(f"{wanted} is not the name of a film.", "Let it end in .mp4 or .gif.")
     if not wanted.parent.is_dir():
         raise UsageError(f"There is no folder {wanted.parent}.", "Make it, or name another.")

@@ -297,7 +297,7 @@ def as_gif(path: Path) -> tuple[bytes, tuple[int, int]]:
     """A film as a small animated GIF, for viewers that know no other; and its size, width first.
 
     Raises:
-        UsageError: the file is no film, or only a part of one.
+        UsageError: the file is not a film, or only a part of one.
         MissingError: PyAV or Pillow is not installed.
     """
     try:
@@ -314,7 +314,7 @@ def as_gif(path: Path) -> tuple[bytes, tuple[int, int]]:
             shown = itertools.islice(container.decode(stream), 0, MOST_SMALL * every, every)
             pictures = [frame.to_image() for frame in shown]
     except (OSError, ValueError, IndexError) as error:  # PyAV's errors are among these
-        raise UsageError(f"{path} is no film, or a part of one.", "Delete it.") from error
+        raise UsageError(f"{path} is not a film, or only a part of one.", "Delete it.") from error
     if not pictures:
         raise UsageError(f"{path} holds no picture.", "Delete it.")
     size = (pictures[0].width // 2, pictures[0].height // 2)

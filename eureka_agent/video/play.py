@@ -57,7 +57,7 @@ class Playback:
         episodes: recorded episodes.
         diverged: episodes that ended because the physics failed `[E]` bool.
         fitness: of each episode `[E]`; None where no fitness measures the task.
-        so_far: fitness of the part of an episode up to each step `[L, E]`; None likewise.
+        so_far: fitness of the part of an episode up to each step `[L, E]`; None without a fitness.
         poses: of the filmed episode, ahead of each of its steps; empty if none is filmed.
         components: weighted components of the reward program by name `[L, E]`.
         silence: why there are no components, in words.
@@ -132,7 +132,7 @@ def play_policy(
         so_far = _so_far(steps, fitness.reduce).numpy()
     playback = Playback(policy, episodes, diverged.numpy(), values, so_far, poses)
     if policy.program is None:
-        playback.silence = "nobody knows which reward trained this policy"
+        playback.silence = "there is no record of the reward that trained this policy"
     elif compute is not None:
         try:
             components = compute(policy, episodes)
@@ -140,7 +140,7 @@ def play_policy(
             playback.components = {
                 name: weight * component
                 for (name, weight), component in zip(weights.items(), components, strict=True)
-                if weight  # weight 0: the program computes it, but it is no part of the reward
+                if weight  # weight 0: the program computes it, but it is not part of the reward
             }
         except EurekaError as error:
             playback.silence = error.message

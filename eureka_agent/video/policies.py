@@ -121,7 +121,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     for name, value in found.items():
         dense = value.layout == torch.strided and value.dtype.is_floating_point
         if not dense or value.numel() > MOST_NUMBERS or value.ndim > 2:
-            raise _no_policy(path, f"its {name} is no matrix of a policy")
+            raise _no_policy(path, f"its {name} is not a matrix of a policy")
         if not value.isfinite().all():
             raise _no_policy(path, f"its {name} holds numbers that are not finite")
     odd = _odd_layer(found)
@@ -211,7 +211,7 @@ def _whole(config: Mapping[str, Any], name: str, default: int, most: int) -> int
     """A whole number of a run's configuration.
 
     Raises:
-        UsageError: it is no whole number, or out of bounds.
+        UsageError: it is not a whole number, or out of bounds.
     """
     value = config.get(name, default)
     if type(value) is not int or not 0 <= value <= most:

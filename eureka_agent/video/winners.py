@@ -1,4 +1,4 @@
-"""Films of a search's winners, made by a low-priority process while the search goes on."""
+"""Films of a search's winners, made by a low-priority process while the search continues."""
 
 import os
 import subprocess

@@ -1,6 +1,6 @@
 """A run as plain documents: the `--json` output.
 
-Fields may be added, never renamed. `verdict` says in a sentence what came of the run. `best` and
+Fields may be added, never renamed. `verdict` gives the result of the run in a sentence. `best` and
 `baselines` hold results, from the reporting pool, as do `published_baselines`, which came with the
 environment; `fitness` in `generations` and `candidates` is from the ranking pool, by which the
 search chooses.
@@ -291,7 +291,7 @@ def comparison_document(paths: Sequence[Path]) -> Document:
     ]
     if few:
         warnings.append(
-            f"Fewer than two trainings stand behind the fitness of {', '.join(few)}, and seeds "
+            f"Fewer than two training runs are behind the fitness of {', '.join(few)}, and seeds "
             "differ widely: `eureka-agent evaluate RUN` trains a winner again."
         )
     first, *others = runs

@@ -183,10 +183,10 @@ class View:
         if not self._complained:
             self._complained = True
             reason = terminal_line(f"{type(error).__name__}: {error}")
-            self._console.print(Text(f"Progress cannot be shown ({reason}); the search goes on."))
+            self._console.print(Text(f"Progress cannot be shown ({reason}); the search continues."))
 
     def _totals(self, run: RunSnapshot) -> list[str]:
-        """What the run has taken so far, and about how long it will go on."""
+        """What the run has taken so far, and about how long it will continue."""
         now = time.monotonic()
         self._pace.look(now, run.steps_taken)
         elapsed, pace = now - self._begun, self._pace.overall()
@@ -321,7 +321,7 @@ def frame(run: RunSnapshot, footer: Sequence[str], width: int, height: int) -> R
 
     Args:
         run: what to show.
-        footer: short facts for the end; they go on as many lines as they need.
+        footer: short facts for the end, on as many lines as they need.
         width: columns of the terminal.
         height: its lines.
     """
@@ -486,7 +486,7 @@ def model_use(run: RunSnapshot) -> list[str]:
 def no_echo() -> Iterator[None]:
     """Keep the keys typed meanwhile out of the view; Ctrl-C interrupts as usual.
 
-    Does nothing if standard input is no terminal, or one that another process has now.
+    Does nothing if standard input is not a terminal, or is one that another process has now.
     """
     if not _ours():
         yield

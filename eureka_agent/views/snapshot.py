@@ -41,11 +41,11 @@ Part = TypeVar("Part")
 
 EVENTS = 10
 BASELINES: dict[Role, str] = {"winner": "winner", "human": "human", "fitness": "bare"}
-"""What the live view calls the rewards that train beside the candidates."""
+"""Names in the live view of the rewards that train beside the candidates."""
 REWARDS: dict[Role, str] = {"winner": "winner", "human": "human reward", "fitness": "bare fitness"}
-"""What people call the rewards that are compared on fresh seeds, by the role of their trainings."""
+"""Names of the rewards that are compared on fresh seeds, by the role of their training runs."""
 PUBLISHED = {"human": "human reward", "bare": "bare fitness", "random": "random actions"}
-"""What people call the entries of `RunSnapshot.published`."""
+"""Names of the entries of `RunSnapshot.published`."""
 UNMEASURED = "Nothing measured whether the goal is met: this search had no fitness."
 """Shown instead of results if a search had no fitness."""
 
@@ -56,11 +56,11 @@ class Lane:
 
     Attributes:
         label: `#7`, or the baseline's name.
-        state: a candidate's or a training's state; `published` if nothing trains here.
+        state: that of a candidate or a training run; `published` if nothing trains here.
         progress: fraction of the training steps done; None if nothing trains.
-        latest: the newest ranking fitness; of several finished trainings the mean of their selected
-            checkpoints.
-        best: the highest ranking fitness of its trainings so far.
+        latest: the newest ranking fitness; of several finished training runs the mean of their
+            selected checkpoints.
+        best: the highest ranking fitness of its training runs so far.
         curve: ranking fitness by evaluation.
         words: the design thought, or what went wrong.
         nearness: the newest value of the environment's dense measure, if it has one.
@@ -98,7 +98,7 @@ class RunSnapshot:
         candidates: all candidates in the order of proposal.
         ranked: the candidates with a result, the best first.
         trainings: all training runs in the order of entry.
-        reward_comparison: what programs and policies say of each other; None before a comparison.
+        reward_comparison: what programs and policies say about each other; None before.
         usage: what the language model was used for, by role.
         events: the newest events, oldest first.
         published: what was published with the environment, as `published_baselines`.

@@ -1,4 +1,4 @@
-"""What came of a run, why its winner won, and how far to trust it: the same words in every view."""
+"""The result of a run, why its winner won, and how far to trust it: the words of every view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from eureka_agent.views.snapshot import REWARDS, UNMEASURED, RunSnapshot
 
 RELATIONS = {"better": "better than", "worse": "worse than", "tie": "as good as"}
 MORE_SEEDS = 10
-"""Seeds that are suggested where too few trainings tell two rewards apart; later twice as many."""
+"""Suggested seeds if too few training runs distinguish two rewards; later twice as many."""
 MOST_NAMED = 3
 """Equal candidates that are named by their numbers."""
 FEW_TRAININGS = 5
-"""Below this, resampling the trainings repeats so few that its intervals come out narrow."""
+"""Below this, resampling the training runs repeats so few that its intervals come out narrow."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         sentence: one sentence for people.
@@ -34,7 +34,7 @@ class Verdict:
 
 
 def verdict(run: RunSnapshot) -> Verdict:
-    """What came of a run."""
+    """The result of a run."""
     if not run.ranked or run.row.best_candidate is None:
         return _without_result(run)
     if not run.measured:
@@ -75,7 +75,7 @@ def _by_peers(run: RunSnapshot) -> str:
         return f"{unmeasured}: {name} is the only one with a result."
     equal = _equal(first, others)
     if len(equal) == len(others):
-        return f"{unmeasured}, and nothing tells the candidates apart: {name} was written first."
+        return f"{unmeasured}, and nothing distinguishes the candidates: {name} was written first."
     said = (
         f"{name} stands first by the rewards of others, with {percent(first.value)} of its "
         "comparisons won"
@@ -121,8 +121,8 @@ def _advice(run: RunSnapshot) -> tuple[str, ...]:
     elif able:
         name, mean = max(able, key=lambda pair: pair[1])
         first = (
-            f"In the same steps {name} reaches {number(mean)}, so the task can be learned: go on "
-            f"with {more}, or search with a language model (--model)."
+            f"In the same steps {name} reaches {number(mean)}, so the task can be learned: "
+            f"continue with {more}, or search with a language model (--model)."
         )
     elif known:
         names = " and ".join(name for name, _ in known)
@@ -132,7 +132,7 @@ def _advice(run: RunSnapshot) -> tuple[str, ...]:
             "already do what is meant, make the fitness stricter."
         )
     else:
-        first = f"Search with more steps (--steps), or go on with {more}."
+        first = f"Search with more steps (--steps), or continue with {more}."
     found = [first]
     values = [candidate.rank_key[0] for candidate in run.ranked]
     sparse = len(set(values)) < len(values) or run.winner.bounds[0] in values
@@ -148,7 +148,7 @@ def _advice(run: RunSnapshot) -> tuple[str, ...]:
 def _resume_advice(run: RunSnapshot) -> tuple[str, ...]:
     if run.status not in ("interrupted", "failed"):
         return ()
-    return (f"Go on with: {command('resume', run.path)}",)
+    return (f"Continue with: {command('resume', run.path)}",)
 
 
 def _baselines(run: RunSnapshot) -> list[tuple[str, Estimate]]:
@@ -183,14 +183,15 @@ def _result(run: RunSnapshot) -> str:
         most = max(count, *(len(entry.values) for _, entry in _baselines(run)))
         evaluate = command("evaluate", run.path, "--seeds", str(max(MORE_SEEDS, 2 * most)))
         parts.append(
-            f"too few trainings to say whether it beats {' or '.join(unknown)}; `{evaluate}` would"
+            f"too few training runs to say whether it beats {' or '.join(unknown)}; "
+            f"`{evaluate}` would"
         )
     if not parts and run.untrained is not None:
         parts.append(f"better than untrained policies ({number(run.untrained)})")
     if count < FEWEST_TRAININGS and not unknown:
-        parts.append("from one training, and seeds differ widely")
+        parts.append("from one training run, and seeds differ widely")
     head = f"{name} reaches {mean}, expected on a fresh seed"
-    return f"{head}: {'; '.join(parts)}." if parts else f"{head} ({plural(count, 'training')})."
+    return f"{head}: {'; '.join(parts)}." if parts else f"{head} ({plural(count, 'training run')})."
 
 
 def why(reader: RunReader, ranked: Sequence[RankedCandidate]) -> str:
@@ -214,7 +215,7 @@ def why_first(run: RunSnapshot, candidate: int | None) -> str:
         if not others:
             return "the only candidate with a result"
         if equal := _equal(first, others):
-            return f"nothing tells it from {_named(equal)}, and it was written first"
+            return f"nothing distinguishes it from {_named(equal)}, and it was written first"
         return f"a peer win rate of {first.value:.4g}"
     value = number(first.value)
     equal = [other for other in others if other.rank_key[0] == first.rank_key[0]]
@@ -222,7 +223,7 @@ def why_first(run: RunSnapshot, candidate: int | None) -> str:
         same = f"the same ranking fitness as {_named(equal)} ({value})"
         level = _equal(first, equal)
         if len(level) == len(equal):
-            return f"{same}; nothing tells them apart, and it was written first"
+            return f"{same}; nothing distinguishes them, and it was written first"
         more = f"{same}, but more progress ({number(first.progress)})"
         return f"{more}; {_named(level)} has as much and was written later" if level else more
     if not others:
@@ -239,12 +240,12 @@ def why_first(run: RunSnapshot, candidate: int | None) -> str:
 
 
 def _equal(first: RankedCandidate, others: Sequence[RankedCandidate]) -> list[RankedCandidate]:
-    """The candidates that nothing measured tells from the first one."""
+    """The candidates that nothing measured distinguishes from the first one."""
     return [other for other in others if other.rank_key == first.rank_key]
 
 
 def _overtaken(run: RunSnapshot) -> str:
-    """Who did better than the first one on a single seed, and what became of that; or nothing."""
+    """The candidate that did better than the first one on a single seed, and how it ended."""
     first = run.ranked[0]
     rows = [row for row in run.candidates if row.fitness is not None]
     luckiest = max(rows, key=lambda row: (row.fitness or 0.0, -row.id), default=first.row)
@@ -280,13 +281,13 @@ def comparison_notes(run: RunSnapshot) -> list[str]:
     counts = [len(entry.values) for entry in run.estimates.values()]
     found = ["Fitness on the reporting episodes, which the search never used."]
     if run.expected is not None:
-        found.append("Expected on a fresh seed: the mean of trainings on fresh seeds.")
+        found.append("Expected on a fresh seed: the mean of training runs on fresh seeds.")
     if 1 in counts:
-        found.append("One training is one seed, and seeds differ widely.")
+        found.append("One training run is one seed, and seeds differ widely.")
     if run.expected is not None and run.policy_fitness is not None:
         trained = sum(generation.finished for generation in run.generations)
         found.append(
-            f"The policy in best/, chosen from {plural(trained, 'training')}, reaches "
+            f"The policy in best/, chosen from {plural(trained, 'training run')}, reaches "
             f"{number(run.policy_fitness)}."
         )
     found += again

@@ -1,4 +1,4 @@
-"""The published baselines: what `evaluate` would say, kept cell by cell, and told as it is."""
+"""The published baselines are what `evaluate` would report, kept cell by cell."""
 
 import importlib
 from pathlib import Path
@@ -44,7 +44,7 @@ def cells(baselines: ModuleType) -> ModuleType:
 
 @pytest.fixture
 def measured(baselines: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The cells that were measured, by a stand-in for the trainings."""
+    """The cells that were measured, by a stand-in for the training runs."""
     done: list[str] = []
 
     def measure(task: Any, cell: str) -> Any:
@@ -164,7 +164,7 @@ def test_random_actions_differ_between_rounds_and_no_action_is_one_result(
     assert len(cells.untrained(environment, config, "zero").fitness) == 1
 
 
-def test_the_report_tells_verdicts_failures_and_what_is_out_of_date(
+def test_the_report_shows_verdicts_failures_and_outdated_results(
     tmp_path: Path, environment: Environment, baselines: ModuleType, measured: list[str]
 ) -> None:
     path = tmp_path / "baselines.json"

@@ -36,7 +36,7 @@ def names(run: Path, kind: str) -> set[str]:
         return {entry.policy for entry in bank.entries}
 
 
-def test_each_bank_holds_what_was_known_by_then(run: Path) -> None:
+def test_each_bank_holds_what_was_known_at_its_time(run: Path) -> None:
     assert names(run, "random") == {"random"}
     assert names(run, "references") == set(SCRIPTED_POLICIES)
     assert names(run, "generation") == {*SCRIPTED_POLICIES, *map(str, range(1, 9))}
@@ -49,7 +49,7 @@ def test_the_run_keeps_its_bank(run: Path) -> None:
     assert sorted(path.name for path in (run / FOLDER).iterdir()) == before
 
 
-def test_a_run_that_has_not_got_so_far_is_named(run: Path) -> None:
+def test_a_run_that_has_not_reached_that_point_is_named(run: Path) -> None:
     (run / FOLDER / "8-9.npz").unlink()
     with pytest.raises(MissingError, match="generation"):
         names(run, "generation")
@@ -73,7 +73,7 @@ def row(file: str, doubted: bool) -> dict[str, Any]:
     return {"file": file, "kind": kind, "fault": fault, "refused": False, **flags}
 
 
-def test_the_report_counts_by_label_and_by_what_training_says() -> None:
+def test_the_report_counts_by_label_and_by_training_result() -> None:
     rows = [row("broken_sign_a", True), row("broken_units_b", False), row("sound_c", False)]
     document = {"now": {"hopper": {"generation": rows}}}
     truths = {"hopper": {"broken_sign_a": -1.0, "broken_units_b": 2.0, "sound_c": 2.0}}
@@ -85,7 +85,7 @@ def test_the_report_counts_by_label_and_by_what_training_says() -> None:
     assert "task is done from 1: training contradicts the label of 1: broken_units_b (2)" in said
 
 
-def test_nothing_is_said_of_the_truth_while_no_sound_program_has_been_trained() -> None:
+def test_nothing_is_said_about_the_truth_before_a_sound_program_is_trained() -> None:
     rule = "a third of the best sound one"
     assert task_bar({"broken_sign_a": 1.0, "offline_00": 3.0}, rule) is None
     assert task_bar({"sound_c": 3.0}, rule) == 1.0

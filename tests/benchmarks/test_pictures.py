@@ -25,7 +25,7 @@ def pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 @pytest.fixture(scope="module", params=["cartpole", "half_cheetah", "hopper"])
 def environment(request: pytest.FixtureRequest) -> Environment:
-    """Of each way to build a model: a scene, a compiled model, a spec."""
+    """One environment for each way to build a model: a scene, a compiled model, a spec."""
     return find_environment(request.param)
 
 

@@ -1,4 +1,4 @@
-"""The pool: what is in it, how its trainings go on, and what its comparison says."""
+"""The pool: its contents, how its training runs continue, and what its comparison says."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ def environment(tmp_path: Path) -> Environment:
     return sledge(tmp_path / "environments" / "sledge")
 
 
-def test_names_say_what_kind_of_program_they_hold(tmp_path: Path) -> None:
+def test_names_say_which_kind_of_program_they_hold(tmp_path: Path) -> None:
     names = ("sound_plain-aim", "broken_sign_backwards", "offline_01", "offline_00")
     texts = {f"{name}.py": f"# What {name} asks for.\n{REWARD}" for name in names}
     members.save(tmp_path / "sledge.toml", texts)
@@ -42,7 +42,7 @@ def test_names_say_what_kind_of_program_they_hold(tmp_path: Path) -> None:
         "",
     ],
 )
-def test_a_program_is_kept_to_the_letter(tmp_path: Path, text: str) -> None:
+def test_a_program_is_kept_unchanged(tmp_path: Path, text: str) -> None:
     path = tmp_path / "sledge.toml"
     members.save(path, {"sound_one.py": text, "sound_two.py": REWARD})
     assert {m.file: m.text for m in members.load(path)}["sound_one.py"] == text
@@ -168,7 +168,7 @@ def test_ties_have_mean_ranks() -> None:
     assert ranks.spearman(picture(*ranked), picture(0.0, 7.0, 7.0, 9.0)) == pytest.approx(expected)
 
 
-def test_what_failed_ranks_last_and_what_is_unknown_is_left_out() -> None:
+def test_failures_rank_last_and_unknown_results_are_left_out() -> None:
     truths = np.array([[-np.inf, 1.0, 2.0, 3.0, 4.0, 9.0]])
     measures = np.array([[-np.inf, 5.0, 6.0, 7.0, 8.0, np.nan]])
     found = ranks.correlate(measures, truths, ranks.spearman)
@@ -190,7 +190,7 @@ def test_an_interval_holds_its_value_and_narrows_with_more_things() -> None:
     assert width(100) < width(10)
 
 
-def test_nothing_is_said_where_all_are_equal() -> None:
+def test_equal_results_give_no_correlation() -> None:
     assert ranks.correlate(np.ones((1, 9)), np.arange(9.0)[None], ranks.spearman) is None
     assert ranks.correlate(np.ones((1, 2)), np.ones((1, 2)), ranks.spearman) is None
 
@@ -224,7 +224,7 @@ def guessed(count: int) -> dict[str, Any]:
     }
 
 
-def test_guesses_are_held_against_the_fitness_on_other_seeds() -> None:
+def test_guesses_are_compared_with_the_fitness_on_other_seeds() -> None:
     true: list[list[float | None]] = [[0.0, 1.0, 2.0, 3.0, 5.0], [None, 1.0, 2.0, 4.0, 3.0]]
     seeds = {"0": guessed(5), "1": guessed(5)}
     found = comparison.compared({"sledge": document(true)}, {"sledge": seeds})
@@ -258,7 +258,7 @@ def test_nothing_is_compared_before_a_cell_is_complete() -> None:
     assert "No cell" in table.text(comparison.compared({}, {}))
 
 
-def test_clustering_saves_trainings_and_may_lose_the_best() -> None:
+def test_clustering_saves_training_runs_and_may_lose_the_best() -> None:
     fates = comparison.fates(document([[1.0, 9.0, 2.0, 3.0], [1.5, 8.0, 2.0, 3.0]]), ["0", "1"])
     seeds = {"0": guessed(4), "1": guessed(4)}
 

@@ -1,4 +1,4 @@
-"""The benchmark of throughput measures what it says, and loses nothing that it has measured."""
+"""The benchmark of throughput measures what it says, and loses no measurement."""
 
 import subprocess
 import sys
@@ -66,14 +66,14 @@ def test_a_replay_does_what_was_recorded_resets_included(recording: Recording, f
         assert np.array_equal(simulator.state(), np.tile(recording.end, (3, 1)))
 
 
-def test_a_replay_that_goes_elsewhere_is_no_limit(recording: Recording, tmp_path: Path) -> None:
+def test_a_replay_that_differs_gives_no_limit(recording: Recording, tmp_path: Path) -> None:
     path = tmp_path / "changed.npz"
     replace(recording, controls=-recording.controls).save(path)
     with pytest.raises(EurekaError, match="does not end where the recording ended"):
         measurement_of(Cell("cartpole", "limit", 1, NETWORKS), TINY, path)
 
 
-def test_every_lane_goes_on_where_the_recorded_training_stood(recording: Recording) -> None:
+def test_every_lane_continues_where_the_recorded_training_run_stopped(recording: Recording) -> None:
     environment = TINY.environment("cartpole", NETWORKS)
     single, many = (Population(environment, lanes, TINY.worlds, threads=1) for lanes in (1, 4))
     single.load(0, human_reward(environment), seed=0)
@@ -113,13 +113,13 @@ def test_time_counts_as_the_innermost_phase_but_the_update_keeps_its_own() -> No
     assert clock.seconds[UPDATE] == clock.seconds[PHYSICS] == 0
 
 
-def test_a_population_built_otherwise_is_refused_by_name() -> None:
+def test_a_population_built_differently_is_refused_by_name() -> None:
     with pytest.raises(EurekaError, match=r"SimpleNamespace has no 'advance'.*Name in"):
         watched(SimpleNamespace(_groups=[SimpleNamespace()]))  # pyright: ignore
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
-def test_our_training_is_measured_with_all_its_time_shared_out(file: Path, lanes: int) -> None:
+def test_our_training_is_measured_with_all_its_time_assigned(file: Path, lanes: int) -> None:
     found = measurement_of(Cell("cartpole", "ours", lanes, NETWORKS), TINY, file)
     assert found.rate > 0 and found.idle_rate > 0 and found.memory_mb > 0
     assert sum(found.shares.values()) == pytest.approx(1.0)
@@ -144,7 +144,7 @@ def test_a_cell_is_found_again_by_its_key() -> None:
         Cell.from_key("ant/ours/many/64-64")
 
 
-def test_what_has_been_measured_is_not_measured_again(tmp_path: Path) -> None:
+def test_a_measured_cell_is_not_measured_again(tmp_path: Path) -> None:
     path, cell = tmp_path / "new" / "out.json", Cell("ant", "ours", 8)
     Results(path, TINY, going_on=True).add(cell, 0, measurement(10.0))
     again = Results(path, TINY, going_on=True)

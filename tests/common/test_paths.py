@@ -20,7 +20,7 @@ def test_a_data_folder_does_not_depend_on_the_working_directory(
     assert data_folder(name) == before
 
 
-def test_a_folder_that_did_not_come_along_is_missed_by_name() -> None:
+def test_a_missing_data_folder_is_named() -> None:
     with pytest.raises(MissingError, match="'no_such_folder'"):
         data_folder("no_such_folder")
 
@@ -31,7 +31,7 @@ def test_paths_below_the_working_folder_are_shown_from_there(
     monkeypatch.chdir(tmp_path)
     here = Path.cwd()
     assert shorten_paths(here / "runs" / "one") == "runs/one"
-    assert shorten_paths(f"Go on: {here}/runs/one") == "Go on: runs/one"
+    assert shorten_paths(f"Continue: {here}/runs/one") == "Continue: runs/one"
     assert shorten_paths(f"/elsewhere{here}/runs") == f"/elsewhere{here}/runs"
     assert shorten_paths(f"{here}-other/runs") == f"{here}-other/runs"
     words = shlex.split(command("resume", here / "my runs" / "o'ne"))

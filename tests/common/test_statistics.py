@@ -42,7 +42,7 @@ def test_only_an_interval_near_0_is_a_tie_and_a_wide_one_says_nothing() -> None:
     assert compare(zeros, zeros).verdict == "tie"
 
 
-def test_an_interval_holds_nothing_that_cannot_be() -> None:
+def test_an_interval_holds_only_possible_values() -> None:
     share = estimate([0.2, 0.9, 0.6], bounds=(0.0, 1.0))
     assert share.interval == (0.0, 1.0)
     assert estimate([-0.2, -0.9, -0.6], bounds=(None, 0.0)).interval[1] == 0.0  # type: ignore[index]
@@ -53,7 +53,7 @@ def test_an_interval_holds_nothing_that_cannot_be() -> None:
     assert compare(estimate([5.0, 5.0]), estimate([4.0, 4.0])).interval == (1.0, 1.0)
 
 
-def test_one_training_decides_nothing() -> None:
+def test_one_training_run_decides_nothing() -> None:
     one = compare(estimate([5.0]), HUMAN)
     assert (one.difference, one.interval, one.verdict) == (-5.0, None, "unknown")
     assert compare(estimate([]), HUMAN).difference is None
@@ -90,7 +90,7 @@ def test_a_human_reward_that_is_no_better_than_the_bare_fitness_gives_no_score()
 @pytest.mark.parametrize(
     ("winner", "human", "bare", "reason"),
     [
-        ([1.0, 2.0], [9.0, 12.0, 8.0], [8.0, 10.0, 12.0], "too few trainings tell"),
+        ([1.0, 2.0], [9.0, 12.0, 8.0], [8.0, 10.0, 12.0], "too few training runs to distinguish"),
         ([1.0, 2.0], [], [1.0, 2.0], "the human reward has no result"),
         ([1.0, 2.0], [1.0, 2.0], [1.0], "the bare fitness has one result"),
         ([], [9.0, 9.1], [1.0, 1.1], "the winner has no result"),

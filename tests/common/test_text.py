@@ -25,7 +25,7 @@ from eureka_agent.common.text import (
 )
 
 
-def test_of_texts_without_end_the_beginning_is_shown_and_the_rest_counted() -> None:
+def test_a_very_long_text_shows_its_beginning_and_counts_the_rest() -> None:
     assert terminal_text("é" * (LONGEST + 5)).endswith("é\n... (5 characters more)")
     assert terminal_program("\n\na = 1\n") == "a = 1"
     long, many = terminal_program("x" * 10**7), terminal_program("x\n" * (MOST_LINES + 3))
@@ -132,7 +132,7 @@ def test_only_printable_ascii_passes() -> None:
     assert log_text(everything, 10_000) == "".join(map(chr, range(0x21, 0x7F)))
 
 
-def test_terminals_are_not_steered() -> None:
+def test_foreign_text_does_not_control_the_terminal() -> None:
     assert log_text("\x1b]0;title\x07\x1b[2J\rred") == "]0;title[2J red"
 
 

@@ -1,4 +1,4 @@
-"""What the designer writes is a sound reward program, and what it wrote it can read."""
+"""The designer writes sound reward programs, and can read what it wrote."""
 
 import itertools
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Whatever a language model replies, the program in it is found, or the reply's fault is named."""
+"""The program in any reply of a language model is found, or the reply's fault is named."""
 
 import ast
 
@@ -57,7 +57,7 @@ def test_a_fenced_program_is_found_as_it_is(reply: str) -> None:
     assert extract_program(reply) == ExtractedProgram(PROGRAM, "", ())
 
 
-def test_of_several_programs_the_last_one_counts() -> None:
+def test_the_last_of_several_programs_counts() -> None:
     assert extract_program(f"First:\n{fence(PROGRAM)}Better:\n{fence(OTHER)}").text == OTHER
 
 
@@ -74,7 +74,7 @@ def test_other_fences_do_not_end_a_tilde_fence() -> None:
 @pytest.mark.parametrize(
     "reply", [fence(HELPER) + fence(CALLER), fence(CALLER) + fence(HELPER, "py")]
 )
-def test_a_helper_of_its_own_fence_stands_between_docstring_and_program(reply: str) -> None:
+def test_a_helper_in_its_own_fence_is_put_between_docstring_and_program(reply: str) -> None:
     text = extract_program(reply).text
     tree = ast.parse(text)
     assert ast.get_docstring(tree) == "Be fast."
@@ -82,7 +82,7 @@ def test_a_helper_of_its_own_fence_stands_between_docstring_and_program(reply: s
     assert functions == ["bell", "compute_reward"]
 
 
-def test_weights_of_their_own_fence_belong_to_the_program() -> None:
+def test_weights_in_their_own_fence_belong_to_the_program() -> None:
     weights, function = BODY.split("\n\n\n")
     assert ast.dump(
         ast.parse(extract_program(fence(weights + "\n") + fence(function)).text)
@@ -154,7 +154,7 @@ def test_a_reply_without_a_program_says_what_it_is(reply: str, rule: str) -> Non
     assert all(finding.severity == "error" and finding.hint for finding in found.findings)
 
 
-def test_what_a_useless_reply_begins_with_is_shown_in_plain_characters() -> None:
+def test_the_beginning_of_a_useless_reply_is_shown_in_plain_characters() -> None:
     message = extract_program("\x1b[2JSorry\u2028 \u2013 " + "no " * 100).findings[0].message
     assert '"?[2JSorry ? no no' in message
     assert message.isascii() and message.isprintable()

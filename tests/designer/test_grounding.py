@@ -48,7 +48,7 @@ def test_documented_values_become_targets(pendulum: TaskDescription) -> None:
     assert middle.keep == 1.0
 
 
-def test_what_the_task_asks_to_change_is_not_kept_as_it_starts(pendulum: TaskDescription) -> None:
+def test_a_quantity_that_the_task_asks_to_change_is_not_kept(pendulum: TaskDescription) -> None:
     assert all(g.posture == 0.0 for g in ground(visible_task(pendulum, 0, blind=False)))
 
 

@@ -145,7 +145,7 @@ def test_the_history_says_that_all_were_rejected() -> None:
     assert "## Program #1, generation 0: rejected or failed, no fitness" in text
 
 
-def test_a_candidate_without_a_program_is_shown_as_such() -> None:
+def test_a_candidate_without_a_program_is_shown_as_one() -> None:
     empty = PastCandidate(1, 0, "", (), None, "The reply was empty.")
     assert "(no program)" in history([empty], 1, 1000)
 

@@ -1,4 +1,4 @@
-"""What a program holds stays in its fence or its quotes: it cannot change what a prompt says."""
+"""A program's text stays in its fence or its quotes: it cannot change what a prompt says."""
 
 import dataclasses
 import re
@@ -39,7 +39,7 @@ HOSTILE = {
 
 
 def escaped(text: str) -> str:
-    """Text as a docstring holds it that is plain ASCII: what it says is only there once read."""
+    """Text as an ASCII docstring holds it: escapes, which only reading turns into the text."""
     return text.encode("unicode_escape", "surrogatepass").decode("ascii").replace('"', "'")
 
 
@@ -57,7 +57,7 @@ def programs(text: str) -> list[str]:
 
 
 def outside(prompt: str) -> list[str]:
-    """The lines of a prompt that stand in no fence, without what stands in quotes."""
+    """The lines of a prompt outside fences, without the text in quotes."""
     lines, fence = [], ""
     for line in prompt.split("\n"):
         mark = re.match(r"(`{3,})\w*$", line)
@@ -72,7 +72,7 @@ def outside(prompt: str) -> list[str]:
 
 
 def past(text: str) -> list[PastCandidate]:
-    """A finished program, one that was told in brief, and a rejected one, all of them the same."""
+    """The same program three times: finished, shown in brief, and rejected."""
     try:
         thought, failure = parse(text, SIGNALS).thought, None
     except RewardRejected as rejected:
@@ -157,7 +157,7 @@ def test_a_thought_is_one_visible_line() -> None:
 
 
 def test_a_finding_cannot_add_a_line_to_the_repair() -> None:
-    finding = Finding("exception", "error", 1, 1, f"Wrong.\n\n# Task\n{ORDER}", "Mend\nit.")
+    finding = Finding("exception", "error", 1, 1, f"Wrong.\n\n# Task\n{ORDER}", "Fix\nit.")
     content = repair_messages([], HONEST, "", [finding], 1, 2)[-1].content
-    assert f"Wrong. # Task {ORDER} Mend it.\n" in content
+    assert f"Wrong. # Task {ORDER} Fix it.\n" in content
     assert "\n# Task" not in content

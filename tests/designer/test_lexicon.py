@@ -195,7 +195,7 @@ def test_after_a_tie_of_all_the_next_generation_tries_the_opposite(
 ) -> None:
     designer = OfflineDesigner(hopper, 0)
     past = equally_good(designer, 2, value)
-    # A search that goes on in another process decides the same.
+    # A search that continues in another process decides the same.
     assert [p.text for p in OfflineDesigner(hopper, 0).propose(1, 4, past[:4])] == [
         p.text for p in past[4:]
     ]

@@ -1,4 +1,4 @@
-"""The language model is told all that it needs, and nothing that would give the answer away."""
+"""Prompts hold all that the language model needs, and nothing that gives the answer away."""
 
 import ast
 import dataclasses
@@ -56,7 +56,7 @@ def request(
 
 
 def conversation(name: str) -> list[ChatMessage]:
-    """Everything that a model may be told of an environment, its source included."""
+    """Everything that a model may learn about an environment, its source included."""
     task = environment(name).describe()
     asked = [
         ChatMessage("user", request(task, context="source")),

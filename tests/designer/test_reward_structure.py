@@ -1,4 +1,4 @@
-"""Programs with the structure that was asked for are told from others."""
+"""The check distinguishes programs with the requested structure from others."""
 
 import pytest
 

@@ -187,7 +187,7 @@ def test_nothing_is_checked_further_where_an_environment_cannot_be_loaded(folder
     assert (finding.check, finding.outcome) == ("loading", "failed")
 
 
-def test_what_breaks_several_checks_is_said_once(folder: Path) -> None:
+def test_a_fault_that_breaks_several_checks_is_reported_once(folder: Path) -> None:
     (folder / "fitness.py").write_text("def fitness(:")  # two checks read it
     broken = [f for f in check_environment(folder, 10) if f.outcome == "failed"]
     assert len({f.message for f in broken}) == len(broken)

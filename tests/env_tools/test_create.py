@@ -235,7 +235,7 @@ def test_environments_are_found_by_search_path_and_entry_point(
     assert find_environment("lab_robot").folder == installed.resolve()
 
 
-def test_the_human_reward_of_a_new_environment_is_no_yardstick_until_it_is_written(
+def test_the_human_reward_of_a_new_environment_is_not_compared_until_it_is_written(
     tmp_path: Path,
 ) -> None:
     folder = new_environment("mine", tmp_path / "envs").folder

@@ -1,4 +1,4 @@
-"""A model comes into a new environment whole, or a message says why not and how to make it so."""
+"""A new environment gets the whole model, or a message says why not and what to do."""
 
 import struct
 import zlib
@@ -111,10 +111,10 @@ REFUSED = {
     "latin1.xml": (MODEL.format("<!-- h\xe9 -->").encode("latin1"), "line 1", "iconv -f latin1"),
     "wide.xml": (MODEL.format("").encode("utf-16"), "not UTF-8", "iconv -f utf-16"),
     "empty.xml": (b" \n", "is empty", "Give the file"),
-    "binary.xml": (b"\x89PNG\0", "is no text", "Give the file"),
-    "model.mjb": (b"MJB", "no model by its name", "MJCF that it was made from"),
-    "robot.xacro": (b"<robot/>", "no model by its name", "xacro FILE"),
-    "notes.txt": (b"hello", "no model by its name", "MuJoCo reads MJCF"),
+    "binary.xml": (b"\x89PNG\0", "is not text", "Give the file"),
+    "model.mjb": (b"MJB", "not a model, judging by its name", "MJCF that it was made from"),
+    "robot.xacro": (b"<robot/>", "not a model, judging by its name", "xacro FILE"),
+    "notes.txt": (b"hello", "not a model, judging by its name", "MuJoCo reads MJCF"),
     "itself.xml": (
         b'<mujoco><asset><model name="a" file="itself.xml"/></asset><worldbody><attach model="a" '
         b'prefix="x"/></worldbody></mujoco>',
@@ -160,7 +160,7 @@ def test_an_unusable_file_is_refused_with_a_remedy(parts: Path, tmp_path: Path, 
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_is_no_model_and_one_in_it_is_named(parts: Path, tmp_path: Path) -> None:
+def test_a_folder_is_refused_and_a_model_in_it_is_named(parts: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is a folder.*left\.xml"):
         new_environment("mine", tmp_path, parts / "left")
 

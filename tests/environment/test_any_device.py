@@ -59,7 +59,7 @@ def environment(request: pytest.FixtureRequest) -> Environment:
 
 @pytest.fixture
 def worlds(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> MujocoWorlds:
-    """Worlds elsewhere. Which of them are stepped is a question of the host, between rollouts."""
+    """Worlds elsewhere. The host chooses between rollouts which of them are stepped."""
     monkeypatch.setattr(
         "eureka_agent.environment.worlds.make_simulator",
         lambda model, *arguments, **options: Elsewhere(model),

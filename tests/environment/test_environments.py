@@ -48,7 +48,7 @@ def test_the_human_reward_is_a_reward_program_like_any_other(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list_environments())
-def test_what_the_designer_reads_says_nothing_of_fitness_or_human_reward(name: str) -> None:
+def test_the_designers_texts_do_not_mention_fitness_or_human_reward(name: str) -> None:
     environment = loaded(name)
     source = (environment.folder / "env.py").read_text()
     assert "fitness" not in source
@@ -130,7 +130,7 @@ def test_a_broken_environment_does_not_hide_the_others(
         ("AFTER_END = float('nan')\ndef fitness(x): return x", "AFTER_END is nan"),
     ],
 )
-def test_a_broken_fitness_file_is_named_with_what_is_wrong(
+def test_the_error_of_a_broken_fitness_file_names_the_file_and_the_fault(
     tmp_path: Path, code: str, problem: str
 ) -> None:
     path = tmp_path / "fitness.py"

@@ -40,7 +40,7 @@ def test_shapes_are_one_row_per_transition() -> None:
     assert read(part, "prev_velocity").shape == (3, 2)
 
 
-def test_names_that_are_no_signal_are_left_to_the_program() -> None:
+def test_names_that_are_not_signals_are_left_to_the_program() -> None:
     part = episode([1.0], [True])
     assert part.arguments(LAYOUT, ("height", "width"), Memory.empty(1, LAYOUT)).keys() == {"height"}
 
@@ -60,7 +60,7 @@ def test_memory_begins_anew_with_each_episode(name: str, expected: list[float]) 
     assert read(part, name).tolist() == expected
 
 
-def test_memory_goes_on_in_the_next_rollout() -> None:
+def test_memory_continues_in_the_next_rollout() -> None:
     memory = Memory.empty(1, LAYOUT)
     read(episode([1.0, 9.0], [True, False]), "max_height", memory)
     later = read(episode([2.0, 3.0], [False, False]), "max_height", memory)

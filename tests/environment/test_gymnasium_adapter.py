@@ -99,7 +99,7 @@ def write(folder: Path, text: str) -> str:
     return f"gymnasium:{path}"
 
 
-def test_its_steps_are_those_that_gymnasium_makes() -> None:
+def test_its_steps_are_gymnasiums() -> None:
     environment = find_environment("gymnasium:Pendulum-v1")
     worlds, stream = started(environment, 1), pools.streams(pools.TRAINING, 0, 1)
     peer = gymnasium.make("Pendulum-v1")
@@ -294,7 +294,7 @@ def test_gymnasiums_refusals_come_with_a_cure(name: str, said: str, cure: str) -
 
 
 @pytest.mark.parametrize("limit", [0, -5, 1.5])
-def test_a_time_limit_that_is_no_number_of_steps_is_refused(limit: Any) -> None:
+def test_a_time_limit_that_is_not_a_number_of_steps_is_refused(limit: Any) -> None:
     gymnasium.register(
         "tests/Limited-v0", "gymnasium.envs.classic_control:PendulumEnv", max_episode_steps=limit
     )
@@ -374,7 +374,7 @@ def test_a_locked_worker_trains_on_it(name: str, trainer: str) -> None:
 
 
 @pytest.mark.long
-def test_a_search_goes_to_its_end_and_on_with_the_users_own_goal(tmp_path: Path) -> None:
+def test_a_search_finishes_and_continues_with_the_users_own_goal(tmp_path: Path) -> None:
     path, runs = tmp_path / "short.toml", tmp_path / "runs"
     path.write_text('id = "Pendulum-v1"\nepisode_steps = 20\n')
     small = {"worlds": 4, "checkpoints": 1, "ranking_episodes": 1, "reporting_episodes": 1}

@@ -305,7 +305,7 @@ def test_a_module_that_registers_nothing_is_named_with_the_reason(
 
 
 @pytest.mark.slow
-def test_what_the_lock_down_breaks_is_reported_before_training(home: Path) -> None:
+def test_a_failure_under_the_lock_down_is_reported_before_training(home: Path) -> None:
     environment = find_environment("gymnasium:my_drifts:Late-v0")
     config = SearchConfig(candidates=1, worlds=2, steps=64, threads=1)
     said = r"my_drifts.py, line \d+, in Drift.reset. The process that trains is locked.*__init__"

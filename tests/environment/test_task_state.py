@@ -175,7 +175,7 @@ def test_a_task_state_that_was_not_declared_is_named(
         started(environment)
 
 
-def test_actuators_with_a_state_begin_where_they_are_told(tmp_path: Path) -> None:
+def test_actuators_with_a_state_begin_where_the_environment_says(tmp_path: Path) -> None:
     text = (
         TASK
         + """

@@ -1,4 +1,4 @@
-"""Training settings have the field's names, and are read under those that they had before."""
+"""Training settings have the field's usual names, and their old names still work."""
 
 import dataclasses
 from pathlib import Path
@@ -11,7 +11,7 @@ from eureka_agent.environment.gymnasium_task import read_task
 from eureka_agent.store import fingerprint
 
 
-def test_old_names_mean_the_same_and_are_warned_of() -> None:
+def test_old_names_mean_the_same_and_give_a_warning() -> None:
     with pytest.warns(FutureWarning, match="discount is now gamma, kl_target is now target_kl"):
         old = TrainingSettings(discount=0.9, kl_target=0.5, worlds=3)  # type: ignore[call-arg]
     assert old == TrainingSettings(gamma=0.9, target_kl=0.5, worlds=3)

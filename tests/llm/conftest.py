@@ -65,7 +65,7 @@ def ask() -> Ask:
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of the person who runs the tests are none of theirs."""
+    """The tests ignore the settings of the person who runs them."""
     for name in os.environ:
         if name.startswith("OPENAI_") or name.lower().endswith("_proxy") or name in CERTIFICATES:
             monkeypatch.delenv(name)

@@ -23,7 +23,7 @@ def errors(text: str) -> list[Finding]:
 
 
 def with_body(body: str, parameters: str = "velocity, height, action") -> str:
-    """A program around lines of `compute_reward`, the first of which is line 4."""
+    """A program around lines of `compute_reward`, which begin at line 4."""
     return f"{HEAD}def compute_reward({parameters}):\n{textwrap.indent(body, '    ')}\n"
 
 

@@ -1,4 +1,4 @@
-"""The tables of the language name things that are there, and nothing that reaches further."""
+"""The tables of the language name existing functions, and none that reaches further."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Reward programs: what they compute, the contract that they are held to, and who is to blame."""
+"""Reward programs: what they compute, their contract, and the line that breaks it."""
 
 import re
 import subprocess

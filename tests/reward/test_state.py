@@ -1,4 +1,4 @@
-"""A call leaves torch as it was, even if a gap in the language lets it do otherwise."""
+"""A call leaves torch as it was, even if the language has a gap."""
 
 import ast
 
@@ -17,7 +17,7 @@ def unchecked(body: str) -> RewardFunction:
     return RewardFunction(tree, {"a": 1.0}, {}, ("y",))
 
 
-def test_what_has_changed_is_named_and_set_back() -> None:
+def test_changed_settings_are_named_and_set_back() -> None:
     before = TorchState()
     assert before.restore() == ""
     torch.rand(1)

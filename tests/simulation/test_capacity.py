@@ -25,13 +25,13 @@ def test_a_model_has_room_for_twice_what_it_uses() -> None:
     assert measure_capacity(model, PAIRS) == Capacity(contacts=8, rows=16)
 
 
-def test_a_model_gets_what_it_asks_for() -> None:
+def test_a_model_gets_the_sizes_that_it_asks_for() -> None:
     size = '<size nconmax="100" njmax="300"/>'
     model = mujoco.MjModel.from_xml_string(BALLS.format(size=size))
     assert measure_capacity(model, PAIRS) == Capacity(contacts=100, rows=300)
 
 
-def test_the_same_model_always_gets_the_same() -> None:
+def test_the_same_model_always_gets_the_same_sizes() -> None:
     model = find_environment("half_cheetah").model
     pairs = np.array([[0, geom] for geom in range(1, model.ngeom)])
     assert measure_capacity(model, pairs) == measure_capacity(model, pairs)

@@ -46,7 +46,7 @@ def drive(simulator: Simulator, steps: int) -> torch.Tensor:
     return simulator.view("qpos").clone()
 
 
-def test_what_is_read_after_a_step_describes_the_new_state(simulator: Simulator) -> None:
+def test_views_read_after_a_step_describe_the_new_state(simulator: Simulator) -> None:
     drive(simulator, 20)
     model = simulator.model
     data = mujoco.MjData(model)
@@ -91,7 +91,7 @@ def test_a_moved_goal_is_seen_by_the_next_step(simulator: Simulator) -> None:
     assert simulator.view("sensordata")[:, 3].tolist() == pytest.approx([2.0] * N)
 
 
-def test_a_restored_state_goes_on_as_it_would_have(simulator: Simulator) -> None:
+def test_a_restored_state_continues_as_it_would_have(simulator: Simulator) -> None:
     drive(simulator, 15)
     state = simulator.state()
     expected = drive(simulator, 5)

@@ -86,7 +86,7 @@ def test_baselines_of_another_fitness_are_not_compared(run: Run, environment: Pa
     assert run_document(run)["published_baselines"] is None
 
 
-def test_other_steps_and_a_changed_environment_are_said(run: Run, environment: Path) -> None:
+def test_other_steps_and_a_changed_environment_are_reported(run: Run, environment: Path) -> None:
     publish(environment, steps=250_000)
     (environment / "env.py").write_text(CODE.replace("1.0", "2.0"))
     text = " ".join(shown(run).split())

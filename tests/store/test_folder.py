@@ -10,7 +10,7 @@ from eureka_agent.store import Run, find_run, list_runs
 
 @pytest.fixture
 def runs(tmp_path: Path) -> list[Path]:
-    """Three runs, oldest first, beside things that are none."""
+    """Three runs, oldest first, beside things that are not runs."""
     paths = []
     for environment in ("walker", "cartpole", "cartpole"):
         with Run.create(tmp_path, environment, goal="", seed=0, config={}) as run:
@@ -50,7 +50,7 @@ def test_a_name_that_another_name_begins_with_is_itself(runs: list[Path], tmp_pa
         ("../elsewhere", "There is no run"),
     ],
 )
-def test_what_fits_no_single_run_is_refused(
+def test_a_name_that_fits_no_single_run_is_refused(
     runs: list[Path], tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):

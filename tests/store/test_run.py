@@ -67,7 +67,7 @@ def test_a_place_in_a_generation_is_given_once(run: Run) -> None:
     assert run.candidates(generation=1) == [other]
 
 
-def test_a_training_is_entered_once_with_and_without_a_candidate(run: Run) -> None:
+def test_a_training_run_is_entered_once_with_and_without_a_candidate(run: Run) -> None:
     run.add_candidate(0, 0, "", designer="offline")
     entered = {
         run.add_training(role, seed, steps_total=100, candidate=candidate).id
@@ -79,7 +79,7 @@ def test_a_training_is_entered_once_with_and_without_a_candidate(run: Run) -> No
     assert [training.role for training in run.trainings(candidate=1)] == ["winner"]
 
 
-def test_a_training_that_begins_again_forgets_its_first_attempt(run: Run) -> None:
+def test_a_training_run_that_begins_again_forgets_its_first_attempt(run: Run) -> None:
     training = run.add_training("human", 0, steps_total=100)
     run.start_training(training.id)
     run.set_progress({training.id: 50})
@@ -146,14 +146,14 @@ def test_a_transaction_is_all_or_nothing(run: Run) -> None:
     assert run.events() == []
 
 
-def test_events_are_read_from_where_one_stopped(run: Run) -> None:
+def test_events_are_read_from_where_the_reader_stopped(run: Run) -> None:
     for text in "abcd":
         run.event("news", text)
     assert [event.text for event in run.events(since=run.events()[1].id)] == ["c", "d"]
     assert [event.text for event in run.events(last=3)] == ["b", "c", "d"]
 
 
-def test_asking_for_a_candidate_that_is_not_there_says_which_are(run: Run) -> None:
+def test_a_missing_candidate_is_reported_with_those_that_exist(run: Run) -> None:
     with pytest.raises(UsageError, match="none yet"):
         run.candidate(1)
     run.add_candidate(0, 0, "", designer="offline")

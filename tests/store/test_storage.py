@@ -1,4 +1,4 @@
-"""A disk that refuses is said to, with what to do; what was finished stays."""
+"""An error names the disk that refuses and what to do; finished work stays."""
 
 import errno
 import fcntl

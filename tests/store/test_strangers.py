@@ -22,7 +22,7 @@ ELSEWHERE = {"designer": "openai", "model": "m", "base_url": "http://evil.exampl
 
 
 def changed(run: Run, *statements: str) -> Path:
-    """The folder of a run whose database somebody changed."""
+    """The folder of a run with a changed database."""
     run.close()
     with closing(sqlite3.connect(run.path / "run.db")) as connection:
         connection.executescript("PRAGMA ignore_check_constraints = ON;" + ";".join(statements))
@@ -30,7 +30,7 @@ def changed(run: Run, *statements: str) -> Path:
 
 
 def asked(folder: Path, answer: bool = False) -> list[str]:
-    """What the user is asked before a run goes on."""
+    """What the user is asked before a run continues."""
     questions: list[str] = []
 
     def agrees(said: str) -> bool:
@@ -119,7 +119,7 @@ def test_a_key_that_others_may_read_signs_nothing(
     ],
 )
 def test_a_database_that_computes_is_refused(run: Run, statement: str) -> None:
-    with pytest.raises(UsageError, match="is no database of a run"):
+    with pytest.raises(UsageError, match="is not a database of a run"):
         RunReader.open(changed(run, statement))
 
 
@@ -153,13 +153,13 @@ def test_a_database_that_no_version_wrote_is_refused(run: Run, statement: str) -
         run_document(reader)
 
 
-def test_documents_that_do_not_fit_together_are_said_to(run: Run) -> None:
+def test_documents_that_do_not_fit_together_are_reported(run: Run) -> None:
     run.add_analysis(1, failures={"types": [{}], "episodes": 1, "failed": 0})
     with pytest.raises(UsageError, match="does not fit together"), RunReader.open(run.path) as seen:
         run_document(seen)
 
 
-def test_tables_without_an_end_are_given_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_tables_are_given_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     endless = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT "
     with RunReader.open(run.path) as reader:
         monkeypatch.setattr(database, "MOST_SECONDS", 0.0)
@@ -200,7 +200,7 @@ def test_a_link_or_pipe_in_place_of_a_file_is_neither_read_nor_written(
         with RunReader.open(run.path) as reader:
             assert reader.status() == "interrupted"
     elif kind != "second name":
-        with pytest.raises(UsageError, match="no ordinary file"):
+        with pytest.raises(UsageError, match="not an ordinary file"):
             RunReader.open(run.path)
     assert victim.read_bytes() == before
 
@@ -260,7 +260,7 @@ def test_a_journal_that_only_a_writer_may_take_back_is_named(run: Run) -> None:
     RunReader.open(folder).close()
 
 
-def test_a_candidate_with_parents_without_end_is_refused(run: Run) -> None:
+def test_a_candidate_with_endless_parents_is_refused(run: Run) -> None:
     run.add_candidate(0, 0, "x = 1\n", designer="offline")
     parents = json.dumps(list(range(1001)))
     folder = changed(run, f"UPDATE candidates SET parents = '{parents}'")
@@ -271,13 +271,13 @@ def test_a_candidate_with_parents_without_end_is_refused(run: Run) -> None:
 @pytest.mark.parametrize(
     ("goal", "why"), [("'a' || char(0) || 'b'", "holds a NUL"), ("hex(zeroblob(60000))", "no end")]
 )
-def test_a_goal_that_is_no_sentence_is_named(run: Run, goal: str, why: str) -> None:
+def test_a_goal_that_is_not_a_sentence_is_named(run: Run, goal: str, why: str) -> None:
     folder = changed(run, f"UPDATE run SET goal = {goal}")
     with RunReader.open(folder) as reader, pytest.raises(UsageError, match=why):
         reader.row()
 
 
-def test_nothing_is_read_through_links_from_pipes_or_without_end(tmp_path: Path) -> None:
+def test_nothing_is_read_through_links_from_pipes_or_without_a_limit(tmp_path: Path) -> None:
     (tmp_path / "run" / "in").mkdir(parents=True)
     (tmp_path / "out").mkdir()
     root, plain = tmp_path / "run", tmp_path / "run" / "in" / "plain"
@@ -331,7 +331,7 @@ def test_strange_folders_spoil_no_list(run: Run, tmp_path: Path) -> None:
         folder.mkdir()
         kind(folder / "run.db")
     assert run.path in list_runs(tmp_path) and len(list_runs(tmp_path)) == 3
-    with pytest.raises(UsageError, match="no ordinary file"):
+    with pytest.raises(UsageError, match="not an ordinary file"):
         RunReader.open(find_run("strange-0", tmp_path))
     with pytest.raises(UsageError, match="There is no run"):
         find_run("x" * 5000, tmp_path)

@@ -133,7 +133,7 @@ def test_a_small_copy_shows_the_whole_film(tmp_path: Path) -> None:
 def test_a_truncated_film_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"\x00\x00\x00\x18ftypmp42")
-    with pytest.raises(UsageError, match="no film, or a part of one"):
+    with pytest.raises(UsageError, match="not a film, or only a part of one"):
         as_gif(path)
 
 

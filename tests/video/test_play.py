@@ -83,7 +83,7 @@ def test_a_failing_program_leaves_the_other_numbers(policy: Policy) -> None:
     assert document["components_missing"] == "the worker was ended"
     assert np.isfinite(document["fitness"]) and document["episodes"][0]["components"] == {}
     unknown = play_policy(dataclasses.replace(policy, program=None), half_and_one).as_dict()
-    assert "nobody knows" in unknown["components_missing"]
+    assert "no record" in unknown["components_missing"]
 
 
 def test_a_policy_of_another_environment_is_refused(policy: Policy) -> None:

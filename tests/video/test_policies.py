@@ -1,4 +1,4 @@
-"""A user's words find the intended policy, or give an error in a sentence."""
+"""A user's words find the intended policy, or an error in one sentence says why not."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def test_a_run_is_found_below_a_relative_folder(run: Run, monkeypatch: pytest.Mo
         ("log_std", torch.zeros(5)),
     ],
 )
-def test_layers_that_do_not_fit_together_are_no_policy(
+def test_layers_that_do_not_fit_together_are_refused(
     run: Run, tmp_path: Path, name: str, value: torch.Tensor
 ) -> None:
     weights = {**read_weights(run.path / "best" / "policy.zip"), name: value}
@@ -136,7 +136,7 @@ def packed(path: Path, weights: Mapping[str, object]) -> Path:
     return path
 
 
-def test_weights_of_no_policy_are_refused(run: Run, tmp_path: Path) -> None:
+def test_weights_that_are_not_of_a_policy_are_refused(run: Run, tmp_path: Path) -> None:
     sound = read_weights(run.path / "best" / "policy.zip")
     assert read_weights(packed(tmp_path / "sound.zip", dict(sound))).keys() == sound.keys()
     for odd in (
@@ -152,7 +152,7 @@ def test_weights_of_no_policy_are_refused(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_weights_that_unpack_without_end_are_not_unpacked(
+def test_weights_that_unpack_to_too_much_are_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: bool
 ) -> None:
     monkeypatch.setattr("eureka_agent.video.policies.MOST_BYTES", 1 << 16)
@@ -205,7 +205,7 @@ def test_settings_out_of_bounds_are_refused(run: Run, name: str, value: object) 
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"no zip"])
-def test_a_file_that_is_no_policy_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_a_policy_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.zip"
     path.write_bytes(content)
     with pytest.raises(UsageError, match="holds no policy"):

@@ -62,7 +62,7 @@ def full_run(new_run: Run) -> Run:
 
 
 def train(run: Run, training: int, fitness: float) -> None:
-    """Bring a training to its end with two evaluations."""
+    """Bring a training run to its end with two evaluations."""
     run.start_training(training)
     for share in (0.5, 1.0):
         run.add_evaluation(

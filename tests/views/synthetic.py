@@ -145,7 +145,7 @@ def _candidate(run: Run, number: int, per_generation: int) -> None:
 
 
 def _train(run: Run, training: int, fitness: float) -> None:
-    """A training from its first evaluation to its last."""
+    """A training run from its first evaluation to its last."""
     run.start_training(training)
     for point in range(1, POINTS + 1):
         share = point / POINTS

@@ -1,4 +1,4 @@
-"""How policies fail and what programs pay is shown, also in part and where strangers wrote it."""
+"""Views show how policies fail and what programs pay, also in part or written by strangers."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def test_a_candidate_shows_its_failures_and_its_reward_profile(run: RunReader) -
     assert "           own      0.500   1.500  2.500" in text
 
 
-def test_a_candidate_that_was_not_analysed_shows_nothing_of_it(run: RunReader) -> None:
+def test_a_candidate_without_an_analysis_shows_none(run: RunReader) -> None:
     document = candidate_document(run, 3)
     assert document["state"] == "rejected"
     assert (document["failures"], document["lens"], document["opinion"]) == ({}, {}, {})

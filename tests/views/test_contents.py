@@ -1,4 +1,4 @@
-"""What a language model was asked is shown once, and nothing of it is lost."""
+"""The page shows each question to a language model once, and loses none of it."""
 
 from pathlib import Path
 

@@ -416,7 +416,7 @@ def test_without_a_terminal_the_dashboard_says_what_to_use(finished: Path) -> No
     assert "eureka-agent show" in caught.value.remedy
 
 
-def test_without_a_name_the_newest_runs_are_meant(finished: Path, tmp_path: Path) -> None:
+def test_without_a_name_the_newest_runs_are_shown(finished: Path, tmp_path: Path) -> None:
     assert chosen([], finished.parent) == [finished]
     assert chosen(["synthetic", "latest"], finished.parent) == [finished]
     with pytest.raises(UsageError, match="There are no runs"):

@@ -51,7 +51,7 @@ def test_results_come_from_the_reporting_pool_only(full_run: Run) -> None:
     assert document["comparison"]["fitness_only"]["failed"] == 1
 
 
-def test_the_training_that_won_does_not_count_beside_its_repetitions(full_run: Run) -> None:
+def test_the_training_run_that_won_does_not_count_beside_its_repetitions(full_run: Run) -> None:
     full_run.set_reporting(full_run.trainings("candidate")[0].id, 9.0)
     for seed, fitness in enumerate([7.0, 8.0]):
         again = full_run.add_training("winner", seed, steps_total=1, candidate=1)

@@ -85,7 +85,7 @@ def test_the_human_reward_is_a_line_at_its_fitness(document: dict[str, Any]) -> 
     assert trace["y"] == [6.1, 6.1]
 
 
-def test_the_comparison_shows_means_intervals_and_each_training(
+def test_the_comparison_shows_means_intervals_and_each_training_run(
     reader: RunReader, document: dict[str, Any]
 ) -> None:
     figure = comparison(reader)
@@ -98,7 +98,7 @@ def test_the_comparison_shows_means_intervals_and_each_training(
     assert each["x"] == pytest.approx([BASELINES["human"], BASELINES["human"] + 0.2])
 
 
-def test_one_training_has_no_interval(reader: RunReader, document: dict[str, Any]) -> None:
+def test_one_training_run_has_no_interval(reader: RunReader, document: dict[str, Any]) -> None:
     (trace,) = (t for t in comparison(reader)["data"] if t["name"] == "winner")
     assert not trace["error_x"]["visible"]
 

@@ -68,14 +68,14 @@ def test_the_live_view_leaves_the_final_state_on_the_screen(full_run: Run) -> No
 
 
 @pytest.mark.parametrize("view", [LiveView, PlainView])
-def test_a_view_that_cannot_read_says_so_once_and_the_search_goes_on(
+def test_a_view_that_cannot_read_says_so_once_and_the_search_continues(
     new_run: Run, view: type[LiveView | PlainView]
 ) -> None:
     screen = console(terminal=view is LiveView)
     path = new_run.path.parent / "elsewhere"
     with view(path, screen):
         pass
-    assert printed(screen).count("the search goes on") == 1
+    assert printed(screen).count("the search continues") == 1
 
 
 def test_a_run_folder_that_vanishes_does_not_reach_the_search(full_run: Run) -> None:
@@ -116,7 +116,7 @@ def test_baselines_appear_when_they_begin_to_train(new_run: Run) -> None:
     assert len(live_snapshot(new_run).beside) == 1
 
 
-def test_what_remains_counts_open_trainings_and_generations_to_come(new_run: Run) -> None:
+def test_the_remaining_steps_count_open_training_runs_and_generations_to_come(new_run: Run) -> None:
     assert RunSnapshot(new_run).steps_remaining == 2 * 3 * 1000
     new_run.add_candidate(0, 0, "", designer="offline")
     training = new_run.add_training("candidate", 0, steps_total=1000, candidate=1)

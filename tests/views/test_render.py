@@ -92,7 +92,7 @@ def test_the_run_says_whether_the_winner_beats_the_baselines(
     assert (
         "Candidate 1 reaches 7.500, expected on a fresh seed: worse than the human reward" in text
     )
-    assert "too few trainings to say whether it beats the bare fitness (7.600);" in text
+    assert "too few training runs to say whether it beats the bare fitness (7.600);" in text
     assert f"`eureka-agent evaluate {full_run.name} --seeds 10` would." in text
     assert "Human-normalised score -0.007 (95 % interval" in text
     assert "too narrow with so few seeds" in text
@@ -127,7 +127,7 @@ def test_the_end_says_whether_the_winner_was_reproduced(
     assert word in " ".join(draw(final_summary(full_run)).split())
 
 
-def test_the_end_of_an_unfinished_search_says_how_to_go_on(full_run: Run) -> None:
+def test_the_end_of_an_unfinished_search_says_how_to_continue(full_run: Run) -> None:
     resume = f"eureka-agent resume {full_run.path}"
     assert resume in "".join(draw(final_summary(full_run)).split()).replace("resume", " resume ")
     full_run.set_status("finished")
@@ -164,7 +164,7 @@ def test_a_frame_marks_fitness_as_high_as_the_human_reward(full_run: Run) -> Non
     assert re.search(r"^human .*  22\.00    24\.00  ", text, re.MULTILINE)
 
 
-def test_the_footer_goes_on_as_many_lines_as_it_needs(full_run: Run) -> None:
+def test_the_footer_takes_as_many_lines_as_it_needs(full_run: Run) -> None:
     footer = ["a" * 20, "b" * 20, "c" * 20]
     lines = draw(frame(live_snapshot(full_run), footer, 50, 24), 50).splitlines()
     assert lines[-2:] == [f"{'a' * 20}  ·  {'b' * 20}", "c" * 20]
@@ -184,7 +184,7 @@ def test_events_name_their_candidate(new_run: Run) -> None:
     ]
 
 
-def test_of_many_candidates_the_fittest_are_shown(new_run: Run) -> None:
+def test_the_fittest_of_many_candidates_are_shown(new_run: Run) -> None:
     with new_run.transaction():
         for number in range(100):
             new_run.add_candidate(0, number, "", designer="offline")

@@ -1,4 +1,4 @@
-"""`show` tells in a few lines what the rewards of a run say of each other."""
+"""`show` says in a few lines what the rewards of a run say about each other."""
 
 import json
 from io import StringIO

@@ -1,4 +1,4 @@
-"""Runs side by side: what differs is told, and what does not compare is not compared."""
+"""Runs side by side: differences are shown, and only comparable results are compared."""
 
 import io
 import json
@@ -68,7 +68,7 @@ def test_different_environments_are_not_compared(tmp_path: Path) -> None:
     assert "minus" not in drawn(document, 80)
 
 
-def test_a_fitness_of_ones_own_is_not_compared_with_another(tmp_path: Path) -> None:
+def test_the_users_own_fitness_is_not_compared_with_another(tmp_path: Path) -> None:
     runs = [finished_run(tmp_path, [1.0, 2.0]), finished_run(tmp_path, [3.0, 4.0])]
     (runs[1] / "fitness.py").write_text("def fitness(up): return up\n")
     document = comparison_document(runs)
@@ -76,7 +76,7 @@ def test_a_fitness_of_ones_own_is_not_compared_with_another(tmp_path: Path) -> N
     assert document["warnings"] == ["The fitness differs: its values do not compare."]
 
 
-def test_few_trainings_are_said(tmp_path: Path, full_run: Run) -> None:
+def test_few_training_runs_are_reported(tmp_path: Path, full_run: Run) -> None:
     document = comparison_document([finished_run(tmp_path, [1.0, 2.0]), full_run.path])
     assert "the fitness of B," in " ".join(document["warnings"])
 

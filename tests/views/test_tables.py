@@ -88,9 +88,9 @@ def test_fitness_length_reward_and_film_are_shown() -> None:
 
 def test_two_policies_are_shown_side_by_side_each_with_its_gaps() -> None:
     silent = document("\x1b[2Jother", components={}, diverged=True)
-    silent["components_missing"] = "nobody knows"
+    silent["components_missing"] = "there is no record"
     said = told({"policies": [document("run #1"), silent], "video": None}, width=100)
-    assert "\x1b" not in said and "unknown: nobody knows" in said
+    assert "\x1b" not in said and "unknown: there is no record" in said
     assert "in 1 of 1" in said and "Film" not in said
 
 
@@ -207,6 +207,6 @@ def test_there_may_be_nothing_to_remove(tmp_path: Path) -> None:
     assert (done.exit_code, "nothing to remove" in done.output) == (0, True)
 
 
-def test_days_that_are_no_number_remove_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no number of days"):
+def test_days_that_are_not_a_number_remove_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a number of days"):
         plan_cleaning(tmp_path, days=float("nan"))

@@ -1,4 +1,4 @@
-"""What came of a run, in one sentence, and why its winner won: the same words everywhere."""
+"""The result of a run in one sentence, and why its winner won: in the same words everywhere."""
 
 import io
 import json
@@ -78,7 +78,7 @@ class Made:
         near: float | None = None,
         reported: bool = True,
     ) -> "Made":
-        """Trainings on seeds of their own; None for one that failed."""
+        """Training runs on seeds of their own; None for one that failed."""
         begun = len(self.run.trainings())
         for seed, value in enumerate(values, begun):
             training = self.run.add_training(role, seed, steps_total=1, candidate=candidate)
@@ -104,7 +104,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def searched(folder: Path, fitness: Sequence[float | None], **measure: Any) -> Made:
-    """A finished search of which it is known what takes no training."""
+    """A finished search with a known result of no training."""
     made = Made(folder, fitness)
     made.run.set_measure(**{"untrained": UNTRAINED, "range": [None, None], **measure})
     return made
@@ -120,7 +120,7 @@ def test_a_search_in_which_nothing_beats_no_training_solved_nothing(folder: Path
     assert "the human reward reaches 0.238, so the task can be learned" in advice
     assert "Add progress(<signals>)" in advice
     assert document["best"]["why"] == (
-        "the same ranking fitness as #2 and #3 (0.000); nothing tells them apart, and it was "
+        "the same ranking fitness as #2 and #3 (0.000); nothing distinguishes them, and it was "
         "written first"
     )
 
@@ -156,11 +156,15 @@ def test_every_view_begins_with_the_same_sentence(folder: Path) -> None:
         ([0.8, 0.9, 1.0], [0.1, 0.2, 0.1], "better than the human reward (0.133)"),
         ([0.2, 0.2, 0.3], [0.8, 0.9, 1.0], "worse than the human reward (0.900)"),
         ([0.9, 0.9, 0.91], [0.9, 0.91, 0.9], "as good as the human reward (0.903)"),
-        ([0.8, 0.9, 1.0], [0.9, 0.7, 0.2], "too few trainings to say whether it beats the human"),
+        (
+            [0.8, 0.9, 1.0],
+            [0.9, 0.7, 0.2],
+            "too few training runs to say whether it beats the human",
+        ),
         ([-0.2, -0.21, -0.2], [-5.0, -5.1, -5.0], "better than the human reward (-5.033)"),
     ],
 )
-def test_a_tie_is_reported_only_if_the_trainings_show_it(
+def test_a_tie_is_reported_only_if_the_training_runs_show_it(
     folder: Path, winner: list[float], human: list[float], said: str
 ) -> None:
     made = searched(folder, [1.0, 0.5], untrained=-9.0)
@@ -202,10 +206,10 @@ def test_without_a_result_the_verdict_counts_how_candidates_ended(folder: Path) 
     empty = searched(folder / "empty", [])
     assert empty.document["verdict"] == "No reward trained to the end: none was written."
     empty.run.set_status("interrupted")
-    assert empty.document["advice"] == [f"Go on with: eureka-agent resume {empty.run.path}"]
+    assert empty.document["advice"] == [f"Continue with: eureka-agent resume {empty.run.path}"]
 
 
-def test_a_single_reward_is_held_against_no_training(folder: Path) -> None:
+def test_a_single_reward_is_compared_with_no_training(folder: Path) -> None:
     made = Made(folder, [0.5], designer="given")
     assert "has a ranking fitness of 0.500" in made.document["verdict"]
     number = made.run.trainings("candidate")[0].id
@@ -276,7 +280,7 @@ def test_a_goal_without_a_human_reward_says_so(folder: Path) -> None:
     assert made.document["comparison"]["score"]["reason"] == "this goal has no human reward"
 
 
-def test_two_rewards_that_are_one_are_named_once(folder: Path) -> None:
+def test_two_equal_rewards_are_named_once(folder: Path) -> None:
     made = searched(folder, [0.9, 0.4], one_function=True)
     made.train("winner", [0.8, 0.81, 0.82], 1)
     made.train("human", [0.1, 0.2, 0.1]).train("fitness", [0.1, 0.2, 0.1])
@@ -287,7 +291,7 @@ def test_two_rewards_that_are_one_are_named_once(folder: Path) -> None:
     assert "are the same function: trained once" in " ".join(draw(show_run(made.run)).split())
 
 
-def test_each_training_is_written_out_and_drawn_if_there_is_room(folder: Path) -> None:
+def test_each_training_run_is_written_out_and_drawn_if_there_is_room(folder: Path) -> None:
     made = searched(folder, [0.9, 0.4])
     made.train("winner", [0.8, 0.9, 1.0], 1).train("human", [0.1] * 8 + [0.2])
     wide, narrow = draw(show_run(made.run), 120), draw(show_run(made.run), 80)
@@ -312,11 +316,11 @@ def test_commands_in_a_verdict_find_the_run_wherever_it_is_kept(
     ("rates", "said", "reason"),
     [
         ([0.5], "is the only one with a result", "the only candidate"),
-        ([0.5, 0.5], "nothing tells the candidates apart", "nothing tells it from #2"),
+        ([0.5, 0.5], "nothing distinguishes the candidates", "nothing distinguishes it from #2"),
         ([0.8, 0.2], "with 80 % of its comparisons won", "a peer win rate of 0.8"),
     ],
 )
-def test_peers_that_say_nothing_make_no_winner_of_comparisons(
+def test_peers_that_say_nothing_make_no_winner(
     folder: Path, rates: list[float], said: str, reason: str
 ) -> None:
     made = Made(folder, [0.9] * len(rates), rank_by="peers")
@@ -342,7 +346,7 @@ def test_a_task_that_needs_no_training_says_so(folder: Path) -> None:
     assert open_ended.document["advice"][0].startswith("Nor does the bare fitness")
 
 
-def test_a_range_that_a_result_leaves_bounds_nothing(folder: Path) -> None:
+def test_a_range_that_a_result_exceeds_bounds_nothing(folder: Path) -> None:
     made = searched(folder, [0.9, 0.4], range=[0.0, 1.0])
     made.train("winner", [0.02, 0.01], 1).train("human", [-0.3, -0.2])
     assert made.document["comparison"]["winner"]["interval"][0] < 0.0
@@ -367,7 +371,7 @@ def test_candidates_are_listed_as_they_rank_by_all_their_seeds(folder: Path) -> 
     assert "Ranking fitness 0.500, the mean of 2 seeds (0.900 first)" in text
 
 
-def test_a_list_of_runs_says_how_many_seeds_each_result_is_of(folder: Path) -> None:
+def test_a_list_of_runs_says_how_many_seeds_are_behind_each_result(folder: Path) -> None:
     searched(folder, [0.0, 0.0]).train("candidate", [0.0], 1)
     made = searched(folder, [0.9, 0.4])
     made.train("winner", [0.8, 0.9], 1)

@@ -40,9 +40,9 @@ from eureka_agent.reward.signals import STANDARD_PARAMETERS
 
 LONGEST_SENTENCE = 300
 SHORTEST_S, LONGEST_S = 0.2, 300.0
-"""Of an episode."""
+"""Plausible lengths of an episode."""
 FINEST_S, COARSEST_S = 0.001, 0.25
-"""Of a control step."""
+"""Plausible lengths of a control step."""
 RESETS = 64
 """First states that are checked."""
 CONTACT_RESETS = 8
@@ -187,7 +187,7 @@ def check_signals(subject: EnvironmentUnderTest) -> Findings:
             shape = list(value.shape) if isinstance(value, torch.Tensor) else value
             yield failed(
                 f"{signal.name} is declared {signal.shape} and gives {shape} for N = {worlds}.",
-                "Say size=... in its decorator as it is, or choose columns: x[:, 0] is [N].",
+                "Correct size=... in its decorator, or choose columns: x[:, 0] is [N].",
             )
         else:
             yield from wrong_type(signal.name, value, torch.float32, "Write .float() at its end.")
@@ -199,7 +199,7 @@ def _check_declared(signal: Signal) -> Findings:
     prefix = name.partition("_")[0]
     if name in STANDARD_PARAMETERS or prefix in SIGNAL_PREFIXES:
         yield failed(
-            f"{name} cannot be the name of a signal: a program would get something else by it.",
+            f"{name} cannot be the name of a signal: programs use it for something else.",
             f"Take a name that is none of {', '.join(STANDARD_PARAMETERS)} and does not begin with "
             f"{', '.join(f'{p}_' for p in SIGNAL_PREFIXES)}.",
         )

@@ -1,6 +1,6 @@
-"""Checks that an environment does the same again, and of its speed.
+"""Checks that an environment does the same again, and checks of its speed.
 
-The same again means from the same seed, among other worlds, from a checkpoint, and on the GPU.
+It must do the same from the same seed, among other worlds, from a checkpoint, and on the GPU.
 """
 
 import importlib.util
@@ -30,7 +30,7 @@ from eureka_agent.environment import Environment, MujocoWorlds, State
 from eureka_agent.simulation import CPU, CpuSimulator, make_simulator
 
 CLOSE = 1e-4
-"""Relative; what rounding can do where a world stands among others."""
+"""Relative tolerance for rounding, which differs with the worlds beside a world."""
 SLOW_READING = 0.75
 """Fraction of the time that signals and observation take, above which they need a look."""
 COMPARED_WORLDS, COMPARED_STEPS = 16, 12
@@ -84,10 +84,10 @@ def check_checkpoints(subject: EnvironmentUnderTest) -> Findings:
     difference = _difference(first, record_transitions(worlds, own[half:]))
     if difference:
         yield failed(
-            f"From a checkpoint it goes on otherwise: {difference} differs.",
+            f"It continues differently from a checkpoint: {difference} differs.",
             "Keep nothing on `self` that changes while it runs: declare it in `task_state`.",
         )
-    yield ok("Goes on from a checkpoint as without one, bit for bit.")
+    yield ok("Continues from a checkpoint as without one, bit for bit.")
 
 
 def check_task_changes(subject: EnvironmentUnderTest) -> Findings:

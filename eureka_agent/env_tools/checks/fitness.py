@@ -26,7 +26,7 @@ from eureka_agent.reward.signals import parameter_names
 LAST_STEPS = 5
 """Last steps of an episode that ends early, in which a dive would pay."""
 FEW = 0.02
-"""Fraction of the steps lived worth more than an end, below which an end is the best there is."""
+"""An end is the best outcome if a smaller fraction of the steps lived is worth more than it."""
 SLACK = 0.1
 """Standard deviations of the fitness per step by which an end may exceed the mean step."""
 _SCALES = (0.0, 0.01, 0.1, 1.0, 10.0)
@@ -108,8 +108,7 @@ def check_early_end(subject: EnvironmentUnderTest) -> Findings:
         yield note(
             f"A step after an early end counts {ends:g}, and a step of a random policy is worth "
             f"{typical:.3g} on average: to a bad policy an early death pays.",
-            "See whether going on without success should be worth less than that; if so, lower "
-            "AFTER_END.",
+            "See whether continuing without success should be worth less; if so, lower AFTER_END.",
         )
     elif fitness.reduce == "max":
         fraction = _best_at_the_end(alive, early)

@@ -186,7 +186,7 @@ def _write(folder: Path, imported: ImportedModel, files: Mapping[str, str]) -> N
 def _require_name(name: str) -> None:
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(
-            f"{name!r} is no name for an environment.",
+            f"{name!r} cannot name an environment.",
             "Use small letters, digits and _, beginning with a letter, such as my_robot.",
         )
     if name in list_environments():

@@ -31,7 +31,7 @@ class Joint:
         axis: of slides and hinges, in the frame of the body.
         limits: of slides and hinges, m or rad; None if there are none.
         rest: of slides and hinges, the position in which the model file has them, m or rad.
-        driven: whether an actuator moves it, in whatever way.
+        driven: whether an actuator moves it in any way.
     """
 
     name: str

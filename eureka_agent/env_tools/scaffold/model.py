@@ -104,7 +104,7 @@ def import_model(path: Path) -> ImportedModel:
     pose lies outside joint limits or inside the ground gets a keyframe to start from.
 
     Raises:
-        UsageError: the file is no model, lacks files that it names, or has no actuator.
+        UsageError: the file is not a model, lacks files that it names, or has no actuator.
     """
     spec = read_spec(path)
     with mujoco_errors(path):  # names in an archive may be of any encoding
@@ -336,7 +336,7 @@ def read_spec(path: Path) -> mujoco.MjSpec:
         raise UsageError(f"There is no model {path}.", "Give the path of a MJCF file.")
     if suffix not in _TEXTS + _ARCHIVES:
         cure = _UNREADABLE.get(suffix, f"{_FORMATS} If it is one of these, rename it.")
-        raise UsageError(f"{path} is no model by its name.", cure)
+        raise UsageError(f"{path} is not a model, judging by its name.", cure)
     if suffix in _TEXTS:
         _require_text(path, path.parent, {})
     with mujoco_errors(path):
@@ -380,7 +380,7 @@ def _require_text(path: Path, home: Path, seen: dict[Path, bool]) -> None:
         raise UsageError(f"{path} is empty.", "Give the file of a model.")
     wide = text.startswith((b"\xff\xfe", b"\xfe\xff"))
     if b"\0" in text and not wide:
-        raise UsageError(f"{path} is no text, so no MJCF.", "Give the file of a model.")
+        raise UsageError(f"{path} is not text, so not MJCF.", "Give the file of a model.")
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -87,7 +87,7 @@ _OWN_AXES = {"VELOCIMETER", "GYRO", "ACCELEROMETER", "FORCE", "TORQUE", "MAGNETO
 _NO_FRAME = _OWN_AXES | {"BALLQUAT", "BALLANGVEL", "CAMPROJECTION"}
 """Sensors whose meaning already names their axes."""
 _BETWEEN = {"GEOMNORMAL", "GEOMFROMTO"}
-"""Sensors between two parts, where the second one is no frame of reference."""
+"""Sensors between two parts, where the second one is not a frame of reference."""
 _SUBTREES = {"SUBTREECOM", "SUBTREELINVEL"}
 _WHOLE_MODEL = {"E_POTENTIAL", "E_KINETIC", "CLOCK"}
 _AXES = {3: ("x", "y", "z"), 4: QUATERNION}

@@ -161,7 +161,7 @@ def placeholder_task(
 def _parts_without_signal(model: mujoco.MjModel, signals: Sequence[SignalSource]) -> list[str]:
     """Which parts have no signal, and why, a sentence for each kind of part."""
     has = {part for source in signals for part in (source.part, *source.members)}
-    sentences = ["Actuators have no signals: programs read what they are told as action."]
+    sentences = ["Actuators have no signals: programs read their commands as action."]
     for kind, count, part, why in (
         (
             *("joint", model.njnt, model.joint),
@@ -453,7 +453,7 @@ def with_unique_names(found: Iterable[SignalSource]) -> tuple[list[SignalSource]
             renamed.append(f"the {kind} {display_name(name)!r} is {chosen}")
     more = f", and {len(renamed) - LISTED} more" if len(renamed) > LISTED else ""
     sentence = (
-        "Signals call these parts otherwise, as their names are taken, too long or not ASCII: "
+        "Signals use other names for these parts, whose own are taken, too long or not ASCII: "
         f"{', '.join(renamed[:LISTED])}{more}."
     )
     return signals, sentence if renamed else ""

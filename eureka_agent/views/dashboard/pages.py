@@ -302,7 +302,7 @@ def criticism(details: CandidateSnapshot) -> RenderableType:
 
 
 def curves(details: CandidateSnapshot) -> RenderableType:
-    """Fitness beside the human reward, and the program's own return, as training went on."""
+    """Fitness beside the human reward, and the program's own return, over training."""
     parts: list[RenderableType] = []
     if _measured(details) or not any(details.evaluations.values()):
         parts += [Text("Ranking fitness", "bold"), _fitness(details, TALL)]
@@ -319,7 +319,7 @@ def curves(details: CandidateSnapshot) -> RenderableType:
 
 
 def components(details: CandidateSnapshot) -> RenderableType:
-    """What each component paid per step as training went on, weighted."""
+    """What each component paid per step over training, weighted."""
     evaluations = _latest(details)
     if not any(e.components for e in evaluations):
         return Text("No evaluation has recorded components yet.", "dim")
@@ -358,7 +358,7 @@ def diagnostics(details: CandidateSnapshot) -> RenderableType:
 
 
 def failures(details: CandidateSnapshot) -> RenderableType:
-    """How its policy's episodes fail, what its program pays, and what a model says of both."""
+    """How its policy's episodes fail, what its program pays, and what a model says about both."""
     known = details.analysis
     sections = analysis_sections(known.failures, known.lens, known.opinion)
     return Group(*sections) if sections else Text("Its policy has not been analysed.", "dim")

@@ -1,4 +1,4 @@
-"""Plots beyond fitness: failures, what rewards say of each other's policies, reward profiles."""
+"""Plots beyond fitness: failures, what rewards say about each other's policies, reward profiles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ def heat_figure(
     Args:
         z: row by row.
         rows: what the rows are together, and the name of each.
-        columns: likewise.
+        columns: the same of the columns.
         look: properties of the trace, as Plotly names them.
     """
     trace: Figure = {

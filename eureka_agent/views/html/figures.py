@@ -13,7 +13,7 @@ from eureka_agent.views.terminal.run import compared
 Figure = dict[str, Any]
 Document = Mapping[str, Any]
 
-# Told apart by most kinds of colour blindness, and legible on both grounds.
+# Distinct with most kinds of colour blindness, and legible on both grounds.
 COLOURS = ("#0b84c6", "#d9820f", "#0f9d75", "#c2569b", "#7a6ff0", "#a0783c", "#d1495b", "#6b8e23")
 WINNER, HUMAN, BARE, QUIET = "#d1495b", "#0f9d75", "#d9820f", "#8a8f98"
 CLEAR = "rgba(0,0,0,0)"
@@ -30,7 +30,7 @@ COMPARED = {"human reward": HUMAN, "bare fitness": BARE}
 """Colours of the rewards that a winner is compared with."""
 SEARCHED, AGAIN = ("in the search", COLOURS[0]), ("trained again", COLOURS[4])
 TRAINED = "trained"
-"""What `outcome` says of a candidate with a fitness."""
+"""What `outcome` says about a candidate with a fitness."""
 
 
 def label(text: str, longest: int = LONGEST) -> str:
@@ -112,7 +112,7 @@ def ancestors(by_id: Mapping[int, Document], candidate: int | None) -> set[int]:
 
 
 def outcome(candidate: Document) -> str:
-    """What became of a candidate: its state, and the kind of error that stopped it."""
+    """How a candidate ended: its state, and the kind of error that stopped it."""
     errors = [finding for finding in candidate["verdict"] if finding.get("severity") == "error"]
     if candidate["state"] == "rejected" and errors:
         return f"rejected: {errors[0].get('rule', 'no rule named')}"
@@ -122,7 +122,7 @@ def outcome(candidate: Document) -> str:
 
 
 def comparison_figure(run: RunSnapshot) -> Figure:
-    """Each training of the winner and of what it is measured against, with means and intervals."""
+    """Each training run of the winner and of its baselines, with means and intervals."""
     rows = [(name, COMPARED.get(name, WINNER), entry) for name, entry in compared(run)]
     rows += [(f"{name}, published", QUIET, entry) for name, entry in run.published_estimates]
     known = [(*row, row[-1].mean) for row in rows if row[-1].mean is not None]
@@ -148,7 +148,7 @@ def comparison_figure(run: RunSnapshot) -> Figure:
 def generations_figure(document: Document, human: float | None) -> Figure:
     """Every candidate's fitness by generation, the best so far, and the mean of each generation.
 
-    Those without a fitness stand in a strip below, by what became of them.
+    Those without a fitness stand in a strip below, by how they ended.
 
     Args:
         document: of the run.
@@ -222,7 +222,7 @@ def training_figure(trainings: Sequence[Document], human: Sequence[Document]) ->
 
     Args:
         trainings: the candidate's, each with its `evaluations`.
-        human: the human reward's, likewise.
+        human: the same of the human reward.
     """
     data = []
     for entry in human:
@@ -255,7 +255,7 @@ def components_figure(evaluations: Sequence[Document]) -> Figure:
 
 
 def outcomes_figure(document: Document) -> Figure:
-    """How many candidates of each generation of a run came to what end, by reason."""
+    """How many candidates of each generation ended in what way, by reason."""
     ended = [(row["generation"], outcome(row)) for row in document["candidates"]]
     names = Counter(name for _, name in ended).most_common(len(COLOURS) - 1)
     frequent = sorted((name for name, _ in names), key=lambda name: name != TRAINED)

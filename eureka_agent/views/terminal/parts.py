@@ -46,7 +46,7 @@ def open_console() -> Console:
 
 @contextmanager
 def film_bar() -> Iterator[Callable[[float], None]]:
-    """A progress bar of a film on stderr; a line at each quarter if that is no terminal.
+    """A progress bar of a film on stderr; a line at each quarter if that is not a terminal.
 
     Yields:
         A function to call with the fraction that is done, from 0 to 1.
@@ -119,7 +119,7 @@ def origin(candidate: CandidateRow) -> str:
 
 
 def state_text(state: str) -> Text:
-    """A candidate's or a training's state: symbol, word and colour."""
+    """The state of a candidate or a training run: symbol, word and colour."""
     symbol, word, style = STATES[state]
     return Text(f"{symbol} {word}", style)
 

@@ -159,7 +159,7 @@ def _published(run: RunSnapshot) -> list[RenderableType]:
     published = run.published
     if published is None:
         return []
-    table = plain_table("reward", ">mean", ">95 % interval", ">trainings")
+    table = plain_table("reward", ">mean", ">95 % interval", ">training runs")
     for key, name in PUBLISHED.items():
         entry = published[key]
         if entry is not None:
@@ -182,7 +182,7 @@ def _published(run: RunSnapshot) -> list[RenderableType]:
 
 
 def _reward_comparison(run: RunSnapshot) -> list[RenderableType]:
-    """What the rewards say of each other, in a few lines."""
+    """What the rewards say about each other, in a few lines."""
     known = run.reward_comparison
     if not known or not known.said:
         return []
@@ -198,7 +198,7 @@ def _reward_comparison(run: RunSnapshot) -> list[RenderableType]:
         )
     if not run.measured:
         lines.append("Candidates rank by these comparisons.")
-    return [section("What the rewards say of each other", Text("\n".join(lines)))]
+    return [section("What the rewards say about each other", Text("\n".join(lines)))]
 
 
 def _generations(run: RunSnapshot) -> Table:
@@ -275,14 +275,14 @@ def model_usage(run: RunSnapshot) -> list[str]:
 
 
 ROOM_FOR_DOTS = 96
-"""Columns from which on there is room to draw the trainings."""
+"""Columns from which on there is room to draw the training runs."""
 STRIP = 24
 MOST_NUMBERS = 6
-"""Trainings whose numbers are written out; of more the lowest and the highest."""
+"""Training runs whose numbers are written out; of more the lowest and the highest."""
 
 
 class Results:
-    """A table of rewards: what each is expected to reach, and what its trainings reached.
+    """A table of rewards: what each is expected to reach, and what its training runs reached.
 
     Args:
         run: the run.
@@ -318,7 +318,7 @@ class Results:
 
 
 def verdict_view(run: RunSnapshot) -> RenderableType:
-    """What came of the run, and what to try next."""
+    """The result of the run, and what to try next."""
     found = verdict(run)
     lines = [path_text(f"- {line}") for line in found.advice]
     return Group(Text(terminal_line(found.sentence), "bold"), *lines)
@@ -351,7 +351,7 @@ def best_title(run: RunSnapshot) -> str:
 
 
 def trainings_text(entry: Estimate) -> str:
-    """What each training of a reward reached, and how many failed."""
+    """What each training run of a reward reached, and how many failed."""
     values = entry.values
     said = " ".join(map(number, values)) or NOTHING
     if len(values) > MOST_NUMBERS:

@@ -94,7 +94,7 @@ def _results(run: Document, against: Document | None) -> list[tuple[str, str]]:
         ("expected on a fresh seed", number(best["expected"])),
         ("on one seed only", one_seed),
         ("  95 % interval", number_range(*(best["interval"] or (None, None)))),
-        ("  trainings", str(best["trainings"])),
+        ("  training runs", str(best["trainings"])),
         ("  minus that of A", _difference(against)),
         ("human reward", number(run["baselines"]["human"])),
         ("bare fitness", number(run["baselines"]["fitness_only"])),
