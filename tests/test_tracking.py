@@ -125,7 +125,7 @@ def test_a_film_is_among_the_images_and_a_broken_one_says_so(run: Run, tmp_path:
     folder = track(run, tmp_path / "tb")
     (image,) = read(folder / "candidate-001").Images("video")
     assert image.encoded_image_string.startswith(b"GIF89a")
-    assert "no film" in texts(folder / "candidate-002", "video")[0]
+    assert "not a film" in texts(folder / "candidate-002", "video")[0]
 
 
 def test_a_film_that_comes_after_its_candidate_is_written_too(run: Run, tmp_path: Path) -> None:

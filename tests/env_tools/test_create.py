@@ -176,8 +176,8 @@ def test_env_py_does_not_mention_fitness_or_reward(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "model", "problem"),
     [
-        ("My-Robot", None, "no name"),
-        ("class", None, "no name"),
+        ("My-Robot", None, "cannot name"),
+        ("class", None, "cannot name"),
         ("cartpole", None, "already"),
         ("mine", "missing.xml", "no model"),
         ("mine", "broken.xml", "cannot use"),
