@@ -173,7 +173,7 @@ def watch(
     runs: RunsFolder = RUNS,
 ) -> None:
     """Show runs, live or finished, in a dashboard that changes nothing."""
-    from eureka_agent.views.dashboard.launch import watch_runs
+    from eureka_agent.views.dashboard import watch_runs
 
     watch_runs(names or [], runs)
 

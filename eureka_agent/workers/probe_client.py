@@ -16,7 +16,7 @@ from eureka_agent.environment import Environment, Episodes
 from eureka_agent.reward import Finding, RewardRejected, check, parse
 from eureka_agent.reward.findings import MAX_FINDING_LENGTH, MAX_FINDINGS, Severity, has_errors
 from eureka_agent.workers.isolation.bootstrap import Wrapper
-from eureka_agent.workers.probe.hints import HINTS
+from eureka_agent.workers.probe import HINTS
 from eureka_agent.workers.process import WorkerProcess
 from eureka_agent.workers.protocol import (
     InvalidReply,

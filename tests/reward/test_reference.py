@@ -11,7 +11,7 @@ import pytest
 import eureka_agent.reward
 from eureka_agent.reward import LIBRARY, Signal, check, language
 from eureka_agent.reward.library import library_lines
-from eureka_agent.workers.probe.hints import HINTS
+from eureka_agent.workers.probe import HINTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 SOURCES = sorted(Path(eureka_agent.reward.__file__).parent.glob("*.py"))

@@ -23,8 +23,8 @@ from views.synthetic import large_run
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.store import Run
+from eureka_agent.views.dashboard import chosen, watch_runs
 from eureka_agent.views.dashboard.app import Dashboard
-from eureka_agent.views.dashboard.launch import chosen, watch_runs
 from eureka_agent.views.dashboard.pages import candidate_pages, generation, run_pages
 from eureka_agent.views.dashboard.source import Source
 from eureka_agent.views.dashboard.tree import Place, RunTree
@@ -425,7 +425,7 @@ def test_without_a_name_the_newest_runs_are_shown(finished: Path, tmp_path: Path
 
 def test_only_the_dashboard_itself_imports_textual() -> None:
     code = (
-        "import sys, eureka_agent.cli, eureka_agent.views.dashboard.launch; "
+        "import sys, eureka_agent.cli, eureka_agent.views.dashboard; "
         "sys.exit('textual' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -180,6 +180,22 @@ def test_the_footer_has_tokens_and_cost_if_a_model_was_asked(new_run: Run) -> No
     assert model_use(seen)[1] == "cost unknown"
 
 
+def test_the_footer_has_steps_pace_time_and_a_forecast_once_there_is_something_to_go_by(
+    new_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_run.add_candidate(0, 0, "", designer="offline")
+    training = new_run.add_training("candidate", 0, steps_total=1000, candidate=1)
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    view = PlainView(new_run.path, console())
+    assert view._totals(RunSnapshot(new_run)) == ["0 env steps", "0/s", "0 s"]
+    monkeypatch.setattr(time, "monotonic", lambda: 110.0)
+    new_run.set_progress({training.id: 400})
+    assert view._totals(RunSnapshot(new_run)) == [
+        *("400 env steps", "40/s", "10 s"),
+        "about 1 min 30 s left",  # 600 steps of this training run and 3 x 1,000 to come
+    ]
+
+
 def test_pace_is_of_the_last_seconds() -> None:
     pace = Pace(window=10.0)
     for second, steps in [(0, 0), (100, 1000), (105, 1500), (110, 2000)]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from eureka_agent.reward import Finding, RewardFailed, RewardProgram, RewardValues
 from eureka_agent.reward.findings import Findings
 from eureka_agent.reward.parser import SET_ITEM
-from eureka_agent.workers.probe.hints import HINTS
+from eureka_agent.workers.probe import HINTS
 from eureka_agent.workers.probe.samples import Batch, join
 
 TRAINING_US = 40.0
