@@ -316,11 +316,9 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise wrong_kind(name, kind.__name__, value) from None
 
 
-_BOOLEANS = {"true": True, "on": True, "yes": True, "1": True} | {
-    "false": False,
-    "off": False,
-    "no": False,
-    "0": False,
+_BOOLEANS = {
+    **dict.fromkeys(("true", "on", "yes", "1"), True),
+    **dict.fromkeys(("false", "off", "no", "0"), False),
 }
 
 
@@ -364,7 +362,7 @@ def _refusal(error: pydantic.ValidationError) -> UsageError:
             offered = "offline or openai" if name == "designer" else bounds["expected"]
             return UsageError(f"There is no {name} {value!r:.40}.", f"Use {offered}.")
         case "finite_number":
-            return UsageError(f"{name} is {value}.", "It must be a finite number, at least 0.")
+            return UsageError(f"{name} is {value}.", "It must be a finite number.")
         case "greater_than_equal":
             return UsageError(f"{name} is {value}.", f"It must be at least {bounds['ge']:g}.")
         case "less_than_equal":

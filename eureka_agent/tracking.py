@@ -76,10 +76,11 @@ class Tracker:
     def _write_curves(self) -> None:
         trainings = {row.id: row for row in self._run.trainings()}
         now = self._run.row().updated
-        for row in self._run.evaluations(since=self._last_evaluation):
+        rows = self._run.evaluations(since=self._last_evaluation)
+        labels = {n: self._label(trainings[n]) for n in {row.training_id for row in rows}}
+        for row in rows:
             self._last_evaluation = max(self._last_evaluation, row.id)
-            writer = self._writer(self._label(trainings[row.training_id]))
-            _add_scalars(writer, _curves(row), row.step, now)
+            _add_scalars(self._writer(labels[row.training_id]), _curves(row), row.step, now)
 
     def _write_candidates(self) -> None:
         for row in self._run.candidates():

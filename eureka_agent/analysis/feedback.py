@@ -134,7 +134,9 @@ class Feedback:
             for row in self._run.candidates(generation)
             if row.state == "finished" and self._run.analysis(row.id) is None
         ]
-        analysed = {row.id: found for row in rows if (found := self._analysed(row))}
+        known = [c for c in self._run.candidates() if c.generation <= generation]
+        finished = [candidate for candidate in known if candidate.state == "finished"]
+        analysed = {row.id: found for row in rows if (found := self._analysed(row, finished))}
         opinions = self._opinions(list(analysed.values()))
         for row in rows:
             found = analysed.get(row.id)
@@ -150,11 +152,9 @@ class Feedback:
                 for part, lines in parts.items():
                     self._run.set_reflection(row.id, "\n".join(lines), part)
 
-    def _analysed(self, row: CandidateRow) -> _Analysed | None:
+    def _analysed(self, row: CandidateRow, finished: list[CandidateRow]) -> _Analysed | None:
         """Analyse a candidate by rules and sweeps; None without its episodes or their rewards."""
         environment, measured = self._environment, self._config.measured
-        candidates = [c for c in self._run.candidates() if c.generation <= row.generation]
-        finished = [c for c in candidates if c.state == "finished"]
         groups = comparison_groups(row, finished, self._bank)
         if not groups[OWN]:
             return None

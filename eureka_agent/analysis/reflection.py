@@ -14,7 +14,14 @@ from eureka_agent.analysis.training_curves import (
     known,
     read_course,
 )
-from eureka_agent.common.text import prompt_line, prompt_number, prompt_percent, prompt_table, steps
+from eureka_agent.common.text import (
+    plural,
+    prompt_line,
+    prompt_number,
+    prompt_percent,
+    prompt_table,
+    steps,
+)
 from eureka_agent.store import CandidateRow, EvaluationRow, TrainingRow
 
 MAX_POINTS = 10
@@ -215,9 +222,9 @@ def signal_statistics(columns: Sequence[str], states: np.ndarray, lengths: np.nd
         states: signals at the reset and after each step `[L + 1, E, S]`.
         lengths: steps of each episode `[E]`.
     """
-    steps = np.arange(len(states))[:, None]
-    lived = steps <= lengths
-    halves = (lived & (steps * 2 <= lengths), lived & (steps * 2 > lengths))
+    places = np.arange(len(states))[:, None]
+    lived = places <= lengths
+    halves = (lived & (places * 2 <= lengths), lived & (places * 2 > lengths))
     rows = [("", ["1st half", "2nd half", "spread", "from", "to"])]
     for index, name in enumerate(columns[:MOST]):
         column = states[:, :, index].astype(np.float64)
@@ -225,8 +232,7 @@ def signal_statistics(columns: Sequence[str], states: np.ndarray, lengths: np.nd
         values = column[lived]
         figures = (first, second, column[halves[1]].std(), values.min(), values.max())
         rows.append((name, [prompt_number(float(figure)) for figure in figures]))
-    count = len(lengths)
-    title = f"What the policy does in {count} episode{'s' if count != 1 else ''} without noise"
+    title = f"What the policy does in {plural(len(lengths), 'episode')} without noise"
     return "\n".join(
         [f"{title} (means over each half, spread over the second):", *prompt_table(rows)]
     )

@@ -44,13 +44,14 @@ SubRunsFolder = Annotated[
 @runs_app.callback(invoke_without_command=True)
 def list_runs(context: typer.Context, runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     """List runs, newest first; its commands compare or remove some."""
+    context.obj = (runs, as_json)
+    if context.invoked_subcommand is not None:
+        return
+
     from eureka_agent.views.documents import runs_document
     from eureka_agent.views.terminal.parts import open_console
     from eureka_agent.views.terminal.run import runs_table
 
-    context.obj = (runs, as_json)
-    if context.invoked_subcommand is not None:
-        return
     if as_json:
         print_json(runs_document(runs))
     else:

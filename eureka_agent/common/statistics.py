@@ -169,8 +169,7 @@ def _possible_difference(
     low, high = one.bounds
     if low is None or high is None or other.bounds != one.bounds:
         return interval
-    values = [*one.values, *other.values]
-    inside = all(low <= value <= high for value in values)
+    inside = all(within(value, one.bounds) for value in (*one.values, *other.values))
     return clipped(interval, (), (low - high, high - low)) if inside else interval
 
 

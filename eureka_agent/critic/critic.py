@@ -5,7 +5,7 @@ from typing import Any
 
 from eureka_agent.analysis.reflection import reflect
 from eureka_agent.analysis.rewards.comparison import EQUIVALENT, Equivalent, RewardComparison
-from eureka_agent.common.text import prompt_line
+from eureka_agent.common.text import plural, prompt_line
 from eureka_agent.critic.examination import Examination
 from eureka_agent.critic.examiner import Examiner
 from eureka_agent.critic.review import Review, objected
@@ -291,7 +291,7 @@ class Critic:
     def _reject_for(self, row: CandidateRow, findings: Sequence[Finding]) -> None:
         """Reject a candidate for its errors."""
         tries = self._repairs_of(row)
-        after = f" (after {tries} repair{'s' if tries > 1 else ''})" if tries else ""
+        after = f" (after {plural(tries, 'repair')})" if tries else ""
         equals = any(finding.rule == "equivalent" for finding in findings)
         equivalent = self._screening.equivalent(row.id) if equals else None
         self._reject(row, _as_dicts(findings), f"{first_error(findings)}{after}", equivalent)

@@ -1,7 +1,8 @@
 """Environments: the base class, discovery, worlds that step one in many copies, and recordings.
 
-Other packages import from here. Two modules are faces of their own: `contrasts`, which an
-environment's `contrasts.py` uses, and `gymnasium_models`, which its `env.py` may use.
+Other packages import from here. Four modules are faces of their own: `contrasts`, which an
+environment's `contrasts.py` uses; `gymnasium_models`, which its `env.py` may use; `episodes`, for
+the types of what is recorded; and `model_facts`.
 """
 
 from eureka_agent.common.environments import list_environments

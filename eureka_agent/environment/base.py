@@ -109,7 +109,7 @@ def _with_old_names(cls: type[T]) -> type[T]:
 class TrainingSettings:
     """PPO settings that suit an environment, the same for every reward that is trained on it.
 
-    The names are those of stable-baselines3, except those in parentheses.
+    Names follow stable-baselines3; where ours differ, its name is in parentheses.
     """
 
     hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers of policy and value (net_arch)

@@ -222,7 +222,6 @@ class GymnasiumWorlds(Worlds):
         low, high = (bound.numpy() for bound in environment.action_range())
         self._centre, self._half = (low + high) / 2, (high - low) / 2
         self.signals = torch.zeros(n, self.layout.width, device=device)
-        self.observation = self._observed(self.signals)
         self._begin(torch.ones_like(self._active))
 
     def step(self, action: Tensor) -> Step:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eureka_agent.common.errors import UsageError
+from eureka_agent.common.text import plural
 from eureka_agent.environment.base import Environment
 from eureka_agent.environment.episodes import Episodes, Transitions
 from eureka_agent.environment.random import ResetNoise, mix
@@ -68,7 +69,7 @@ def read_actions(actions: object, n: int, size: int) -> Tensor:
     if list(given.shape) != [n, size]:
         raise ActionError(
             f"The actions have the shape {list(given.shape)}, not {[n, size]}.",
-            f"Give {size} numbers for each of {n} world{'s' * (n != 1)}.",
+            f"Give {size} numbers for each of {plural(n, 'world')}.",
         )
     if not given.isfinite().all():
         world, column = (~given.isfinite()).nonzero()[0].tolist()

@@ -238,13 +238,14 @@ class RewardFunction:
                 message = f'The returned component "{shown}" has no weight in WEIGHTS.'
                 raise self._failure("component-without-weight", message)
         components = {name: self._component(name, entries[name], like) for name in self.weights}
-        self._check_finite(components)
         total = torch.zeros_like(next(iter(components.values())))
         # One after the other in the order of WEIGHTS: scaling all weights by a power of two then
         # scales every intermediate result, and so the total, exactly.
         for name, weight in self.weights.items():
             total = total + components[name] * weight
-        if not bool(total.isfinite().all()):
+        # A component that is not finite makes the sum so, whatever its weight: 0 * inf is NaN.
+        if not bool(total.isfinite().all()):  # the only wait for a GPU
+            self._check_finite(components)
             message = "The weighted sum of the components is too large for float32."
             raise self._failure("not-finite", message)
         return RewardValues(total, components)
@@ -267,10 +268,11 @@ class RewardFunction:
         return value.to(torch.float32).clone(memory_format=torch.contiguous_format)
 
     def _check_finite(self, components: Mapping[str, Tensor]) -> None:
-        finite = torch.stack(list(components.values())).isfinite()
-        if bool(finite.all()):  # the only wait for a GPU
+        finite = {name: component.isfinite() for name, component in components.items()}
+        name = next((name for name, good in finite.items() if not good.all()), None)
+        if name is None:
             return
-        name, good = next((n, g) for n, g in zip(components, finite, strict=True) if not g.all())
+        good = finite[name]
         first = int((~good).nonzero()[0])
         bad = BadRows(int((~good).sum()), first, float(components[name][first]))
         message = f'The component "{name}" is not finite in {bad.count} of {len(good)} rows'

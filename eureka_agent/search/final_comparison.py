@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from eureka_agent.analysis.rewards.bank import SAMPLE_SIZE, Bank
+from eureka_agent.common.text import plural
 from eureka_agent.config import SearchConfig
 from eureka_agent.environment import SCRIPTED_POLICIES, Environment, pools
 from eureka_agent.environment.episodes import EvaluatedEpisodes
@@ -123,9 +124,8 @@ class _Comparison:
                 jobs.append(Job(row.id, program, seed, f"{NAMES[role]} on seed {seed}"))
         if not jobs:
             return
-        on = "1 seed" if len(jobs) == 1 else f"{len(jobs)} seeds"
         why = "comparison" if config.measured else "check"
-        run.set_phase(f"{why}: {NAMES[role]} trains on {on}")
+        run.set_phase(f"{why}: {NAMES[role]} trains on {plural(len(jobs), 'seed')}")
         # One population at a time: policies live in memory until they are judged, and a search that
         # is killed loses no more than these.
         for start in range(0, len(jobs), config.candidates):

@@ -109,8 +109,8 @@ def propose(setup: SearchSetup, generation: int) -> list[CandidateRow]:
     run, designer, config = setup.run, setup.designer, setup.config
     rows = run.candidates(generation)
     if not rows:
-        given = [Proposal(setup.initial, (), "given to start from")] if setup.initial else []
-        given = given if generation == 0 else []
+        first = setup.initial if generation == 0 else ""
+        given = [Proposal(first, (), "given to start from")] if first else []
         to_write = plural(config.written - len(given), "program")
         run.set_phase(f"generation {generation}: {designer.name} writes {to_write}")
         try:
@@ -267,7 +267,7 @@ def conclude(setup: SearchSetup, stages: Stages) -> None:
     """
     run, config, environment = setup.run, setup.config, setup.environment
     break_ties(run, stages.trainer, config)
-    if stages.bank is not None and config.rank_by == "fitness":
+    if stages.bank is not None and config.measured:
         record_same_function(run, environment, stages.judge, stages.bank, stages.prober)
     compare_with_baselines(run, stages.trainer, stages.judge, environment, config)
     if config.picture:

@@ -37,6 +37,7 @@ import mujoco_warp as mjw  # noqa: E402
 
 SCRATCH = 1.5
 """Peak memory over that of the worlds' own arrays, as solver and graphs need some."""
+_STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 _CONTACTS = mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.OverflowType.CCD
 _ROWS = mjw.OverflowType.NEFC | mjw.OverflowType.NJMAX_NNZ
 _UNFINISHED = mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS
@@ -144,9 +145,6 @@ def explain_overflow(masks: np.ndarray, capacity: Capacity) -> str | None:
         said.append(f"more than fits of {others.name} (simplify the model's geometry)")
     had = f"{worlds} of {len(masks)} worlds had {' and '.join(said)}."
     return f"{had} The physics left out what did not fit."
-
-
-_STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
 
 class WarpSimulator(Simulator):

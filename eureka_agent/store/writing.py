@@ -327,7 +327,7 @@ class Run(RunReader):
         self._update("candidates", candidate, **values)
 
     def add_reward_comparison(self, generation: int, **values: Any) -> None:
-        """Record what is known after a generation: the other fields of `InsightRow`."""
+        """Record what is known after a generation: the other fields of `RewardComparisonRow`."""
         self._insert("insights", generation=generation, **values)
 
     def add_analysis(

@@ -110,7 +110,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         weights: Mapping[str, Any] = torch.load(
             io.BytesIO(packed), map_location="cpu", weights_only=True
         )
-        found = {name: value for name, value in weights.items() if isinstance(value, Tensor)}
+        found = {
+            name: value
+            for name, value in weights.items()
+            if isinstance(name, str) and isinstance(value, Tensor)
+        }
     except zipfile.BadZipFile as error:
         raise _no_policy(path, str(error)) from error
     except Exception as error:  # a foreign file makes torch raise anything
@@ -120,7 +124,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise _no_policy(path, f"it has no {missing[0]}")
     for name, value in found.items():
         dense = value.layout == torch.strided and value.dtype.is_floating_point
-        if not dense or value.numel() > MOST_NUMBERS or value.ndim > 2:
+        if not dense or value.numel() > MOST_NUMBERS or value.ndim not in (1, 2):
             raise _no_policy(path, f"its {name} is not a matrix of a policy")
         if not value.isfinite().all():
             raise _no_policy(path, f"its {name} holds numbers that are not finite")

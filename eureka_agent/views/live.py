@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from math import inf
 from pathlib import Path
-from time import localtime, strftime
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
@@ -465,7 +464,7 @@ def generation_line(row: GenerationRow) -> Text:
 
 def event_line(event: EventRow) -> Text:
     """An event on one line, in words."""
-    line = Text(strftime("%H:%M:%S  ", localtime(event.time)), "dim")
+    line = Text(time.strftime("%H:%M:%S  ", time.localtime(event.time)), "dim")
     if event.candidate_id is not None:
         line.append(f"#{event.candidate_id} ", "bold")
     word, style = EVENT_WORDS.get(event.kind, ("", ""))

@@ -328,9 +328,7 @@ class RunSnapshot:
     @cached_property
     def beside(self) -> list[Lane]:
         """The baselines that train, and the published one in place of a human reward."""
-        trainings: dict[Role, list[TrainingRow]] = {
-            role: self.run.trainings(role) for role in BASELINES
-        }
+        trainings: dict[Role, list[TrainingRow]] = {role: self._of(role) for role in BASELINES}
         lanes = [
             _lane(self.run, BASELINES[role], "", rows)
             for role, rows in trainings.items()
@@ -343,7 +341,7 @@ class RunSnapshot:
     @cached_property
     def human_fitness(self) -> float | None:
         """What the human reward reaches: in this run's own training runs, else as published."""
-        trainings = self.run.trainings("human")
+        trainings = self._of("human")
         own = [row.ranking_fitness for row in trainings if row.ranking_fitness is not None]
         return fmean(own) if own else self.yardstick.best if self.yardstick else None
 
@@ -362,9 +360,7 @@ class RunSnapshot:
     @cached_property
     def _current(self) -> list[CandidateRow]:
         newest = self.run.candidates(self.generations[-1].generation if self.generations else -1)
-        training = {
-            row.candidate_id for row in self.run.trainings("candidate") if row.state == "training"
-        }
+        training = {row.candidate_id for row in self._of("candidate") if row.state == "training"}
         again = sorted(training - {None} - {row.id for row in newest}, key=lambda n: n or 0)
         return [*(self.run.candidate(number) for number in again if number), *newest]
 

@@ -123,7 +123,7 @@ class JudgeClient(ClientSession):
 
     def _persist(self, message: Message | None, read: Callable[[Message], T]) -> T:
         """Ask an open judge, and another one if it dies; without a message only open it."""
-        last = ""
+        last = WorkerFailed("")
         for _ in range(self.ATTEMPTS):
             try:
                 self.ensure_open()
@@ -134,15 +134,15 @@ class JudgeClient(ClientSession):
                 self.close()
                 raise self._cannot_judge(error) from error
             except WorkerFailed as error:
-                last = error.message
+                last = error
         runs = [f"steps {self._environment.name}"] if self._environment.reads_files else []
         runs += [f"runs {self._fitness}"] if self._fitness else []
         does = f", which {' and '.join(runs)}," if runs else ""
         raise JudgeFailed(
-            f"The judge{does} failed {self.ATTEMPTS} times in a row: {last}",
+            f"The judge{does} failed {self.ATTEMPTS} times in a row: {last.message}",
             f"{'If what it runs is sound, free' if runs else 'Free'} some memory; "
             "then resume the run.",
-        )
+        ) from last
 
     def _cannot_judge(self, error: JobFailed) -> JudgeFailed:
         said = error.message

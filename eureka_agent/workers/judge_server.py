@@ -181,8 +181,8 @@ class JudgeServer:
         """Run policies on the same episodes, side by side.
 
         The stack always has K lanes, as its results differ in the last bit between K = 1 and K = 2:
-        a policy's verdict must not depend on the number of others. The worlds of
-        empty lanes stand still.
+        a policy's verdict must not depend on the number of others. The worlds of empty lanes stand
+        still.
         """
         count, each, lanes = len(policies), len(streams), self._lanes
         if not 1 <= count <= lanes:

@@ -175,8 +175,7 @@ def prove(outcomes: Mapping[str, Mapping[str, str]], abi: int) -> Isolation:
     """The level that a self-test proves.
 
     Args:
-        outcomes: by stage and attempt, as of `try_stage`; of all stages except
-            "nothing".
+        outcomes: by stage and attempt, as of `try_stage`; of all stages except "nothing".
         abi: of Landlock, 0 without.
     """
     open_to = {stage: _left_open(stage, outcomes[stage]) for stage in _STAGES}

@@ -149,6 +149,11 @@ def test_weights_that_are_not_of_a_policy_are_refused(run: Run, tmp_path: Path) 
         path = packed(tmp_path / "odd.zip", sound | {"log_std": odd})
         with pytest.raises(UsageError, match=r"holds no policy.*log_std"):
             read_weights(path)
+    single = sound | {"mlp_extractor.policy_net.0.weight": torch.zeros(())}
+    with pytest.raises(UsageError, match=r"holds no policy.*policy_net"):
+        read_weights(packed(tmp_path / "single.zip", single))
+    unnamed: Mapping[str, object] = sound | {0: torch.zeros(2, 2)}
+    assert read_weights(packed(tmp_path / "unnamed.zip", unnamed)).keys() == sound.keys()
 
 
 @pytest.mark.parametrize("inside", [False, True])

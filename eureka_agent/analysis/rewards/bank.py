@@ -349,7 +349,8 @@ class Scorer:
         unread = [e for e in entries if wanted[e.name] or e.name not in self._steps]
         for record in self._bank.read(unread):
             name, rows = record.entry.name, spread_rows(record.evaluated.alive, ROWS)
-            self._steps.setdefault(name, _transitions(record, rows))
+            if name not in self._steps:
+                self._steps[name] = _transitions(record, rows)
             asked = [text for text in wanted[name] if text not in self.failures]
             scores = self._prober.score(asked, record.episodes, still=True)
             alive = record.evaluated.alive

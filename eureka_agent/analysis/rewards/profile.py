@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eureka_agent.analysis.rewards.bank import OWN, PARENT, RANDOM, spread_rows
 from eureka_agent.analysis.rewards.sweeps import Arguments, Sweep, Swept, plan, propose, typical_row
 from eureka_agent.common.text import (
+    plural,
     prompt_line,
     prompt_number,
     prompt_number_beside,
@@ -122,7 +123,7 @@ class View:
         parts = [f"{prompt_line(name)} {shape.trend}" for name, shape in moving.items()]
         still = len(self.components) - len(moving)
         if still and parts:
-            parts.append(f"{still} other{'s' if still > 1 else ''} unmoved")
+            parts.append(f"{plural(still, 'other')} unmoved")
         text = f"Over {ranges} the reward {self.total.sentence()}"
         if 0.2 <= self.total.flat < 1.0:
             text += f", flat over {prompt_percent(self.total.flat)}"

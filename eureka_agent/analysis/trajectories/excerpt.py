@@ -22,7 +22,7 @@ from eureka_agent.environment import Environment, Episodes, pools
 from eureka_agent.environment.episodes import BoolArray, FloatArray
 from eureka_agent.reward import Signal
 from eureka_agent.store import Run
-from eureka_agent.store.folder import EPISODES_FILE, PICTURE
+from eureka_agent.store.folder import EPISODES_FILE, PICTURE, open_arrays
 
 if TYPE_CHECKING:
     from eureka_agent.video.contact_sheet import Strip
@@ -118,6 +118,7 @@ def excerpt(
         *_rewards(known, own),
     ]
     chosen = dict(_chosen(known, own))
+    paid = _returns(known) if known.evaluated.component_rewards else None
     decimals = [_decimals(column, known, list(chosen.values())) for column in columns]
     shown = []
     for label, episode in chosen.items():
@@ -133,7 +134,7 @@ def excerpt(
                 steps,
                 length,
                 place=int(own[:episode].sum()) if own[episode] else None,
-                head=_head(known, episode, diagnosis),
+                head=_head(known, episode, paid, diagnosis),
                 rows=tuple(_table([column.head for column in columns], values, steps, decimals)),
             )
         )
@@ -187,15 +188,16 @@ def _returns(known: Trajectories) -> FloatArray:
     return np.where(known.alive, total, 0.0).sum(axis=0)
 
 
-def _head(known: Trajectories, episode: int, diagnosis: Diagnosis | None) -> str:
+def _head(
+    known: Trajectories, episode: int, paid: FloatArray | None, diagnosis: Diagnosis | None
+) -> str:
     """The whole episode in a sentence or two."""
     end = "ended early" if known.terminated[episode] else "ran to the end"
     parts = [f"{known.lengths[episode]} steps, {end}"]
     if np.isfinite(known.fitness[episode]):
         parts.append(f"fitness {prompt_number(float(known.fitness[episode]))}")
-    if known.evaluated.component_rewards:
-        paid = prompt_number(float(_returns(known)[episode]))
-        parts.append(f"the program pays {paid} in all")
+    if paid is not None:
+        parts.append(f"the program pays {prompt_number(float(paid[episode]))} in all")
     text = f"{'; '.join(parts)}."
     phases = diagnosis.phases.get(episode, ()) if diagnosis else ()
     if len(phases) > 1:
@@ -381,7 +383,7 @@ def picture_winner(run: Run, environment: Environment, seed: int) -> None:
     if path.is_file() or not recorded.is_file():
         return
     try:
-        with np.load(recorded, allow_pickle=False) as arrays:
+        with open_arrays(recorded) as arrays:
             episodes = Episodes.from_arrays(dict(arrays))
         ended = bool(episodes.terminated[0])
         frames = choose_frames(range(int(episodes.lengths[0])), ended)

@@ -20,6 +20,7 @@ from eureka_agent.analysis.trajectories.features import (
     late_difference,
 )
 from eureka_agent.common.text import (
+    plural,
     prompt_line,
     prompt_number,
     prompt_number_beside,
@@ -124,7 +125,7 @@ class Diagnosis:
         """At most twelve lines for a designer of rewards, in plain ASCII."""
         if not self.failed:
             return ["No episode failed."]
-        said = [self.head or f"{self.failed} failed episode{'s' if self.failed != 1 else ''}."]
+        said = [self.head or f"{plural(self.failed, 'failed episode')}."]
         if not self.failures and not self.untyped:
             return said
         if self.measure is not None:

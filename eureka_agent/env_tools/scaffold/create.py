@@ -15,7 +15,7 @@ import mujoco
 
 from eureka_agent.common.errors import UsageError
 from eureka_agent.common.paths import expanded
-from eureka_agent.common.text import terminal_line
+from eureka_agent.common.text import plural, terminal_line
 from eureka_agent.env_tools.scaffold.inspection import ModelInspection
 from eureka_agent.env_tools.scaffold.model import ImportedModel, import_model
 from eureka_agent.env_tools.scaffold.quoting import display_name, render
@@ -131,7 +131,7 @@ def _environment_values(inspection: ModelInspection, imported: ImportedModel) ->
     model = imported.model
     names = [display_name(control.name) for control in controls(model)]
     listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
-    driving = f"by {model.nu} control{'s' * (model.nu != 1)}"
+    driving = f"by {plural(model.nu, 'control')}"
     root = display_name(inspection.root)
     lines = textwrap.wrap(
         f"The body {root} {inspection.mobility}, {driving}: {listed}.", WIDTH - 14

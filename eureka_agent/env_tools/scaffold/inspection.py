@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from eureka_agent.common.text import plural
 from eureka_agent.env_tools.scaffold.quoting import display_name, join_names
 
 _JNT, _TRN, _WRAP, _EQ = mujoco.mjtJoint, mujoco.mjtTrn, mujoco.mjtWrap, mujoco.mjtEq
@@ -98,7 +99,7 @@ class ModelInspection:
         elif self.travels:
             base = "is carried by slides and hinges"
         count, driven = len(self.joints), sum(joint.driven for joint in self.joints)
-        return f"{base}; {count} joint{'s' * (count != 1)}, {driven} driven"
+        return f"{base}; {plural(count, 'joint')}, {driven} driven"
 
     @functools.cached_property
     def ends(self) -> list[str]:

@@ -74,17 +74,20 @@ def embed(run: RunSnapshot, path: Path | None) -> EmbeddedFile | None:
     """A film or picture of the run folder for the page; None if it is not there."""
     if path is None or not path.is_file():
         return None
-    kind, name = VIDEO_TYPES.get(path.suffix, "image/png"), path.relative_to(run.path)
+    kind = VIDEO_TYPES.get(path.suffix, "image/png")
+    name = (
+        f"The {'video' if path.suffix in VIDEO_TYPES else 'picture'} {path.relative_to(run.path)}"
+    )
     try:
         size = path.lstat().st_size
         content = read_plain(path, LARGEST) if size <= LARGEST else b""
     except OSError as error:
-        return EmbeddedFile(kind, "", f"The video {name} cannot be read: {error.strerror}.")
+        return EmbeddedFile(kind, "", f"{name} cannot be read: {error.strerror}.")
     if size > LARGEST:
-        message = f"The video {name} is too large to be in here: {size / 1e6:.0f} MB."
+        message = f"{name} is too large to be in here: {size / 1e6:.0f} MB."
         return EmbeddedFile(kind, "", message)
     if not content:
-        return EmbeddedFile(kind, "", f"The video {name} is empty.")
+        return EmbeddedFile(kind, "", f"{name} is empty.")
     return EmbeddedFile(kind, _base64(content))
 
 

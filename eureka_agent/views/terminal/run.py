@@ -171,7 +171,8 @@ def _published(run: RunSnapshot) -> list[RenderableType]:
             )
     notes = list(published["notes"])
     if published["steps"]:
-        notes.insert(0, f"After {count(published['steps'])} steps, measured {published['date']}.")
+        measured = f", measured {published['date']}" if published["date"] else ""
+        notes.insert(0, f"After {count(published['steps'])} steps{measured}.")
     dense = published["progress"]
     if dense:
         known = [(name, dense[key]) for key, name in PUBLISHED.items() if key in dense]

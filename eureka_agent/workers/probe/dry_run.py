@@ -1,4 +1,4 @@
-"""The dry run: a reward program is called on real transitions before it costs any training.
+"""The dry run: tries a reward program on real transitions, and reports its faults.
 
 It rejects only for certain faults: the program fails, or its reward for a row depends on something
 else than that row. Everything else is a warning, as random actions show one side of a task: a
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eureka_agent.common.text import plural
 from eureka_agent.reward import Finding, RewardFailed, RewardProgram, RewardValues
 from eureka_agent.reward.findings import Findings
 from eureka_agent.reward.parser import SET_ITEM
@@ -176,7 +177,7 @@ class _DryRun:
         self._compare(
             [torch.arange(count) for count in FEW if count < len(self._batch)],
             "few-rows",
-            lambda rows: f"{rows} row{'s' * (rows > 1)}",
+            lambda rows: plural(rows, "row"),
         )
 
     def _check_training(self, rows: int) -> None:
